@@ -1,0 +1,38 @@
+import { Type } from 'typebox'
+import { Metrics } from '../../schema/metrics.ts'
+import { ref } from '../../schema/ref.ts'
+import type { App } from '../../src/app.ts'
+import { readMetrics } from '../../src/metrics-report.ts'
+
+const PROMETHEUS = /text\/plain|application\/openmetrics-text/
+
+const schema = {
+  operationId: 'getMetrics',
+  summary: 'Figures of the service',
+  description:
+    'JSON by default; the Prometheus exposition for `Accept: text/plain` or `application/openmetrics-text`.',
+  tags: ['operations'],
+  response: {
+    200: {
+      description: 'The figures.',
+      content: {
+        'application/json': { schema: Type.Unsafe<Metrics | string>(ref(Metrics)) },
+        'text/plain': { schema: Type.Unsafe<Metrics | string>({ type: 'string' }) }
+      }
+    }
+  }
+} as const
+
+/** GET /metrics: figures for people and dashboards (JSON), and for Prometheus. */
+export default async function metricsRoute(app: App) {
+  const { metrics, redis, keys, orders } = app
+
+  // Figures are wanted most when the service is busy: they are neither limited nor shed.
+  const config = { rateLimit: false, pressureHandler: () => undefined } as const
+  app.get('/metrics', { schema, config }, async (request, reply) => {
+    if (PROMETHEUS.test(request.headers.accept ?? '')) {
+      return reply.header('content-type', metrics.registry.contentType).send(await metrics.registry.metrics())
+    }
+    return readMetrics(redis, keys, orders.store)
+  })
+}

@@ -1,0 +1,23 @@
+import { Type } from 'typebox'
+import type { App } from '../../src/app.ts'
+
+const schema = {
+  operationId: 'getOpenApi',
+  summary: 'This document',
+  tags: ['operations'],
+  response: {
+    200: {
+      description: 'OpenAPI 3.1.',
+      content: { 'application/json': { schema: Type.Unsafe<string>({ type: 'object' }) } }
+    }
+  }
+} as const
+
+/** GET /openapi.json: the description of every route of this process. */
+export default async function openapiRoute(app: App) {
+  let document: string | undefined
+  app.get('/openapi.json', { schema }, async (_request, reply) => {
+    document ??= JSON.stringify(app.swagger())
+    return reply.header('content-type', 'application/json; charset=utf-8').send(document)
+  })
+}

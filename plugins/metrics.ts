@@ -1,0 +1,76 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    metrics: {
+      registry: Registry
+      /** Counts what became of an order that was sent. */
+      order: (outcome: 'accepted' | 'replayed' | 'conflict') => void
+      /** Counts one batch of a stream function. */
+      batch: (name: string, outcome: { settled: number; pending: number; seconds: number }) => void
+    }
+  }
+}
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** Prometheus metrics of this process, in a registry of their own. */
+async function metrics(app: FastifyInstance) {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  const requests = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Time from a request to the end of its response.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: SECONDS,
+    registers
+  })
+  const orders = new Counter({
+    name: 'orderstream_orders_total',
+    help: 'Orders that were sent, by what became of them.',
+    labelNames: ['outcome'],
+    registers
+  })
+  const messages = new Counter({
+    name: 'orderstream_messages_total',
+    help: 'Messages that a function was given, by what became of them.',
+    labelNames: ['function', 'outcome'],
+    registers
+  })
+  const batches = new Histogram({
+    name: 'orderstream_batch_duration_seconds',
+    help: 'Time from reading a batch to its settlement.',
+    labelNames: ['function'],
+    buckets: SECONDS,
+    registers
+  })
+  new Gauge({
+    name: 'orderstream_store_up',
+    help: 'Whether a store can be used (1) or is away (0).',
+    labelNames: ['store'],
+    registers,
+    collect() {
+      for (const { store, up } of [app.redis.availability, app.mysql.availability])
+        this.set({ store }, up ? 1 : 0)
+    }
+  })
+
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unknown'
+    requests.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000)
+  })
+  app.decorate('metrics', {
+    registry,
+    order: outcome => orders.inc({ outcome }),
+    batch: (name, { settled, pending, seconds }) => {
+      messages.inc({ function: name, outcome: 'settled' }, settled)
+      messages.inc({ function: name, outcome: 'pending' }, pending)
+      batches.observe({ function: name }, seconds)
+    }
+  })
+}
+
+export default fp(metrics, { name: 'metrics', dependencies: ['redis', 'mysql'] })

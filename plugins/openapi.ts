@@ -1,0 +1,41 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import packageJson from '../package.json' with { type: 'json' }
+import { Health, Probe } from '../schema/health.ts'
+import { Metrics } from '../schema/metrics.ts'
+import { NewOrder, Order } from '../schema/order.ts'
+import { Problem } from '../schema/problem.ts'
+
+/** The OpenAPI document, from the very schemas that validate, and a page to try the service out. */
+async function openapi(app: FastifyInstance) {
+  for (const schema of [NewOrder, Order, Problem, Health, Probe, Metrics]) app.addSchema(schema)
+
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Orderstream',
+        description: packageJson.description,
+        version: packageJson.version,
+        license: { name: packageJson.license, identifier: packageJson.license }
+      },
+      servers: [{ url: '/' }],
+      security: [],
+      tags: [
+        { name: 'orders', description: 'Take in orders and read them.' },
+        { name: 'operations', description: 'Health, metrics and this document.' }
+      ]
+    },
+    refResolver: { buildLocalReference: json => String(json.$id) }
+  })
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    // Behind plain HTTP a browser must not be told to fetch the page's own files over HTTPS.
+    transformStaticCSP: header => header.replace(/upgrade-insecure-requests;?/, '')
+  })
+}
+
+export default fp(openapi, { name: 'openapi' })

@@ -1,0 +1,18 @@
+import { type Static, Type } from 'typebox'
+
+const Connection = Type.Enum(['connected', 'disconnected'])
+
+export const Health = Type.Object(
+  {
+    status: Type.Enum(['healthy', 'degraded'], { description: '`degraded` while a store is away.' }),
+    timestamp: Type.String({ format: 'date-time' }),
+    services: Type.Object({ redis: Connection, database: Connection })
+  },
+  { $id: 'Health', description: 'State of this process and of the stores as it sees them.' }
+)
+export type Health = Static<typeof Health>
+
+export const Probe = Type.Object(
+  { status: Type.Enum(['ok', 'stopping', 'unavailable']) },
+  { $id: 'Probe', description: 'Answer to an orchestrator.' }
+)

@@ -1,0 +1,72 @@
+import { type Static, Type } from 'typebox'
+
+const ORDER_ID = '^[A-Za-z0-9_-]{1,100}$'
+
+/**
+ * Money as text: up to six digits before the point and four behind it, above zero, no sign, no exponent.
+ * What it admits lies between 0.0001 and 999999.9999.
+ */
+const AMOUNT_TEXT = '^(?!0(\\.0{1,4})?$)(0|[1-9]\\d{0,5})(\\.\\d{1,4})?$'
+
+/**
+ * Whether a JSON number is an exact amount of at most four decimals. It is judged by its value as parsed: the
+ * shortest text that names the same double is what the client meant (0.3, 100.1, 1e3). `multipleOf: 0.0001` would
+ * refuse some of those, since 0.0001 has no exact double.
+ */
+export function isAmountNumber(value: number): boolean {
+  return /^\d{1,6}(\.\d{1,4})?$/.test(String(value))
+}
+
+/** Formats that request validation knows beside the standard ones. */
+export const formats = { amount: { type: 'number', validate: isAmountNumber } } as const
+
+export const OrderId = Type.String({
+  pattern: ORDER_ID,
+  description: '1 to 100 of A–Z, a–z, 0–9, underscore and hyphen. It names one order forever.',
+  examples: ['test-001']
+})
+
+export const Amount = Type.Unsafe<number | string>({
+  type: ['number', 'string'],
+  exclusiveMinimum: 0,
+  maximum: 999999.9999,
+  format: 'amount',
+  pattern: AMOUNT_TEXT,
+  description: 'A number or a string, above 0, at most 999999.9999, with at most four decimals.',
+  examples: [100, '99.95']
+})
+
+/** Body of `POST /orders`. */
+export const NewOrder = Type.Object(
+  { order_id: OrderId, amount: Amount },
+  { $id: 'NewOrder', additionalProperties: false, description: 'An order to be accepted.' }
+)
+export type NewOrder = Static<typeof NewOrder>
+
+/** Path parameters of `GET /orders/:order_id`. */
+export const OrderParams = Type.Object({ order_id: OrderId })
+
+const Time = (description: string) =>
+  Type.String({ format: 'date-time', description, examples: ['2026-01-31T12:00:00.000Z'] })
+
+const Money = (description: string) => Type.Number({ description, examples: [118] })
+
+/** The document of one order, as POST and GET answer it. */
+export const Order = Type.Object(
+  {
+    order_id: OrderId,
+    amount: Money('Amount before tax, exact.'),
+    tax: Type.Union([Money('amount × tax rate, rounded half up to four decimals.'), Type.Null()]),
+    total: Type.Union([Money('amount + tax.'), Type.Null()]),
+    status: Type.Enum(['processing', 'completed', 'failed']),
+    created_at: Time('When the order was accepted (UTC).'),
+    updated_at: Time('When the document last changed (UTC).'),
+    processed_at: Type.Union([Time('When the order was finished (UTC).'), Type.Null()])
+  },
+  {
+    $id: 'Order',
+    additionalProperties: false,
+    description: 'An order as it stands. tax, total and processed_at are null while it is processing.'
+  }
+)
+export type Order = Static<typeof Order>

@@ -1,0 +1,30 @@
+import { type Static, Type } from 'typebox'
+
+/** Error body after RFC 9457, media type `application/problem+json`. */
+export const Problem = Type.Object(
+  {
+    type: Type.String({
+      description: 'A name for this kind of problem.',
+      examples: ['urn:orderstream:problem:order-not-found']
+    }),
+    title: Type.String({ description: 'What this kind of problem is called.' }),
+    status: Type.Integer({ minimum: 400, maximum: 599, description: 'The HTTP status.' }),
+    detail: Type.String({ description: 'What went wrong this time, and what to do.' }),
+    instance: Type.String({ description: 'The path that was asked for.' }),
+    error_id: Type.String({ description: 'Names this occurrence; the log has it too.' }),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object({
+          pointer: Type.String({
+            description: 'JSON pointer (RFC 6901) into the part of the request that is wrong.',
+            examples: ['/amount']
+          }),
+          detail: Type.String({ description: 'What was expected there.' })
+        }),
+        { description: 'Every fault that validation found.' }
+      )
+    )
+  },
+  { $id: 'Problem', description: 'An error, after RFC 9457.' }
+)
+export type Problem = Static<typeof Problem>

@@ -1,0 +1,50 @@
+import type { RedisStore } from '../stores/redis.ts'
+import { loadScript } from '../stores/script.ts'
+import type { Keys } from '../streams/keys.ts'
+import { createMicroBatch } from './micro-batch.ts'
+import { type OrderRecord, renderDocument } from './order.ts'
+
+const read = loadScript(new URL('read.lua', import.meta.url))
+
+/** Most documents that one round trip reads, and most round trips under way for one partition. */
+const READ_SIZE = 200
+const READ_IN_FLIGHT = 2
+
+/** The documents of orders in Redis. Every call throws `StoreUnavailable` when Redis is away. */
+export interface Documents {
+  /** The document of an order, or undefined. Concurrent reads share a round trip. */
+  get: (id: string) => Promise<string | undefined>
+  /** The write that stores a finished order's document as its message is settled. */
+  toWrite: (order: OrderRecord) => { key: string; value: string; ttl: number }
+  /** Puts the document of a finished order back that Redis had dropped. One that is there is as new, and stays. */
+  putBack: (order: OrderRecord) => Promise<void>
+}
+
+export function createDocuments(redis: RedisStore, keys: Keys, ttlSeconds: number): Documents {
+  const readers = Array.from({ length: keys.partitions }, () =>
+    createMicroBatch<string, string | null>({
+      size: READ_SIZE,
+      inFlight: READ_IN_FLIGHT,
+      run: ids =>
+        redis.run(
+          client => read(client, ids.map(keys.document), [ttlSeconds * 1000]) as Promise<(string | null)[]>
+        )
+    })
+  )
+  return {
+    get: async id => {
+      const reader = readers[keys.partitionOf(id)] as (typeof readers)[number]
+      return (await reader(id)) ?? undefined
+    },
+    toWrite: order => ({
+      key: keys.document(order.order_id),
+      value: renderDocument(order),
+      ttl: ttlSeconds * 1000
+    }),
+    putBack: async order => {
+      await redis.run(client =>
+        client.set(keys.document(order.order_id), renderDocument(order), 'EX', ttlSeconds, 'NX')
+      )
+    }
+  }
+}

@@ -1,0 +1,59 @@
+export interface MicroBatchOptions<Item, Result> {
+  /** Does the work for all items at once; resolves to one result for each, in their order. */
+  run: (items: Item[]) => Promise<Result[]>
+  /** Most items of one call. */
+  size: number
+  /** Most calls under way at once; items that come meanwhile wait and go together. */
+  inFlight: number
+}
+
+interface Waiting<Item, Result> {
+  item: Item
+  resolve: (result: Result) => void
+  reject: (error: unknown) => void
+}
+
+/**
+ * Lets concurrent callers share one round trip. A call begins at once when there is room, with all that was asked for
+ * in this turn of the event loop; what comes while the calls under way fill the room goes into the next one. No caller
+ * ever joins a call that has begun, so what it is answered is at least as new as its question.
+ */
+export function createMicroBatch<Item, Result>(
+  options: MicroBatchOptions<Item, Result>
+): (item: Item) => Promise<Result> {
+  let waiting: Waiting<Item, Result>[] = []
+  let running = 0
+  let scheduled = false
+
+  const flush = () => {
+    scheduled = false
+    while (waiting.length > 0 && running < options.inFlight) {
+      const batch = waiting.length <= options.size ? waiting : waiting.slice(0, options.size)
+      waiting = batch === waiting ? [] : waiting.slice(options.size)
+      running++
+      void call(batch)
+    }
+  }
+
+  const call = async (batch: Waiting<Item, Result>[]) => {
+    try {
+      const results = await options.run(batch.map(({ item }) => item))
+      batch.forEach(({ resolve }, index) => {
+        resolve(results[index] as Result)
+      })
+    } catch (error) {
+      for (const { reject } of batch) reject(error)
+    } finally {
+      running--
+      flush()
+    }
+  }
+
+  return item =>
+    new Promise<Result>((resolve, reject) => {
+      waiting.push({ item, resolve, reject })
+      if (scheduled) return
+      scheduled = true
+      setImmediate(flush)
+    })
+}

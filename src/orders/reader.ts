@@ -1,0 +1,72 @@
+import { StoreUnavailable } from '../stores/errors.ts'
+import type { Documents } from './documents.ts'
+import { OrderNotFound } from './errors.ts'
+import { createMicroBatch } from './micro-batch.ts'
+import { isFinal, type OrderRecord, renderDocument } from './order.ts'
+import type { OrderStore } from './order-store.ts'
+
+/** Most ids that one shared query looks up, and most such queries under way. */
+const FIND_SIZE = 200
+const FIND_IN_FLIGHT = 2
+
+export interface FoundOrder {
+  document: string
+  /** Whether Redis answered (`hit`) or MySQL (`miss`). */
+  cache: 'hit' | 'miss'
+}
+
+export interface OrderReader {
+  /**
+   * The order as it stands.
+   * @throws {OrderNotFound} when both stores said that there is none.
+   * @throws {StoreUnavailable} when the only store that might know it is away.
+   */
+  read: (id: string) => Promise<FoundOrder>
+  /**
+   * The newest document, given the one in Redis: a final one stands; a `processing` one may be behind, when its
+   * worker wrote the row and has not settled yet, so MySQL is asked. While MySQL is away it stands as it is.
+   */
+  confirm: (id: string, document: string) => Promise<FoundOrder>
+}
+
+/** Reads orders: Redis first, MySQL for what Redis does not have or cannot be sure of. */
+export function createOrderReader(documents: Documents, store: OrderStore): OrderReader {
+  const find = createMicroBatch<string, OrderRecord | undefined>({
+    size: FIND_SIZE,
+    inFlight: FIND_IN_FLIGHT,
+    run: async ids => {
+      const found = await store.find(ids)
+      return ids.map(id => found.get(id))
+    }
+  })
+
+  const confirm = async (id: string, document: string): Promise<FoundOrder> => {
+    if (isFinal(document)) return { document, cache: 'hit' }
+    const row = await find(id).catch(unlessAway)
+    if (!row || row instanceof StoreUnavailable || row.status === 'processing')
+      return { document, cache: 'hit' }
+    return { document: renderDocument(row), cache: 'miss' }
+  }
+
+  return {
+    confirm,
+    read: async id => {
+      const cached = await documents.get(id).catch(unlessAway)
+      if (typeof cached === 'string') return confirm(id, cached)
+      const row = await find(id)
+      if (row) {
+        // Nobody waits for the cache; a Redis that is away has said so already.
+        if (row.status !== 'processing') documents.putBack(row).catch(() => {})
+        return { document: renderDocument(row), cache: 'miss' }
+      }
+      if (cached instanceof StoreUnavailable) throw cached
+      throw new OrderNotFound(id)
+    }
+  }
+}
+
+/** Turns "that store is away" into a value to decide on; any other error goes on. */
+function unlessAway(error: unknown): StoreUnavailable {
+  if (error instanceof StoreUnavailable) return error
+  throw error
+}

@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto'
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { Problem } from '../schema/problem.ts'
+import { OrderConflict, OrderNotFound } from './orders/errors.ts'
+import { StoreUnavailable } from './stores/errors.ts'
+import { describeFault } from './validation.ts'
+
+const MEDIA_TYPE = 'application/problem+json; charset=utf-8'
+
+interface Kind {
+  status: number
+  /** Last part of the problem's `type`. */
+  type: string
+  title: string
+  /** Seconds after which another try makes sense. */
+  retryAfter?: number
+}
+
+/** Errors of the domain and of the stores. What is not listed is the framework's, or a bug. */
+const KINDS = new Map<unknown, Kind>([
+  [OrderConflict, { status: 409, type: 'order-conflict', title: 'The order exists with another body' }],
+  [OrderNotFound, { status: 404, type: 'order-not-found', title: 'There is no such order' }],
+  [
+    StoreUnavailable,
+    { status: 503, type: 'unavailable', title: 'The service cannot do this now', retryAfter: 1 }
+  ]
+])
+
+/** Errors that the framework and its plugins raise, by status. */
+const BY_STATUS = new Map<number, Omit<Kind, 'status'>>([
+  [400, { type: 'bad-request', title: 'The request is not valid' }],
+  [404, { type: 'route-not-found', title: 'There is no such route' }],
+  [408, { type: 'request-timeout', title: 'The request took too long to arrive' }],
+  [413, { type: 'body-too-large', title: 'The request body is too large' }],
+  [415, { type: 'unsupported-media-type', title: 'The media type is not supported' }],
+  [429, { type: 'too-many-requests', title: 'Too many requests' }],
+  [503, { type: 'overloaded', title: 'The service is overloaded' }]
+])
+
+const BUG: Kind = { status: 500, type: 'internal', title: 'Something went wrong here' }
+
+/** What a client is told when the reason is none of its business. */
+const HIDDEN_DETAIL = new Map<string, string>([
+  ['internal', 'The request could not be answered. The log has the reason under this error_id.'],
+  ['unavailable', 'A store that is needed for this is away. Nothing was changed; try again.'],
+  ['overloaded', 'The service sheds load to stay responsive. Nothing was changed; try again.']
+])
+
+function kindOf(error: Error): Kind {
+  const known = KINDS.get(error.constructor)
+  if (known) return known
+  const status = (error as FastifyError).statusCode
+  const framework = status === undefined ? undefined : BY_STATUS.get(status)
+  return status !== undefined && framework ? { status, ...framework } : BUG
+}
+
+/** The problem that an error becomes, after RFC 9457. Nothing internal goes into it. */
+function toProblem(error: Error, kind: Kind, request: FastifyRequest, errorId: string): Problem {
+  const { validation, validationContext } = error as FastifyError
+  return {
+    type: `urn:orderstream:problem:${kind.type}`,
+    title: kind.title,
+    status: kind.status,
+    detail: validation
+      ? `The ${validationContext ?? 'request'} does not match its schema.`
+      : (HIDDEN_DETAIL.get(kind.type) ?? error.message),
+    instance: request.url.split('?', 1)[0]?.slice(0, 500) ?? '/',
+    error_id: errorId,
+    ...(validation && { errors: validation.map(describeFault) })
+  }
+}
+
+/** Answers an error; its id stands in the answer and in the request's log line. */
+export function sendProblem(error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const kind = kindOf(error)
+  const id = randomUUID()
+  request.failure = { id, error }
+  if (kind.retryAfter !== undefined) reply.header('retry-after', kind.retryAfter)
+  return reply
+    .code(kind.status)
+    .header('content-type', MEDIA_TYPE)
+    .send(JSON.stringify(toProblem(error, kind, request, id)))
+}
+
+/** Status of what arrives but cannot be read as HTTP, by the parser's error code; 400 for the rest. */
+const UNREADABLE = new Map([
+  ['ERR_HTTP_REQUEST_TIMEOUT', 408],
+  ['HPE_HEADER_OVERFLOW', 431]
+])
+
+/** Answers bytes that are no HTTP request; there is no request object yet, so it writes to the socket. */
+export function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code !== 'ECONNRESET' && socket.writable) {
+    const status = UNREADABLE.get(error.code ?? '') ?? 400
+    const problem: Problem = {
+      type: 'urn:orderstream:problem:unreadable',
+      title: STATUS_CODES[status] ?? 'Bad Request',
+      status,
+      detail: 'What arrived is not a complete HTTP/1.1 request.',
+      instance: '/',
+      error_id: randomUUID()
+    }
+    const body = JSON.stringify(problem)
+    socket.write(
+      `HTTP/1.1 ${status} ${problem.title}\r\nContent-Type: ${MEDIA_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
+    )
+  }
+  socket.destroy()
+}

@@ -1,0 +1,137 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
+import { type StoreName, StoreUnavailable } from './errors.ts'
+
+export interface AvailabilityOptions {
+  store: StoreName
+  log: FastifyBaseLogger
+  /** Resolves when the store can serve; it does what a new connection needs first (migrations, checks). */
+  probe: () => Promise<void>
+  /** Longest time one probe may take, in milliseconds. */
+  timeout: number
+}
+
+/** Pause between two probes of a store that answers, and longest pause between two of one that does not (ms). */
+const INTERVAL = 2000
+const LONGEST_PAUSE = 1000
+const SHORTEST_PAUSE = 100
+
+/**
+ * Whether a store can be used: the one state that requests, workers and health look at. It is a breaker:
+ *
+ *     down --probe answers--> up --a call or a probe gets no answer--> down
+ *
+ * While it is down, calls fail at once instead of each waiting for a timeout, and probes go on with backoff.
+ */
+export class Availability {
+  readonly store: StoreName
+  readonly #options: AvailabilityOptions
+  readonly #stopped = new AbortController()
+  readonly #waiting = new Set<() => void>()
+  #up = false
+  #reason: unknown = 'not connected yet'
+  #probing: Promise<boolean> | undefined
+  #loop: Promise<void> | undefined
+  #wake: AbortController | undefined
+
+  constructor(options: AvailabilityOptions) {
+    this.store = options.store
+    this.#options = options
+  }
+
+  get up(): boolean {
+    return this.#up
+  }
+
+  /** Begins to watch the store; resolves after the first probe, whatever it found. */
+  async start(): Promise<void> {
+    await this.check()
+    this.#loop = this.#watch()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort()
+    this.#wake?.abort()
+    await this.#loop
+  }
+
+  /**
+   * Does `work` if the store is up.
+   * @throws {StoreUnavailable} at once while it is down, and when `work` finds out that it is.
+   */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (!this.#up) throw new StoreUnavailable(this.store, this.#reason)
+    try {
+      return await work()
+    } catch (error) {
+      if (error instanceof StoreUnavailable) this.#fell(error)
+      throw error
+    }
+  }
+
+  /** Asks the store now; concurrent callers share one probe. Resolves to whether it is up. */
+  check(): Promise<boolean> {
+    this.#probing ??= this.#probe().finally(() => {
+      this.#probing = undefined
+    })
+    return this.#probing
+  }
+
+  /** Resolves when the store is up, or when `signal` is aborted. */
+  async untilUp(signal: AbortSignal): Promise<void> {
+    while (!this.#up && !signal.aborted) {
+      await new Promise<void>(resolve => {
+        const done = () => {
+          this.#waiting.delete(done)
+          signal.removeEventListener('abort', done)
+          resolve()
+        }
+        this.#waiting.add(done)
+        signal.addEventListener('abort', done)
+      })
+    }
+  }
+
+  async #probe(): Promise<boolean> {
+    const expired = new AbortController()
+    try {
+      await Promise.race([
+        this.#options.probe(),
+        delay(this.#options.timeout, undefined, { signal: expired.signal }).then(() => {
+          throw new StoreUnavailable(this.store, new Error(`no answer within ${this.#options.timeout} ms`))
+        })
+      ])
+      this.#rose()
+    } catch (error) {
+      this.#fell(error)
+    } finally {
+      expired.abort()
+    }
+    return this.#up
+  }
+
+  async #watch(): Promise<void> {
+    let pause = SHORTEST_PAUSE
+    while (!this.#stopped.signal.aborted) {
+      this.#wake = new AbortController()
+      await delay(this.#up ? INTERVAL : pause, undefined, { signal: this.#wake.signal }).catch(() => {})
+      if (this.#stopped.signal.aborted) return
+      pause = (await this.check()) ? SHORTEST_PAUSE : Math.min(pause * 2, LONGEST_PAUSE)
+    }
+  }
+
+  #rose(): void {
+    if (this.#up) return
+    this.#up = true
+    this.#options.log.info({ store: this.store }, `${this.store} is available`)
+    for (const done of [...this.#waiting]) done()
+  }
+
+  #fell(reason: unknown): void {
+    this.#reason = reason
+    if (!this.#up && this.#loop) return
+    this.#up = false
+    this.#options.log.error({ store: this.store, err: reason }, `${this.store} is not available`)
+    this.#wake?.abort()
+  }
+}

@@ -1,0 +1,112 @@
+/** The two stores, as errors, health and metrics name them. */
+export type StoreName = 'redis' | 'mysql'
+
+/** The store did not answer, or not in time, or it refused for a reason that lies with it and not with the call. */
+export class StoreUnavailable extends Error {
+  override name = 'StoreUnavailable'
+  readonly store: StoreName
+
+  constructor(store: StoreName, cause?: unknown) {
+    const reason = cause instanceof Error ? `: ${cause.message}` : ''
+    super(`${store} is not available${reason}`, { cause })
+    this.store = store
+  }
+}
+
+/** The consumer group, or the stream it belongs to, is gone (after a flush or a failover). */
+export class GroupMissing extends Error {
+  override name = 'GroupMissing'
+}
+
+/** The consumer group is there already. */
+export class GroupExists extends Error {
+  override name = 'GroupExists'
+}
+
+/** The server does not know a script by its hash: it was restarted or flushed; sending the text helps. */
+export class ScriptMissing extends Error {
+  override name = 'ScriptMissing'
+}
+
+/** A row with that unique key exists. */
+export class DuplicateKey extends Error {
+  override name = 'DuplicateKey'
+}
+
+/** The transaction lost against another one (deadlock, lock wait, changed record); doing it again may succeed. */
+export class Contention extends Error {
+  override name = 'Contention'
+}
+
+/**
+ * Words that Redis puts first in an error when it is the server that cannot serve, whatever the command: starting,
+ * failing over, out of memory, read-only, unable to persist. https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
+ */
+const REDIS_UNAVAILABLE = new Set([
+  'LOADING',
+  'OOM',
+  'READONLY',
+  'MISCONF',
+  'CLUSTERDOWN',
+  'MASTERDOWN',
+  'NOREPLICAS',
+  'BUSY',
+  'TRYAGAIN',
+  'NOAUTH',
+  'WRONGPASS',
+  'NOPERM'
+])
+
+/**
+ * What a failed Redis call means, as a class. An error that the server sent is told apart by its first word;
+ * anything else (closed socket, timeout, refused connection) means that no answer came.
+ */
+export function fromRedis(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error(String(error))
+  if (error.name !== 'ReplyError') return new StoreUnavailable('redis', error)
+  const word = error.message.split(' ', 1)[0] ?? ''
+  if (word === 'NOSCRIPT') return new ScriptMissing(error.message, { cause: error })
+  if (word === 'BUSYGROUP') return new GroupExists(error.message, { cause: error })
+  // UNBLOCKED: the stream was deleted while a read was waiting on it.
+  if (word === 'NOGROUP' || word === 'UNBLOCKED') return new GroupMissing(error.message, { cause: error })
+  if (REDIS_UNAVAILABLE.has(word)) return new StoreUnavailable('redis', error)
+  return error
+}
+
+/** errno of MySQL and MariaDB: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html */
+const MYSQL_CONTENTION = new Set([
+  1205, // lock wait timeout
+  1213, // deadlock
+  1020 // MariaDB: record has changed since last read
+])
+const MYSQL_UNAVAILABLE = new Set([
+  1040, // too many connections
+  1044, // access denied to the database
+  1045, // access denied
+  1049, // unknown database
+  1053, // server shutdown in progress
+  1129, // host blocked
+  1158, // network read error
+  1159, // network read timeout
+  1203, // more than max_user_connections
+  1290, // read-only server
+  1317, // query interrupted (KILL QUERY)
+  1836, // read-only mode
+  1927 // MariaDB: connection killed
+])
+const DUPLICATE_KEY = 1062
+
+/**
+ * What a failed MySQL call means, as a class: by errno where the server sent one; without one no answer came.
+ */
+export function fromMysql(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error(String(error))
+  const { errno, sqlState } = error as { errno?: number; sqlState?: string }
+  if (errno === undefined || sqlState === undefined) {
+    return 'code' in error ? new StoreUnavailable('mysql', error) : error
+  }
+  if (errno === DUPLICATE_KEY) return new DuplicateKey(error.message, { cause: error })
+  if (MYSQL_CONTENTION.has(errno)) return new Contention(error.message, { cause: error })
+  if (MYSQL_UNAVAILABLE.has(errno)) return new StoreUnavailable('mysql', error)
+  return error
+}

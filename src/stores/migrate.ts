@@ -1,0 +1,38 @@
+import { join } from 'node:path'
+import type { FastifyBaseLogger } from 'fastify'
+import { type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise'
+import Postgrator from 'postgrator'
+
+const MIGRATIONS = join(import.meta.dirname, '../../migrations/*.sql')
+
+/** How long a process waits for another one that is migrating, in seconds. */
+const LOCK_WAIT = 60
+
+/**
+ * Brings the database to the newest schema that this code knows. Whichever process comes first does it, under an
+ * advisory lock; the others wait and find it done. A schema that is already newer (rolling deploy) is left alone.
+ */
+export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger): Promise<void> {
+  const connection = await createConnection({ ...options, multipleStatements: true })
+  // Without a listener a connection that is lost while idle would end the process.
+  connection.on('error', () => {})
+  try {
+    const lock = "CONCAT('orderstream-migrate-', MD5(DATABASE()))"
+    const [[row]] = await connection.query<RowDataPacket[]>(`SELECT GET_LOCK(${lock}, ${LOCK_WAIT}) AS taken`)
+    if (row?.taken !== 1)
+      throw new Error(`another process has been migrating the database for over ${LOCK_WAIT} s`)
+
+    const postgrator = new Postgrator({
+      driver: 'mysql',
+      ...(options.database !== undefined && { database: options.database }),
+      migrationPattern: MIGRATIONS,
+      schemaTable: 'schema_version',
+      execQuery: async query => ({ rows: (await connection.query<RowDataPacket[]>(query))[0] })
+    })
+    if ((await postgrator.getDatabaseVersion()) > (await postgrator.getMaxVersion())) return
+    for (const { version, name } of await postgrator.migrate())
+      log.info({ version, name }, 'migration applied')
+  } finally {
+    connection.destroy()
+  }
+}

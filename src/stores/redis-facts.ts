@@ -1,0 +1,25 @@
+import type { Redis } from 'ioredis'
+
+export interface RedisFacts {
+  /** `fsync`: a write is on disk before its reply. `memory`: it may not be. */
+  durability: 'fsync' | 'memory'
+  /** Whether a full Redis may evict keys that have no TTL, that is, orders that wait. */
+  evicts: boolean
+}
+
+/**
+ * Reads what this Redis guarantees. A managed Redis may forbid CONFIG: then nothing is known, and the weaker
+ * guarantee is the one that is told.
+ */
+export async function readFacts(client: Redis): Promise<RedisFacts> {
+  const reply = (await client.call('CONFIG', 'GET', 'append*').catch(() => [])) as string[]
+  const policy = (await client.call('CONFIG', 'GET', 'maxmemory-policy').catch(() => [])) as string[]
+  const settings = new Map<string, string>()
+  const pairs = [...reply, ...policy]
+  for (let i = 0; i + 1 < pairs.length; i += 2) settings.set(pairs[i] as string, pairs[i + 1] as string)
+  return {
+    durability:
+      settings.get('appendonly') === 'yes' && settings.get('appendfsync') === 'always' ? 'fsync' : 'memory',
+    evicts: settings.get('maxmemory-policy')?.startsWith('allkeys-') ?? false
+  }
+}

@@ -1,0 +1,99 @@
+import type { FastifyBaseLogger } from 'fastify'
+import { Redis, type RedisOptions } from 'ioredis'
+import type { Config } from '../../schema/env.ts'
+import { Availability } from './availability.ts'
+import { fromRedis, StoreUnavailable } from './errors.ts'
+import { type RedisFacts, readFacts } from './redis-facts.ts'
+
+/** How much longer than its BLOCK a blocking read may take before the connection counts as dead (ms). */
+const BLOCK_GRACE = 2000
+
+export interface RedisStore {
+  client: Redis
+  availability: Availability
+  /** What the server was last seen to guarantee. */
+  facts: () => RedisFacts
+  /** Runs commands through the breaker, with errors as classes. */
+  run: <T>(work: (client: Redis) => Promise<T>) => Promise<T>
+  /**
+   * A connection of its own for blocking reads: on a shared one every other command would wait behind them.
+   * `block` is the longest BLOCK in milliseconds; a socket that is silent for clearly longer is given up.
+   */
+  blockingConnection: (block: number) => Redis
+  start: () => Promise<void>
+  close: () => Promise<void>
+}
+
+function connectionOptions(config: Config, more: RedisOptions): RedisOptions & { replyMapping: 'legacy' } {
+  return {
+    host: config.REDIS_HOST,
+    port: config.REDIS_PORT,
+    ...(config.REDIS_USERNAME !== '' && { username: config.REDIS_USERNAME }),
+    ...(config.REDIS_PASSWORD !== '' && { password: config.REDIS_PASSWORD }),
+    ...(config.REDIS_TLS && { tls: { servername: config.REDIS_HOST } }),
+    lazyConnect: true,
+    connectTimeout: config.STORE_TIMEOUT_MS,
+    // A call that was given up on must not happen later: nothing is queued while offline, nothing is sent twice.
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    retryStrategy: attempt => Math.min(50 * 2 ** Math.min(attempt, 10), 1000),
+    ...more,
+    replyMapping: 'legacy'
+  }
+}
+
+/**
+ * The Redis of this process: one shared connection behind a breaker.
+ * `check` runs with every probe and throws when this Redis must not be used (see the partition count).
+ */
+export function createRedisStore(
+  config: Config,
+  log: FastifyBaseLogger,
+  check: (client: Redis) => Promise<void>
+): RedisStore {
+  const client = new Redis(connectionOptions(config, { commandTimeout: config.STORE_TIMEOUT_MS }))
+  // Connection errors come again as the failure of a probe, which logs them once; without a listener they would print.
+  client.on('error', () => {})
+  const blocking = new Set<Redis>()
+  let facts: RedisFacts = { durability: 'memory', evicts: false }
+
+  const availability = new Availability({
+    store: 'redis',
+    log,
+    timeout: config.STORE_TIMEOUT_MS,
+    probe: async () => {
+      if (client.status === 'wait' || client.status === 'end') await client.connect().catch(reportAsRedis)
+      if (client.status !== 'ready')
+        throw new StoreUnavailable(
+          'redis',
+          new Error(`the connection to ${config.REDIS_HOST}:${config.REDIS_PORT} is ${client.status}`)
+        )
+      await client.ping().catch(reportAsRedis)
+      await check(client).catch(reportAsRedis)
+      facts = await readFacts(client).catch(reportAsRedis)
+    }
+  })
+
+  return {
+    client,
+    availability,
+    facts: () => facts,
+    run: work => availability.run(() => work(client).catch(reportAsRedis)),
+    blockingConnection: block => {
+      const connection = new Redis(connectionOptions(config, { socketTimeout: block + BLOCK_GRACE }))
+      connection.on('error', () => {})
+      connection.on('end', () => blocking.delete(connection))
+      blocking.add(connection)
+      return connection
+    },
+    start: () => availability.start(),
+    close: async () => {
+      await availability.stop()
+      for (const connection of [client, ...blocking]) connection.disconnect()
+    }
+  }
+}
+
+function reportAsRedis(error: unknown): never {
+  throw fromRedis(error)
+}
