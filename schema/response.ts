@@ -34,3 +34,9 @@ export function rendered<T extends TSchema>(schema: T, shape: Shape) {
 export function problem(description: string) {
   return response(Problem, { description, mediaType: 'application/problem+json' })
 }
+
+/** Errors that any route may answer. */
+export const anyRoute = {
+  431: problem('The request headers are too large.'),
+  500: problem('Something went wrong here; the log has the reason under the error_id.')
+}

@@ -19,18 +19,15 @@ const ROOT = join(import.meta.dirname, '..')
 export interface AppOptions {
   /** Where the log goes; standard output by default. */
   logStream?: Writable
-  /** Folder of functions, with a folder for each mode and `common`; the project's own `handlers` by default. */
-  handlers?: string
 }
 
 /** The service in one mode: the plugins, then the functions of that mode. It is ready to listen, and does not yet. */
 export async function buildApp(config: Config, options: AppOptions = {}) {
-  const handlers = options.handlers ?? join(ROOT, 'handlers')
   const app = createServer(config, options.logStream)
   app.decorate('config', config)
   await app.register(autoload, { dir: join(ROOT, 'plugins') })
-  await app.register(autoload, { dir: join(handlers, 'common') })
-  await app.register(autoload, { dir: join(handlers, config.MODE) })
+  await app.register(autoload, { dir: join(ROOT, 'handlers/common') })
+  await app.register(autoload, { dir: join(ROOT, 'handlers', config.MODE) })
   return app
 }
 

@@ -13,6 +13,14 @@ try {
   })
   await app.listen({ host: config.HOST, port: config.PORT })
 } catch (error) {
-  console.error(error instanceof ConfigError ? error.message : error)
+  console.error(explain(error))
   process.exit(1)
+}
+
+/** Why the start failed, as a sentence where the reason is one that people can mend. */
+function explain(error: unknown): unknown {
+  if (error instanceof ConfigError) return error.message
+  const { code, port } = error as NodeJS.ErrnoException & { port?: number }
+  if (code === 'EADDRINUSE') return `Port ${port} is in use by another process. Set PORT to a free one.`
+  return error
 }

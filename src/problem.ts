@@ -19,7 +19,7 @@ interface Kind {
 }
 
 /** Errors of the domain and of the stores. What is not listed is the framework's, or a bug. */
-const KINDS = new Map<unknown, Kind>([
+const KINDS = new Map<new (...args: never[]) => Error, Kind>([
   [OrderConflict, { status: 409, type: 'order-conflict', title: 'The order exists with another body' }],
   [OrderNotFound, { status: 404, type: 'order-not-found', title: 'There is no such order' }],
   [
@@ -39,6 +39,11 @@ const BY_STATUS = new Map<number, Omit<Kind, 'status'>>([
   [503, { type: 'overloaded', title: 'The service is overloaded' }]
 ])
 
+const INVALID: Kind = {
+  status: 400,
+  type: 'validation-failed',
+  title: 'The request does not match its schema'
+}
 const BUG: Kind = { status: 500, type: 'internal', title: 'Something went wrong here' }
 
 /** What a client is told when the reason is none of its business. */
@@ -49,8 +54,8 @@ const HIDDEN_DETAIL = new Map<string, string>([
 ])
 
 function kindOf(error: Error): Kind {
-  const known = KINDS.get(error.constructor)
-  if (known) return known
+  for (const [type, kind] of KINDS) if (error instanceof type) return kind
+  if ((error as FastifyError).validation) return INVALID
   const status = (error as FastifyError).statusCode
   const framework = status === undefined ? undefined : BY_STATUS.get(status)
   return status !== undefined && framework ? { status, ...framework } : BUG

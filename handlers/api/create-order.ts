@@ -1,6 +1,6 @@
 import { NewOrder, Order } from '../../schema/order.ts'
 import { ref } from '../../schema/ref.ts'
-import { problem, rendered } from '../../schema/response.ts'
+import { anyRoute, problem, rendered } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
 import { OrderConflict } from '../../src/orders/errors.ts'
 import { traceparent } from '../../src/request-context.ts'
@@ -29,6 +29,7 @@ const schema = {
     413: problem('The body is too large.'),
     415: problem('The body is not JSON.'),
     429: problem('Too many requests.'),
+    ...anyRoute,
     503: problem('The order was not accepted; try again.')
   }
 } as const

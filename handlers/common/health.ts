@@ -1,5 +1,5 @@
 import { Health, Probe } from '../../schema/health.ts'
-import { response } from '../../schema/response.ts'
+import { anyRoute, response } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
 
 /** Health is asked for when things go wrong: it is neither limited nor shed. */
@@ -13,6 +13,7 @@ const health = {
     200: response(Health, {
       description: 'Orders can be accepted or read; `degraded` while one store is away.'
     }),
+    ...anyRoute,
     503: response(Health, { description: 'Orders can be neither accepted nor read.' })
   }
 } as const
@@ -21,7 +22,7 @@ const live = {
   operationId: 'getLiveness',
   summary: 'Whether the process runs',
   tags: ['operations'],
-  response: { 200: response(Probe, { description: 'It runs.' }) }
+  response: { 200: response(Probe, { description: 'It runs.' }), ...anyRoute }
 } as const
 
 const ready = {
@@ -30,6 +31,7 @@ const ready = {
   tags: ['operations'],
   response: {
     200: response(Probe, { description: 'Send them.' }),
+    ...anyRoute,
     503: response(Probe, { description: 'The process is stopping, or both stores are away.' })
   }
 } as const

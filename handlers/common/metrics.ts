@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { Metrics } from '../../schema/metrics.ts'
 import { ref } from '../../schema/ref.ts'
+import { anyRoute } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
 import { readMetrics } from '../../src/metrics-report.ts'
 
@@ -19,7 +20,8 @@ const schema = {
         'application/json': { schema: Type.Unsafe<Metrics | string>(ref(Metrics)) },
         'text/plain': { schema: Type.Unsafe<Metrics | string>({ type: 'string' }) }
       }
-    }
+    },
+    ...anyRoute
   }
 } as const
 

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { anyRoute, problem } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
 
 const schema = {
@@ -9,7 +10,9 @@ const schema = {
     200: {
       description: 'OpenAPI 3.1.',
       content: { 'application/json': { schema: Type.Unsafe<string>({ type: 'object' }) } }
-    }
+    },
+    429: problem('Too many requests.'),
+    ...anyRoute
   }
 } as const
 

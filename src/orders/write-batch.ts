@@ -14,11 +14,11 @@ export interface WriteOutcome {
   order: OrderRecord
 }
 
-/** What a transaction is going to do: rows that are new, rows that wait, and rows that stay as they are. */
+/** What a transaction does: rows that are new, rows that waited, and how each row stands afterwards, by id. */
 interface Plan {
   insert: OrderRecord[]
   finish: OrderRecord[]
-  standing: Map<string, OrderRecord>
+  rows: Map<string, OrderRecord>
 }
 
 /** Slots of `order_totals`, as the migration creates them. */
@@ -32,15 +32,12 @@ const ATTEMPTS = 5
  * is the batch reconciled row by row under lock. Rows go in id order, so that two workers lock in the same order.
  */
 export async function writeBatch(mysql: MysqlStore, orders: OrderRecord[]): Promise<WriteOutcome[]> {
-  const distinct = new Map<string, OrderRecord>()
-  for (const order of orders) if (!distinct.has(order.order_id)) distinct.set(order.order_id, order)
-  const sorted = [...distinct.values()].sort((a, b) => (a.order_id < b.order_id ? -1 : 1))
-
-  const { standing } = await write(mysql, sorted)
+  const sorted = [...orders].sort((a, b) => (a.order_id < b.order_id ? -1 : a.order_id > b.order_id ? 1 : 0))
+  const plan = await write(mysql, sorted)
+  const written = new Set([...plan.insert, ...plan.finish])
   return orders.map(order => {
-    // A second message about an order of this very batch stands behind the first, like one about an older row.
-    const row = standing.get(order.order_id) ?? (distinct.get(order.order_id) as OrderRecord)
-    if (row === order) return { kind: 'written', order }
+    const row = plan.rows.get(order.order_id) as OrderRecord
+    if (written.has(order)) return { kind: 'written', order: row }
     return { kind: row.amount === order.amount ? 'duplicate' : 'conflict', order: row }
   })
 }
@@ -49,10 +46,8 @@ async function write(mysql: MysqlStore, orders: OrderRecord[]): Promise<Plan> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await mysql.transaction(async transaction => {
-        const plan =
-          attempt === 1
-            ? { insert: orders, finish: [], standing: new Map() }
-            : await reconcile(transaction, orders)
+        const existing = attempt === 1 ? new Map<string, OrderRecord>() : await lock(transaction, orders)
+        const plan = makePlan(orders, existing)
         await insert(transaction, plan.insert)
         for (const order of plan.finish) await finish(transaction, order)
         await addToTotals(transaction, plan)
@@ -64,18 +59,30 @@ async function write(mysql: MysqlStore, orders: OrderRecord[]): Promise<Plan> {
   }
 }
 
-async function reconcile(transaction: Transaction, orders: OrderRecord[]): Promise<Plan> {
+/** The rows of these orders that exist, locked until the transaction ends. */
+async function lock(transaction: Transaction, orders: OrderRecord[]): Promise<Map<string, OrderRecord>> {
   const rows = await transaction.rows<OrderRow>(
     `SELECT ${COLUMNS} FROM orders WHERE order_id IN (?) ORDER BY order_id FOR UPDATE`,
     [orders.map(order => order.order_id)]
   )
-  const existing = new Map(rows.map(row => [row.order_id, fromRow(row)]))
-  const plan: Plan = { insert: [], finish: [], standing: new Map() }
+  return new Map(rows.map(row => [row.order_id, fromRow(row)]))
+}
+
+/**
+ * Decides for each order in turn, given the rows before it: no row is made one; a waiting row with the same body is
+ * finished and keeps the time at which it was accepted; any other row stands.
+ */
+function makePlan(orders: OrderRecord[], existing: Map<string, OrderRecord>): Plan {
+  const plan: Plan = { insert: [], finish: [], rows: existing }
   for (const order of orders) {
-    const row = existing.get(order.order_id)
-    if (!row) plan.insert.push(order)
-    else if (row.status === 'processing' && row.amount === order.amount) plan.finish.push(order)
-    else plan.standing.set(order.order_id, row)
+    const row = plan.rows.get(order.order_id)
+    if (!row) {
+      plan.insert.push(order)
+      plan.rows.set(order.order_id, order)
+    } else if (row.status === 'processing' && row.amount === order.amount) {
+      plan.finish.push(order)
+      plan.rows.set(order.order_id, { ...order, created_at: row.created_at })
+    }
   }
   return plan
 }
@@ -85,7 +92,7 @@ async function insert(transaction: Transaction, orders: OrderRecord[]): Promise<
   await transaction.run(`INSERT INTO orders (${COLUMNS}) VALUES ?`, [orders.map(toValues)])
 }
 
-/** Ends a row that waits; it keeps the time at which it was accepted. */
+/** Ends a row that waited. */
 async function finish(transaction: Transaction, order: OrderRecord): Promise<void> {
   const [id, , tax, total, status, , updatedAt, processedAt] = toValues(order)
   await transaction.run(

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import { type StoreName, StoreUnavailable } from './errors.ts'
+import { type StoreName, StoreRefused, StoreUnavailable } from './errors.ts'
 
 export interface AvailabilityOptions {
   store: StoreName
   log: FastifyBaseLogger
-  /** Resolves when the store can serve; it does what a new connection needs first (migrations, checks). */
+  /** Resolves when the store can serve; it does first what a new connection needs (migrations, checks). */
   probe: () => Promise<void>
   /** Longest time one probe may take, in milliseconds. */
   timeout: number
@@ -64,7 +64,7 @@ export class Availability {
     try {
       return await work()
     } catch (error) {
-      if (error instanceof StoreUnavailable) this.#fell(error)
+      if (error instanceof StoreUnavailable && !(error instanceof StoreRefused)) this.#fell(error)
       throw error
     }
   }

@@ -13,6 +13,11 @@ export class StoreUnavailable extends Error {
   }
 }
 
+/** The store answers, but takes no writes now: it is full, read-only, or cannot persist. Reads go on. */
+export class StoreRefused extends StoreUnavailable {
+  override name = 'StoreRefused'
+}
+
 /** The consumer group, or the stream it belongs to, is gone (after a flush or a failover). */
 export class GroupMissing extends Error {
   override name = 'GroupMissing'
@@ -38,23 +43,22 @@ export class Contention extends Error {
   override name = 'Contention'
 }
 
-/**
- * Words that Redis puts first in an error when it is the server that cannot serve, whatever the command: starting,
- * failing over, out of memory, read-only, unable to persist. https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
- */
+/** First words of Redis's errors: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
 const REDIS_UNAVAILABLE = new Set([
-  'LOADING',
-  'OOM',
-  'READONLY',
-  'MISCONF',
-  'CLUSTERDOWN',
+  'LOADING', // it is reading its data
   'MASTERDOWN',
-  'NOREPLICAS',
-  'BUSY',
+  'CLUSTERDOWN',
   'TRYAGAIN',
+  'BUSY', // a script is running
   'NOAUTH',
   'WRONGPASS',
   'NOPERM'
+])
+const REDIS_REFUSED = new Set([
+  'OOM', // at maxmemory
+  'MISCONF', // it cannot save to its disk
+  'READONLY', // a replica
+  'NOREPLICAS'
 ])
 
 /**
@@ -69,6 +73,7 @@ export function fromRedis(error: unknown): Error {
   if (word === 'BUSYGROUP') return new GroupExists(error.message, { cause: error })
   // UNBLOCKED: the stream was deleted while a read was waiting on it.
   if (word === 'NOGROUP' || word === 'UNBLOCKED') return new GroupMissing(error.message, { cause: error })
+  if (REDIS_REFUSED.has(word)) return new StoreRefused('redis', error)
   if (REDIS_UNAVAILABLE.has(word)) return new StoreUnavailable('redis', error)
   return error
 }

@@ -62,7 +62,15 @@ export function createMysqlStore(config: Config, log: FastifyBaseLogger): MysqlS
   pool.pool.on('connection', connection => {
     for (const statement of SESSION) connection.query(statement, error => error && connection.destroy())
   })
-  let migrated = false
+  // Migrations may take longer than a probe; the probes of that time wait for the same run.
+  let migration: Promise<void> | undefined
+  const migrateOnce = () => {
+    migration ??= migrate(connectionOptions(config), log).catch(error => {
+      migration = undefined
+      throw fromMysql(error)
+    })
+    return migration
+  }
 
   const query = <T>(connection: PoolConnection, sql: string, values: unknown[]) =>
     connection.query({ sql, values, timeout: config.STORE_TIMEOUT_MS }).then(([result]) => result as T)
@@ -85,11 +93,9 @@ export function createMysqlStore(config: Config, log: FastifyBaseLogger): MysqlS
   const availability = new Availability({
     store: 'mysql',
     log,
-    // The first probe may have migrations to apply.
-    timeout: config.STORE_TIMEOUT_MS * 5,
+    timeout: config.STORE_TIMEOUT_MS,
     probe: async () => {
-      if (!migrated) await migrate(connectionOptions(config), log).catch(reportAsMysql)
-      migrated = true
+      await migrateOnce()
       await using(connection => query<RowDataPacket[]>(connection, 'SELECT 1', []))
     }
   })
@@ -153,8 +159,4 @@ async function retryContention<T>(work: () => Promise<T>): Promise<T> {
       if (!(error instanceof Contention) || attempt > CONTENTION_RETRIES) throw error
     }
   }
-}
-
-function reportAsMysql(error: unknown): never {
-  throw fromMysql(error)
 }

@@ -36,6 +36,8 @@ function connectionOptions(config: Config, more: RedisOptions): RedisOptions & {
     // A call that was given up on must not happen later: nothing is queued while offline, nothing is sent twice.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
+    // What a closed connection leaves unanswered fails at once: unsent again and not rejected, it would wait forever.
+    maxRetriesPerRequest: 0,
     retryStrategy: attempt => Math.min(50 * 2 ** Math.min(attempt, 10), 1000),
     ...more,
     replyMapping: 'legacy'

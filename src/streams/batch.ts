@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Availability } from '../stores/availability.ts'
 import { type StoreName, StoreUnavailable } from '../stores/errors.ts'
@@ -14,6 +15,9 @@ export interface BatchRunner {
   /** Aborted when the worker stops: waiting for a store ends, work in hand is finished. */
   stopping: AbortSignal
 }
+
+/** Longest pause before a batch is tried again after a store was away (ms). */
+const LONGEST_PAUSE = 2000
 
 /** The handler did not finish within the function's timeout. */
 export class HandlerTimeout extends Error {
@@ -80,11 +84,15 @@ export async function runBatch(
  * one, or when the worker stops meanwhile.
  */
 async function untilAnswered<T>(runner: BatchRunner, work: () => Promise<T>): Promise<T | Error> {
-  for (;;) {
+  for (let attempt = 0; ; attempt++) {
     try {
       return await work()
     } catch (error) {
       if (!(error instanceof StoreUnavailable) || runner.stopping.aborted) return error as Error
+      // A store that answers and still refuses (it is read-only, say) must not be asked in a tight loop.
+      await delay(Math.min(50 * 2 ** attempt, LONGEST_PAUSE), undefined, { signal: runner.stopping }).catch(
+        () => {}
+      )
       await runner.stores[error.store].untilUp(runner.stopping)
     }
   }

@@ -59,6 +59,9 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     const started = performance.now()
     const batch = runBatch(runner, entries)
       .then(outcome => options.onBatch({ ...outcome, seconds: (performance.now() - started) / 1000 }))
+      .catch(error =>
+        log.error({ err: error }, 'a batch ended with an error of the runtime; its messages stay pending')
+      )
       .finally(() => {
         for (const id of ids) inHand.delete(id)
         batches.delete(batch)
@@ -83,19 +86,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 
   const run = async () => {
     while (!stopping.signal.aborted) {
-      try {
-        await consume()
-      } catch (error) {
-        if (stopping.signal.aborted) return
-        if (error instanceof StoreUnavailable) await options.stores.redis.check()
-        else if (error instanceof GroupMissing)
-          log.warn({ err: error }, 'the consumer group is gone and is made anew')
-        else {
-          log.error({ err: error }, 'the consumer loop failed and goes on')
-          await delay(ERROR_PAUSE)
-        }
-        await options.stores.redis.untilUp(stopping.signal)
-      }
+      await options.stores.redis.untilUp(stopping.signal)
+      await consume().catch(error => recover(error, options, stopping.signal))
     }
   }
 
@@ -105,7 +97,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
         // A renewal that fails is followed by the next; a lease that does run out costs a second delivery, no more.
         if (inHand.size > 0) member.renew([...inHand]).catch(() => {})
       }, lease / 3)
-      loop = options.stores.redis.untilUp(stopping.signal).then(run)
+      loop = run()
     },
     stop: async () => {
       stopping.abort()
@@ -117,6 +109,22 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       reader.close()
     }
   }
+}
+
+/** Decides how the loop goes on after an error: at once when the group was lost, else after a pause or a probe. */
+async function recover(
+  error: unknown,
+  { log, stores }: ConsumerOptions,
+  stopping: AbortSignal
+): Promise<void> {
+  if (stopping.aborted) return
+  if (error instanceof GroupMissing) {
+    log.warn({ err: error }, 'the consumer group is gone and is made anew')
+    return
+  }
+  if (error instanceof StoreUnavailable) await stores.redis.check()
+  else log.error({ err: error }, 'the consumer loop failed and goes on')
+  await delay(ERROR_PAUSE, undefined, { signal: stopping }).catch(() => {})
 }
 
 /** New messages for one batch: what is there, and what comes within the window if that does not fill it. */

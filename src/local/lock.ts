@@ -1,0 +1,66 @@
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { inspectProcess } from './process.ts'
+
+/** The directory belongs to another launcher that is running. */
+export class LockedError extends Error {
+  override name = 'LockedError'
+  readonly holder: number
+
+  constructor(holder: number) {
+    super(`process ${holder} holds the lock`)
+    this.holder = holder
+  }
+}
+
+/**
+ * Makes this process the only launcher on the directory; gives the function that ends that. The lock of a launcher
+ * that was killed does not count: its process is gone, or is another program by now.
+ * @throws LockedError when another launcher is running
+ */
+export async function lockDirectory(dir: string, program: string): Promise<() => void> {
+  const lock = join(dir, 'start.pid')
+  const mine = `${lock}.${process.pid}`
+  writeFileSync(mine, String(process.pid))
+  try {
+    // A link appears whole, and fails when there is one: no other process reads a half-written lock.
+    while (!linked(mine, lock)) await removeStale(lock, program)
+  } finally {
+    rmSync(mine, { force: true })
+  }
+  return () => rmSync(lock, { force: true })
+}
+
+async function removeStale(lock: string, program: string): Promise<void> {
+  const holder = readPid(lock)
+  if (holder === undefined) return
+  const found = await inspectProcess(holder)
+  if (found?.command.includes(program) && holder !== process.pid) throw new LockedError(holder)
+  // Moved, not removed: two launchers may come here at once, and the second must not remove the first one's lock.
+  const stale = `${lock}.stale`
+  try {
+    renameSync(lock, stale)
+    if (readPid(stale) !== holder) linked(stale, lock)
+  } catch {
+    // The other launcher was quicker.
+  }
+  rmSync(stale, { force: true })
+}
+
+function linked(from: string, to: string): boolean {
+  try {
+    linkSync(from, to)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+}
+
+function readPid(file: string): number | undefined {
+  try {
+    return Number(readFileSync(file, 'utf8'))
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,152 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createConnection } from 'mysql2/promise'
+import { describeExit, endLeftover, findProgram, startProcess } from './process.ts'
+import type { LocalStore, StoreOptions } from './redis.ts'
+import { startServer } from './server.ts'
+
+/** A private MariaDB, with a user that may do everything, on 127.0.0.1 only. */
+export interface LocalMariadb extends LocalStore {
+  user: string
+  password: string
+}
+
+const user = 'orderstream'
+
+// It writes back what it has in memory before it ends.
+const graceMs = 30_000
+
+/**
+ * Starts a private MariaDB that ignores the system's configuration. The first time it creates the data directory.
+ * Resolves when a query answers. Data and password of an earlier run are kept.
+ */
+export async function startMariadb({ dir, port, args = [], signal }: StoreOptions): Promise<LocalMariadb> {
+  const command = await findProgram('mariadbd')
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  const home = await realpath(dir)
+  const data = join(home, 'data')
+  if (!existsSync(data)) await createData(home, data, signal)
+  const password = await readPassword(home)
+  const server = await startServer({
+    name: 'mariadb',
+    dir: home,
+    mark: data,
+    command,
+    args: port => [
+      '--no-defaults',
+      `--datadir=${data}`,
+      ...asRoot,
+      '--bind-address=127.0.0.1',
+      `--port=${port}`,
+      // Relative to the data directory, as a socket's whole path may not be longer than 107 bytes.
+      '--socket=mariadb.sock',
+      `--pid-file=${join(home, 'mariadbd.pid')}`,
+      `--init-file=${join(home, 'init.sql')}`,
+      '--skip-name-resolve',
+      '--character-set-server=utf8mb4',
+      '--max-connections=500',
+      ...args
+    ],
+    cwd: home,
+    port,
+    graceMs,
+    signal,
+    notReady: port => query(port, password)
+  })
+  return { ...server, user, password }
+}
+
+/** Ends what a killed run left running on this directory. */
+export async function endLeftoverMariadb(dir: string): Promise<void> {
+  if (!existsSync(dir)) return
+  const home = await realpath(dir)
+  await endLeftover({ name: 'mariadb-install', dir: home, mark: join(home, 'data.new') })
+  await endLeftover({ name: 'mariadb', dir: home, mark: join(home, 'data'), graceMs })
+}
+
+/** Creates a database in a private MariaDB unless it is there. `name` is an identifier of ours, not input. */
+export async function createDatabase(store: LocalMariadb, name: string): Promise<void> {
+  const { host, port, user, password } = store
+  const connection = await createConnection({ host, port, user, password, connectTimeout: 10_000 })
+  try {
+    await connection.query(`CREATE DATABASE IF NOT EXISTS \`${name}\` CHARACTER SET utf8mb4`)
+  } finally {
+    await connection.end()
+  }
+}
+
+// As -u and not as --user: the installer would use the latter to change the owner of system files too.
+const asRoot = process.getuid?.() === 0 ? ['-uroot'] : []
+
+// Under another name until it is complete, so that one cut off is never taken for a finished one.
+async function createData(home: string, data: string, signal: AbortSignal | undefined): Promise<void> {
+  const unfinished = `${data}.new`
+  const options = { name: 'mariadb-install', dir: home, mark: unfinished }
+  const command = await findProgram('mariadb-install-db')
+  // One that a killed run left behind would go on writing there.
+  await endLeftover(options)
+  await rm(unfinished, { recursive: true, force: true, maxRetries: 10 })
+  const installer = await startProcess({
+    ...options,
+    command,
+    args: [
+      '--no-defaults',
+      `--datadir=${unfinished}`,
+      // Root by the socket alone, for the system's root alone: no password to be left empty.
+      '--auth-root-authentication-method=socket',
+      '--skip-test-db',
+      '--skip-name-resolve',
+      ...asRoot
+    ]
+  })
+  const stop = () => void installer.stop()
+  signal?.addEventListener('abort', stop)
+  if (signal?.aborted) stop()
+  const exit = await installer.exited
+  signal?.removeEventListener('abort', stop)
+  signal?.throwIfAborted()
+  if (exit.code !== 0) {
+    throw new Error(
+      `mariadb-install-db ended with ${describeExit(exit)}. The end of ${installer.log}:\n${installer.lastLines()}`
+    )
+  }
+  await rename(unfinished, data)
+}
+
+/** Made once. The server sets it at each start from the init file, so the two cannot drift apart. */
+async function readPassword(home: string): Promise<string> {
+  const file = join(home, 'password')
+  let password = existsSync(file) ? (await readFile(file, 'utf8')).trim() : ''
+  if (password === '') {
+    password = randomBytes(24).toString('base64url')
+    await writeFile(file, `${password}\n`, { mode: 0o600 })
+  }
+  const account = `'${user}'@'127.0.0.1'`
+  const statements = [
+    `CREATE USER IF NOT EXISTS ${account}`,
+    `ALTER USER ${account} IDENTIFIED BY '${password}'`,
+    `GRANT ALL PRIVILEGES ON *.* TO ${account} WITH GRANT OPTION`
+  ]
+  await writeFile(join(home, 'init.sql'), statements.map(statement => `${statement};\n`).join(''), {
+    mode: 0o600
+  })
+  return password
+}
+
+async function query(port: number, password: string): Promise<string | undefined> {
+  try {
+    const connection = await createConnection({
+      host: '127.0.0.1',
+      port,
+      user,
+      password,
+      connectTimeout: 2000
+    })
+    await connection.query('SELECT 1').finally(() => connection.end())
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
+}

@@ -1,0 +1,40 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
+
+/** A port on 127.0.0.1 that nothing listens on at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Why nothing can be made to listen there, as the system's error code (`EADDRINUSE`, `EACCES`); undefined if it can. */
+export async function portFault(port: number, host = '127.0.0.1'): Promise<string | undefined> {
+  // Some systems let one listen on an address while another process listens on all of them.
+  if (await answers(port, host)) return 'EADDRINUSE'
+  const server = createServer().listen(port, host)
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'EADDRINUSE'
+  }
+  server.close()
+  await once(server, 'close')
+  return undefined
+}
+
+async function answers(port: number, host: string): Promise<boolean> {
+  const socket = connect({ port, host, timeout: 1000 })
+  socket.once('timeout', () => socket.destroy(new Error('no answer')))
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}

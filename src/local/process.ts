@@ -1,0 +1,252 @@
+import { execFile, spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { access, constants, readFile } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+/** How a process ended: with a code, or by a signal. */
+export interface Exit {
+  code: number | null
+  signal: NodeJS.Signals | null
+}
+
+/** A process that this one started and answers for. */
+export interface OwnProcess {
+  pid: number
+  /** File with what the process wrote to stdout and stderr. */
+  log: string
+  exited: Promise<Exit>
+  running(): boolean
+  /** SIGTERM, then SIGKILL after the grace period; resolves when the process is gone. Can be called again. */
+  stop(): Promise<void>
+  /** The last lines of what the process wrote since it was started. */
+  lastLines(): string
+}
+
+/** What to start, and where its files go: `<dir>/<name>.pid` and `<dir>/<name>.log`. */
+export interface ProcessOptions {
+  name: string
+  dir: string
+  command: string
+  args: string[]
+  /** A whole argument, or the value of one, that tells this process from any other in a list of processes. */
+  mark: string
+  cwd?: string | undefined
+  env?: NodeJS.ProcessEnv | undefined
+  /** Milliseconds between SIGTERM and SIGKILL. */
+  graceMs?: number | undefined
+}
+
+const defaultGraceMs = 10_000
+const largestLog = 10 * 1024 * 1024
+
+const running = new Set<number>()
+let watchingExit = false
+
+/** Says `code 1` or `signal SIGKILL`. */
+export function describeExit({ code, signal }: Exit): string {
+  return signal ? `signal ${signal}` : `code ${code}`
+}
+
+/**
+ * Starts a process in a process group of its own, so that a terminal's Ctrl-C does not reach it and whoever started
+ * it keeps the order in which things stop. What an earlier, killed owner left running there is ended first.
+ */
+export async function startProcess(options: ProcessOptions): Promise<OwnProcess> {
+  const { name, dir, graceMs = defaultGraceMs } = options
+  await endLeftover(options)
+
+  const { log, descriptor, began } = openLog(dir, name)
+  const child = spawn(options.command, options.args, {
+    cwd: options.cwd,
+    env: options.env ?? process.env,
+    stdio: ['ignore', descriptor, descriptor],
+    detached: true
+  })
+  closeSync(descriptor)
+  const { pid } = child
+  const pidFile = join(dir, `${name}.pid`)
+  if (pid !== undefined) {
+    // Synchronously, before anything else can happen: a process without this note could not be recognised later.
+    writeFileSync(pidFile, JSON.stringify({ pid, owner: process.pid }))
+    endWithThisProcess(pid)
+  }
+  const exited = new Promise<Exit>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code, signal) => {
+      running.delete(child.pid as number)
+      rmSync(pidFile, { force: true })
+      resolve({ code, signal })
+    })
+  })
+  if (pid === undefined) {
+    await exited
+    throw new Error(`${name} could not be started`)
+  }
+
+  const isRunning = () => child.exitCode === null && child.signalCode === null
+  let stopping: Promise<void> | undefined
+  const stop = async () => {
+    if (!isRunning()) return
+    signalGroup(pid, 'SIGTERM')
+    // A stopped (SIGSTOP) process would not see the signal before it goes on.
+    signalGroup(pid, 'SIGCONT')
+    const inTime = await Promise.race([exited, sleep(graceMs, undefined, { ref: false })])
+    if (!inTime) signalGroup(pid, 'SIGKILL')
+    await exited
+  }
+  return {
+    pid,
+    log,
+    exited,
+    running: isRunning,
+    stop: () => {
+      stopping ??= stop()
+      return stopping
+    },
+    lastLines: () => lastLines(log, began)
+  }
+}
+
+/** Which process file to look at, and what its process must have on its command line. */
+export type LeftoverOptions = Pick<ProcessOptions, 'name' | 'dir' | 'mark' | 'graceMs'>
+
+/**
+ * Ends the process that an earlier run left behind, known by its pid file and its command line, never by its name.
+ * Resolves to its process id, or to undefined when there was none.
+ * @throws when its owner is alive: then it is in use, not left over
+ */
+export async function endLeftover({
+  name,
+  dir,
+  mark,
+  graceMs
+}: LeftoverOptions): Promise<number | undefined> {
+  const pidFile = join(dir, `${name}.pid`)
+  const note = readNote(pidFile)
+  if (!note) return undefined
+  const found = await inspectProcess(note.pid)
+  // The number may belong to another process by now.
+  const ours = found !== undefined && mentions(found.command, mark)
+  if (ours && found.parent === note.owner) {
+    throw new Error(
+      `${name} in ${dir} is in use: process ${note.owner} started it as ${note.pid} and is still there`
+    )
+  }
+  if (ours) await endProcess(note.pid, graceMs ?? defaultGraceMs)
+  rmSync(pidFile, { force: true })
+  return ours ? note.pid : undefined
+}
+
+/** The parent and the command line of a process; undefined when there is none, or only its unreaped entry. */
+export async function inspectProcess(pid: number): Promise<{ parent: number; command: string } | undefined> {
+  try {
+    if (process.platform === 'linux') {
+      const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
+      const command = await readFile(`/proc/${pid}/cmdline`, 'utf8')
+      // `pid (name) state parent …`, where the name may hold anything, parentheses too.
+      const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      return state === 'Z'
+        ? undefined
+        : { parent: Number(parent), command: command.replaceAll('\0', ' ').trim() }
+    }
+    const { stdout } = await run('ps', [
+      '-ww',
+      '-o',
+      'stat=',
+      '-o',
+      'ppid=',
+      '-o',
+      'command=',
+      '-p',
+      String(pid)
+    ])
+    const [, state = '', parent, command = ''] = /^\s*(\S+)\s+(\d+)\s+(.*)$/m.exec(stdout) ?? []
+    return state === '' || state.startsWith('Z')
+      ? undefined
+      : { parent: Number(parent), command: command.trim() }
+  } catch {
+    // No such process: the file is not there, or ps ends with 1.
+    return undefined
+  }
+}
+
+/** Whether a command line has `mark` as a whole argument, or as the value of one. */
+export function mentions(command: string, mark: string): boolean {
+  const line = ` ${command} `
+  return line.includes(` ${mark} `) || line.includes(`=${mark} `)
+}
+
+/**
+ * The path of the first of these programs that is installed.
+ * @throws when none is, with the command that brings it
+ */
+export async function findProgram(...names: string[]): Promise<string> {
+  // The same directories as in setup.sh, for the same reasons.
+  const more =
+    process.env.ORDERSTREAM_STORE_DIRS ??
+    '/usr/sbin:/usr/local/sbin:/opt/homebrew/bin:/usr/local/bin:/home/linuxbrew/.linuxbrew/bin'
+  const directories = `${process.env.PATH ?? ''}${delimiter}${more}`.split(delimiter).filter(Boolean)
+  for (const path of names.flatMap(name => directories.map(directory => join(directory, name)))) {
+    const found = await access(path, constants.X_OK).then(
+      () => true,
+      () => false
+    )
+    if (found) return path
+  }
+  throw new Error(`${names.join(' or ')} is not installed; \`npm run setup\` brings it`)
+}
+
+async function endProcess(pid: number, graceMs: number): Promise<void> {
+  signalGroup(pid, 'SIGTERM')
+  signalGroup(pid, 'SIGCONT')
+  const deadline = Date.now() + graceMs
+  while (await inspectProcess(pid)) {
+    if (Date.now() > deadline) signalGroup(pid, 'SIGKILL')
+    await sleep(20)
+  }
+}
+
+// startProcess makes each process the leader of its group, so the group has no one else's processes.
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal)
+  } catch {
+    // It ended in the meantime.
+  }
+}
+
+// The last resort of a process that ends without having stopped what it started, as after an uncaught error.
+function endWithThisProcess(pid: number): void {
+  running.add(pid)
+  if (watchingExit) return
+  watchingExit = true
+  process.once('exit', () => {
+    for (const left of running) signalGroup(left, 'SIGTERM')
+  })
+}
+
+function readNote(pidFile: string): { pid: number; owner: number } | undefined {
+  try {
+    const { pid, owner } = JSON.parse(readFileSync(pidFile, 'utf8'))
+    return Number.isInteger(pid) && pid > 1 ? { pid, owner } : undefined
+  } catch {
+    // None there, or cut off while it was being written.
+    return undefined
+  }
+}
+
+function openLog(dir: string, name: string) {
+  const log = join(dir, `${name}.log`)
+  if ((statSync(log, { throwIfNoEntry: false })?.size ?? 0) > largestLog) renameSync(log, `${log}.1`)
+  const descriptor = openSync(log, 'a', 0o600)
+  return { log, descriptor, began: statSync(log).size }
+}
+
+function lastLines(log: string, began: number, count = 15): string {
+  const written = readFileSync(log).subarray(began).toString()
+  return written.trimEnd().split('\n').slice(-count).join('\n')
+}

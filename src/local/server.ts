@@ -1,0 +1,82 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort, portFault } from './ports.ts'
+import { describeExit, endLeftover, type OwnProcess, type ProcessOptions, startProcess } from './process.ts'
+
+/** A process of ours that serves on a port of this machine. */
+export interface LocalServer {
+  host: string
+  port: number
+  pid: number
+  /** File with what it wrote to stdout and stderr. */
+  log: string
+  /** How it ended, once it has. */
+  exited: OwnProcess['exited']
+  /** SIGTERM, waits for the end, SIGKILL after a bounded time. Can be called again. */
+  stop(): Promise<void>
+}
+
+/** A server to start. `args` and `env` are made from the port it is to listen on. */
+export interface ServerOptions extends Omit<ProcessOptions, 'args' | 'env'> {
+  args: (port: number) => string[]
+  env?: (port: number) => NodeJS.ProcessEnv
+  host?: string
+  /** A free port when undefined. */
+  port?: number | undefined
+  /** Says why the server does not serve yet; undefined when it does. Throws when it never will. */
+  notReady: (port: number) => Promise<string | undefined>
+  /** Milliseconds until a server that is not ready is given up. */
+  readyWithinMs?: number
+  /** Ends the start, and with it the process. */
+  signal?: AbortSignal | undefined
+}
+
+/**
+ * Starts a server and resolves when it is ready.
+ * @throws when it does not come up; the error names the log file and shows its end, and no process is left
+ */
+export async function startServer(options: ServerOptions): Promise<LocalServer> {
+  const { name, host = '127.0.0.1' } = options
+  // Before the port is looked at: the leftover may be what listens on it.
+  await endLeftover(options)
+  for (let attempt = 1; ; attempt++) {
+    options.signal?.throwIfAborted()
+    const port = options.port ?? (await freePort())
+    if (await portFault(port, host)) {
+      if (options.port === undefined && attempt < 5) continue
+      throw new Error(`${name} cannot listen on ${host}:${port}: the port is taken`)
+    }
+    const child = await startProcess({ ...options, args: options.args(port), env: options.env?.(port) })
+    try {
+      await untilReady(child, port, options)
+      const { pid, log, exited, stop } = child
+      return { host, port, pid, log, exited, stop }
+    } catch (error) {
+      const ended = !child.running()
+      await child.stop()
+      // Another process may have taken the free port between the look and the start.
+      if (ended && options.port === undefined && attempt < 5 && (await portFault(port, host))) continue
+      throw error
+    }
+  }
+}
+
+async function untilReady(child: OwnProcess, port: number, options: ServerOptions): Promise<void> {
+  const { name, readyWithinMs = 120_000, signal } = options
+  const deadline = Date.now() + readyWithinMs
+  for (;;) {
+    const reason = await options.notReady(port)
+    if (!child.running()) {
+      throw new Error(`${name} ended with ${describeExit(await child.exited)} at its start. ${logOf(child)}`)
+    }
+    if (reason === undefined) return
+    if (Date.now() > deadline) {
+      throw new Error(`${name} was not ready within ${readyWithinMs / 1000} s: ${reason}. ${logOf(child)}`)
+    }
+    signal?.throwIfAborted()
+    await Promise.race([sleep(30), child.exited])
+  }
+}
+
+function logOf({ log, lastLines }: OwnProcess): string {
+  return `The end of ${log}:\n${lastLines().replaceAll(/^/gm, '  ')}`
+}

@@ -1,0 +1,68 @@
+import { join } from 'node:path'
+import { endLeftover } from './process.ts'
+import { type LocalServer, startServer } from './server.ts'
+
+/** The repository, from which the service is started. */
+export const root = join(import.meta.dirname, '../..')
+
+const main = join(root, 'src/main.ts')
+
+/** The roles of the service, each a process of its own here. */
+export const modes = ['api', 'worker'] as const
+
+/** One mode of the service to start. Its log is `<dir>/<mode>.log`. */
+export interface ServiceOptions {
+  mode: (typeof modes)[number]
+  dir: string
+  env: NodeJS.ProcessEnv
+  host: string
+  port?: number | undefined
+  signal: AbortSignal
+}
+
+/** Starts one mode of the service and resolves when its `GET /health/ready` answers 200. */
+export function startService({ mode, dir, env, host, port, signal }: ServiceOptions): Promise<LocalServer> {
+  return startServer({
+    name: mode,
+    dir,
+    mark: main,
+    command: process.execPath,
+    args: () => [main],
+    env: port => ({ ...env, MODE: mode, PORT: String(port) }),
+    cwd: root,
+    host,
+    port,
+    graceMs: graceMs(env),
+    readyWithinMs: 60_000,
+    signal,
+    notReady: port => checkReady(`${baseUrl(host, port)}/health/ready`)
+  })
+}
+
+/** Ends what a killed launcher left running of the service. */
+export async function endLeftoverServices(dir: string): Promise<void> {
+  await Promise.all(modes.map(name => endLeftover({ name, dir, mark: main, graceMs: graceMs(process.env) })))
+}
+
+/** Where a client on this machine reaches a server that listens on `host`. */
+export function baseUrl(host: string, port: number): string {
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+}
+
+// Longer than the service takes at most, so that only one that hangs is killed.
+function graceMs({ SHUTDOWN_GRACE_MS, DRAIN_DELAY_MS }: NodeJS.ProcessEnv): number {
+  const grace = Number(SHUTDOWN_GRACE_MS || 15_000) + Number(DRAIN_DELAY_MS || 500) + 5000
+  return Number.isFinite(grace) ? grace : 20_500
+}
+
+async function checkReady(url: string): Promise<string | undefined> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2000) })
+    const body = (await response.text()).slice(0, 500)
+    return response.status === 200 ? undefined : `GET ${url} answers ${response.status} ${body}`
+  } catch (error) {
+    const { cause, message } = error as Error
+    return `GET ${url} fails: ${cause instanceof Error ? cause.message || message : message}`
+  }
+}

@@ -1,0 +1,278 @@
+import { mkdirSync, realpathSync, rmSync } from 'node:fs'
+import { basename, join, relative, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { LockedError, lockDirectory } from './lock.ts'
+import { createDatabase, endLeftoverMariadb, startMariadb } from './mariadb.ts'
+import { portFault } from './ports.ts'
+import { describeExit } from './process.ts'
+import { endLeftoverRedis, startRedis } from './redis.ts'
+import type { LocalServer } from './server.ts'
+import { baseUrl, endLeftoverServices, modes, root, startService } from './service.ts'
+
+const help = `npm start [-- options]
+
+Starts Orderstream on this machine: a private Redis and MariaDB, the api and the worker. Ctrl-C stops all of it.
+
+  --fresh        begin empty: deletes the stores' data and the logs of earlier runs
+  --data <dir>   where data and logs are kept (default: .local)
+  --help         show this
+
+Environment: PORT, the port of the API (default 3000; 0 takes a free one). With REDIS_HOST or DB_HOST set, that store
+is used instead of a private one, with the other REDIS_* or DB_* variables. All other variables of the service apply.`
+
+/** What ends the launcher with one sentence, where a stack would say nothing more. */
+class StartError extends Error {}
+
+interface Running {
+  /** By name; in the order in which they became ready. */
+  stores: Map<string, LocalServer>
+  services: Map<string, LocalServer>
+}
+
+const say = (line = '') => console.log(line)
+
+process.exitCode = await start(process.argv.slice(2))
+
+async function start(argv: string[]): Promise<number> {
+  const interrupted = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    // Not once: a second signal, as npm passes on the terminal's, must not cut the stopping short.
+    process.on(signal, () => {
+      if (!interrupted.signal.aborted) say('\nStopping …')
+      interrupted.abort(new StartError(`${signal} received`))
+    })
+  }
+  // The terminal, or what reads our output, may be gone before we are.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+
+  try {
+    const { values } = readOptions(argv)
+    if (values.help) say(help)
+    else await launch(values.data, values.fresh, interrupted.signal)
+    return 0
+  } catch (error) {
+    if (interrupted.signal.aborted && error === interrupted.signal.reason) return 0
+    console.error(`${error instanceof Error ? error.message : error}`)
+    return 1
+  }
+}
+
+function readOptions(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        data: { type: 'string', default: join(root, '.local') },
+        fresh: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false }
+      }
+    })
+  } catch (error) {
+    throw new StartError(`${(error as Error).message}\n\n${help}`)
+  }
+}
+
+async function launch(data: string, fresh: boolean, signal: AbortSignal): Promise<void> {
+  const port = readPort(process.env.PORT)
+  const host = process.env.HOST || '127.0.0.1'
+  mkdirSync(data, { recursive: true, mode: 0o700 })
+  const dir = realpathSync(resolve(data))
+  const unlock = await lock(dir)
+  const running: Running = { stores: new Map(), services: new Map() }
+  try {
+    await endLeftovers(dir)
+    await refuseTakenPort(port, host)
+    if (fresh) empty(dir)
+    const env = await startStores(dir, running, signal)
+    await startServices({ dir, env, port, host, running, signal })
+    describe(running, dir)
+    await untilOver(running, signal)
+  } finally {
+    await stop(running)
+    unlock()
+  }
+}
+
+function readPort(text: string | undefined): number {
+  if (text === undefined) return 3000
+  const port = Number(text)
+  if (!/^\d{1,5}$/.test(text) || port > 65_535) {
+    throw new StartError(
+      `PORT is "${text}": it must be a whole number from 0 to 65535 (0 takes a free port).`
+    )
+  }
+  return port
+}
+
+async function lock(dir: string): Promise<() => void> {
+  try {
+    return await lockDirectory(dir, basename(import.meta.filename))
+  } catch (error) {
+    if (!(error instanceof LockedError)) throw error
+    throw new StartError(
+      `Orderstream is already running here: process ${error.holder} uses ${shown(dir)}. Stop it first: Ctrl-C in its terminal, or kill ${error.holder}.`
+    )
+  }
+}
+
+// Of a launcher that was killed. All of them, as this run may have other stores of its own and would not come across them.
+async function endLeftovers(dir: string): Promise<void> {
+  await endLeftoverServices(dir)
+  await Promise.all([endLeftoverRedis(join(dir, 'redis')), endLeftoverMariadb(join(dir, 'mariadb'))])
+}
+
+async function refuseTakenPort(port: number, host: string): Promise<void> {
+  if (port === 0) return
+  const fault = await portFault(port, host)
+  if (fault === 'EADDRINUSE') {
+    throw new StartError(
+      `Port ${port} is taken by another program: stop that, or choose another port, as in PORT=${port === 65_535 ? 3000 : port + 1} npm start.`
+    )
+  }
+  if (fault) throw new StartError(`Cannot listen on ${host}:${port} (${fault}): choose another PORT or HOST.`)
+}
+
+// Only what a launcher made: the directory may be one that somebody named by mistake.
+function empty(dir: string): void {
+  const made = ['redis', 'mariadb', ...modes.flatMap(mode => [`${mode}.log`, `${mode}.log.1`])]
+  for (const name of made) rmSync(join(dir, name), { recursive: true, force: true, maxRetries: 10 })
+  say(`Emptied ${shown(dir)}`)
+}
+
+/** Starts the stores that the environment does not name; gives the environment in which the service finds them all. */
+async function startStores(
+  dir: string,
+  { stores }: Running,
+  signal: AbortSignal
+): Promise<NodeJS.ProcessEnv> {
+  const env: NodeJS.ProcessEnv = { ...process.env, HOST: process.env.HOST || '127.0.0.1' }
+  if (env.REDIS_HOST) say(`Redis: ${env.REDIS_HOST}, as REDIS_HOST says`)
+  else {
+    const redis = await step('Redis', () => startRedis({ dir: join(dir, 'redis'), signal }), address)
+    stores.set('redis', redis)
+    Object.assign(env, {
+      REDIS_HOST: redis.host,
+      REDIS_PORT: String(redis.port),
+      REDIS_USERNAME: '',
+      REDIS_PASSWORD: '',
+      REDIS_TLS: 'false'
+    })
+  }
+  if (env.DB_HOST) say(`MariaDB: ${env.DB_HOST}, as DB_HOST says`)
+  else {
+    const mariadb = await step('MariaDB', () => startMariadb({ dir: join(dir, 'mariadb'), signal }), address)
+    stores.set('mariadb', mariadb)
+    await createDatabase(mariadb, 'orderstream')
+    Object.assign(env, {
+      DB_HOST: mariadb.host,
+      DB_PORT: String(mariadb.port),
+      DB_USER: mariadb.user,
+      DB_PASSWORD: mariadb.password,
+      DB_NAME: 'orderstream',
+      DB_TLS: 'false'
+    })
+  }
+  return env
+}
+
+async function startServices(options: {
+  dir: string
+  env: NodeJS.ProcessEnv
+  port: number
+  host: string
+  running: Running
+  signal: AbortSignal
+}): Promise<void> {
+  const { dir, env, port, host, running, signal } = options
+  const failed = new AbortController()
+  await step(
+    'api and worker',
+    async () => {
+      const results = await Promise.allSettled(
+        modes.map(async mode => {
+          try {
+            const own = mode === 'api' && port !== 0 ? port : undefined
+            const both = AbortSignal.any([signal, failed.signal])
+            running.services.set(mode, await startService({ mode, dir, env, host, port: own, signal: both }))
+          } catch (error) {
+            // The first fault is the one to show; the other mode need not be waited for.
+            failed.abort(error)
+            throw error
+          }
+        })
+      )
+      signal.throwIfAborted()
+      if (results.some(result => result.status === 'rejected')) throw failed.signal.reason
+    },
+    () => 'ready'
+  )
+}
+
+async function step<T>(name: string, work: () => Promise<T>, outcome: (result: T) => string): Promise<T> {
+  const began = performance.now()
+  say(`${name}: starting …`)
+  const result = await work()
+  say(`${name}: ${outcome(result)} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
+  return result
+}
+
+function address({ host, port }: LocalServer): string {
+  return `ready on ${host}:${port}`
+}
+
+function describe({ services }: Running, dir: string): void {
+  const [api, worker] = modes.map(mode => {
+    const { host, port } = services.get(mode) as LocalServer
+    return baseUrl(host, port)
+  })
+  const logs = shown(dir)
+  say(`
+Orderstream is running.
+
+  API      ${api}
+  Docs     ${api}/docs
+  Health   ${api}/health    (worker: ${worker}/health)
+  Metrics  ${api}/metrics   (worker: ${worker}/metrics)
+  Logs     ${join(logs, 'api.log')}, ${join(logs, 'worker.log')}
+
+Place an order, and see it:
+
+  curl -X POST ${api}/orders -H 'content-type: application/json' -d '{"order_id":"test-001","amount":100.00}'
+  curl ${api}/orders/test-001
+
+Ctrl-C stops everything; the data stays in ${logs} (npm start -- --fresh begins empty).
+`)
+}
+
+/** Waits for the signal to stop. Throws when a process of ours ends before it. */
+async function untilOver({ stores, services }: Running, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  const asked = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason))
+  })
+  const deaths = [...stores, ...services].map(async ([name, { exited, log }]): Promise<never> => {
+    const exit = describeExit(await exited)
+    throw new StartError(
+      `${name} ended by itself with ${exit}; everything is stopped. See: tail -n 50 ${shown(log)}`
+    )
+  })
+  // Those that end later, as they are stopped, are not waited for, but must not count as unhandled either.
+  for (const death of deaths) death.catch(() => {})
+  await Promise.race([asked, ...deaths])
+}
+
+/** The services before the stores they work on. Every step runs, whatever the one before it did. */
+async function stop({ stores, services }: Running): Promise<void> {
+  for (const group of [services, stores]) {
+    if (group.size === 0) continue
+    const began = performance.now()
+    await Promise.allSettled([...group.values()].map(server => server.stop()))
+    say(`Stopped ${[...group.keys()].join(' and ')} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
+  }
+}
+
+// Relative where that is shorter, as in `.local/api.log`.
+function shown(path: string): string {
+  const short = relative(process.cwd(), path)
+  return short.startsWith('..') ? path : short || '.'
+}

@@ -1,0 +1,102 @@
+import { Writable } from 'node:stream'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import ajvFormats from 'ajv-formats'
+import type { InjectOptions, LightMyRequestResponse } from 'fastify'
+import { onTestFinished } from 'vitest'
+import { type App, buildApp } from '../src/app.ts'
+import type { Space } from './space.ts'
+
+/** An app in this process, with its log and with calls whose answers are checked against the OpenAPI document. */
+export interface TestApp {
+  app: App
+  /** What it has logged so far, line by line. */
+  log: Record<string, unknown>[]
+  /** A request; its answer must be described in the OpenAPI document and match that. */
+  call: (request: InjectOptions | string) => Promise<LightMyRequestResponse>
+  /** POST /orders with that body. */
+  post: (body: unknown, headers?: Record<string, string>) => Promise<LightMyRequestResponse>
+  close: () => Promise<void>
+}
+
+/** Builds the service as `main` does, adds what `prepare` does, and makes it ready; whoever calls closes it. */
+export async function openApp(
+  space: Space,
+  mode: 'api' | 'worker',
+  overrides: Record<string, unknown> = {},
+  prepare: (app: App) => void = () => {}
+): Promise<TestApp> {
+  const log: Record<string, unknown>[] = []
+  const logStream = new Writable({
+    write: (chunk, _encoding, done) => {
+      for (const line of String(chunk).trimEnd().split('\n')) log.push(JSON.parse(line))
+      done()
+    }
+  })
+  const app = await buildApp(space.config({ MODE: mode, ...overrides }), { logStream })
+  prepare(app)
+  await app.ready()
+  const check = createCheck(app.swagger() as unknown as OpenApi)
+  const call = async (request: InjectOptions | string) => {
+    const options = typeof request === 'string' ? { url: request } : request
+    const response = await app.inject(options)
+    check(String(options.method ?? 'GET').toLowerCase(), String(options.url), response)
+    return response
+  }
+  return {
+    app,
+    log,
+    call,
+    post: (body, headers = {}) =>
+      call({
+        method: 'POST',
+        url: '/orders',
+        headers: { 'content-type': 'application/json', ...headers },
+        payload: typeof body === 'string' ? body : JSON.stringify(body)
+      }),
+    close: () => app.close()
+  }
+}
+
+/** As `openApp`, closed when the running test has finished. */
+export async function useApp(...args: Parameters<typeof openApp>): Promise<TestApp> {
+  const app = await openApp(...args)
+  onTestFinished(() => app.close())
+  return app
+}
+
+interface OpenApi {
+  paths: Record<string, Record<string, { responses: Record<string, { content?: Record<string, unknown> }> }>>
+}
+
+/** Checks answers against the document. A path that it does not know must be answered with a 404 or 400 problem. */
+function createCheck(document: OpenApi) {
+  const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: true })
+  ajvFormats.default(ajv)
+  ajv.addSchema(document, 'openapi')
+  const routes = Object.keys(document.paths).map(path => ({
+    path,
+    pattern: new RegExp(`^${path.replace(/\{[^}]+\}/g, '[^/]+')}$`)
+  }))
+  const escapePart = (part: string) => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))
+
+  return (method: string, url: string, response: LightMyRequestResponse) => {
+    const path = routes.find(({ pattern }) => pattern.test(url.split('?', 1)[0] as string))?.path
+    const mediaType = String(response.headers['content-type']).split(';', 1)[0] as string
+    const operation = path && document.paths[path]?.[method]
+    let pointer = '/components/schemas/Problem'
+    if (operation) {
+      if (!operation.responses[response.statusCode]?.content?.[mediaType]) {
+        throw new Error(
+          `${method} ${url} answered ${response.statusCode} ${mediaType}, which OpenAPI does not describe: ${response.body}`
+        )
+      }
+      pointer = `/paths/${escapePart(path)}/${method}/responses/${response.statusCode}/content/${escapePart(mediaType)}/schema`
+    }
+    const validate = ajv.getSchema(`openapi#${pointer}`)
+    const body = mediaType.endsWith('json') ? response.json() : response.body
+    if (!validate?.(body))
+      throw new Error(
+        `${method} ${url} answered what its schema does not allow: ${ajv.errorsText(validate?.errors)}: ${response.body}`
+      )
+  }
+}

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest'
+import { postOrder, startService } from '../service.ts'
+import { until, useSpace } from '../space.ts'
+
+const space = await useSpace()
+const queue = `{${space.env.KEY_PREFIX}:0}:placed`
+
+test('I8: a worker that is told to stop under load exits with 0, leaves no consumer and nothing in hand', {
+  timeout: 60_000
+}, async () => {
+  const api = await startService(space, 'api')
+  let sending = true
+  let sent = 0
+  const load = (async () => {
+    for (; sending; sent++) await postOrder(api.url, `stop-${sent}`, 1)
+  })()
+  for (let round = 0; round < 3; round++) {
+    const worker = await startService(space, 'worker')
+    await until('it works', () => worker.lines().some(({ msg }) => msg === 'batch settled'))
+    expect(await worker.end('SIGTERM')).toEqual({ code: 0, signal: null })
+    expect(await space.redis.xinfo('CONSUMERS', queue, 'process-orders')).toEqual([])
+    expect(await space.redis.xpending(queue, 'process-orders')).toEqual([0, null, null, null])
+  }
+  sending = false
+  await load
+  await startService(space, 'worker')
+  await until('all are settled', async () => (await space.redis.xlen(queue)) === 0)
+  expect(await space.sql('SELECT COUNT(*) AS n FROM orders')).toEqual([{ n: sent }])
+})
+
+test('an api that is told to stop says so to orchestrators, answers what is under way, and exits with 0', {
+  timeout: 60_000
+}, async () => {
+  const api = await startService(space, 'api', { DRAIN_DELAY_MS: '1000' })
+  const ended = api.end('SIGTERM')
+  await until('it is not ready', async () => (await fetch(`${api.url}/health/ready`)).status === 503)
+  expect((await postOrder(api.url, 'late', 1)).status).toBe(202)
+  expect(await ended).toEqual({ code: 0, signal: null })
+  await expect(fetch(`${api.url}/health/ready`)).rejects.toThrow()
+})

@@ -1,0 +1,157 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import { openApp, type TestApp } from '../../app.ts'
+import { until, useSpace } from '../../space.ts'
+
+const space = await useSpace()
+let api: TestApp
+let worker: TestApp
+
+beforeAll(async () => {
+  api = await openApp(space, 'api')
+  worker = await openApp(space, 'worker')
+  return () => Promise.all([api.close(), worker.close()])
+})
+
+const completed = (id: string) =>
+  until(`${id} is completed`, async () => {
+    const response = await api.call(`/orders/${id}`)
+    return response.json().status === 'completed' && response
+  })
+
+describe('POST /orders', () => {
+  test('accepts an order and answers its document at once', async () => {
+    const response = await api.post({ order_id: 'new-1', amount: 100.0 })
+    expect(response.statusCode).toBe(202)
+    expect(response.headers).toMatchObject({
+      location: '/orders/new-1',
+      durability: 'fsync',
+      'content-type': 'application/json; charset=utf-8'
+    })
+    expect(response.json()).toMatchObject({
+      order_id: 'new-1',
+      amount: 100,
+      tax: null,
+      total: null,
+      status: 'processing',
+      processed_at: null
+    })
+    expect((await completed('new-1')).json()).toMatchObject({
+      amount: 100,
+      tax: 18,
+      total: 118,
+      status: 'completed',
+      processed_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z$/)
+    })
+  })
+
+  test.each([100, '100.00', '100', 100.0])('the same order again, written %j, is replayed', async amount => {
+    await api.post({ order_id: 'again', amount: 100 })
+    const response = await api.post({ order_id: 'again', amount })
+    expect(response.statusCode).toBe(200)
+    expect(response.headers['idempotent-replayed']).toBe('true')
+    expect(response.json()).toMatchObject({ order_id: 'again', amount: 100 })
+  })
+
+  test('another body under a known id is refused, and the first stands', async () => {
+    await api.post({ order_id: 'first', amount: 1 })
+    expect((await api.post({ order_id: 'first', amount: 2 })).statusCode).toBe(409)
+    expect((await completed('first')).json()).toMatchObject({ amount: 1 })
+    expect((await api.post({ order_id: 'first', amount: 2 })).statusCode).toBe(409)
+  })
+
+  test('I2: an id that Redis has forgotten is still known', async () => {
+    await api.post({ order_id: 'forgotten', amount: 5 })
+    await completed('forgotten')
+    await until('the document is dropped', async () => space.redis.del(api.app.keys.document('forgotten')))
+    const replay = await api.post({ order_id: 'forgotten', amount: 5 })
+    expect([replay.statusCode, replay.json().status]).toEqual([200, 'completed'])
+    await space.redis.del(api.app.keys.document('forgotten'))
+    expect((await api.post({ order_id: 'forgotten', amount: 6 })).statusCode).toBe(409)
+    expect(await space.sql("SELECT COUNT(*) AS n FROM orders WHERE order_id = 'forgotten'")).toEqual([
+      { n: 1 }
+    ])
+  })
+
+  test('I2: 50 concurrent requests for one order: one 202, 49 times 200, one row', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, () => api.post({ order_id: 'race', amount: 9.99 }))
+    )
+    expect(answers.map(({ statusCode }) => statusCode).sort()).toEqual([...Array(49).fill(200), 202])
+    await completed('race')
+    expect(await space.sql("SELECT COUNT(*) AS n FROM orders WHERE order_id = 'race'")).toEqual([{ n: 1 }])
+  })
+
+  test('I2: 50 concurrent requests with one id and other amounts: one 202, 49 times 409', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, index) => api.post({ order_id: 'clash', amount: index + 1 }))
+    )
+    expect(answers.map(({ statusCode }) => statusCode).sort()).toEqual([202, ...Array(49).fill(409)])
+    const winner = answers.find(({ statusCode }) => statusCode === 202)?.json().amount
+    expect((await completed('clash')).json().amount).toBe(winner)
+  })
+
+  test('the tax rate in force at accept is pinned into the order', async () => {
+    const dear = await openApp(space, 'api', { TAX_RATE: '0.5' })
+    await dear.post({ order_id: 'pinned', amount: 10 })
+    await dear.close()
+    expect((await completed('pinned')).json()).toMatchObject({ tax: 5, total: 15 })
+  })
+})
+
+describe('GET /orders/:order_id', () => {
+  test('an accepted order is found from the moment of its 202', async () => {
+    const ids = Array.from({ length: 100 }, (_, index) => `found-${index}`)
+    await Promise.all(
+      ids.map(async id => {
+        await api.post({ order_id: id, amount: 1 })
+        expect((await api.call(`/orders/${id}`)).statusCode).toBe(200)
+      })
+    )
+  })
+
+  test('Redis answers with a hit; what it has dropped comes from MySQL and is put back', async () => {
+    await api.post({ order_id: 'cached', amount: 0.3 })
+    const hit = await until('the document is final', async () => {
+      const response = await completed('cached')
+      return response.headers['x-cache'] === 'hit' && response
+    })
+    await space.redis.del(api.app.keys.document('cached'))
+    const miss = await api.call('/orders/cached')
+    expect(miss.headers['x-cache']).toBe('miss')
+    expect(miss.body).toBe(hit.body)
+    await until(
+      'the document is back',
+      async () => (await api.call('/orders/cached')).headers['x-cache'] === 'hit'
+    )
+  })
+
+  test('an unknown id is a 404, an impossible one a 400', async () => {
+    expect((await api.call('/orders/unknown')).statusCode).toBe(404)
+    expect((await api.call(`/orders/${'x'.repeat(101)}`)).statusCode).toBe(400)
+    expect((await api.call('/orders/%20')).json().errors).toEqual([
+      { pointer: '/order_id', detail: expect.any(String) }
+    ])
+  })
+
+  test('only the document of a finished order has a TTL, and a use of it renews it', async () => {
+    const key = api.app.keys.document('ttl')
+    await worker.close()
+    await api.post({ order_id: 'ttl', amount: 1 })
+    await api.call('/orders/ttl')
+    expect(await space.redis.pttl(key)).toBe(-1)
+    worker = await openApp(space, 'worker')
+    await completed('ttl')
+    await until('the order is settled', async () => (await space.redis.pttl(key)) > 0)
+    await space.redis.pexpire(key, 1000_000)
+    await api.call('/orders/ttl')
+    expect(await space.redis.pttl(key)).toBeGreaterThan(3500_000)
+    await space.redis.pexpire(key, 2000_000)
+    await api.call('/orders/ttl')
+    expect(await space.redis.pttl(key)).toBeLessThanOrEqual(2000_000)
+  })
+})
+
+test('a worker serves no orders', async () => {
+  expect((await worker.post({ order_id: 'w', amount: 1 })).statusCode).toBe(404)
+  expect((await worker.call('/orders/new-1')).statusCode).toBe(404)
+})

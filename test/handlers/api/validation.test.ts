@@ -1,0 +1,175 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openApp, type TestApp } from '../../app.ts'
+import { useSpace } from '../../space.ts'
+
+const space = await useSpace()
+let api: TestApp
+
+beforeAll(async () => {
+  api = await openApp(space, 'api')
+})
+afterAll(() => api.close())
+
+/** The rules of the API, written a second time and in another way than the schema. */
+const isId = (id: unknown) =>
+  typeof id === 'string' &&
+  id.length >= 1 &&
+  id.length <= 100 &&
+  [...id].every(c => 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-'.includes(c))
+const isAmount = (amount: unknown) => {
+  if (typeof amount === 'number')
+    return amount > 0 && amount <= 999999.9999 && Number(amount.toFixed(4)) === amount
+  return typeof amount === 'string' && /^(0|[1-9]\d{0,5})(\.\d{1,4})?$/.test(amount) && Number(amount) > 0
+}
+const isOrder = (body: unknown) =>
+  typeof body === 'object' &&
+  body !== null &&
+  !Array.isArray(body) &&
+  Object.keys(body).sort().join() === 'amount,order_id' &&
+  isId((body as Record<string, unknown>).order_id) &&
+  isAmount((body as Record<string, unknown>).amount)
+
+const fresh = fc.uuid()
+const ids = fc.oneof(
+  { weight: 6, arbitrary: fresh },
+  fc.string({ minLength: 0, maxLength: 101 }),
+  fc.string({ unit: fc.constantFrom('a', 'Z', '0', '_', '-'), minLength: 99, maxLength: 101 }),
+  fresh.map(id => ` ${id}`),
+  fresh.map(id => `${id}\n`),
+  fresh.map(id => `${id}é`),
+  fc.constantFrom(null, 1, true, [], {})
+)
+const amounts = fc.oneof(
+  { weight: 3, arbitrary: fc.integer({ min: 1, max: 9_999_999_999 }).map(units => units / 10_000) },
+  {
+    weight: 3,
+    arbitrary: fc.integer({ min: 1, max: 9_999_999_999 }).map(units => (units / 10_000).toFixed(4))
+  },
+  fc.double(),
+  fc.double({ min: 0, max: 1e6, noNaN: true }),
+  fc.constantFrom(
+    0,
+    -0,
+    -1,
+    1e3,
+    1e6,
+    0.3,
+    0.1 + 0.2,
+    100.1,
+    0.0001,
+    0.00001,
+    1e-5,
+    999999.9999,
+    1000000,
+    999999.99991,
+    Number.MAX_VALUE
+  ),
+  fc.constantFrom(
+    '0',
+    '0.0',
+    '0.0000',
+    '0.0001',
+    '1e3',
+    ' 1',
+    '1 ',
+    '+1',
+    '-1',
+    '01',
+    '.5',
+    '5.',
+    '1.00000',
+    '999999.9999',
+    '1000000',
+    '',
+    'NaN',
+    '１',
+    '1\n'
+  ),
+  fc.constantFrom(null, true, [], [1], {})
+)
+const orders = fc.record({ order_id: ids, amount: amounts })
+const bodies = fc.oneof(
+  { weight: 12, arbitrary: orders },
+  fc.record({ order_id: ids, amount: amounts }, { requiredKeys: [] }),
+  fc
+    .tuple(orders, fc.string(), fc.jsonValue())
+    .map(([order, name, value]) => ({ ...order, [name === '__proto__' ? 'x' : name]: value })),
+  fc.jsonValue()
+)
+
+describe('2,000 bodies at the edges of the schema', () => {
+  test('get exactly the status that the rules say; no 5xx; a 4xx leaves no trace in either store', async () => {
+    const seen = new Map<string, number>()
+    let refused = 0
+    await fc.assert(
+      fc.asyncProperty(bodies, async body => {
+        // What a client can send is JSON: NaN and the like become null on the way.
+        const text = JSON.stringify(body)
+        const sent = JSON.parse(text)
+        const response = await api.post(text)
+        if (!isOrder(sent)) {
+          expect(response.statusCode, text).toBe(400)
+          expect(response.json().errors?.length ?? 1).toBeGreaterThan(0)
+          refused++
+          return
+        }
+        const amount = Number(sent.amount)
+        const known = seen.get(sent.order_id)
+        expect(response.statusCode, text).toBe(known === undefined ? 202 : known === amount ? 200 : 409)
+        if (known === undefined) seen.set(sent.order_id, amount)
+        expect(response.json().amount ?? amount).toBe(amount)
+      }),
+      { numRuns: 2000 }
+    )
+    // Both halves of the rule were tried.
+    expect(seen.size).toBeGreaterThan(200)
+    expect(refused).toBeGreaterThan(200)
+    const documents = (await space.keys())
+      .filter(key => key.includes(':doc:'))
+      .map(key => key.split(':doc:')[1])
+    expect(documents.sort()).toEqual([...seen.keys()].sort())
+    expect(await space.redis.xlen(api.app.keys.stream('placed', 0))).toBe(seen.size)
+    expect(await space.sql('SELECT COUNT(*) AS n FROM orders')).toEqual([{ n: 0 }])
+  })
+})
+
+test('every fault is told at once, each with a JSON pointer', async () => {
+  const response = await api.post({ amount: '1e3', 'a/b~c': 1, __extra: 2 })
+  expect(response.statusCode).toBe(400)
+  expect(response.headers['content-type']).toContain('application/problem+json')
+  expect(response.json()).toMatchObject({
+    type: 'urn:orderstream:problem:validation-failed',
+    status: 400,
+    instance: '/orders',
+    error_id: expect.any(String),
+    errors: expect.arrayContaining([
+      { pointer: '/order_id', detail: 'is required' },
+      { pointer: '/amount', detail: expect.any(String) },
+      { pointer: '/a~1b~0c', detail: 'the field a/b~c is unknown' },
+      { pointer: '/__extra', detail: 'the field __extra is unknown' }
+    ])
+  })
+})
+
+test.each([
+  ['no JSON', '{', { 'content-type': 'application/json' }, 400],
+  ['no body', '', { 'content-type': 'application/json' }, 400],
+  [
+    'a prototype',
+    '{"order_id":"p","amount":1,"__proto__":{"x":1}}',
+    { 'content-type': 'application/json' },
+    400
+  ],
+  ['a form', 'order_id=a&amount=1', { 'content-type': 'application/x-www-form-urlencoded' }, 415],
+  [
+    'a huge body',
+    JSON.stringify({ order_id: 'x'.repeat(20_000), amount: 1 }),
+    { 'content-type': 'application/json' },
+    413
+  ]
+])('%s is refused as a problem', async (_name, payload, headers, status) => {
+  const response = await api.call({ method: 'POST', url: '/orders', payload, headers })
+  expect(response.statusCode).toBe(status)
+  expect(response.json()).toMatchObject({ status, error_id: expect.any(String) })
+})

@@ -1,0 +1,145 @@
+import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import type { App } from '../../../src/app.ts'
+import { freePort } from '../../../src/local/ports.ts'
+import { useApp } from '../../app.ts'
+import { until, useSpace } from '../../space.ts'
+
+const space = await useSpace()
+
+/** What the router serves, read off the tree that it prints. */
+function routesOf(app: App): string[] {
+  const path: string[] = []
+  return app
+    .printRoutes({ commonPrefix: false })
+    .split('\n')
+    .flatMap(line => {
+      const [, indent = '', part = '', methods] = /^([│ ├└─]*)(\S+)(?: \((.*)\))?$/.exec(line) ?? []
+      path.splice(indent.length / 4 - 1, Number.POSITIVE_INFINITY, part)
+      return (methods?.split(', ') ?? [])
+        .filter(method => !['HEAD', 'OPTIONS'].includes(method))
+        .map(method => `${method} ${path.join('')}`)
+    })
+}
+
+describe.each(['api', 'worker'] as const)('mode %s', mode => {
+  test('is healthy, live and ready with both stores', async () => {
+    const { call } = await useApp(space, mode)
+    const health = await call('/health')
+    expect(health.statusCode).toBe(200)
+    expect(health.json()).toMatchObject({
+      status: 'healthy',
+      services: { redis: 'connected', database: 'connected' }
+    })
+    expect((await call('/health/live')).json()).toEqual({ status: 'ok' })
+    expect((await call('/health/ready')).statusCode).toBe(200)
+  })
+
+  test('is degraded with one store, and neither healthy nor ready without any', async () => {
+    const nowhere = String(await freePort())
+    const one = await useApp(space, mode, { REDIS_PORT: nowhere })
+    const degraded = await one.call('/health')
+    expect([degraded.statusCode, degraded.json().status]).toEqual([200, 'degraded'])
+    expect(degraded.json().services).toEqual({ redis: 'disconnected', database: 'connected' })
+    expect((await one.call('/health/ready')).statusCode).toBe(200)
+    expect((await one.call('/metrics')).json()).toMatchObject({
+      services: { redis: { status: 'disconnected' } },
+      queue: { depth: null }
+    })
+
+    const none = await useApp(space, mode, { REDIS_PORT: nowhere, DB_PORT: nowhere })
+    expect((await none.call('/health')).statusCode).toBe(503)
+    expect((await none.call('/health/ready')).statusCode).toBe(503)
+    expect((await none.call('/health/live')).statusCode).toBe(200)
+  })
+
+  test('is not ready from the first moment of a stop, while it still serves', async () => {
+    const { app, call } = await useApp(space, mode, { DRAIN_DELAY_MS: 500 })
+    const drained = app.drain()
+    expect((await call('/health/ready')).json()).toEqual({ status: 'stopping' })
+    expect((await call('/health')).statusCode).toBe(200)
+    await drained
+  })
+
+  test('gives Prometheus its own format', async () => {
+    const { call } = await useApp(space, mode)
+    for (const accept of ['text/plain', 'application/openmetrics-text; version=1.0.0, text/plain;q=0.5']) {
+      const response = await call({ url: '/metrics', headers: { accept } })
+      expect(response.headers['content-type']).toContain('text/plain')
+      expect(response.body).toMatch(/^orderstream_store_up\{store="redis"\} 1$/m)
+      expect(response.body).toMatch(/^process_cpu_seconds_total /m)
+    }
+  })
+})
+
+test('metrics count what waits, what is done and what it was worth', async () => {
+  const api = await useApp(space, 'api')
+  for (let i = 0; i < 5; i++) await api.post({ order_id: `m-${i}`, amount: 10.01 })
+  const waiting = (await api.call('/metrics')).json()
+  expect(waiting.services.database.stats).toEqual({
+    total_orders: 5,
+    completed_orders: 0,
+    processing_orders: 5,
+    failed_orders: 0,
+    total_revenue: 0
+  })
+  expect(waiting.queue).toMatchObject({ depth: 5, pending: 0, oldest_seconds: expect.any(Number) })
+
+  await useApp(space, 'worker')
+  const done = await until('all are settled', async () => {
+    const metrics = (await api.call('/metrics')).json()
+    return metrics.queue.depth === 0 && metrics
+  })
+  expect(done.services.database.stats).toEqual({
+    total_orders: 5,
+    completed_orders: 5,
+    processing_orders: 0,
+    failed_orders: 0,
+    total_revenue: 59.059
+  })
+  expect(done.queue).toEqual({ depth: 0, pending: 0, oldest_seconds: 0 })
+})
+
+describe('OpenAPI', () => {
+  test.each(['api', 'worker'] as const)('I10: every route of mode %s is described', async mode => {
+    const { app, call } = await useApp(space, mode)
+    const document = (await call('/openapi.json')).json()
+    const described = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods as object).map(method => `${method.toUpperCase()} ${path}`)
+    )
+    const served = routesOf(app)
+    expect(described.sort()).toEqual(
+      expect.arrayContaining(['GET /health', 'GET /metrics', 'GET /openapi.json'])
+    )
+    expect(described.includes('POST /orders')).toBe(mode === 'api')
+    expect(served).toEqual(expect.arrayContaining(['GET /health/live', 'GET /docs/']))
+    // The page itself and its files are for browsers.
+    const undescribed = served.filter(
+      route => !route.includes('/docs') && !described.includes(route.replace(/:(\w+)/g, '{$1}'))
+    )
+    expect(undescribed).toEqual([])
+  })
+
+  test('a public linter has nothing against it', async () => {
+    const { call } = await useApp(space, 'api')
+    const file = join(tmpdir(), `openapi-${process.pid}.json`)
+    await writeFile(file, (await call('/openapi.json')).body)
+    const redocly = join(import.meta.dirname, '../../../node_modules/.bin/redocly')
+    const { stdout, stderr } = await promisify(execFile)(redocly, ['lint', file], {
+      env: { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }
+    })
+    expect(stdout + stderr).toContain('Your API description is valid')
+    expect(stdout + stderr).not.toMatch(/\d+ (error|warning)s?/)
+  })
+
+  test('the page needs nothing from elsewhere', async () => {
+    const { app } = await useApp(space, 'api')
+    const page = await app.inject('/docs')
+    expect(page.statusCode).toBe(200)
+    expect(page.body).not.toMatch(/(src|href)="(https?:)?\/\//)
+  })
+})

@@ -1,0 +1,70 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { createMicroBatch } from '../../src/orders/micro-batch.ts'
+import { until } from '../space.ts'
+
+test('every caller gets the answer to its own item, and calls keep within size and number', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 7 }),
+      fc.integer({ min: 1, max: 3 }),
+      fc.integer({ min: 0, max: 60 }),
+      async (size, inFlight, count) => {
+        let running = 0
+        const double = createMicroBatch<number, number>({
+          size,
+          inFlight,
+          run: async items => {
+            expect(items.length).toBeLessThanOrEqual(size)
+            expect(++running).toBeLessThanOrEqual(inFlight)
+            await new Promise(setImmediate)
+            running--
+            return items.map(item => item * 2)
+          }
+        })
+        const items = Array.from({ length: count }, (_, index) => index)
+        expect(await Promise.all(items.map(double))).toEqual(items.map(item => item * 2))
+      }
+    ),
+    { numRuns: 50 }
+  )
+})
+
+test('what is asked for during a call goes into a later one', async () => {
+  const calls: string[][] = []
+  let release = () => {}
+  const ask = createMicroBatch<string, string>({
+    size: 10,
+    inFlight: 1,
+    run: async items => {
+      calls.push(items)
+      await new Promise<void>(resolve => {
+        release = resolve
+      })
+      return items
+    }
+  })
+  const first = ask('a')
+  await until('the first call is under way', () => calls.length === 1)
+  const second = ask('b')
+  const third = ask('c')
+  release()
+  await first
+  await until('the second call is under way', () => calls.length === 2)
+  release()
+  await Promise.all([second, third])
+  expect(calls).toEqual([['a'], ['b', 'c']])
+})
+
+test('a call that fails fails for those in it, and for nobody else', async () => {
+  const ask = createMicroBatch<string, string>({
+    size: 1,
+    inFlight: 1,
+    run: async ([item]) => {
+      if (item === 'bad') throw new Error('no')
+      return [item as string]
+    }
+  })
+  const results = await Promise.allSettled(['good', 'bad', 'good'].map(ask))
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+})

@@ -1,0 +1,57 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { canonicalAmount, price, sum } from '../../src/orders/money.ts'
+
+/** Amounts and rates as whole numbers of ten-thousandths and millionths: the rule, in integers. */
+const amounts = fc.bigInt({ min: 1n, max: 9_999_999_999n })
+const rates = fc.bigInt({ min: 0n, max: 1_000_000n })
+
+const asText = (units: bigint, places: number) => {
+  const digits = units.toString().padStart(places + 1, '0')
+  return `${digits.slice(0, -places)}.${digits.slice(-places)}`
+}
+const units = (text: string) => {
+  const [whole, fraction = ''] = text.split('.')
+  return BigInt(whole + fraction.padEnd(4, '0'))
+}
+
+test('I3: tax is amount × rate, half up to four places, and amount + tax = total', () => {
+  fc.assert(
+    fc.property(amounts, rates, (amount, rate) => {
+      const { tax, total } = price(asText(amount, 4), asText(rate, 6))
+      expect(units(tax)).toBe((amount * rate + 500_000n) / 1_000_000n)
+      expect(units(total)).toBe(amount + units(tax))
+    }),
+    { numRuns: 5000 }
+  )
+})
+
+test.each([
+  ['100', '0.18', '18', '118'],
+  ['0.0001', '0.18', '0', '0.0001'],
+  ['0.0025', '0.1', '0.0003', '0.0028'],
+  ['0.3', '0.18', '0.054', '0.354'],
+  ['999999.9999', '1', '999999.9999', '1999999.9998']
+])('%s at %s is taxed %s', (amount, rate, tax, total) => {
+  expect(price(amount, rate)).toEqual({ tax, total })
+})
+
+test('an amount has one shortest form, however it was written', () => {
+  fc.assert(
+    fc.property(amounts, amount => {
+      const text = asText(amount, 4)
+      const shortest = canonicalAmount(text)
+      expect(canonicalAmount(Number(text))).toBe(shortest)
+      expect(String(Number(text))).toBe(shortest)
+      expect(units(shortest)).toBe(amount)
+    })
+  )
+})
+
+test('a sum is exact', () => {
+  fc.assert(
+    fc.property(fc.array(amounts), list => {
+      expect(units(sum(list.map(amount => asText(amount, 4))))).toBe(list.reduce((a, b) => a + b, 0n))
+    })
+  )
+})

@@ -1,0 +1,92 @@
+import { beforeAll, beforeEach, expect, test } from 'vitest'
+import type { OrderRecord } from '../../src/orders/order.ts'
+import { complete } from '../../src/orders/pricing.ts'
+import { openApp, type TestApp } from '../app.ts'
+import { useSpace } from '../space.ts'
+
+const space = await useSpace()
+let service: TestApp
+
+beforeAll(async () => {
+  service = await openApp(space, 'worker')
+  return service.close
+})
+
+beforeEach(async () => {
+  await space.sql('DELETE FROM orders')
+  await space.sql('UPDATE order_totals SET processing = 0, completed = 0, failed = 0, revenue = 0')
+})
+
+const order = (id: string, amount = '100'): OrderRecord =>
+  complete(
+    { order_id: id, amount, tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.123Z' },
+    new Date('2026-01-31T12:00:01.456Z')
+  )
+const write = (...orders: OrderRecord[]) => service.app.orders.store.write(orders)
+const kinds = async (...orders: OrderRecord[]) => (await write(...orders)).map(({ kind }) => kind)
+const totals = () => service.app.orders.store.totals()
+
+test('new orders become rows, exact to the last place and the millisecond', async () => {
+  expect(await kinds(order('b', '0.3'), order('a', '999999.9999'))).toEqual(['written', 'written'])
+  expect(
+    await space.sql(
+      'SELECT order_id, amount, tax, total, status, created_at, updated_at, processed_at FROM orders ORDER BY order_id'
+    )
+  ).toEqual([
+    {
+      order_id: 'a',
+      amount: '999999.9999',
+      tax: '180000.0000',
+      total: '1179999.9999',
+      status: 'completed',
+      created_at: '2026-01-31 12:00:00.123',
+      updated_at: '2026-01-31 12:00:01.456',
+      processed_at: '2026-01-31 12:00:01.456'
+    },
+    expect.objectContaining({ order_id: 'b', amount: '0.3000', tax: '0.0540', total: '0.3540' })
+  ])
+  expect(await totals()).toEqual({ processing: 0, completed: 2, failed: 0, revenue: '1180000.3539' })
+})
+
+test('ids differ by case', async () => {
+  expect(await kinds(order('A'), order('a'))).toEqual(['written', 'written'])
+})
+
+test('I4: a message that comes again changes nothing', async () => {
+  await write(order('a'), order('b'))
+  expect(await kinds(order('b'), order('c'), order('a'))).toEqual(['duplicate', 'written', 'duplicate'])
+  expect(await totals()).toMatchObject({ completed: 3, revenue: '354' })
+})
+
+test('two messages about one order in one batch: one row; other bodies are conflicts', async () => {
+  expect(await kinds(order('a'), order('a'), order('a', '7'))).toEqual(['written', 'duplicate', 'conflict'])
+  const [outcome] = await write(order('a', '8'))
+  expect(outcome).toMatchObject({ kind: 'conflict', order: { amount: '100', total: '118' } })
+  expect(await totals()).toMatchObject({ completed: 1, revenue: '118' })
+})
+
+test('a waiting row is completed and keeps the time of its acceptance', async () => {
+  await space.sql(
+    "INSERT INTO orders (order_id, amount, status, created_at, updated_at) VALUES ('a', 100, 'processing', '2026-01-30 00:00:00', '2026-01-30 00:00:00')"
+  )
+  await space.sql('UPDATE order_totals SET processing = 1 WHERE slot = 3')
+  expect(await kinds(order('a', '7'), order('a'))).toEqual(['conflict', 'written'])
+  expect(await space.sql('SELECT status, total, created_at FROM orders')).toEqual([
+    { status: 'completed', total: '118.0000', created_at: '2026-01-30 00:00:00.000' }
+  ])
+  expect(await totals()).toEqual({ processing: 0, completed: 1, failed: 0, revenue: '118' })
+})
+
+test('many writers with the same orders at once: each order once, totals to match', async () => {
+  const ids = Array.from({ length: 200 }, (_, index) => `order-${index}`)
+  const outcomes = await Promise.all(
+    Array.from({ length: 8 }, (_, writer) =>
+      write(...[...ids.slice(writer * 20), ...ids.slice(0, writer * 20)].map(id => order(id)))
+    )
+  )
+  expect(outcomes.flat().filter(({ kind }) => kind === 'written')).toHaveLength(200)
+  expect(await totals()).toMatchObject({ completed: 200, revenue: '23600' })
+  expect(await space.sql('SELECT COUNT(*) AS rows_, CAST(SUM(total) AS CHAR) AS total FROM orders')).toEqual([
+    { rows_: 200, total: '23600.0000' }
+  ])
+})

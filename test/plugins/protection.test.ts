@@ -1,0 +1,133 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { freePort } from '../../src/local/ports.ts'
+import { useApp } from '../app.ts'
+import { until, useSpace } from '../space.ts'
+
+const space = await useSpace()
+
+describe('rate limit', () => {
+  /** Requests until one is refused, at most 50. */
+  const untilRefused = async (call: (url: string) => Promise<{ statusCode: number }>) => {
+    for (let i = 1; i <= 50; i++) if ((await call('/orders/none')).statusCode === 429) return i
+    return undefined
+  }
+
+  test('refuses what is over the limit of a second, and says so', async () => {
+    const { call } = await useApp(space, 'api', { RATE_LIMIT_MAX: 5 })
+    await until('a request is refused', () => untilRefused(call))
+    const refused = await until('a refusal', async () => {
+      const response = await call('/orders/none')
+      return response.statusCode === 429 && response
+    })
+    expect(refused.headers).toMatchObject({
+      'ratelimit-limit': '5',
+      'ratelimit-remaining': '0',
+      'retry-after': '1'
+    })
+    expect(refused.json()).toMatchObject({ type: 'urn:orderstream:problem:too-many-requests', status: 429 })
+    expect((await call('/health')).statusCode).toBe(200)
+    await until('the next second', async () => (await call('/orders/none')).statusCode === 404)
+  })
+
+  test('counts over all processes', async () => {
+    const [a, b] = [
+      await useApp(space, 'api', { RATE_LIMIT_MAX: 20 }),
+      await useApp(space, 'api', { RATE_LIMIT_MAX: 20 })
+    ]
+    await until('the second process refuses what the first one has used up', async () => {
+      for (let i = 0; i < 30; i++) await a.call('/orders/none')
+      // The processes tell each other ten times a second.
+      await delay(150)
+      return (await b.call('/orders/none')).statusCode === 429
+    })
+  })
+
+  test('goes on without Redis', async () => {
+    const { call } = await useApp(space, 'api', { RATE_LIMIT_MAX: 5, REDIS_PORT: String(await freePort()) })
+    await until('a request is refused', () => untilRefused(call))
+  })
+
+  test('0 turns it off', async () => {
+    const { call } = await useApp(space, 'api', { RATE_LIMIT_MAX: 0 })
+    const response = await call('/orders/none')
+    expect(response.statusCode).toBe(404)
+    expect(response.headers['ratelimit-limit']).toBeUndefined()
+  })
+})
+
+describe('answers', () => {
+  test('carry security headers and the request id, the client’s own where it is usable', async () => {
+    const { call } = await useApp(space, 'api')
+    const response = await call({ url: '/orders/none', headers: { 'x-request-id': 'client-7' } })
+    expect(response.headers).toMatchObject({
+      'x-request-id': 'client-7',
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'SAMEORIGIN'
+    })
+    const hostile = await call({ url: '/orders/none', headers: { 'x-request-id': 'a b\tc'.repeat(50) } })
+    expect(hostile.headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/)
+  })
+
+  test.each(['/nope', '/orders', '/orders/', '/orders/%zz', '/docs/../etc'])(
+    'GET %s is a problem, not a page',
+    async url => {
+      const { call } = await useApp(space, 'api')
+      const response = await call(url)
+      expect([400, 404]).toContain(response.statusCode)
+      expect(response.headers['content-type']).toContain('application/problem+json')
+    }
+  )
+
+  test('I9: a bug is told by its id alone; the log has the rest', async () => {
+    const { app, call, log } = await useApp(space, 'api')
+    await space.redis.set(app.keys.document('broken'), 'this is no document')
+    await space.sql('RENAME TABLE orders TO orders_gone')
+    const response = await call('/orders/broken-too')
+    await space.sql('RENAME TABLE orders_gone TO orders')
+    expect(response.statusCode).toBe(500)
+    expect(response.body).not.toMatch(/orders_gone|SELECT|Table|test_|127\.0\.0\.1|at /)
+    const line = await until('the log line', () =>
+      log.find(({ error_id }) => error_id === response.json().error_id)
+    )
+    expect(line).toMatchObject({
+      level: 50,
+      status: 500,
+      request_id: response.headers['x-request-id'],
+      err: { stack: expect.stringContaining('at ') }
+    })
+  })
+})
+
+describe('log', () => {
+  test('has one line for each request, with request id, trace id and order id', async () => {
+    const { post, log } = await useApp(space, 'api')
+    const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
+    await post(
+      { order_id: 'logged', amount: 1 },
+      { 'x-request-id': 'req-1', traceparent: `00-${traceId}-00f067aa0ba902b7-01` }
+    )
+    await until('the line', () => log.some(({ request_id }) => request_id === 'req-1'))
+    expect(log.filter(({ request_id }) => request_id === 'req-1')).toEqual([
+      expect.objectContaining({
+        level: 30,
+        method: 'POST',
+        url: '/orders',
+        status: 202,
+        order_id: 'logged',
+        trace_id: traceId,
+        ms: expect.any(Number)
+      })
+    ])
+  })
+
+  test('of the worker names the request', async () => {
+    const api = await useApp(space, 'api')
+    await api.post({ order_id: 'followed', amount: 1 }, { 'x-request-id': 'req-2' })
+    const worker = await useApp(space, 'worker')
+    const line = await until('the worker’s line', () =>
+      worker.log.find(({ request_ids }) => (request_ids as string[] | undefined)?.includes('req-2'))
+    )
+    expect(line).toMatchObject({ function: 'process-orders', msg: 'batch settled' })
+  })
+})

@@ -1,0 +1,67 @@
+import { readFile } from 'node:fs/promises'
+import { describe, expect, test } from 'vitest'
+import { ConfigError, Env, resolveConfig } from '../../schema/env.ts'
+
+describe('resolveConfig', () => {
+  test('fills in defaults and converts text', () => {
+    expect(resolveConfig({ MODE: 'api', PORT: '8080', REDIS_TLS: 'true', UNRELATED: 'x' })).toMatchObject({
+      MODE: 'api',
+      PORT: 8080,
+      REDIS_TLS: true,
+      TAX_RATE: '0.18'
+    })
+  })
+
+  test('names every fault at once, and no value', () => {
+    const environment = {
+      PORT: 'eighty',
+      TAX_RATE: '1.5',
+      DB_PASSWORD: 's3cret',
+      LOG_LEVEL: 'loud',
+      STREAM_PARTITIONS: '0'
+    }
+    try {
+      resolveConfig(environment)
+      expect.unreachable()
+    } catch (error) {
+      expect(error).toBeInstanceOf(ConfigError)
+      expect((error as ConfigError).faults.map(fault => fault.split(' ')[0]).sort()).toEqual([
+        'LOG_LEVEL',
+        'MODE',
+        'PORT',
+        'STREAM_PARTITIONS',
+        'TAX_RATE'
+      ])
+      expect((error as ConfigError).message).not.toContain('s3cret')
+      expect((error as ConfigError).message).not.toContain('eighty')
+    }
+  })
+
+  test.each(['0', '1', '0.18', '0.000001', '1.0'])('takes %s as a tax rate', rate => {
+    expect(resolveConfig({ MODE: 'api', TAX_RATE: rate }).TAX_RATE).toBe(rate)
+  })
+
+  test.each(['1.1', '-0.1', '.5', '1e-1', '', '0.0000001'])('refuses "%s" as a tax rate', rate => {
+    expect(() => resolveConfig({ MODE: 'api', TAX_RATE: rate })).toThrow(/TAX_RATE/)
+  })
+})
+
+test('the table in the README has every variable, with its default', async () => {
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+  const rows = new Map(
+    [...readme.matchAll(/^\| `([A-Z_]+)` \| (.*?) \| (.*?) \|$/gm)].map(([, name, fallback, meaning]) => [
+      name,
+      { fallback, meaning }
+    ])
+  )
+  const expected = Object.entries(
+    Env.properties as unknown as Record<string, { default?: unknown; description: string }>
+  ).map(([name, schema]) => [
+    name,
+    {
+      fallback: schema.default === undefined || schema.default === '' ? '–' : `\`${schema.default}\``,
+      meaning: schema.description
+    }
+  ])
+  expect([...rows]).toEqual(expected)
+})

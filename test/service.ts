@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { type LocalServer, startServer } from '../src/local/server.ts'
+import type { Space } from './space.ts'
+
+const MAIN = join(import.meta.dirname, '../src/main.ts')
+
+/** The service as a process of its own, as it runs in production. */
+export interface Service extends LocalServer {
+  url: string
+  /** Its log lines so far. */
+  lines: () => Record<string, unknown>[]
+  /** Ends it with a signal; resolves to how it ended. */
+  end: (signal: NodeJS.Signals) => Promise<{ code: number | null; signal: NodeJS.Signals | null }>
+}
+
+/** Starts `main.ts` and waits until it is ready. Deprecated calls end it. The running test's end ends it too. */
+export async function startService(
+  space: Space,
+  mode: 'api' | 'worker',
+  env: Record<string, string> = {}
+): Promise<Service> {
+  const dir = await mkdtemp(join(tmpdir(), `orderstream-${mode}-`))
+  const server = await startServer({
+    name: mode,
+    dir,
+    mark: MAIN,
+    command: process.execPath,
+    args: () => ['--throw-deprecation', MAIN],
+    env: port => ({ PATH: process.env.PATH, ...space.env, MODE: mode, ...env, PORT: String(port) }),
+    graceMs: 20_000,
+    notReady: async port => {
+      const answer = await fetch(`http://127.0.0.1:${port}/health/live`).catch(error =>
+        String(error.cause ?? error)
+      )
+      return typeof answer === 'string' ? answer : undefined
+    }
+  })
+  onTestFinished(() => server.stop())
+  return {
+    ...server,
+    url: `http://127.0.0.1:${server.port}`,
+    lines: () =>
+      readFileSync(server.log, 'utf8')
+        .split('\n')
+        .filter(line => line.startsWith('{'))
+        .map(line => JSON.parse(line)),
+    end: async signal => {
+      process.kill(server.pid, signal)
+      return server.exited
+    }
+  }
+}
+
+/** Posts one order; gives the status, and the answer's JSON. */
+export async function postOrder(url: string, order_id: string, amount: number | string) {
+  const response = await fetch(`${url}/orders`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ order_id, amount })
+  })
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as Record<string, unknown>
+  }
+}
+
+/** Does `work` for every item, so many at a time. */
+export async function inParallel<T>(
+  items: T[],
+  concurrency: number,
+  work: (item: T) => Promise<void>
+): Promise<void> {
+  const queue = items.values()
+  await Promise.all(
+    Array.from({ length: concurrency }, async () => {
+      for (const item of queue) await work(item)
+    })
+  )
+}

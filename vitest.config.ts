@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: 'test/stores.ts',
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    // Files run in parallel; each has a database and a key prefix of its own.
+    fileParallelism: true,
+    // A wait for a condition that never comes true must show up as a failure of its own test.
+    dangerouslyIgnoreUnhandledErrors: false
+  }
+})
