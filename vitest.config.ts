@@ -6,6 +6,8 @@ export default defineConfig({
     globalSetup: 'test/stores.ts',
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // Node itself loads the sources, as it does in production: a second copy of a module would have other classes.
+    experimental: { viteModuleRunner: false },
     // Files run in parallel; each has a database and a key prefix of its own.
     fileParallelism: true,
     // A wait for a condition that never comes true must show up as a failure of its own test.

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { BatchCounts } from '../src/streams/batch.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -9,7 +10,7 @@ declare module 'fastify' {
       /** Counts what became of an order that was sent. */
       order: (outcome: 'accepted' | 'replayed' | 'conflict') => void
       /** Counts one batch of a stream function. */
-      batch: (name: string, outcome: { settled: number; pending: number; seconds: number }) => void
+      batch: (name: string, counts: BatchCounts, seconds: number) => void
     }
   }
 }
@@ -65,9 +66,8 @@ async function metrics(app: FastifyInstance) {
   app.decorate('metrics', {
     registry,
     order: outcome => orders.inc({ outcome }),
-    batch: (name, { settled, pending, seconds }) => {
-      messages.inc({ function: name, outcome: 'settled' }, settled)
-      messages.inc({ function: name, outcome: 'pending' }, pending)
+    batch: (name, counts, seconds) => {
+      for (const [outcome, count] of Object.entries(counts)) messages.inc({ function: name, outcome }, count)
       batches.observe({ function: name }, seconds)
     }
   })

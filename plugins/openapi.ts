@@ -2,15 +2,30 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { TSchema } from 'typebox'
 import packageJson from '../package.json' with { type: 'json' }
+import { Audit } from '../schema/audit.ts'
+import { DeadLetter, DeadLetterPage, Dealt, Discard, Redrive } from '../schema/dead-letter.ts'
+import type { Config } from '../schema/env.ts'
 import { Health, Probe } from '../schema/health.ts'
 import { Metrics } from '../schema/metrics.ts'
 import { NewOrder, Order } from '../schema/order.ts'
 import { Problem } from '../schema/problem.ts'
 
+const COMMON = [Problem, Health, Probe, Metrics]
+const API = [NewOrder, Order]
+const ADMIN = [Audit, DeadLetter, DeadLetterPage, Dealt, Discard, Redrive]
+
+/** The schemas that the routes of this process refer to: no others belong into its description. */
+function schemasOf({ MODE, ADMIN_TOKEN }: Config) {
+  if (MODE === 'worker') return COMMON
+  return [...COMMON, ...API, ...(ADMIN_TOKEN === undefined ? [] : ADMIN)]
+}
+
 /** The OpenAPI document, from the very schemas that validate, and a page to try the service out. */
 async function openapi(app: FastifyInstance) {
-  for (const schema of [NewOrder, Order, Problem, Health, Probe, Metrics]) app.addSchema(schema)
+  const schemas: TSchema[] = schemasOf(app.config)
+  for (const schema of schemas) app.addSchema(schema)
 
   await app.register(swagger, {
     openapi: {
@@ -25,8 +40,12 @@ async function openapi(app: FastifyInstance) {
       security: [],
       tags: [
         { name: 'orders', description: 'Take in orders and read them.' },
-        { name: 'operations', description: 'Health, metrics and this document.' }
-      ]
+        { name: 'operations', description: 'Health, metrics and this document.' },
+        { name: 'admin', description: 'Audit and dead letters; there when ADMIN_TOKEN is set.' }
+      ],
+      ...(schemas.includes(Audit) && {
+        components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } }
+      })
     },
     refResolver: { buildLocalReference: json => String(json.$id) }
   })

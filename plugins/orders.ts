@@ -1,31 +1,54 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createDocuments, type Documents } from '../src/orders/documents.ts'
+import { orderEvent } from '../src/orders/events.ts'
 import { createIntake, type Intake } from '../src/orders/intake.ts'
+import type { OrderRecord } from '../src/orders/order.ts'
 import { createOrderStore, type OrderStore } from '../src/orders/order-store.ts'
 import { createOrderReader, type OrderReader } from '../src/orders/reader.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    orders: { intake: Intake; reader: OrderReader; store: OrderStore; documents: Documents }
+    orders: {
+      intake: Intake
+      reader: OrderReader
+      store: OrderStore
+      documents: Documents
+      /** What is written and told of a final order in the step that settles its message. */
+      toSettle: (
+        order: OrderRecord,
+        traceparent: string
+      ) => { write: ReturnType<Documents['toWrite']>; event: ReturnType<typeof orderEvent> }
+    }
   }
 }
 
 /** The order domain, put together on the two stores. */
 async function orders(app: FastifyInstance) {
-  const { config, keys, redis } = app
-  const store = createOrderStore(app.mysql)
+  const { config, keys, redis, mysql } = app
+  const store = createOrderStore(mysql)
   const documents = createDocuments(redis, keys, config.CACHE_TTL_SECONDS)
   const reader = createOrderReader(documents, store)
   const intake = createIntake({
     redis,
+    mysql,
     store,
     reader,
     keys,
     taxRate: config.TAX_RATE,
-    timeout: config.STORE_TIMEOUT_MS
+    timeout: config.STORE_TIMEOUT_MS,
+    maxBacklog: config.MAX_BACKLOG
   })
-  app.decorate('orders', { intake, reader, store, documents })
+  app.decorate('orders', {
+    intake,
+    reader,
+    store,
+    documents,
+    toSettle: (order, traceparent) => ({
+      write: documents.toWrite(order),
+      event: orderEvent(order, traceparent)
+    })
+  })
 }
 
 export default fp(orders, { name: 'orders', dependencies: ['redis', 'mysql'] })

@@ -14,7 +14,7 @@ declare module 'fastify' {
 /** The Redis of this process. One that is away does not stop the start: it is used from when it answers. */
 async function redis(app: FastifyInstance) {
   const keys = createKeys(app.config.KEY_PREFIX, app.config.STREAM_PARTITIONS)
-  const store = createRedisStore(app.config, app.log, client => checkPartitionCount(client, keys, ['placed']))
+  const store = createRedisStore(app.config, app.log, client => checkPartitionCount(client, keys))
   app.decorate('keys', keys)
   app.decorate('redis', store)
   app.addHook('onClose', () => store.close())

@@ -4,12 +4,18 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TSchema } from 'typebox'
 import { type Consumer, createConsumer } from '../src/streams/consumer.ts'
-import type { StreamFunction } from '../src/streams/function.ts'
+import { createDeadLetters, type DeadLetters } from '../src/streams/dead-letters.ts'
+import { resolveFunction, type StreamFunction } from '../src/streams/function.ts'
+import { keepHouse } from '../src/streams/housekeeping.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** Registers a function that a stream triggers; it begins to consume when the app is ready. */
     consume: <Schema extends TSchema>(definition: StreamFunction<Schema>) => void
+    streams: {
+      consumers: readonly Consumer[]
+      deadLetters: DeadLetters
+    }
   }
 }
 
@@ -20,27 +26,36 @@ async function streams(app: FastifyInstance) {
   // Unique over hosts and restarts: a new process must never answer to the name, and so own the messages, of a dead one.
   const name = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
 
-  app.decorate('consume', <Schema extends TSchema>(definition: StreamFunction<Schema>) => {
+  app.decorate('streams', { consumers, deadLetters: createDeadLetters(redis, keys) })
+  app.decorate('consume', <Schema extends TSchema>(given: StreamFunction<Schema>) => {
+    const definition = resolveFunction(given as unknown as StreamFunction)
     for (let partition = 0; partition < keys.partitions; partition++) {
       const log = app.log.child({ function: definition.name, ...(keys.partitions > 1 && { partition }) })
       consumers.push(
         createConsumer({
-          definition: definition as unknown as StreamFunction,
-          stream: keys.stream(definition.stream, partition),
+          definition,
+          partition,
+          keys,
           consumer: name,
           redis,
           stores: { redis: redis.availability, mysql: mysql.availability },
           lease: config.LEASE_MS,
           log,
-          onBatch: outcome => metrics.batch(definition.name, outcome)
+          onBatch: (counts, seconds) => metrics.batch(definition.name, counts, seconds)
         })
       )
     }
   })
+  if (config.MODE === 'worker') {
+    app.repeat({ name: 'streams', every: config.LEASE_MS / 2, run: () => keepHouse(redis, keys, consumers) })
+  }
   app.addHook('onReady', async () => {
     for (const consumer of consumers) consumer.start()
   })
-  app.addHook('onClose', () => Promise.all(consumers.map(consumer => consumer.stop())))
+  app.lifecycle.onDrain(() => Promise.all(consumers.map(consumer => consumer.stop())))
 }
 
-export default fp(streams, { name: 'streams', dependencies: ['redis', 'mysql', 'metrics'] })
+export default fp(streams, {
+  name: 'streams',
+  dependencies: ['redis', 'mysql', 'metrics', 'background', 'lifecycle']
+})

@@ -78,12 +78,25 @@ export const Env = Type.Object({
     description:
       'Hash slots the orders are spread over, for Redis Cluster. It can change only while nothing waits.'
   }),
+  MAX_BACKLOG: Type.Integer({
+    minimum: 1,
+    default: 1_000_000,
+    description:
+      'Orders that may wait in Redis; beyond that a POST is answered 503 with `Retry-After`. A waiting order takes about 700 bytes.'
+  }),
   LEASE_MS: Type.Integer({
     minimum: 500,
     maximum: 3_600_000,
     default: 30_000,
     description: 'How long a worker may be silent before another takes over its messages.'
   }),
+
+  ADMIN_TOKEN: Type.Optional(
+    Type.String({
+      minLength: 16,
+      description: 'Bearer token of `/admin/*`, at least 16 characters; without it those routes do not exist.'
+    })
+  ),
 
   RATE_LIMIT_MAX: Type.Integer({
     minimum: 0,
@@ -110,8 +123,9 @@ export const Env = Type.Object({
   STORE_TIMEOUT_MS: Type.Integer({
     minimum: 50,
     maximum: 60_000,
-    default: 2000,
-    description: 'How long one call to Redis or MySQL may take before it is given up.'
+    default: 400,
+    description:
+      'How long one call to Redis or MySQL may take that a client waits for, before the store counts as away.'
   }),
   MAX_EVENT_LOOP_DELAY_MS: Type.Integer({
     minimum: 0,

@@ -6,7 +6,21 @@ export const Health = Type.Object(
   {
     status: Type.Enum(['healthy', 'degraded'], { description: '`degraded` while a store is away.' }),
     timestamp: Type.String({ format: 'date-time' }),
-    services: Type.Object({ redis: Connection, database: Connection })
+    services: Type.Object({ redis: Connection, database: Connection }),
+    functions: Type.Optional(
+      Type.Array(
+        Type.Object({
+          name: Type.String(),
+          state: Type.Enum(['running', 'paused'], {
+            description: '`paused` while it waits for a store that is away.'
+          })
+        }),
+        { description: 'Stream functions of this process.' }
+      )
+    ),
+    warnings: Type.Optional(
+      Type.Array(Type.String(), { description: 'What should be mended though it works.' })
+    )
   },
   { $id: 'Health', description: 'State of this process and of the stores as it sees them.' }
 )

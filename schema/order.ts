@@ -51,6 +51,13 @@ const Time = (description: string) =>
 
 const Money = (description: string) => Type.Number({ description, examples: [118] })
 
+/** Why an order failed. */
+export const Failure = Type.Object({
+  code: Type.String({ description: 'A short word for machines.', examples: ['exhausted'] }),
+  detail: Type.String({ description: 'What went wrong.' })
+})
+export type Failure = Static<typeof Failure>
+
 /** The document of one order, as POST and GET answer it. */
 export const Order = Type.Object(
   {
@@ -61,12 +68,14 @@ export const Order = Type.Object(
     status: Type.Enum(['processing', 'completed', 'failed']),
     created_at: Time('When the order was accepted (UTC).'),
     updated_at: Time('When the document last changed (UTC).'),
-    processed_at: Type.Union([Time('When the order was finished (UTC).'), Type.Null()])
+    processed_at: Type.Union([Time('When the order was finished (UTC).'), Type.Null()]),
+    failure: Type.Optional(Failure)
   },
   {
     $id: 'Order',
     additionalProperties: false,
-    description: 'An order as it stands. tax, total and processed_at are null while it is processing.'
+    description:
+      'An order as it stands. tax, total and processed_at are null while it is processing; failure is there when it failed.'
   }
 )
 export type Order = Static<typeof Order>

@@ -1,9 +1,11 @@
 import type { Metrics } from '../schema/metrics.ts'
-import type { OrderStore, Totals } from './orders/order-store.ts'
+import type { OrderStore } from './orders/order-store.ts'
+import type { Totals } from './orders/totals.ts'
 import { StoreUnavailable } from './stores/errors.ts'
 import type { RedisStore } from './stores/redis.ts'
 import type { Keys } from './streams/keys.ts'
 import { type QueueState, readQueue } from './streams/queue.ts'
+import { PLACED } from './streams/streams.ts'
 
 /**
  * The figures of this process and of the stores. Those of a store that is away are null. It costs the same however
@@ -12,7 +14,7 @@ import { type QueueState, readQueue } from './streams/queue.ts'
 export async function readMetrics(redis: RedisStore, keys: Keys, store: OrderStore): Promise<Metrics> {
   const [stats, queue, totals] = await Promise.all([
     readStats(redis).catch(unlessAway),
-    readQueue(redis, keys, 'placed').catch(unlessAway),
+    readQueue(redis, keys, PLACED).catch(unlessAway),
     store.totals().catch(unlessAway)
   ])
   const { rss, heapUsed } = process.memoryUsage()

@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Problem } from '../schema/problem.ts'
+import { BacklogFull } from './orders/backlog.ts'
 import { OrderConflict, OrderNotFound } from './orders/errors.ts'
 import { StoreUnavailable } from './stores/errors.ts'
 import { describeFault } from './validation.ts'
@@ -22,6 +23,7 @@ interface Kind {
 const KINDS = new Map<new (...args: never[]) => Error, Kind>([
   [OrderConflict, { status: 409, type: 'order-conflict', title: 'The order exists with another body' }],
   [OrderNotFound, { status: 404, type: 'order-not-found', title: 'There is no such order' }],
+  [BacklogFull, { status: 503, type: 'backlog-full', title: 'Too many orders are waiting' }],
   [
     StoreUnavailable,
     { status: 503, type: 'unavailable', title: 'The service cannot do this now', retryAfter: 1 }
@@ -31,7 +33,8 @@ const KINDS = new Map<new (...args: never[]) => Error, Kind>([
 /** Errors that the framework and its plugins raise, by status. */
 const BY_STATUS = new Map<number, Omit<Kind, 'status'>>([
   [400, { type: 'bad-request', title: 'The request is not valid' }],
-  [404, { type: 'route-not-found', title: 'There is no such route' }],
+  [401, { type: 'unauthorized', title: 'The credentials are missing or wrong' }],
+  [404, { type: 'not-found', title: 'There is no such thing' }],
   [408, { type: 'request-timeout', title: 'The request took too long to arrive' }],
   [413, { type: 'body-too-large', title: 'The request body is too large' }],
   [415, { type: 'unsupported-media-type', title: 'The media type is not supported' }],
@@ -82,7 +85,8 @@ export function sendProblem(error: Error, request: FastifyRequest, reply: Fastif
   const kind = kindOf(error)
   const id = randomUUID()
   request.failure = { id, error }
-  if (kind.retryAfter !== undefined) reply.header('retry-after', kind.retryAfter)
+  const retryAfter = error instanceof BacklogFull ? error.retryAfter : kind.retryAfter
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   return reply
     .code(kind.status)
     .header('content-type', MEDIA_TYPE)

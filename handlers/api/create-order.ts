@@ -21,7 +21,7 @@ const schema = {
       description: 'The order is accepted.',
       headers: {
         Location: 'Where to read the order.',
-        Durability: 'What holds it: `fsync` (a disk) or `memory` (until the next sync).'
+        Durability: 'What holds it: `fsync` or `mysql` (a disk), or `memory` (until the next sync).'
       }
     }),
     400: problem('The body is not a valid order.'),
@@ -40,17 +40,14 @@ export default async function createOrder(app: App) {
 
   app.post('/orders', { schema }, async (request, reply) => {
     try {
-      const { document, accepted, durability } = await intake.accept(request.body, {
+      const { document, accepted } = await intake.accept(request.body, {
         requestId: request.id,
         traceparent: traceparent(request)
       })
       reply.header('content-type', 'application/json; charset=utf-8')
       if (accepted) {
         app.metrics.order('accepted')
-        reply
-          .code(202)
-          .header('location', `/orders/${request.body.order_id}`)
-          .header('durability', durability)
+        reply.code(202).header('location', `/orders/${request.body.order_id}`).header('durability', accepted)
       } else {
         app.metrics.order('replayed')
         reply.code(200).header('idempotent-replayed', 'true')

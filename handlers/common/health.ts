@@ -5,6 +5,10 @@ import type { App } from '../../src/app.ts'
 /** Health is asked for when things go wrong: it is neither limited nor shed. */
 const config = { rateLimit: false, pressureHandler: () => undefined } as const
 
+/** Said while accepts go straight into MySQL, because Redis could forget them. */
+const EVICTS =
+  'Redis may evict orders that wait (maxmemory-policy), so orders are accepted in MySQL: set it to volatile-lru.'
+
 const health = {
   operationId: 'getHealth',
   summary: 'State of the service and its stores',
@@ -38,17 +42,23 @@ const ready = {
 
 /** GET /health, /health/live, /health/ready: for people, and for orchestrators. */
 export default async function healthRoutes(app: App) {
-  const { redis, mysql, lifecycle } = app
+  const { redis, mysql, lifecycle, streams } = app
 
   app.get('/health', { schema: health, config }, async (_request, reply) => {
     const [redisUp, databaseUp] = await Promise.all([redis.availability.check(), mysql.availability.check()])
+    const functions = streams.consumers.map(consumer => ({
+      name: consumer.definition.name,
+      state: consumer.waitingFor() ? ('paused' as const) : ('running' as const)
+    }))
     return reply.code(redisUp || databaseUp ? 200 : 503).send({
       status: redisUp && databaseUp ? 'healthy' : 'degraded',
       timestamp: new Date().toISOString(),
       services: {
         redis: redisUp ? 'connected' : 'disconnected',
         database: databaseUp ? 'connected' : 'disconnected'
-      }
+      },
+      ...(functions.length > 0 && { functions }),
+      ...(redis.facts().evicts && { warnings: [EVICTS] })
     })
   })
 

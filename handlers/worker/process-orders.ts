@@ -1,38 +1,82 @@
 import { ORDER_PLACED_VERSION, OrderPlaced } from '../../schema/order-placed.ts'
 import type { App } from '../../src/app.ts'
 import { OrderConflict } from '../../src/orders/errors.ts'
-import { complete } from '../../src/orders/pricing.ts'
-import type { BatchResult } from '../../src/streams/function.ts'
+import type { OrderRecord } from '../../src/orders/order.ts'
+import { complete, fail } from '../../src/orders/pricing.ts'
+import { codeOf } from '../../src/streams/failure.ts'
+import type { BatchContext, BatchResult, KeyWrite, Letter, Message } from '../../src/streams/function.ts'
+import { ORDER_FUNCTION, PLACED } from '../../src/streams/streams.ts'
 
-/** Prices accepted orders, writes them to MySQL, and refreshes their documents as they are settled. */
+/** Prices accepted orders, writes them to MySQL, refreshes their documents and tells the world. */
 export default async function processOrders(app: App) {
-  const { store, documents } = app.orders
+  const { store, toSettle } = app.orders
 
   app.consume({
-    name: 'process-orders',
-    stream: 'placed',
+    name: ORDER_FUNCTION,
+    stream: PLACED,
     schema: OrderPlaced,
     version: ORDER_PLACED_VERSION,
     batch: { size: 500, window: 5 },
     concurrency: 2,
-    timeout: 30_000,
-    handler: async (messages, { log }) => {
+    retry: { attempts: 8, base: 200, max: 30_000 },
+    timeout: 60_000,
+    handler: (messages, context) => {
       const now = new Date()
-      const outcomes = await store.write(messages.map(({ body }) => complete(body, now)))
-      const result: Required<BatchResult> = { writes: [], failed: [] }
-      for (const [index, message] of messages.entries()) {
-        const { kind, order } = outcomes[index] as (typeof outcomes)[number]
-        if (kind === 'conflict') {
-          result.failed.push({ message, cause: new OrderConflict(order.order_id) })
-          continue
-        }
-        result.writes.push({ message, ...documents.toWrite(order) })
-        log.debug(
-          { order_id: order.order_id, request_id: message.requestId, outcome: kind },
-          'order processed'
-        )
-      }
-      return result
+      return write(messages, ({ body }) => complete(body, now), context)
+    },
+    onDead: async (letters, context) => {
+      const now = new Date()
+      const causes = new Map(letters.map(({ message, cause }) => [message, cause]))
+      const failed = letters.filter(({ cause }) => !['invalid', 'conflict'].includes(codeOf(cause)))
+      const result = await write(
+        failed.map(({ message }) => message),
+        message => {
+          const cause = causes.get(message) as Error
+          return fail(message.body, { code: codeOf(cause), detail: cause.message.slice(0, 1000) }, now)
+        },
+        context
+      )
+      return { ...result, writes: [...(result.writes ?? []), ...(await standing(letters))] }
     }
   })
+
+  /** The documents of the orders that stand where another body was refused: Redis may still have that one's. */
+  async function standing(letters: Letter<OrderPlaced>[]): Promise<KeyWrite[]> {
+    const refused = letters.filter(({ cause }) => codeOf(cause) === 'conflict').map(({ message }) => message)
+    if (refused.length === 0) return []
+    const rows = await store.find(refused.map(({ body }) => body.order_id))
+    return refused.flatMap(message => {
+      const row = rows.get(message.body.order_id)
+      return row && row.status !== 'processing' ? [{ message, ...toSettle(row, '').write }] : []
+    })
+  }
+
+  /** Writes the orders that messages have become, and says what is to be written and told as they are settled. */
+  async function write(
+    messages: Message<OrderPlaced>[],
+    become: (message: Message<OrderPlaced>) => OrderRecord,
+    { log }: BatchContext
+  ): Promise<BatchResult> {
+    const result: Required<BatchResult> = { writes: [], events: [], duplicates: [], failed: [] }
+    if (messages.length === 0) return result
+    const drafts = messages.map(message => ({
+      order: become(message),
+      messageId: message.id,
+      redriven: message.redriven,
+      number: message.number,
+      epoch: message.epoch,
+      partition: app.keys.partitionOf(message.body.order_id)
+    }))
+    const outcomes = await store.write(drafts)
+    for (const [index, message] of messages.entries()) {
+      const { kind, order } = outcomes[index] as (typeof outcomes)[number]
+      const { write, event } = toSettle(order, message.traceparent)
+      result.writes.push({ message, ...write })
+      result.events.push({ message, ...event })
+      if (kind === 'duplicate') result.duplicates.push(message)
+      if (kind === 'conflict') result.failed.push({ message, cause: new OrderConflict(order.order_id) })
+      log.debug({ order_id: order.order_id, request_id: message.requestId, outcome: kind }, 'order processed')
+    }
+    return result
+  }
 }

@@ -1,11 +1,14 @@
 #!lua
--- Accepts orders: each one is either known, or appended to the stream, counted, and its document stored.
+-- Accepts orders: each one is known, or there is no room for it, or it is appended to the stream, counted, and its
+-- document stored.
 --
 -- KEYS  1 stream `placed`   2 hash `accepted`   3.. one document key for each order
 -- ARGV  1 deadline, ms on this server's clock   2 version of the message   3 epoch for a new counter
+--       4 most messages that may wait
 --       then for each order: its document, the message's data, request id, traceparent ('' for none)
--- Gives {now, answers}: now is this server's clock in ms; an answer is '' for a new order, or the document of a known
---       one. answers is '' when the deadline had passed: then nothing was done.
+-- Gives {now, accepted so far, messages waiting, answers}: now is this server's clock in ms; an answer is 'accepted',
+--       'full', or the document of a known order. There are no answers when the deadline had passed: then nothing was
+--       done.
 --
 -- The caller stopped waiting at the deadline and told its client so: what runs later must not accept.
 -- The append comes first: a script that fails half-way must not leave a document without a message.
@@ -13,7 +16,10 @@
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if now > tonumber(ARGV[1]) then return {now, ''} end
+local count = tonumber(redis.call('HGET', KEYS[2], 'count') or 0)
+local waiting = redis.call('XLEN', KEYS[1])
+local answers = {}
+if now > tonumber(ARGV[1]) then return {now, count, waiting, answers} end
 
 local epoch = redis.call('HGET', KEYS[2], 'epoch')
 if not epoch then
@@ -21,21 +27,22 @@ if not epoch then
   redis.call('HSET', KEYS[2], 'epoch', epoch)
 end
 
-local answers = {}
-local number = tonumber(redis.call('HGET', KEYS[2], 'count') or 0)
-local arg = 4
+local cap = tonumber(ARGV[4])
+local arg = 5
 for i = 3, #KEYS do
   local known = redis.call('GET', KEYS[i])
   if known then
     answers[#answers + 1] = known
+  elseif waiting >= cap then
+    answers[#answers + 1] = 'full'
   else
-    number = number + 1
+    count, waiting = count + 1, waiting + 1
     redis.call('XADD', KEYS[1], '*', 'v', ARGV[2], 'data', ARGV[arg + 1], 'request_id', ARGV[arg + 2],
-      'traceparent', ARGV[arg + 3], 'number', number, 'epoch', epoch)
+      'traceparent', ARGV[arg + 3], 'number', count, 'epoch', epoch)
     redis.call('HINCRBY', KEYS[2], 'count', 1)
     redis.call('SET', KEYS[i], ARGV[arg])
-    answers[#answers + 1] = ''
+    answers[#answers + 1] = 'accepted'
   end
   arg = arg + 4
 end
-return {now, answers}
+return {now, count, waiting, answers}

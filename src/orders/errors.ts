@@ -1,13 +1,14 @@
+import { TerminalError } from '../streams/function.ts'
+
 /** The id belongs to an order with another body; the first one stands. */
-export class OrderConflict extends Error {
+export class OrderConflict extends TerminalError {
   override name = 'OrderConflict'
-  readonly orderId: string
 
   constructor(orderId: string) {
     super(
+      'conflict',
       `The order ${orderId} exists with another amount, which stands. An order id names one order forever: use a new id.`
     )
-    this.orderId = orderId
   }
 }
 

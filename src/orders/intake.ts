@@ -1,43 +1,35 @@
-import { randomUUID } from 'node:crypto'
 import type { NewOrder } from '../../schema/order.ts'
-import { ORDER_PLACED_VERSION, type OrderPlaced } from '../../schema/order-placed.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
+import type { MysqlStore } from '../stores/mysql.ts'
 import type { RedisStore } from '../stores/redis.ts'
-import { createRedisClock } from '../stores/redis-clock.ts'
-import { loadScript } from '../stores/script.ts'
 import type { Keys } from '../streams/keys.ts'
+import { createAppend } from './append.ts'
+import { type Candidate, type Origin, toCandidate } from './candidate.ts'
 import { OrderConflict } from './errors.ts'
 import { createMicroBatch } from './micro-batch.ts'
-import { canonicalAmount } from './money.ts'
 import { amountOf, type OrderRecord, renderDocument } from './order.ts'
 import type { OrderStore } from './order-store.ts'
 import type { OrderReader } from './reader.ts'
+import { spill } from './spill.ts'
 
-const acceptScript = loadScript(new URL('accept.lua', import.meta.url))
-
-/** Most orders that one script call accepts, and most calls under way for one partition. */
+/** Most orders that one round trip accepts, and most round trips under way for one partition. */
 const ACCEPT_SIZE = 128
 const ACCEPT_IN_FLIGHT = 2
 
-/** Where a request came from; it travels with the message. */
-export interface Origin {
-  requestId: string
-  /** W3C traceparent, or '' for none. */
-  traceparent: string
-}
+/** What holds an accepted order: a disk that has it (`fsync`, `mysql`), or memory until the next sync. */
+export type Durability = 'fsync' | 'mysql' | 'memory'
 
 export interface Acceptance {
   document: string
-  /** False when the order was known already, with the same body. */
-  accepted: boolean
-  /** What holds a newly accepted order: a disk that has it (`fsync`), or Redis's memory until its next sync. */
-  durability: 'fsync' | 'memory'
+  /** What holds it; undefined when the order was known already, with the same body. */
+  accepted: Durability | undefined
 }
 
 export interface Intake {
   /**
    * Accepts an order, or finds that it is known.
    * @throws {OrderConflict} when the id names an order with another amount.
+   * @throws {BacklogFull} when too much waits already.
    * @throws {StoreUnavailable} when it was not accepted, and will not be.
    */
   accept: (order: NewOrder, origin: Origin) => Promise<Acceptance>
@@ -45,114 +37,77 @@ export interface Intake {
 
 export interface IntakeOptions {
   redis: RedisStore
+  mysql: MysqlStore
   store: OrderStore
   reader: OrderReader
   keys: Keys
   /** Decimal text. */
   taxRate: string
-  /** How long one call to Redis may take, in ms; an accept that has not begun by then never happens. */
+  /** How long one call to Redis may take, in ms. */
   timeout: number
+  maxBacklog: number
 }
 
-interface Candidate {
-  id: string
-  amount: string
-  document: string
-  data: string
-  origin: Origin
-}
+/** What became of a candidate: accepted, known, or refused with an error. */
+type Result = { accepted: Durability } | { document: string } | { error: Error }
 
-/** A known order, or undefined for one that was accepted just now. */
-type Known = { document: string } | undefined
-
-/** Takes orders in: unknown ids only, in batches that concurrent requests share. */
+/** Takes orders in: into Redis, or while that is away straight into MySQL, in batches that concurrent requests share. */
 export function createIntake(options: IntakeOptions): Intake {
-  const { redis, store, reader, keys } = options
+  const { redis, mysql, store, reader, keys } = options
+  const append = createAppend(options)
   const batches = Array.from({ length: keys.partitions }, (_, partition) =>
-    createMicroBatch<Candidate, Known>({
+    createMicroBatch<Candidate, Result>({
       size: ACCEPT_SIZE,
       inFlight: ACCEPT_IN_FLIGHT,
       run: candidates => acceptBatch(candidates, partition)
     })
   )
-  const clock = createRedisClock()
 
-  const acceptBatch = async (candidates: Candidate[], partition: number): Promise<Known[]> => {
+  const acceptBatch = async (candidates: Candidate[], partition: number): Promise<Result[]> => {
     const rows = await findRows(store, candidates)
-    const unknown = candidates.filter(({ id }) => !rows.has(id))
-    const answers = unknown.length > 0 ? await append(unknown, partition) : []
-    const byCandidate = new Map(unknown.map((candidate, index) => [candidate, answers[index] as string]))
+    const unknown = candidates.filter(({ order }) => !rows.has(order.order_id))
+    const results = new Map<Candidate, Result>()
+    if (unknown.length > 0) {
+      const answers = await appendOrSpill(unknown, partition)
+      unknown.forEach((candidate, index) => {
+        results.set(candidate, answers[index] as Result)
+      })
+    }
     return candidates.map(candidate => {
-      const row = rows.get(candidate.id)
-      const document = row ? renderDocument(row) : byCandidate.get(candidate)
-      return document ? { document } : undefined
+      const row = rows.get(candidate.order.order_id)
+      return row ? { document: renderDocument(row) } : (results.get(candidate) as Result)
     })
   }
 
-  /** Runs the script for ids that MySQL does not know; gives '' for an accepted order, else its document. */
-  const append = (candidates: Candidate[], partition: number): Promise<string[]> =>
-    redis.run(async client => {
-      const deadline = (clock.now() ?? (await readTime(redis))) + options.timeout
-      const [now, answers] = (await acceptScript(
-        client,
-        [
-          keys.stream('placed', partition),
-          keys.accepted(partition),
-          ...candidates.map(({ id }) => keys.document(id))
-        ],
-        [
-          deadline,
-          ORDER_PLACED_VERSION,
-          randomUUID(),
-          ...candidates.flatMap(({ document, data, origin }) => [
-            document,
-            data,
-            origin.requestId,
-            origin.traceparent
-          ])
-        ]
-      )) as [number, string[] | '']
-      clock.saw(now)
-      if (answers === '')
-        throw new StoreUnavailable('redis', new Error('the call arrived after its deadline'))
-      return answers
-    })
+  const appendOrSpill = async (candidates: Candidate[], partition: number): Promise<Result[]> => {
+    try {
+      const durability = redis.facts().durability
+      const answers = await append(candidates, partition)
+      return answers.map(answer => {
+        if (answer.kind === 'accepted') return { accepted: durability }
+        return answer.kind === 'full' ? { error: answer.error } : { document: answer.document }
+      })
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error
+      const known = await spill(mysql, store, candidates)
+      return known.map(order =>
+        order ? { document: renderDocument(order) } : { accepted: mysql.durable() ? 'mysql' : 'memory' }
+      )
+    }
+  }
 
   return {
     accept: async (order, origin) => {
       const candidate = toCandidate(order, options.taxRate, origin)
-      const batch = batches[keys.partitionOf(candidate.id)] as (typeof batches)[number]
-      const known = await batch(candidate)
-      if (!known)
-        return { document: candidate.document, accepted: true, durability: redis.facts().durability }
-      if (amountOf(known.document) !== candidate.amount) throw new OrderConflict(candidate.id)
-      const { document } = await reader.confirm(candidate.id, known.document)
-      return { document, accepted: false, durability: redis.facts().durability }
+      const batch = batches[keys.partitionOf(order.order_id)] as (typeof batches)[number]
+      const result = await batch(candidate)
+      if ('error' in result) throw result.error
+      if ('accepted' in result)
+        return { document: renderDocument(candidate.order), accepted: result.accepted }
+      if (amountOf(result.document) !== candidate.order.amount) throw new OrderConflict(order.order_id)
+      const { document } = await reader.confirm(order.order_id, result.document)
+      return { document, accepted: undefined }
     }
-  }
-}
-
-/** An order as it will stand if it is accepted, and the message about it. */
-function toCandidate(order: NewOrder, taxRate: string, origin: Origin): Candidate {
-  const now = new Date().toISOString()
-  const amount = canonicalAmount(order.amount)
-  const record: OrderRecord = {
-    order_id: order.order_id,
-    amount,
-    tax: null,
-    total: null,
-    status: 'processing',
-    created_at: now,
-    updated_at: now,
-    processed_at: null
-  }
-  const message: OrderPlaced = { order_id: order.order_id, amount, tax_rate: taxRate, accepted_at: now }
-  return {
-    id: order.order_id,
-    amount,
-    document: renderDocument(record),
-    data: JSON.stringify(message),
-    origin
   }
 }
 
@@ -162,14 +117,9 @@ function toCandidate(order: NewOrder, taxRate: string, origin: Origin): Candidat
  */
 async function findRows(store: OrderStore, candidates: Candidate[]): Promise<Map<string, OrderRecord>> {
   try {
-    return await store.find(candidates.map(({ id }) => id))
+    return await store.find(candidates.map(({ order }) => order.order_id))
   } catch (error) {
     if (error instanceof StoreUnavailable) return new Map()
     throw error
   }
-}
-
-async function readTime({ client }: RedisStore): Promise<number> {
-  const [seconds, microseconds] = await client.time()
-  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
 }

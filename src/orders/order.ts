@@ -1,4 +1,4 @@
-import type { Order } from '../../schema/order.ts'
+import type { Failure, Order } from '../../schema/order.ts'
 
 /** An order inside the service: money as decimal text in its shortest form, times as UTC ISO 8601 with milliseconds. */
 export interface OrderRecord {
@@ -10,6 +10,23 @@ export interface OrderRecord {
   created_at: string
   updated_at: string
   processed_at: string | null
+  /** Why it failed; null unless it did. */
+  failure: Failure | null
+}
+
+/** The order that a new request asks for, before anything was done. */
+export function newRecord(order_id: string, amount: string, at: string): OrderRecord {
+  return {
+    order_id,
+    amount,
+    tax: null,
+    total: null,
+    status: 'processing',
+    created_at: at,
+    updated_at: at,
+    processed_at: null,
+    failure: null
+  }
 }
 
 /**
@@ -18,15 +35,21 @@ export interface OrderRecord {
  */
 export function renderDocument(order: OrderRecord): string {
   const processedAt = order.processed_at === null ? 'null' : `"${order.processed_at}"`
+  const failure = order.failure === null ? '' : `,"failure":${JSON.stringify(order.failure)}`
   return (
     `{"order_id":"${order.order_id}","amount":${order.amount},"tax":${order.tax},"total":${order.total},` +
-    `"status":"${order.status}","created_at":"${order.created_at}","updated_at":"${order.updated_at}","processed_at":${processedAt}}`
+    `${statusText(order.status)},"created_at":"${order.created_at}","updated_at":"${order.updated_at}","processed_at":${processedAt}${failure}}`
   )
 }
 
-/** Whether a document is final. No id contains a quote, so the text can only be the status itself. */
+/** How a status stands in a document. No id contains a quote, so the text can be nothing else. */
+export function statusText(status: Order['status']): string {
+  return `"status":"${status}"`
+}
+
+/** Whether a document is final. */
 export function isFinal(document: string): boolean {
-  return !document.includes('"status":"processing"')
+  return !document.includes(statusText('processing'))
 }
 
 /** The amount in a document, as decimal text in its shortest form. */

@@ -2,12 +2,22 @@ import { canonicalAmount } from './money.ts'
 import type { OrderRecord } from './order.ts'
 
 /** A row of `orders` as the driver gives it: DECIMAL and DATETIME as text. */
-export type OrderRow = OrderRecord
+export interface OrderRow extends Omit<OrderRecord, 'failure'> {
+  message_id: string | null
+  failure_code: string | null
+  failure_detail: string | null
+}
 
-export const COLUMNS = 'order_id, amount, tax, total, status, created_at, updated_at, processed_at'
+/** An order with the message that made its row; none for one that was accepted while Redis was away. */
+export interface StoredOrder extends OrderRecord {
+  messageId: string | null
+}
 
-/** A row as a record: DECIMAL text loses its trailing zeros, DATETIME text becomes ISO 8601. */
-export function fromRow(row: OrderRow): OrderRecord {
+export const COLUMNS =
+  'order_id, amount, tax, total, status, created_at, updated_at, processed_at, message_id, failure_code, failure_detail'
+
+/** A row as an order: DECIMAL text loses its trailing zeros, DATETIME text becomes ISO 8601. */
+export function fromRow(row: OrderRow): StoredOrder {
   return {
     order_id: row.order_id,
     amount: canonicalAmount(row.amount),
@@ -16,12 +26,14 @@ export function fromRow(row: OrderRow): OrderRecord {
     status: row.status,
     created_at: toIso(row.created_at),
     updated_at: toIso(row.updated_at),
-    processed_at: row.processed_at === null ? null : toIso(row.processed_at)
+    processed_at: row.processed_at === null ? null : toIso(row.processed_at),
+    failure: row.failure_code === null ? null : { code: row.failure_code, detail: row.failure_detail ?? '' },
+    messageId: row.message_id
   }
 }
 
-/** A record as the values of `COLUMNS`. */
-export function toValues(order: OrderRecord): unknown[] {
+/** An order as the values of `COLUMNS`. */
+export function toValues(order: StoredOrder): (string | null)[] {
   return [
     order.order_id,
     order.amount,
@@ -30,15 +42,18 @@ export function toValues(order: OrderRecord): unknown[] {
     order.status,
     toDatetime(order.created_at),
     toDatetime(order.updated_at),
-    order.processed_at === null ? null : toDatetime(order.processed_at)
+    order.processed_at === null ? null : toDatetime(order.processed_at),
+    order.messageId,
+    order.failure?.code ?? null,
+    order.failure?.detail ?? null
   ]
+}
+
+/** ISO 8601 in UTC as MySQL takes it: 2026-01-31 12:00:00.000 */
+export function toDatetime(iso: string): string {
+  return iso.slice(0, 23).replace('T', ' ')
 }
 
 function toIso(datetime: string): string {
   return `${datetime.replace(' ', 'T')}Z`
-}
-
-/** ISO 8601 in UTC as MySQL takes it: 2026-01-31 12:00:00.000 */
-function toDatetime(iso: string): string {
-  return iso.slice(0, 23).replace('T', ' ')
 }

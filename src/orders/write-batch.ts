@@ -1,28 +1,38 @@
 import { DuplicateKey } from '../stores/errors.ts'
 import type { MysqlStore, Transaction } from '../stores/mysql.ts'
-import { sum } from './money.ts'
+import { noteAccepted } from './accepted-seen.ts'
 import type { OrderRecord } from './order.ts'
-import { COLUMNS, fromRow, type OrderRow, toValues } from './row.ts'
+import { COLUMNS, fromRow, type OrderRow, type StoredOrder, toValues } from './row.ts'
+import { addToTotals, type Transition } from './totals.ts'
+
+/** A finished order as a message asks for it. */
+export interface Draft {
+  order: OrderRecord
+  messageId: string
+  /** Whether it comes back from the dead letters: only then may it complete an order that failed. */
+  redriven: boolean
+  /** Its number among the accepted, for the audit; '' for none. */
+  number: string
+  epoch: string
+  partition: number
+}
 
 /**
- * What became of one order of a batch, with the order as its row now stands:
- * `written`: there was no row or a `processing` one; it is final now. `duplicate`: it was final already, with the
- * same body, and nothing changed. `conflict`: the row has another body, which stands.
+ * What became of a draft, with the order as its row now stands:
+ * `written`: the row is new, or had failed and was redriven. `repeated`: this very message had written it before, and
+ * was delivered again. `duplicate`: another message, or a client while Redis was away, had the same order accepted; the
+ * row is final either way. `conflict`: the row has another body, which stands.
  */
 export interface WriteOutcome {
-  kind: 'written' | 'duplicate' | 'conflict'
+  kind: 'written' | 'repeated' | 'duplicate' | 'conflict'
   order: OrderRecord
 }
 
-/** What a transaction does: rows that are new, rows that waited, and how each row stands afterwards, by id. */
 interface Plan {
-  insert: OrderRecord[]
-  finish: OrderRecord[]
-  rows: Map<string, OrderRecord>
+  insert: StoredOrder[]
+  finish: { order: StoredOrder; from: 'processing' | 'failed' }[]
+  outcomes: WriteOutcome[]
 }
-
-/** Slots of `order_totals`, as the migration creates them. */
-const SLOTS = 32
 
 /** How often a batch is reconciled when other workers go on inserting the same ids. */
 const ATTEMPTS = 5
@@ -31,27 +41,26 @@ const ATTEMPTS = 5
  * Writes finished orders in one transaction. The plain INSERT of all rows is the rule; only when one of them exists
  * is the batch reconciled row by row under lock. Rows go in id order, so that two workers lock in the same order.
  */
-export async function writeBatch(mysql: MysqlStore, orders: OrderRecord[]): Promise<WriteOutcome[]> {
-  const sorted = [...orders].sort((a, b) => (a.order_id < b.order_id ? -1 : a.order_id > b.order_id ? 1 : 0))
-  const plan = await write(mysql, sorted)
-  const written = new Set([...plan.insert, ...plan.finish])
-  return orders.map(order => {
-    const row = plan.rows.get(order.order_id) as OrderRecord
-    if (written.has(order)) return { kind: 'written', order: row }
-    return { kind: row.amount === order.amount ? 'duplicate' : 'conflict', order: row }
-  })
+export async function writeBatch(mysql: MysqlStore, drafts: Draft[]): Promise<WriteOutcome[]> {
+  const sorted = [...drafts].sort((a, b) =>
+    a.order.order_id < b.order.order_id ? -1 : a.order.order_id > b.order.order_id ? 1 : 0
+  )
+  const outcomes = await write(mysql, sorted)
+  const byDraft = new Map(sorted.map((draft, index) => [draft, outcomes[index] as WriteOutcome]))
+  return drafts.map(draft => byDraft.get(draft) as WriteOutcome)
 }
 
-async function write(mysql: MysqlStore, orders: OrderRecord[]): Promise<Plan> {
+async function write(mysql: MysqlStore, drafts: Draft[]): Promise<WriteOutcome[]> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await mysql.transaction(async transaction => {
-        const existing = attempt === 1 ? new Map<string, OrderRecord>() : await lock(transaction, orders)
-        const plan = makePlan(orders, existing)
+        const existing = attempt === 1 ? new Map<string, StoredOrder>() : await lock(transaction, drafts)
+        const plan = makePlan(drafts, existing)
         await insert(transaction, plan.insert)
-        for (const order of plan.finish) await finish(transaction, order)
-        await addToTotals(transaction, plan)
-        return plan
+        for (const { order } of plan.finish) await finish(transaction, order)
+        await noteAccepted(transaction, drafts)
+        await addToTotals(transaction, transitions(plan))
+        return plan.outcomes
       })
     } catch (error) {
       if (!(error instanceof DuplicateKey) || attempt === ATTEMPTS) throw error
@@ -60,63 +69,62 @@ async function write(mysql: MysqlStore, orders: OrderRecord[]): Promise<Plan> {
 }
 
 /** The rows of these orders that exist, locked until the transaction ends. */
-async function lock(transaction: Transaction, orders: OrderRecord[]): Promise<Map<string, OrderRecord>> {
+async function lock(transaction: Transaction, drafts: Draft[]): Promise<Map<string, StoredOrder>> {
   const rows = await transaction.rows<OrderRow>(
     `SELECT ${COLUMNS} FROM orders WHERE order_id IN (?) ORDER BY order_id FOR UPDATE`,
-    [orders.map(order => order.order_id)]
+    [drafts.map(({ order }) => order.order_id)]
   )
   return new Map(rows.map(row => [row.order_id, fromRow(row)]))
 }
 
-/**
- * Decides for each order in turn, given the rows before it: no row is made one; a waiting row with the same body is
- * finished and keeps the time at which it was accepted; any other row stands.
- */
-function makePlan(orders: OrderRecord[], existing: Map<string, OrderRecord>): Plan {
-  const plan: Plan = { insert: [], finish: [], rows: existing }
-  for (const order of orders) {
-    const row = plan.rows.get(order.order_id)
+/** Decides for each draft in turn, given the rows as those before it leave them. */
+function makePlan(drafts: Draft[], rows: Map<string, StoredOrder>): Plan {
+  const plan: Plan = { insert: [], finish: [], outcomes: [] }
+  for (const draft of drafts) {
+    const { order, messageId } = draft
+    const row = rows.get(order.order_id)
     if (!row) {
-      plan.insert.push(order)
-      plan.rows.set(order.order_id, order)
-    } else if (row.status === 'processing' && row.amount === order.amount) {
-      plan.finish.push(order)
-      plan.rows.set(order.order_id, { ...order, created_at: row.created_at })
+      const stored = { ...order, messageId }
+      plan.insert.push(stored)
+      rows.set(order.order_id, stored)
+      plan.outcomes.push({ kind: 'written', order })
+      continue
     }
+    if (row.amount !== order.amount) {
+      plan.outcomes.push({ kind: 'conflict', order: row })
+      continue
+    }
+    // A waiting row was accepted, and counted, on its own while Redis was away: this message is about the same order.
+    const mended = row.status === 'failed' && draft.redriven && order.status === 'completed'
+    const finished = row.status === 'processing' || mended
+    const now = finished ? { ...order, created_at: row.created_at, messageId: row.messageId } : row
+    if (finished) {
+      plan.finish.push({ order: now, from: row.status === 'failed' ? 'failed' : 'processing' })
+      rows.set(order.order_id, now)
+    }
+    const kind = row.messageId !== messageId ? 'duplicate' : mended ? 'written' : 'repeated'
+    plan.outcomes.push({ kind, order: now })
   }
   return plan
 }
 
-async function insert(transaction: Transaction, orders: OrderRecord[]): Promise<void> {
+function transitions({ insert: inserted, finish: finished }: Plan): Transition[] {
+  return [
+    ...inserted.map(order => ({ from: null, to: order.status, total: order.total })),
+    ...finished.map(({ order, from }) => ({ from, to: order.status, total: order.total }))
+  ]
+}
+
+async function insert(transaction: Transaction, orders: StoredOrder[]): Promise<void> {
   if (orders.length === 0) return
   await transaction.run(`INSERT INTO orders (${COLUMNS}) VALUES ?`, [orders.map(toValues)])
 }
 
-/** Ends a row that waited. */
-async function finish(transaction: Transaction, order: OrderRecord): Promise<void> {
-  const [id, , tax, total, status, , updatedAt, processedAt] = toValues(order)
+/** Ends a row that waited or had failed. */
+async function finish(transaction: Transaction, order: StoredOrder): Promise<void> {
+  const [id, , tax, total, status, , updatedAt, processedAt, , failureCode, failureDetail] = toValues(order)
   await transaction.run(
-    'UPDATE orders SET tax = ?, total = ?, status = ?, updated_at = ?, processed_at = ? WHERE order_id = ?',
-    [tax, total, status, updatedAt, processedAt, id]
-  )
-}
-
-/**
- * Adds the transitions of this transaction to one slot of the totals. It comes last, since it is the one row that
- * others may want too; a transaction that lost the wait for it draws another slot when it is done anew.
- */
-async function addToTotals(transaction: Transaction, plan: Plan): Promise<void> {
-  const final = [...plan.insert, ...plan.finish]
-  if (final.length === 0) return
-  const completed = final.filter(order => order.status === 'completed')
-  await transaction.run(
-    'UPDATE order_totals SET processing = processing - ?, completed = completed + ?, failed = failed + ?, revenue = revenue + ? WHERE slot = ?',
-    [
-      plan.finish.length,
-      completed.length,
-      final.length - completed.length,
-      sum(completed.map(order => order.total ?? '0')),
-      Math.floor(Math.random() * SLOTS)
-    ]
+    'UPDATE orders SET tax = ?, total = ?, status = ?, updated_at = ?, processed_at = ?, failure_code = ?, failure_detail = ? WHERE order_id = ?',
+    [tax, total, status, updatedAt, processedAt, failureCode, failureDetail, id]
   )
 }

@@ -3,16 +3,28 @@ import type { Static, TSchema } from 'typebox'
 
 /** One message of a stream, its body validated. */
 export interface Message<Body = unknown> {
-  /** Stable over redelivery. */
+  /** Id of the entry that it came as: stable over redelivery, retry and redrive. */
   id: string
   body: Body
+  /**
+   * Names the effect of this function for this message, forever: what an outside system takes as idempotency key, so
+   * that a message that is delivered twice is acted upon once.
+   */
+  effectKey: string
+  /** Which attempt this is; 1 for the first. */
+  attempt: number
+  /** Whether an operator sent it back from the dead letters. */
+  redriven: boolean
   /** Request that caused the message; '' when there was none. */
   requestId: string
   /** W3C traceparent of that request; '' when there was none. */
   traceparent: string
+  /** Its number among the accepted orders, and the life of the counter that gave it; '' where nothing is counted. */
+  number: string
+  epoch: string
 }
 
-/** A key that is written in the very step that settles its message, and only if this worker still owns it. */
+/** A key that is written in the very step that settles its message, and only if this worker still owns that. */
 export interface KeyWrite {
   message: Message
   /** It must lie in the slot of the message's partition. */
@@ -22,10 +34,38 @@ export interface KeyWrite {
   ttl: number
 }
 
+/** An event that is appended to `events` in the very step that settles its message. */
+export interface OutgoingEvent {
+  message: Message
+  /** CloudEvents 1.0 in JSON. */
+  data: string
+  /**
+   * Text by which the value of the message's first `KeyWrite` shows, before it is written, that this event is out
+   * already: a message that is settled after a crash may be about something that another one has told.
+   */
+  unless: string
+}
+
 /** What a handler says of its batch. Messages that are not named in `failed` are done. */
 export interface BatchResult {
   writes?: KeyWrite[]
+  events?: OutgoingEvent[]
+  /** Messages that are done and change nothing, being about an order that another message had accepted. */
+  duplicates?: Message[]
+  /** Messages that are tried again later, or, with a `TerminalError`, go to the dead letters at once. */
   failed?: { message: Message; cause: Error }[]
+}
+
+/** The message can never succeed: it goes to the dead letters without further attempts. */
+export class TerminalError extends Error {
+  override name = 'TerminalError'
+  /** A short word for machines. */
+  readonly code: string
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
 }
 
 export interface BatchContext {
@@ -35,27 +75,57 @@ export interface BatchContext {
   signal: AbortSignal
 }
 
+/** A message on its way to the dead letters, and why. */
+export interface Letter<Body = unknown> {
+  message: Message<Body>
+  cause: Error
+}
+
+/** What `app.consume` may leave out. */
+export const DEFAULTS = {
+  version: '1',
+  /** Messages, and milliseconds to wait for more when a batch is not full. */
+  batch: { size: 100, window: 5 },
+  /** Batches in flight in one process for each partition. */
+  concurrency: 1,
+  /** Attempts in all; pauses in milliseconds: random up to base × 2^n, at most max. */
+  retry: { attempts: 8, base: 200, max: 30_000 },
+  /** Milliseconds that a batch may take. */
+  timeout: 30_000
+}
+
 /**
- * A function that a stream triggers: what `app.consume` takes. Messages come in batches; a batch that throws stays
- * pending whole and is delivered again after the lease, so a handler must be able to see a message twice.
+ * A function that a stream triggers: what `app.consume` takes. A batch that throws is split in two until the culprit
+ * stands alone; that one is retried with growing pauses and ends in the dead letters. A handler may see a message more
+ * than once: at least once is what is promised.
  */
 export interface StreamFunction<Schema extends TSchema = TSchema> {
-  /** Name of the function, and of its consumer group. */
+  /** Name of the function, in logs, metrics and dead letters. */
   name: string
+  /** `placed`, `events`, or a stream of your own. */
   stream: string
+  /** Consumer group; the function's name by default. Each group of a log sees every message. */
+  group?: string
+  /** What the body of a message must match; one that does not is a dead letter. */
   schema: Schema
-  /** Version of the message that the schema describes; a message of another version is left to a worker that knows it. */
-  version: string
-  batch: {
-    /** Most messages of one batch, 1 to 1000. */
-    size: number
-    /** How long to wait for more when a batch is not full, in milliseconds. */
-    window: number
-  }
-  /** Batches in flight in one process for each partition. */
-  concurrency: number
-  /** How long a batch may take, in milliseconds. */
-  timeout: number
+  /** Version of the message that the schema describes; another one is left to a worker that knows it. */
+  version?: string
+  /** Messages that the function wants; the others are settled unseen. All by default. */
+  filter?: (body: Static<Schema>) => boolean
+  batch?: { size: number; window: number }
+  concurrency?: number
+  retry?: { attempts: number; base: number; max: number }
+  timeout?: number
   // biome-ignore lint/suspicious/noConfusingVoidType: a handler that has nothing to say returns nothing
   handler: (messages: Message<Static<Schema>>[], context: BatchContext) => Promise<BatchResult | void>
+  /** Told of messages before they become dead letters; what it returns is written in the step that moves them there. */
+  onDead?: (letters: Letter<Static<Schema>>[], context: BatchContext) => Promise<BatchResult>
+}
+
+/** A function with nothing left out, as the runtime uses it. */
+export type ResolvedFunction = Required<Omit<StreamFunction, 'filter' | 'onDead'>> &
+  Pick<StreamFunction, 'filter' | 'onDead'>
+
+export function resolveFunction(definition: StreamFunction): ResolvedFunction {
+  return { group: definition.name, ...DEFAULTS, ...definition }
 }

@@ -1,35 +1,101 @@
-import { GroupExists } from '../stores/errors.ts'
+import { GroupExists, StoreRefused } from '../stores/errors.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import { loadScript } from '../stores/script.ts'
-import type { Entry } from './entries.ts'
-import type { KeyWrite } from './function.ts'
+import { type Delivery, type Entry, fromEntry, fromRetry, SUSPECT_DELIVERIES } from './delivery.ts'
+import type { ResolvedFunction } from './function.ts'
+import type { Keys } from './keys.ts'
+import { type Settlement, settlementArgs } from './settlement.ts'
+import { EVENTS, LOGS } from './streams.ts'
 
-const settle = loadScript(new URL('settle.lua', import.meta.url))
-const renew = loadScript(new URL('renew.lua', import.meta.url))
-const leave = loadScript(new URL('leave.lua', import.meta.url))
+const scripts = {
+  settle: loadScript(new URL('settle.lua', import.meta.url)),
+  claim: loadScript(new URL('claim.lua', import.meta.url)),
+  takeRetries: loadScript(new URL('take-retries.lua', import.meta.url)),
+  renew: loadScript(new URL('renew.lua', import.meta.url)),
+  giveBack: loadScript(new URL('give-back.lua', import.meta.url)),
+  leave: loadScript(new URL('leave.lua', import.meta.url)),
+  forgetIdle: loadScript(new URL('forget-idle.lua', import.meta.url))
+}
 
-/** One consumer's place in a group on one stream: the operations of Redis Streams that the runtime uses. */
+/** How many leases a consumer must be silent before it is forgotten. */
+const FORGET_AFTER = 10
+
+/** One consumer's place in the group of a function, in one partition: all that the runtime does in Redis Streams. */
 export interface GroupMember {
   stream: string
   group: string
   consumer: string
   /** Makes the group if it is missing, at the very beginning: what no group has acknowledged must be delivered. */
   join: () => Promise<void>
-  /** Takes over up to `count` messages that nobody has touched for `idle` ms; `cursor` says where to go on. */
-  claim: (idle: number, cursor: string, count: number) => Promise<{ entries: Entry[]; cursor: string }>
-  /** Ends messages in one atomic step with the keys they write; gives the ids that this consumer still owned. */
-  settle: (ids: string[], writes: KeyWrite[]) => Promise<string[]>
-  renew: (ids: string[]) => Promise<void>
+  /** Takes over up to `count` messages that nobody has touched for a lease; `cursor` says where to go on. */
+  claim: (cursor: string, count: number) => Promise<{ deliveries: Delivery[]; cursor: string }>
+  /** Takes up to `count` messages whose next attempt is due. */
+  takeRetries: (count: number) => Promise<Delivery[]>
+  /** Ends messages in one atomic step with all that belongs to them; gives the ids that this consumer still owned. */
+  settle: (settlements: Settlement[]) => Promise<string[]>
+  renew: (deliveries: Delivery[]) => Promise<void>
+  /** Gives back what was not tried; it can be taken over once it has been idle for a lease, of which `idle` ms are gone. */
+  giveBack: (deliveries: Delivery[], idle: number) => Promise<void>
   /** Removes this consumer if nothing is pending for it. */
   leave: () => Promise<void>
+  /** Removes consumers that have long been silent and have nothing pending. */
+  forgetIdle: () => Promise<number>
 }
 
-export function createGroupMember(
-  redis: RedisStore,
-  stream: string,
-  group: string,
+export interface GroupMemberOptions {
+  redis: RedisStore
+  keys: Keys
+  definition: Pick<ResolvedFunction, 'name' | 'stream' | 'group'>
+  partition: number
+  /** Name of this process among the consumers of the group. */
   consumer: string
-): GroupMember {
+  /** How long a message may lie untouched before another worker takes it over (ms). */
+  lease: number
+}
+
+export interface SettlerOptions {
+  redis: RedisStore
+  keys: Keys
+  partition: number
+  /** Whose retries and dead letters. */
+  name: string
+  stream: string
+  group: string
+  consumer: string
+}
+
+/** Ends messages in one atomic step with all that belongs to them; gives the ids that the consumer still owned. */
+export function createSettler({ redis, keys, partition, name, stream, group, consumer }: SettlerOptions) {
+  const fixed = [
+    keys.stream(stream, partition),
+    keys.stream(EVENTS, partition),
+    keys.retry(name, partition),
+    keys.retrying(name, partition),
+    keys.dead(name, partition),
+    keys.settled(partition)
+  ]
+  const onSettle = LOGS.includes(stream) ? 'keep' : 'delete'
+  return (settlements: Settlement[]): Promise<string[]> => {
+    const { keys: writeKeys, args } = settlementArgs(settlements)
+    return redis.run(client =>
+      scripts.settle(client, [...fixed, ...writeKeys], [group, consumer, onSettle, ...args])
+    ) as Promise<string[]>
+  }
+}
+
+export function createGroupMember({
+  redis,
+  keys,
+  definition,
+  partition,
+  consumer,
+  lease
+}: GroupMemberOptions): GroupMember {
+  const { name, group } = definition
+  const stream = keys.stream(definition.stream, partition)
+  const retry = keys.retry(name, partition)
+  const retrying = keys.retrying(name, partition)
+
   return {
     stream,
     group,
@@ -38,34 +104,45 @@ export function createGroupMember(
       try {
         await redis.run(client => client.xgroup('CREATE', stream, group, '0', 'MKSTREAM'))
       } catch (error) {
-        if (!(error instanceof GroupExists)) throw error
+        // A full server makes no group, and serves one that is there.
+        if (!(error instanceof GroupExists || error instanceof StoreRefused)) throw error
       }
     },
-    claim: async (idle, cursor, count) => {
-      const [next, entries] = (await redis.run(client =>
-        client.xautoclaim(stream, group, consumer, idle, cursor, 'COUNT', count)
-      )) as [string, Entry[]]
-      return { entries, cursor: next }
-    },
-    settle: (ids, writes) => {
-      const byMessage = new Map<string, KeyWrite[]>(ids.map(id => [id, []]))
-      for (const write of writes) byMessage.get(write.message.id)?.push(write)
-      const keys = [stream]
-      const args: (string | number)[] = [group, consumer]
-      for (const [id, own] of byMessage) {
-        args.push(id, own.length)
-        for (const { key, value, ttl } of own) {
-          keys.push(key)
-          args.push(value, ttl)
-        }
+    claim: async (cursor, count) => {
+      const reply = await redis.run(client =>
+        scripts.claim(client, [stream], [group, consumer, lease, cursor, count, SUSPECT_DELIVERIES])
+      )
+      const [next, entries] = reply as [string, [...Entry, deliveries: number][]]
+      return {
+        cursor: next,
+        deliveries: entries.map(([id, fields, times]) => fromEntry([id, fields], times))
       }
-      return redis.run(client => settle(client, keys, args) as Promise<string[]>)
     },
-    renew: async ids => {
-      await redis.run(client => renew(client, [stream], [group, consumer, ...ids]))
+    takeRetries: async count => {
+      const reply = await redis.run(client =>
+        scripts.takeRetries(client, [retry, retrying], [lease, count, SUSPECT_DELIVERIES])
+      )
+      return (reply as [string, string, string][]).map(([id, record, token]) => fromRetry(id, record, token))
+    },
+    settle: createSettler({ redis, keys, partition, name, stream: definition.stream, group, consumer }),
+    renew: async deliveries => {
+      const args = deliveries.flatMap(({ source, id, token }) => [source, id, token])
+      await redis.run(client =>
+        scripts.renew(client, [stream, retry, retrying], [group, consumer, lease, ...args])
+      )
+    },
+    giveBack: async (deliveries, idle) => {
+      const args = deliveries.flatMap(({ source, id, token, deliveries }) => [source, id, token, deliveries])
+      await redis.run(client =>
+        scripts.giveBack(client, [stream, retry, retrying], [group, consumer, idle, lease, ...args])
+      )
     },
     leave: async () => {
-      await redis.run(client => leave(client, [stream], [group, consumer]))
-    }
+      await redis.run(client => scripts.leave(client, [stream], [group, consumer]))
+    },
+    forgetIdle: () =>
+      redis.run(client =>
+        scripts.forgetIdle(client, [stream], [group, lease * FORGET_AFTER])
+      ) as Promise<number>
   }
 }

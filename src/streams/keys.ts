@@ -7,9 +7,20 @@ export interface Keys {
   /** The partition of an order id: the same in every process, and forever while the count stands. */
   partitionOf: (id: string) => number
   stream: (name: string, partition: number) => string
+  /** Document of an order. */
   document: (id: string) => string
   /** Hash of what was accepted: `epoch` (which life of the counter) and `count`. */
   accepted: (partition: number) => string
+  /** Hash of what was found when settling: `duplicates`, `conflicts`, `redriving`. */
+  settled: (partition: number) => string
+  /** Sorted set of the ids that a function tries again, by due time (ms). */
+  retry: (name: string, partition: number) => string
+  /** Hash of the messages in `retry`, by id. */
+  retrying: (name: string, partition: number) => string
+  /** Stream of the messages that a function has given up. */
+  dead: (name: string, partition: number) => string
+  /** Stream of the dead letters that an operator has discarded, with the reason; the newest ones. */
+  discarded: (name: string, partition: number) => string
   /** How many partitions the orders were spread over when they were accepted. */
   partitionCount: () => string
   /** Requests of one client in one second. */
@@ -17,16 +28,21 @@ export interface Keys {
 }
 
 export function createKeys(prefix: string, partitions: number): Keys {
-  const tag = (partition: number) => `{${prefix}:${partition}}`
+  const key = (partition: number, rest: string) => `{${prefix}:${partition}}:${rest}`
   const partitionOf = (id: string) => (partitions === 1 ? 0 : fnv1a(id) % partitions)
   return {
     partitions,
     partitionOf,
-    stream: (name, partition) => `${tag(partition)}:${name}`,
-    document: id => `${tag(partitionOf(id))}:doc:${id}`,
-    accepted: partition => `${tag(partition)}:accepted`,
-    partitionCount: () => `${tag(0)}:partitions`,
-    rate: (client, second) => `${tag(0)}:rate:${second}:${client}`
+    stream: (name, partition) => key(partition, name),
+    document: id => key(partitionOf(id), `doc:${id}`),
+    accepted: partition => key(partition, 'accepted'),
+    settled: partition => key(partition, 'settled'),
+    retry: (name, partition) => key(partition, `retry:${name}`),
+    retrying: (name, partition) => key(partition, `retrying:${name}`),
+    dead: (name, partition) => key(partition, `dead:${name}`),
+    discarded: (name, partition) => key(partition, `discarded:${name}`),
+    partitionCount: () => key(0, 'partitions'),
+    rate: (client, second) => key(0, `rate:${second}:${client}`)
   }
 }
 

@@ -1,11 +1,13 @@
 import type { Redis } from 'ioredis'
 import { fromRedis } from '../stores/errors.ts'
 import type { RedisStore } from '../stores/redis.ts'
-import type { Entry } from './entries.ts'
+import type { Entry } from './delivery.ts'
 import type { GroupMember } from './group.ts'
 
-/** Longest time a read waits for a message (ms). It is finite, or a half-open socket would freeze it for good. */
-const BLOCK = 1000
+/**
+ * Longest time a read waits for a message (ms). It is finite, or a half-open socket would freeze it for
+ * good; and short, since retries that come due are looked for between two reads. */
+const BLOCK = 250
 
 /** Reads new messages for a group member, on a connection of its own. */
 export interface StreamReader {

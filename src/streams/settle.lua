@@ -1,27 +1,85 @@
 #!lua flags=allow-oom
--- Settles messages: writes their keys, acknowledges and deletes them, all in one step. A message that this consumer
--- no longer owns (its lease ran out and another one took it over) is left alone with all that belongs to it.
+-- Settles messages, all in one step: each one is done, is tried again later, or goes to the dead letters; its keys are
+-- written and its events appended with it. A message that this consumer no longer owns (its lease ran out and another
+-- one took it over) is left alone with all that belongs to it.
 --
--- KEYS  1 stream   2.. keys to write, in the order of the messages they belong to
--- ARGV  1 group   2 consumer   then for each message: its id, how many keys it writes, and for each of them
---       its value and its TTL in ms
--- Gives the ids that were settled. Settling frees memory, so it runs on a full server too.
+-- KEYS  1 stream   2 events   3 retry   4 retrying   5 dead   6 settled   7.. keys to write, message by message
+-- ARGV  1 group   2 consumer   3 'delete' when settled entries leave the stream, else 'keep'
+--       then for each message:
+--       source   'stream' (owned if pending for this consumer), 'retry' (owned if it was not taken
+--                again since: the token is the count of takings), or 'none' (nothing to own: it is only written and told)
+--       id, token
+--       outcome  'done'; 'retry' and then due time in ms, record; or 'dead' and then a JSON list of fields and values
+--       n, then n times a counter of `settled` and what to add to it
+--       n, then n times a value and its TTL in ms
+--       n, then n times an event, text by which the first key shows that it is out already, request id, traceparent
+-- Gives the ids that were settled. It runs on a full server too, since settling is what frees it.
 
-local stream, group, consumer = KEYS[1], ARGV[1], ARGV[2]
-local settled = {}
-local arg, key = 3, 2
-while arg <= #ARGV do
-  local id, writes = ARGV[arg], tonumber(ARGV[arg + 1])
-  arg = arg + 2
-  local owned = #redis.call('XPENDING', stream, group, id, id, 1, consumer) > 0
-  for _ = 1, writes do
-    if owned then redis.call('SET', KEYS[key], ARGV[arg], 'PX', ARGV[arg + 1]) end
-    key, arg = key + 1, arg + 2
-  end
-  if owned then settled[#settled + 1] = id end
+local stream, events, retry, retrying, dead, counters = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local group, consumer, delete = ARGV[1], ARGV[2], ARGV[3] == 'delete'
+local arg, key = 3, 7
+local function nextArg()
+  arg = arg + 1
+  return ARGV[arg]
 end
-if #settled > 0 then
-  redis.call('XACK', stream, group, unpack(settled))
-  redis.call('XDEL', stream, unpack(settled))
+
+local function owns(source, id, token)
+  if source == 'stream' then return #redis.call('XPENDING', stream, group, id, id, 1, consumer) > 0 end
+  if source == 'retry' then return redis.call('HGET', retrying, id .. '#') == token end
+  return true
+end
+
+local settled, entries = {}, {}
+while arg < #ARGV do
+  local source, id, token, outcome = nextArg(), nextArg(), nextArg(), nextArg()
+  local owned = owns(source, id, token)
+
+  if outcome == 'retry' then
+    local due, record = nextArg(), nextArg()
+    if owned then
+      redis.call('HSET', retrying, id, record)
+      redis.call('ZADD', retry, due, id)
+    end
+  elseif outcome == 'dead' then
+    local fields = nextArg()
+    if owned then redis.call('XADD', dead, '*', unpack(cjson.decode(fields))) end
+  end
+
+  for _ = 1, tonumber(nextArg()) do
+    local counter, change = nextArg(), nextArg()
+    if owned then redis.call('HINCRBY', counters, counter, change) end
+  end
+
+  local before = nil
+  for i = 1, tonumber(nextArg()) do
+    local value, ttl = nextArg(), nextArg()
+    if owned then
+      local old = redis.call('SET', KEYS[key], value, 'PX', ttl, 'GET')
+      if i == 1 then before = old end
+    end
+    key = key + 1
+  end
+
+  for _ = 1, tonumber(nextArg()) do
+    local event, mark, request, trace = nextArg(), nextArg(), nextArg(), nextArg()
+    if owned and not (before and mark ~= '' and string.find(before, mark, 1, true)) then
+      redis.call('XADD', events, '*', 'v', '1', 'data', event, 'request_id', request, 'traceparent', trace)
+    end
+  end
+
+  if owned then
+    settled[#settled + 1] = id
+    if source == 'stream' then
+      entries[#entries + 1] = id
+    elseif source == 'retry' and outcome ~= 'retry' then
+      redis.call('ZREM', retry, id)
+      redis.call('HDEL', retrying, id, id .. '#')
+    end
+  end
+end
+
+if #entries > 0 then
+  redis.call('XACK', stream, group, unpack(entries))
+  if delete then redis.call('XDEL', stream, unpack(entries)) end
 end
 return settled

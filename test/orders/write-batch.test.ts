@@ -1,6 +1,6 @@
 import { beforeAll, beforeEach, expect, test } from 'vitest'
-import type { OrderRecord } from '../../src/orders/order.ts'
-import { complete } from '../../src/orders/pricing.ts'
+import { complete, fail } from '../../src/orders/pricing.ts'
+import type { Draft } from '../../src/orders/write-batch.ts'
 import { openApp, type TestApp } from '../app.ts'
 import { useSpace } from '../space.ts'
 
@@ -17,13 +17,22 @@ beforeEach(async () => {
   await space.sql('UPDATE order_totals SET processing = 0, completed = 0, failed = 0, revenue = 0')
 })
 
-const order = (id: string, amount = '100'): OrderRecord =>
-  complete(
+let messages = 0
+/** An order as a message of its own asks for it. */
+const order = (id: string, amount = '100', overrides: Partial<Draft> = {}): Draft => ({
+  order: complete(
     { order_id: id, amount, tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.123Z' },
     new Date('2026-01-31T12:00:01.456Z')
-  )
-const write = (...orders: OrderRecord[]) => service.app.orders.store.write(orders)
-const kinds = async (...orders: OrderRecord[]) => (await write(...orders)).map(({ kind }) => kind)
+  ),
+  messageId: `${++messages}-0`,
+  redriven: false,
+  number: '',
+  epoch: '',
+  partition: 0,
+  ...overrides
+})
+const write = (...drafts: Draft[]) => service.app.orders.store.write(drafts)
+const kinds = async (...drafts: Draft[]) => (await write(...drafts)).map(({ kind }) => kind)
 const totals = () => service.app.orders.store.totals()
 
 test('new orders become rows, exact to the last place and the millisecond', async () => {
@@ -45,17 +54,44 @@ test('new orders become rows, exact to the last place and the millisecond', asyn
     },
     expect.objectContaining({ order_id: 'b', amount: '0.3000', tax: '0.0540', total: '0.3540' })
   ])
-  expect(await totals()).toEqual({ processing: 0, completed: 2, failed: 0, revenue: '1180000.3539' })
+  expect(await totals()).toEqual({
+    processing: 0,
+    completed: 2,
+    failed: 0,
+    accepted: 0,
+    revenue: '1180000.3539'
+  })
 })
 
 test('ids differ by case', async () => {
   expect(await kinds(order('A'), order('a'))).toEqual(['written', 'written'])
 })
 
-test('I4: a message that comes again changes nothing', async () => {
-  await write(order('a'), order('b'))
-  expect(await kinds(order('b'), order('c'), order('a'))).toEqual(['duplicate', 'written', 'duplicate'])
+test('I4: a message that comes again changes nothing, and is told from another one about the same order', async () => {
+  const [a, b] = [order('a'), order('b')]
+  await write(a, b)
+  expect(await kinds(b, order('c'), a, order('a'))).toEqual(['repeated', 'written', 'repeated', 'duplicate'])
   expect(await totals()).toMatchObject({ completed: 3, revenue: '354' })
+})
+
+test('an order that failed is completed by its redriven message, and by nothing else', async () => {
+  const placed = { order_id: 'a', amount: '100', tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.123Z' }
+  const message = order('a')
+  const failed = { ...message, order: fail(placed, { code: 'exhausted', detail: 'no luck' }, new Date()) }
+  expect(await kinds(failed)).toEqual(['written'])
+  expect(await totals()).toMatchObject({ completed: 0, failed: 1, revenue: '0' })
+  expect(await space.sql('SELECT status, failure_code, failure_detail, total FROM orders')).toEqual([
+    { status: 'failed', failure_code: 'exhausted', failure_detail: 'no luck', total: null }
+  ])
+  expect(await kinds(order('a'), message)).toEqual(['duplicate', 'repeated'])
+  expect(await totals()).toMatchObject({ completed: 0, failed: 1 })
+
+  expect(await kinds({ ...message, redriven: true })).toEqual(['written'])
+  expect(await totals()).toMatchObject({ completed: 1, failed: 0, revenue: '118' })
+  expect(await kinds({ ...failed, redriven: true })).toEqual(['repeated'])
+  expect(await space.sql('SELECT status, failure_code, CAST(total AS CHAR) AS total FROM orders')).toEqual([
+    { status: 'completed', failure_code: null, total: '118.0000' }
+  ])
 })
 
 test('two messages about one order in one batch: one row; other bodies are conflicts', async () => {
@@ -70,11 +106,11 @@ test('a waiting row is completed and keeps the time of its acceptance', async ()
     "INSERT INTO orders (order_id, amount, status, created_at, updated_at) VALUES ('a', 100, 'processing', '2026-01-30 00:00:00', '2026-01-30 00:00:00')"
   )
   await space.sql('UPDATE order_totals SET processing = 1 WHERE slot = 3')
-  expect(await kinds(order('a', '7'), order('a'))).toEqual(['conflict', 'written'])
+  expect(await kinds(order('a', '7'), order('a'))).toEqual(['conflict', 'duplicate'])
   expect(await space.sql('SELECT status, total, created_at FROM orders')).toEqual([
     { status: 'completed', total: '118.0000', created_at: '2026-01-30 00:00:00.000' }
   ])
-  expect(await totals()).toEqual({ processing: 0, completed: 1, failed: 0, revenue: '118' })
+  expect(await totals()).toEqual({ processing: 0, completed: 1, failed: 0, accepted: 0, revenue: '118' })
 })
 
 test('many writers with the same orders at once: each order once, totals to match', async () => {

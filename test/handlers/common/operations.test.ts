@@ -124,9 +124,9 @@ describe('OpenAPI', () => {
     expect(undescribed).toEqual([])
   })
 
-  test('a public linter has nothing against it', async () => {
-    const { call } = await useApp(space, 'api')
-    const file = join(tmpdir(), `openapi-${process.pid}.json`)
+  test.each(['api', 'worker'] as const)('a public linter has nothing against that of mode %s', async mode => {
+    const { call } = await useApp(space, mode, { ADMIN_TOKEN: 'sixteen characters' })
+    const file = join(tmpdir(), `openapi-${process.pid}-${mode}.json`)
     await writeFile(file, (await call('/openapi.json')).body)
     const redocly = join(import.meta.dirname, '../../../node_modules/.bin/redocly')
     const { stdout, stderr } = await promisify(execFile)(redocly, ['lint', file], {

@@ -1,0 +1,35 @@
+import { OrderEvent } from '../schema/order-event.ts'
+import type { App } from '../src/app.ts'
+import { TerminalError } from '../src/streams/function.ts'
+
+/**
+ * Sends a receipt for every completed order to a web hook. Copy it to `handlers/worker/` and make it yours: it is
+ * retried with growing pauses while the other side fails, and what the other side refuses is a dead letter at once.
+ */
+export default async function sendReceipt(app: App) {
+  const url = 'http://127.0.0.1:8080/receipts'
+
+  app.consume({
+    name: 'send-receipt',
+    stream: 'events',
+    schema: OrderEvent,
+    filter: event => event.type === 'order.completed',
+    batch: { size: 1, window: 0 },
+    concurrency: 4,
+    retry: { attempts: 10, base: 500, max: 60_000 },
+    timeout: 10_000,
+    handler: async ([message], { signal }) => {
+      if (!message) return
+      const answer = await fetch(url, {
+        method: 'POST',
+        // The same for every delivery of this message, so that the other side can drop a repetition.
+        headers: { 'content-type': 'application/json', 'idempotency-key': message.effectKey },
+        body: JSON.stringify(message.body.data),
+        signal
+      })
+      if (answer.ok) return
+      const cause = `${url} answered ${answer.status}`
+      throw answer.status < 500 ? new TerminalError('refused', cause) : new Error(cause)
+    }
+  })
+}

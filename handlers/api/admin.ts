@@ -1,0 +1,114 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { Audit } from '../../schema/audit.ts'
+import {
+  DeadLetter,
+  DeadLetterPage,
+  Dealt,
+  Discard,
+  LetterParams,
+  ListQuery,
+  Redrive
+} from '../../schema/dead-letter.ts'
+import { ref } from '../../schema/ref.ts'
+import { anyRoute, problem, response } from '../../schema/response.ts'
+import type { App } from '../../src/app.ts'
+import { readAudit } from '../../src/orders/audit.ts'
+
+const common = { tags: ['admin'], security: [{ bearer: [] }] }
+const errors = {
+  400: problem('The request is not valid.'),
+  401: problem('The bearer token is missing or wrong.'),
+  429: problem('Too many requests.'),
+  ...anyRoute,
+  503: problem('A store that is needed is away; try again.')
+}
+
+const schemas = {
+  audit: {
+    ...common,
+    operationId: 'getAudit',
+    summary: 'Proof that nothing is lost',
+    response: { 200: response(Audit, { description: 'What became of every order.' }), ...errors }
+  },
+  list: {
+    ...common,
+    operationId: 'listDeadLetters',
+    summary: 'Messages that a function has given up',
+    querystring: ListQuery,
+    response: { 200: response(DeadLetterPage, { description: 'A page of them.' }), ...errors }
+  },
+  show: {
+    ...common,
+    operationId: 'getDeadLetter',
+    summary: 'One dead letter',
+    params: LetterParams,
+    response: {
+      200: response(DeadLetter, { description: 'The letter.' }),
+      404: problem('There is no such letter.'),
+      ...errors
+    }
+  },
+  redrive: {
+    ...common,
+    operationId: 'redriveDeadLetters',
+    summary: 'Send dead letters back to their function',
+    description:
+      'Their attempts are counted anew. They go at a rate, so that they do not crowd out new messages.',
+    body: ref(Redrive),
+    response: { 200: response(Dealt, { description: 'How many were sent back.' }), ...errors }
+  },
+  discard: {
+    ...common,
+    operationId: 'discardDeadLetters',
+    summary: 'Discard dead letters, with a reason',
+    body: ref(Discard),
+    response: { 200: response(Dealt, { description: 'How many were discarded.' }), ...errors }
+  }
+} as const
+
+/** Letters a second that are redriven, unless the request says otherwise. */
+const DEFAULT_RATE = 100
+
+/** /admin/*: audit and dead letters, for operators. Without ADMIN_TOKEN these routes do not exist. */
+export default async function admin(app: App) {
+  const { redis, mysql, keys, config, streams } = app
+  if (config.ADMIN_TOKEN === undefined) return
+  const isToken = createTokenCheck(config.ADMIN_TOKEN)
+  app.addHook('onRequest', async ({ headers }, reply) => {
+    if (isToken(headers.authorization?.replace(/^Bearer /i, '') ?? '')) return
+    reply.header('www-authenticate', 'Bearer')
+    throw Object.assign(new Error('Send the ADMIN_TOKEN as bearer token.'), { statusCode: 401 })
+  })
+
+  app.get('/admin/audit', { schema: schemas.audit }, () => readAudit(redis, mysql, keys))
+
+  app.get('/admin/dead-letters', { schema: schemas.list }, async ({ query }) => {
+    const { letters, next } = await streams.deadLetters.list(query.function, query.after, query.limit)
+    return { dead_letters: letters, next }
+  })
+
+  app.get('/admin/dead-letters/:function/:id', { schema: schemas.show }, async ({ params }) => {
+    const letter = await streams.deadLetters.show(params.function, params.id)
+    if (letter) return letter
+    throw Object.assign(new Error(`${params.function} has no dead letter ${params.id}.`), { statusCode: 404 })
+  })
+
+  app.post('/admin/dead-letters/redrive', { schema: schemas.redrive }, async ({ body, log }) => {
+    const count = await streams.deadLetters.redrive(body.function, body.ids, body.rate ?? DEFAULT_RATE)
+    log.warn({ function: body.function, count }, 'dead letters were redriven')
+    return { count }
+  })
+
+  app.post('/admin/dead-letters/discard', { schema: schemas.discard }, async ({ body, log }) => {
+    const count = await streams.deadLetters.discard(body.function, body.ids, body.reason)
+    log.warn({ function: body.function, count, reason: body.reason }, 'dead letters were discarded')
+    return { count }
+  })
+}
+
+/** Compares in a time that tells nothing of where two tokens differ. */
+function createTokenCheck(token: string): (given: string) => boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  const expected = digest(token)
+  return given => timingSafeEqual(digest(given), expected)
+}

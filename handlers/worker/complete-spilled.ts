@@ -1,0 +1,16 @@
+import type { App } from '../../src/app.ts'
+import { completeSpilled } from '../../src/orders/sweep.ts'
+
+/** Twice a second: completes orders that were accepted into MySQL while Redis was away, even while it still is. */
+export default async function completeSpilledOrders(app: App) {
+  app.repeat({
+    name: 'complete-spilled',
+    every: 500,
+    run: async () => {
+      const { completed, more } = await completeSpilled(app.mysql)
+      if (completed > 0)
+        app.log.info({ task: 'complete-spilled', orders: completed }, 'spilled orders completed')
+      return more
+    }
+  })
+}

@@ -1,0 +1,39 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { Gauge } from 'prom-client'
+import { readAudit } from '../src/orders/audit.ts'
+import { StoreUnavailable } from '../src/stores/errors.ts'
+
+/** Figures that are read when Prometheus asks: the audit, the queue behind it, and functions that wait for a store. */
+async function auditMetrics(app: FastifyInstance) {
+  const { metrics, redis, mysql, keys, streams } = app
+  const registers = [metrics.registry]
+  new Gauge({
+    name: 'orderstream_audit',
+    help: 'What became of every order, as /admin/audit tells it; absent while a store is away.',
+    labelNames: ['figure'],
+    registers,
+    async collect() {
+      this.reset()
+      try {
+        const { timestamp: _, redis_lost_data: lost, ...figures } = await readAudit(redis, mysql, keys)
+        for (const [figure, value] of Object.entries({ ...figures, redis_lost_data: Number(lost) }))
+          this.set({ figure }, value)
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error
+      }
+    }
+  })
+  new Gauge({
+    name: 'orderstream_function_paused',
+    help: 'Whether a stream function of this process waits for a store that is away (1).',
+    labelNames: ['function'],
+    registers,
+    collect() {
+      for (const { definition, waitingFor } of streams.consumers)
+        this.set({ function: definition.name }, waitingFor() ? 1 : 0)
+    }
+  })
+}
+
+export default fp(auditMetrics, { name: 'audit-metrics', dependencies: ['metrics', 'streams'] })

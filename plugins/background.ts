@@ -1,0 +1,24 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { type Background, type BackgroundTask, createBackground } from '../src/background.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Registers work that is done again and again from when the app is ready. */
+    repeat: (task: BackgroundTask) => void
+  }
+}
+
+/** `app.repeat`: work beside requests and messages. */
+async function background(app: FastifyInstance) {
+  const tasks: Background[] = []
+  app.decorate('repeat', task => {
+    tasks.push(createBackground(task, app.log))
+  })
+  app.addHook('onReady', async () => {
+    for (const task of tasks) task.start()
+  })
+  app.lifecycle.onDrain(() => Promise.all(tasks.map(task => task.stop())))
+}
+
+export default fp(background, { name: 'background', dependencies: ['lifecycle'] })

@@ -1,0 +1,85 @@
+import { type Static, Type } from 'typebox'
+
+const FunctionName = Type.String({
+  pattern: '^[a-z0-9-]{1,64}$',
+  description: 'The function that gave the message up.',
+  examples: ['process-orders']
+})
+const LetterId = Type.String({ pattern: '^\\d{1,3}:\\d{1,20}-\\d{1,20}$', examples: ['0:1769860800000-0'] })
+
+/** A message that a function has given up. */
+export const DeadLetter = Type.Object(
+  {
+    id: LetterId,
+    function: FunctionName,
+    message_id: Type.String({
+      description: 'Id of the message; it stays the same when the letter is redriven.'
+    }),
+    request_id: Type.String({ description: 'The request that the message goes back to.' }),
+    code: Type.String({
+      description: '`conflict`, `crashed`, `exhausted`, `invalid`, or a word of the function’s own.'
+    }),
+    cause: Type.Object({ class: Type.String(), message: Type.String() }),
+    attempts: Type.Integer(),
+    first_at: Type.String({ format: 'date-time', description: 'First attempt.' }),
+    last_at: Type.String({ format: 'date-time', description: 'Last attempt.' }),
+    data: Type.String({ description: 'The message as it came, in JSON.' })
+  },
+  { $id: 'DeadLetter', description: 'A message that a function has given up.' }
+)
+export type DeadLetter = Static<typeof DeadLetter>
+
+export const DeadLetterPage = Type.Object(
+  {
+    dead_letters: Type.Array(Type.Unsafe<DeadLetter>({ $ref: 'DeadLetter#' })),
+    next: Type.String({ description: 'Where the next page begins (`after`); empty when this was the last.' })
+  },
+  { $id: 'DeadLetterPage', description: 'Dead letters, oldest first.' }
+)
+
+export const ListQuery = Type.Object({
+  function: Type.Unsafe<string>({ ...FunctionName, default: 'process-orders' }),
+  after: Type.String({
+    default: '',
+    pattern: '^(\\d{1,3}:\\d{1,20}-\\d{1,20})?$',
+    description: 'Last id of the page before.'
+  }),
+  limit: Type.Integer({ minimum: 1, maximum: 500, default: 50 })
+})
+
+export const LetterParams = Type.Object({ function: FunctionName, id: LetterId })
+
+/** Body of `POST /admin/dead-letters/redrive`. */
+export const Redrive = Type.Object(
+  {
+    function: FunctionName,
+    ids: Type.Optional(
+      Type.Array(LetterId, { minItems: 1, maxItems: 1000, description: 'Which letters; all without it.' })
+    ),
+    rate: Type.Optional(
+      Type.Number({ exclusiveMinimum: 0, maximum: 100_000, description: 'Letters a second; 100 by default.' })
+    )
+  },
+  { $id: 'Redrive', additionalProperties: false, description: 'Dead letters to send back to their function.' }
+)
+export type Redrive = Static<typeof Redrive>
+
+/** Body of `POST /admin/dead-letters/discard`. */
+export const Discard = Type.Object(
+  {
+    function: FunctionName,
+    ids: Type.Array(LetterId, { minItems: 1, maxItems: 1000 }),
+    reason: Type.String({
+      minLength: 1,
+      maxLength: 500,
+      description: 'Why they are not needed; it is kept with them.'
+    })
+  },
+  { $id: 'Discard', additionalProperties: false, description: 'Dead letters to discard.' }
+)
+export type Discard = Static<typeof Discard>
+
+export const Dealt = Type.Object(
+  { count: Type.Integer({ description: 'How many letters it was done to.' }) },
+  { $id: 'Dealt', description: 'What was done.' }
+)

@@ -1,0 +1,57 @@
+import type { Audit } from '../../schema/audit.ts'
+import type { DeadLetter } from '../../schema/dead-letter.ts'
+import type { Problem } from '../../schema/problem.ts'
+
+/** The service refused, or is not there; the message says what to do. */
+export class AdminError extends Error {
+  override name = 'AdminError'
+}
+
+/** What operators do, over HTTP. */
+export interface AdminClient {
+  audit: () => Promise<Audit>
+  list: (name: string, after: string, limit: number) => Promise<{ dead_letters: DeadLetter[]; next: string }>
+  show: (name: string, id: string) => Promise<DeadLetter>
+  redrive: (name: string, ids: string[] | undefined, rate: number | undefined) => Promise<{ count: number }>
+  discard: (name: string, ids: string[], reason: string) => Promise<{ count: number }>
+}
+
+/** `url` is where an api listens, `token` its ADMIN_TOKEN. */
+export function createAdminClient(url: string, token: string): AdminClient {
+  const call = async <T>(path: string, body?: unknown): Promise<T> => {
+    const response = await fetch(new URL(path, url), {
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body !== undefined && { 'content-type': 'application/json' })
+      },
+      ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) })
+    }).catch(cause => {
+      throw new AdminError(`Nothing answers at ${url}. Name the api with --url.`, { cause })
+    })
+    if (response.ok) return (await response.json()) as T
+    throw new AdminError(await explain(response))
+  }
+  return {
+    audit: () => call('/admin/audit'),
+    list: (name, after, limit) =>
+      call(`/admin/dead-letters?${new URLSearchParams({ function: name, after, limit: String(limit) })}`),
+    show: (name, id) => call(`/admin/dead-letters/${encodeURIComponent(name)}/${encodeURIComponent(id)}`),
+    redrive: (name, ids, rate) =>
+      call('/admin/dead-letters/redrive', {
+        function: name,
+        ...(ids && { ids }),
+        ...(rate !== undefined && { rate })
+      }),
+    discard: (name, ids, reason) => call('/admin/dead-letters/discard', { function: name, ids, reason })
+  }
+}
+
+async function explain(response: Response): Promise<string> {
+  const problem = (await response.json().catch(() => undefined)) as Problem | undefined
+  if (!problem) return `The answer was ${response.status}. Is this an Orderstream api?`
+  if (response.status === 404 && problem.detail.includes('is not served')) {
+    return 'The api serves no /admin routes: start it with ADMIN_TOKEN.'
+  }
+  const faults = problem.errors?.map(({ pointer, detail }) => `${pointer} ${detail}`) ?? []
+  return [problem.detail, ...faults].join('\n')
+}

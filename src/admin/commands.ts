@@ -1,0 +1,80 @@
+import type { DeadLetter } from '../../schema/dead-letter.ts'
+import type { AdminClient } from './client.ts'
+
+/** The command line does not say what to do; the message says what is missing. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+/** The command line, parsed. */
+export interface Arguments {
+  function: string
+  ids: string[]
+  after: string
+  limit: string
+  rate?: string
+  reason?: string
+  all: boolean
+}
+
+/** Does something; gives what to print for people, and the same as data. */
+export type Command = (client: AdminClient, args: Arguments) => Promise<{ text: string; data: unknown }>
+
+/** Every command by its name. */
+export const commands: Record<string, Command> = {
+  audit: async client => {
+    const audit = await client.audit()
+    return {
+      data: audit,
+      text: table(Object.entries(audit).map(([figure, value]) => [figure, String(value)]))
+    }
+  },
+  'dead-letters list': async (client, args) => {
+    const page = await client.list(args.function, args.after, Number(args.limit))
+    if (page.dead_letters.length === 0) return { data: page, text: `${args.function} has no dead letters.` }
+    const rows = page.dead_letters.map(row)
+    const more = page.next === '' ? '' : `\nMore: --after ${page.next}`
+    return { data: page, text: table([['id', 'code', 'attempts', 'last attempt', 'cause'], ...rows]) + more }
+  },
+  'dead-letters show': async (client, args) => {
+    const letter = await client.show(args.function, only(args.ids))
+    return { data: letter, text: JSON.stringify(letter, null, 2) }
+  },
+  'dead-letters redrive': async (client, args) => {
+    if (args.all === args.ids.length > 0) throw new UsageError('Name the letters to redrive, or say --all.')
+    const rate = args.rate === undefined ? undefined : Number(args.rate)
+    const result = await client.redrive(args.function, args.all ? undefined : args.ids, rate)
+    return { data: result, text: `${result.count} sent back to ${args.function}.` }
+  },
+  'dead-letters discard': async (client, args) => {
+    if (args.ids.length === 0 || !args.reason)
+      throw new UsageError('Name the letters to discard, and the --reason.')
+    const result = await client.discard(args.function, args.ids, args.reason)
+    return { data: result, text: `${result.count} discarded.` }
+  }
+}
+
+function row({ id, code, attempts, last_at, cause }: DeadLetter): string[] {
+  return [id, code, String(attempts), last_at, cause.message.slice(0, 80)]
+}
+
+function only(ids: string[]): string {
+  const [id] = ids
+  if (id === undefined || ids.length > 1) throw new UsageError('Name one letter.')
+  return id
+}
+
+/** Rows in columns as wide as they need to be. */
+function table(rows: string[][]): string {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map(cells => cells[column]?.length ?? 0))
+  )
+  return rows
+    .map(cells =>
+      cells
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd()
+    )
+    .join('\n')
+}

@@ -1,0 +1,57 @@
+import { parseArgs } from 'node:util'
+import { AdminError, createAdminClient } from './client.ts'
+import { type Command, commands, UsageError } from './commands.ts'
+
+const USAGE = `Usage: npm run admin -- <command> [options]
+
+  audit                                  what became of every order
+  dead-letters list [--after ID] [--limit N]
+  dead-letters show ID
+  dead-letters redrive ID... | --all [--rate N]
+  dead-letters discard ID... --reason TEXT
+
+  --function NAME   whose dead letters (process-orders)
+  --url URL         where an api listens (ORDERSTREAM_URL, or http://127.0.0.1:3000)
+  --token TOKEN     its ADMIN_TOKEN (the environment's by default)
+  --json            print JSON`
+
+const options = {
+  function: { type: 'string', default: 'process-orders' },
+  url: { type: 'string', default: process.env.ORDERSTREAM_URL ?? 'http://127.0.0.1:3000' },
+  token: { type: 'string', default: process.env.ADMIN_TOKEN ?? '' },
+  after: { type: 'string', default: '' },
+  limit: { type: 'string', default: '50' },
+  rate: { type: 'string' },
+  reason: { type: 'string' },
+  all: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false }
+} as const
+
+try {
+  const { values, positionals } = parse()
+  const [name = '', action = ''] = positionals
+  const key = name === 'audit' ? name : `${name} ${action}`
+  const command: Command | undefined = commands[key]
+  if (values.help || !command) {
+    console.log(USAGE)
+    process.exit(values.help ? 0 : 2)
+  }
+  const result = await command(createAdminClient(values.url, values.token), {
+    ...values,
+    ids: positionals.slice(2)
+  })
+  console.log(values.json ? JSON.stringify(result.data, null, 2) : result.text)
+} catch (error) {
+  if (!(error instanceof AdminError || error instanceof UsageError)) throw error
+  console.error(error.message)
+  process.exit(1)
+}
+
+function parse() {
+  try {
+    return parseArgs({ options, allowPositionals: true })
+  } catch (cause) {
+    throw new UsageError(`${(cause as Error).message}\n\n${USAGE}`, { cause })
+  }
+}

@@ -1,0 +1,87 @@
+import { randomUUID } from 'node:crypto'
+import { ORDER_PLACED_VERSION } from '../../schema/order-placed.ts'
+import { StoreRefused, StoreUnavailable } from '../stores/errors.ts'
+import type { RedisStore } from '../stores/redis.ts'
+import { createRedisClock } from '../stores/redis-clock.ts'
+import { loadScript } from '../stores/script.ts'
+import type { Keys } from '../streams/keys.ts'
+import { PLACED } from '../streams/streams.ts'
+import { BacklogFull, createBacklog } from './backlog.ts'
+import type { Candidate } from './candidate.ts'
+import { renderDocument } from './order.ts'
+
+const acceptScript = loadScript(new URL('accept.lua', import.meta.url))
+
+/** What became of an order in Redis: it is accepted, it was known (with its document), or there was no room for it. */
+export type Appended =
+  | { kind: 'accepted' }
+  | { kind: 'known'; document: string }
+  | { kind: 'full'; error: BacklogFull }
+
+export interface AppendOptions {
+  redis: RedisStore
+  keys: Keys
+  /** How long a call may take, in ms; an accept that has not begun by then never happens. */
+  timeout: number
+  /** Most messages that may wait, over all partitions. */
+  maxBacklog: number
+}
+
+/**
+ * Accepts orders in Redis, all of one partition in one script call.
+ * @throws {StoreUnavailable} when they were not accepted there, and will not be.
+ */
+export type Append = (candidates: Candidate[], partition: number) => Promise<Appended[]>
+
+export function createAppend({ redis, keys, timeout, maxBacklog }: AppendOptions): Append {
+  const clock = createRedisClock()
+  const cap = Math.ceil(maxBacklog / keys.partitions)
+  const backlogs = Array.from({ length: keys.partitions }, () => createBacklog(cap))
+
+  return (candidates, partition) =>
+    redis.run(async client => {
+      if (redis.facts().evicts) {
+        throw new StoreRefused(
+          'redis',
+          new Error('its maxmemory-policy may evict orders that wait; use volatile-lru')
+        )
+      }
+      const deadline = (clock.now() ?? (await readTime(redis))) + timeout
+      const reply = await acceptScript(
+        client,
+        [
+          keys.stream(PLACED, partition),
+          keys.accepted(partition),
+          ...candidates.map(({ order }) => keys.document(order.order_id))
+        ],
+        [
+          deadline,
+          ORDER_PLACED_VERSION,
+          randomUUID(),
+          cap,
+          ...candidates.flatMap(({ order, message, origin }) => [
+            renderDocument(order),
+            JSON.stringify(message),
+            origin.requestId,
+            origin.traceparent
+          ])
+        ]
+      )
+      const [now, accepted, waiting, answers] = reply as [number, number, number, string[]]
+      clock.saw(now)
+      const backlog = backlogs[partition] as (typeof backlogs)[number]
+      backlog.sample(accepted, waiting)
+      if (answers.length === 0)
+        throw new StoreUnavailable('redis', new Error('the call arrived after its deadline'))
+      return answers.map(answer => {
+        if (answer === 'accepted') return { kind: 'accepted' }
+        if (answer === 'full') return { kind: 'full', error: new BacklogFull(backlog.retryAfter()) }
+        return { kind: 'known', document: answer }
+      })
+    })
+}
+
+async function readTime({ client }: RedisStore): Promise<number> {
+  const [seconds, microseconds] = await client.time()
+  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
+}

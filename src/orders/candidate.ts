@@ -1,0 +1,29 @@
+import type { NewOrder } from '../../schema/order.ts'
+import type { OrderPlaced } from '../../schema/order-placed.ts'
+import { canonicalAmount } from './money.ts'
+import { newRecord, type OrderRecord } from './order.ts'
+
+/** Where a request came from; it travels with the message. */
+export interface Origin {
+  requestId: string
+  /** W3C traceparent, or '' for none. */
+  traceparent: string
+}
+
+/** An order as it will stand if it is accepted, and the message about it. */
+export interface Candidate {
+  order: OrderRecord
+  message: OrderPlaced
+  origin: Origin
+}
+
+/** `taxRate` is decimal text: the rate in force now, which the order keeps. */
+export function toCandidate({ order_id, amount }: NewOrder, taxRate: string, origin: Origin): Candidate {
+  const now = new Date().toISOString()
+  const canonical = canonicalAmount(amount)
+  return {
+    order: newRecord(order_id, canonical, now),
+    message: { order_id, amount: canonical, tax_rate: taxRate, accepted_at: now },
+    origin
+  }
+}

@@ -1,0 +1,89 @@
+import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2/promise'
+import type { Config } from '../../schema/env.ts'
+import { fromMysql, StoreUnavailable } from './errors.ts'
+
+/** What every session is set to: UTC, short lock waits, no clamping of values, and no gap locks between workers. */
+const SESSION = [
+  "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 3",
+  'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED'
+]
+
+/** Connections to MySQL; failures come as classes. */
+export interface MysqlPool {
+  /** Runs `work` on a connection of its own, which goes back to the pool or, without an answer, is given up. */
+  using: <T>(work: (connection: PoolConnection) => Promise<T>) => Promise<T>
+  close: () => Promise<void>
+}
+
+export function connectionOptions(config: Config): PoolOptions {
+  return {
+    host: config.DB_HOST,
+    port: config.DB_PORT,
+    user: config.DB_USER,
+    password: config.DB_PASSWORD,
+    database: config.DB_NAME,
+    ...(config.DB_TLS && { ssl: { rejectUnauthorized: true } }),
+    connectTimeout: config.STORE_TIMEOUT_MS,
+    timezone: 'Z',
+    dateStrings: true,
+    supportBigNumbers: true
+  }
+}
+
+export function createMysqlPool(config: Config): MysqlPool {
+  const pool = createPool({ ...connectionOptions(config), connectionLimit: config.DB_POOL_SIZE })
+  // Queued ahead of whatever the pool hands the connection out for.
+  pool.pool.on('connection', connection => {
+    for (const statement of SESSION) connection.query(statement, error => error && connection.destroy())
+  })
+  return {
+    using: async work => {
+      const connection = await connect(pool, config.STORE_TIMEOUT_MS)
+      try {
+        const result = await work(connection)
+        connection.release()
+        return result
+      } catch (error) {
+        const known = fromMysql(error)
+        // A connection without an answer is in an unknown state: the next one to use it could read this call's reply.
+        if (known instanceof StoreUnavailable) connection.destroy()
+        else connection.release()
+        throw known
+      }
+    },
+    close: () => pool.end()
+  }
+}
+
+/** One statement; `timeout` in milliseconds. */
+export async function query<T>(
+  connection: PoolConnection,
+  sql: string,
+  values: unknown[],
+  timeout: number
+): Promise<T> {
+  const [result] = await connection.query({ sql, values, timeout })
+  return result as T
+}
+
+/** A pooled connection within `deadline` milliseconds; one that comes later goes back to the pool. */
+async function connect(pool: Pool, deadline: number): Promise<PoolConnection> {
+  const pending = pool.getConnection()
+  let timer: NodeJS.Timeout | undefined
+  const expired = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      pending.then(
+        connection => connection.release(),
+        () => {}
+      )
+      reject(new StoreUnavailable('mysql', new Error(`no connection within ${deadline} ms`)))
+    }, deadline)
+  })
+  try {
+    return await Promise.race([pending, expired])
+  } catch (error) {
+    throw fromMysql(error)
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,116 @@
+import { Compile } from 'typebox/compile'
+import { type Message, type ResolvedFunction, TerminalError } from './function.ts'
+
+/** One entry of a stream as Redis gives it: its id, then field, value, field, value … */
+export type Entry = [id: string, fields: string[]]
+
+/**
+ * A message as it waits for another attempt, and as a dead letter carries it: all that a new attempt needs. Times are
+ * milliseconds since 1970.
+ */
+export interface RetryRecord {
+  v: string
+  data: string
+  requestId: string
+  traceparent: string
+  number: string
+  epoch: string
+  /** Attempts that have failed. */
+  attempts: number
+  /** When it was first given to the function. */
+  firstAt: number
+  /** How often it had been taken when it last had an outcome. */
+  taken: number
+  /** What it was as a dead letter, when an operator sent it back; '' when it never was one. */
+  redriven: '' | 'failed' | 'conflict'
+}
+
+/** A message in hand, and how this consumer came by it. */
+export interface Delivery {
+  id: string
+  source: 'stream' | 'retry'
+  /** What shows that it is still this consumer's, for `retry`. */
+  token: string
+  /** How often it was handed out since it last had an outcome, this time included. */
+  deliveries: number
+  record: RetryRecord
+}
+
+/** Deliveries without an outcome after which a message may be what kills its worker, and is run alone. */
+export const SUSPECT_DELIVERIES = 3
+
+/** A delivery, and the message in it; without one, `fault` says why it cannot be handed to the function. */
+export interface Decoded {
+  delivery: Delivery
+  message: Message
+  fault?: Error
+}
+
+/** The message has a version that this process does not know; a newer one will. */
+export class UnknownVersion extends Error {
+  override name = 'UnknownVersion'
+}
+
+/** Looks a field of an entry up; '' when it has none of that name. */
+export function fieldsOf(list: string[]): (name: string) => string {
+  const fields = new Map<string, string>()
+  for (let i = 0; i + 1 < list.length; i += 2) fields.set(list[i] as string, list[i + 1] as string)
+  return name => fields.get(name) ?? ''
+}
+
+export function fromEntry([id, list]: Entry, deliveries: number): Delivery {
+  const field = fieldsOf(list)
+  const record = {
+    v: field('v'),
+    data: field('data'),
+    requestId: field('request_id'),
+    traceparent: field('traceparent'),
+    number: field('number'),
+    epoch: field('epoch'),
+    attempts: 0,
+    firstAt: Date.now(),
+    taken: 0,
+    redriven: '' as const
+  }
+  return { id, source: 'stream', token: '', deliveries, record }
+}
+
+export function fromRetry(id: string, text: string, token: string): Delivery {
+  const record = JSON.parse(text) as RetryRecord
+  return { id, source: 'retry', token, deliveries: Number(token) - record.taken, record }
+}
+
+/** Makes messages of deliveries. The compiled schema is the function's own. */
+export function createDecoder(definition: ResolvedFunction): (delivery: Delivery) => Decoded {
+  const schema = Compile(definition.schema)
+  return delivery => {
+    const { id, record } = delivery
+    const message: Message = {
+      id,
+      body: undefined,
+      effectKey: `${definition.name}:${id}`,
+      attempt: record.attempts + 1,
+      redriven: record.redriven !== '',
+      requestId: record.requestId,
+      traceparent: record.traceparent,
+      number: record.number,
+      epoch: record.epoch
+    }
+    if (record.v !== definition.version) {
+      const text = `the message has version ${record.v}, ${definition.name} knows ${definition.version}`
+      return { delivery, message, fault: new UnknownVersion(text) }
+    }
+    try {
+      message.body = JSON.parse(record.data)
+    } catch (cause) {
+      return {
+        delivery,
+        message,
+        fault: new TerminalError('invalid', 'the data of the message is not JSON', { cause })
+      }
+    }
+    if (schema.Check(message.body)) return { delivery, message }
+    const faults = schema.Errors(message.body).map(fault => `${fault.instancePath || '/'} ${fault.message}`)
+    return { delivery, message, fault: new TerminalError('invalid', faults.join('; ')) }
+  }
+}

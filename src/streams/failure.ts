@@ -1,0 +1,72 @@
+import type { Decoded } from './delivery.ts'
+import { type ResolvedFunction, TerminalError } from './function.ts'
+import type { Counter, Outcome } from './settlement.ts'
+import { ORDER_FUNCTION } from './streams.ts'
+
+/** The message was handed out again and again, and its worker never came to say what became of it. */
+export class CrashedError extends TerminalError {
+  constructor(deliveries: number) {
+    super(
+      'crashed',
+      `it was delivered ${deliveries} times without an outcome: it may kill the process that handles it`
+    )
+  }
+}
+
+/** Whether a failure is the last one: it can never succeed, or its attempts are used up. */
+export function isFinal({ message }: Decoded, cause: Error, definition: ResolvedFunction): boolean {
+  return cause instanceof TerminalError || message.attempt >= definition.retry.attempts
+}
+
+/** Another attempt after a random pause of up to base × 2^attempt (full jitter), at most max. */
+export function toRetry({ delivery }: Decoded, { retry }: ResolvedFunction): Outcome {
+  const { record } = delivery
+  const ceiling = Math.min(retry.max, retry.base * 2 ** record.attempts)
+  return {
+    kind: 'retry',
+    due: Date.now() + Math.ceil(Math.random() * ceiling),
+    record: JSON.stringify({ ...record, attempts: record.attempts + 1, taken: Number(delivery.token) })
+  }
+}
+
+/** The dead letter of a message: the message itself, and why and when it was given up. No stack: it is for the log. */
+export function toDeadLetter({ delivery, message }: Decoded, cause: Error): Outcome {
+  const { record } = delivery
+  const fields: Record<string, string> = {
+    id: delivery.id,
+    v: record.v,
+    data: record.data,
+    request_id: record.requestId,
+    traceparent: record.traceparent,
+    number: record.number,
+    epoch: record.epoch,
+    taken: delivery.token || '0',
+    code: codeOf(cause),
+    error: cause.name,
+    message: cause.message.slice(0, 1000),
+    attempts: String(message.attempt),
+    first_at: String(record.firstAt),
+    last_at: String(Date.now())
+  }
+  return { kind: 'dead', fields: Object.entries(fields).flat() }
+}
+
+/** What the end of a message changes in the counters of the audit; nothing unless it is about an order. */
+export function countsOf(
+  { name }: ResolvedFunction,
+  { delivery }: Decoded,
+  outcome: 'done' | 'duplicate' | 'dead',
+  cause?: Error
+): [Counter, number][] {
+  if (name !== ORDER_FUNCTION) return []
+  const counts: [Counter, number][] = []
+  if (outcome === 'duplicate') counts.push(['duplicates', 1])
+  if (cause && codeOf(cause) === 'conflict') counts.push(['conflicts', 1])
+  if (delivery.record.redriven === 'failed') counts.push(['redriving', -1])
+  return counts
+}
+
+/** A short word for a cause, as dead letters and failed orders carry it. */
+export function codeOf(cause: Error): string {
+  return cause instanceof TerminalError ? cause.code : 'exhausted'
+}

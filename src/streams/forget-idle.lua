@@ -1,0 +1,18 @@
+#!lua flags=allow-oom
+-- Removes consumers that have nothing pending and have been silent for long: processes that were killed. It looks and
+-- removes in one step, since removing a consumer drops what is pending for it.
+--
+-- KEYS  1 stream
+-- ARGV  1 group   2 least silence in ms
+-- Gives how many were removed.
+
+local removed = 0
+for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+  local consumer = {}
+  for i = 1, #info, 2 do consumer[info[i]] = info[i + 1] end
+  if consumer.pending == 0 and consumer.idle > tonumber(ARGV[2]) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], consumer.name)
+    removed = removed + 1
+  end
+end
+return removed

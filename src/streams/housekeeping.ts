@@ -1,0 +1,29 @@
+import type { RedisStore } from '../stores/redis.ts'
+import { loadScript } from '../stores/script.ts'
+import type { Consumer } from './consumer.ts'
+import type { Keys } from './keys.ts'
+import { LOGS } from './streams.ts'
+
+const trimLog = loadScript(new URL('trim-log.lua', import.meta.url))
+
+/** Entries of a log that are kept while no group reads it. */
+const KEEP_UNREAD = 10_000
+
+/**
+ * What a worker does now and then: forgets consumers that were killed, and trims logs past what every group has
+ * acknowledged.
+ * @returns false: there is never more to do at once.
+ */
+export async function keepHouse(
+  redis: RedisStore,
+  keys: Keys,
+  consumers: readonly Consumer[]
+): Promise<false> {
+  for (const consumer of consumers) await consumer.member.forgetIdle()
+  for (let partition = 0; partition < keys.partitions; partition++) {
+    for (const log of LOGS) {
+      await redis.run(client => trimLog(client, [keys.stream(log, partition)], [KEEP_UNREAD]))
+    }
+  }
+  return false
+}

@@ -1,0 +1,44 @@
+import type { Delivery } from './delivery.ts'
+import type { KeyWrite, OutgoingEvent } from './function.ts'
+
+/** What becomes of a message that is not done. */
+export type Outcome =
+  | { kind: 'done' }
+  /** Tried again when `due` (ms since 1970), with the record as it then stands. */
+  | { kind: 'retry'; due: number; record: string }
+  /** Given up: the fields of the dead letter. */
+  | { kind: 'dead'; fields: string[] }
+
+/** Counters of `settled`: what the audit needs to know of messages that are gone. */
+export type Counter = 'duplicates' | 'conflicts' | 'redriving'
+
+/** The end of one delivery, with all that is written in the same step. */
+export interface Settlement {
+  delivery: Pick<Delivery, 'id' | 'token'> & { source: Delivery['source'] | 'none' }
+  outcome: Outcome
+  counts: [Counter, change: number][]
+  writes: Pick<KeyWrite, 'key' | 'value' | 'ttl'>[]
+  events: (Pick<OutgoingEvent, 'data' | 'unless'> & { requestId: string; traceparent: string })[]
+}
+
+/** Settlements as `settle.lua` takes them: the keys they write, and their arguments. */
+export function settlementArgs(settlements: Settlement[]): { keys: string[]; args: (string | number)[] } {
+  const keys: string[] = []
+  const args: (string | number)[] = []
+  for (const { delivery, outcome, counts, writes, events } of settlements) {
+    args.push(delivery.source, delivery.id, delivery.token, outcome.kind)
+    if (outcome.kind === 'retry') args.push(outcome.due, outcome.record)
+    if (outcome.kind === 'dead') args.push(JSON.stringify(outcome.fields))
+    args.push(counts.length)
+    for (const [counter, change] of counts) args.push(counter, change)
+    args.push(writes.length)
+    for (const { key, value, ttl } of writes) {
+      keys.push(key)
+      args.push(value, ttl)
+    }
+    args.push(events.length)
+    for (const { data, unless, requestId, traceparent } of events)
+      args.push(data, unless, requestId, traceparent)
+  }
+  return { keys, args }
+}

@@ -1,0 +1,69 @@
+import { type BatchCounts, type BatchRunner, runBatch } from './batch.ts'
+import type { Delivery } from './delivery.ts'
+
+/** The batches that a consumer has in flight, at most `concurrency` of them, and the leases of their messages. */
+export interface Slots {
+  inHand: ReadonlyMap<string, Delivery>
+  /** Resolves when another batch may begin. */
+  oneFree: () => Promise<void>
+  /** Begins a batch. */
+  run: (deliveries: Delivery[]) => void
+  /** Runs a batch to its end, with no other one beside it. */
+  runAlone: (deliveries: Delivery[]) => Promise<void>
+  /** Begins to renew the leases of what is in hand. */
+  keepLeases: () => void
+  /** Waits for all batches. */
+  close: () => Promise<void>
+}
+
+export function createSlots(
+  runner: BatchRunner,
+  onBatch: (counts: BatchCounts, seconds: number) => void
+): Slots {
+  const { definition, member, lease, log } = runner
+  const inHand = new Map<string, Delivery>()
+  const batches = new Set<Promise<void>>()
+  let renewal: NodeJS.Timeout | undefined
+
+  const hold = (deliveries: Delivery[]) => {
+    for (const delivery of deliveries) inHand.set(delivery.id, delivery)
+  }
+  const run = (deliveries: Delivery[]) => {
+    hold(deliveries)
+    const started = performance.now()
+    const batch = runBatch(runner, deliveries)
+      .then(counts => onBatch(counts, (performance.now() - started) / 1000))
+      .catch(error =>
+        log.error({ err: error }, 'a batch ended with an error of the runtime; its messages come again')
+      )
+      .finally(() => {
+        for (const { id } of deliveries) inHand.delete(id)
+        batches.delete(batch)
+      })
+    batches.add(batch)
+  }
+
+  return {
+    inHand,
+    oneFree: async () => {
+      while (batches.size >= definition.concurrency) await Promise.race(batches)
+    },
+    run,
+    runAlone: async deliveries => {
+      hold(deliveries)
+      await Promise.all(batches)
+      run(deliveries)
+      await Promise.all(batches)
+    },
+    keepLeases: () => {
+      renewal = setInterval(() => {
+        // A renewal that fails is followed by the next; a lease that does run out costs a second delivery, no more.
+        if (inHand.size > 0) member.renew([...inHand.values()]).catch(() => {})
+      }, lease / 3)
+    },
+    close: async () => {
+      await Promise.all(batches)
+      clearInterval(renewal)
+    }
+  }
+}

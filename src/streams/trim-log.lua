@@ -1,0 +1,27 @@
+#!lua flags=allow-oom
+-- Trims a log past what every group has acknowledged; without any group, to its newest entries.
+--
+-- KEYS  1 stream
+-- ARGV  1 entries to keep while there is no group
+-- Gives how many were removed.
+
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local groups = redis.call('XINFO', 'GROUPS', KEYS[1])
+if #groups == 0 then return redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ARGV[1]) end
+
+local function before(a, b) -- stream ids: milliseconds, hyphen, sequence
+  local ams, aseq = string.match(a, '(%d+)-(%d+)')
+  local bms, bseq = string.match(b, '(%d+)-(%d+)')
+  if tonumber(ams) ~= tonumber(bms) then return tonumber(ams) < tonumber(bms) end
+  return tonumber(aseq) < tonumber(bseq)
+end
+
+local oldest = nil
+for _, info in ipairs(groups) do
+  local group = {}
+  for i = 1, #info, 2 do group[info[i]] = info[i + 1] end
+  local needed = group['last-delivered-id']
+  if group.pending > 0 then needed = redis.call('XPENDING', KEYS[1], group.name, '-', '+', 1)[1][1] end
+  if not oldest or before(needed, oldest) then oldest = needed end
+end
+return redis.call('XTRIM', KEYS[1], 'MINID', oldest)

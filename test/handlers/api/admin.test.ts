@@ -1,0 +1,225 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openApp, type TestApp, useApp } from '../../app.ts'
+import { until, useSpace } from '../../space.ts'
+
+const space = await useSpace()
+const ADMIN_TOKEN = 'a-token-for-the-tests'
+const authorization = `Bearer ${ADMIN_TOKEN}`
+let api: TestApp
+
+beforeAll(async () => {
+  api = await openApp(space, 'api', { ADMIN_TOKEN })
+})
+afterAll(() => api.close())
+
+const get = (url: string) => api.call({ url, headers: { authorization } })
+const send = (url: string, payload: object) =>
+  api.call({ method: 'POST', url, payload, headers: { authorization } })
+const audit = async () => (await get('/admin/audit')).json()
+
+/** A message as the api would have put it there, but that it never would. */
+const smuggle = (order_id: string, amount: string) =>
+  space.redis.xadd(
+    api.app.keys.stream('placed', 0),
+    '*',
+    ...['v', '1', 'request_id', 'req-x', 'traceparent', '', 'number', '', 'epoch', ''],
+    ...[
+      'data',
+      JSON.stringify({ order_id, amount, tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.000Z' })
+    ]
+  )
+
+describe('/admin', () => {
+  test('does not exist without ADMIN_TOKEN', async () => {
+    const { call, app } = await useApp(space, 'api')
+    expect((await call({ url: '/admin/audit', headers: { authorization } })).statusCode).toBe(404)
+    expect(Object.keys(app.swagger().paths ?? {}).filter(path => path.startsWith('/admin'))).toEqual([])
+  })
+
+  test.each([undefined, 'Bearer wrong', 'Basic abc', ''])('refuses %s as authorization', async given => {
+    const response = await api.call({
+      url: '/admin/audit',
+      headers: given === undefined ? {} : { authorization: given }
+    })
+    expect(response.statusCode).toBe(401)
+    expect(response.headers['www-authenticate']).toBe('Bearer')
+  })
+})
+
+test('I11: the audit balances at each stage of an order, of a duplicate and of a conflict', async () => {
+  expect(await audit()).toMatchObject({ accepted: 0, difference: 0 })
+  for (let n = 0; n < 3; n++) await api.post({ order_id: `audit-${n}`, amount: 10 })
+  expect(await audit()).toMatchObject({ accepted: 3, in_flight: 3, completed: 0, difference: 0 })
+
+  const worker = await openApp(space, 'worker')
+  const settled = () => until('all is settled', async () => (await audit()).in_flight === 0)
+  await settled()
+  expect(await audit()).toMatchObject({ accepted: 3, completed: 3, difference: 0, redis_lost_data: false })
+
+  // A reply that was lost leaves a second message; a store that was away may leave another body.
+  await smuggle('audit-0', '10')
+  await smuggle('audit-1', '11')
+  await space.redis.hincrby(api.app.keys.accepted(0), 'count', 2)
+  await settled()
+  expect(await audit()).toMatchObject({
+    accepted: 5,
+    duplicates: 1,
+    conflicts: 1,
+    completed: 3,
+    dead_letters: 1,
+    difference: 0
+  })
+  expect((await get('/admin/dead-letters')).json().dead_letters).toEqual([
+    expect.objectContaining({
+      code: 'conflict',
+      request_id: 'req-x',
+      attempts: 1,
+      data: expect.stringContaining('audit-1')
+    })
+  ])
+
+  // Redriven it is in conflict again; the figures follow it there and back.
+  expect((await send('/admin/dead-letters/redrive', { function: 'process-orders' })).json()).toEqual({
+    count: 1
+  })
+  await until('it is a dead letter again', async () => (await audit()).dead_letters === 1)
+  expect(await audit()).toMatchObject({ conflicts: 1, retrying: 0, difference: 0 })
+  const [{ id }] = (await get('/admin/dead-letters')).json().dead_letters
+  expect((await get(`/admin/dead-letters/process-orders/${id}`)).json().id).toBe(id)
+  expect(
+    (
+      await send('/admin/dead-letters/discard', {
+        function: 'process-orders',
+        ids: [id],
+        reason: 'a typing error'
+      })
+    ).json()
+  ).toEqual({ count: 1 })
+  expect((await get(`/admin/dead-letters/process-orders/${id}`)).statusCode).toBe(404)
+  expect(await audit()).toMatchObject({ conflicts: 1, dead_letters: 0, difference: 0 })
+  await worker.close()
+
+  const metrics = await api.call({ url: '/metrics', headers: { accept: 'text/plain' } })
+  expect(metrics.body).toMatch(/^orderstream_audit\{figure="difference"\} 0$/m)
+  expect(metrics.body).toMatch(/^orderstream_audit\{figure="accepted"\} 5$/m)
+
+  await space.redis.del(api.app.keys.accepted(0))
+  expect(await audit()).toMatchObject({ redis_lost_data: true })
+})
+
+test('an order that fails for good says why, and completes when it is redriven', async () => {
+  const { app, call } = await useApp(space, 'api', {
+    ADMIN_TOKEN,
+    KEY_PREFIX: `${space.env.KEY_PREFIX}.fails`
+  })
+  const created = await app.inject({
+    method: 'POST',
+    url: '/orders',
+    payload: { order_id: 'unlucky', amount: 100 }
+  })
+  expect(created.statusCode).toBe(202)
+  // A name too long for its column fails every attempt, as a broken price list would.
+  await space.sql(
+    "ALTER TABLE orders ADD CONSTRAINT broken CHECK (status <> 'completed' OR order_id <> 'unlucky')"
+  )
+  await useApp(space, 'worker', { KEY_PREFIX: `${space.env.KEY_PREFIX}.fails`, LEASE_MS: 500 })
+  const failed = await until(
+    'it has failed',
+    async () => {
+      const response = await call('/orders/unlucky')
+      return response.json().status === 'failed' && response.json()
+    },
+    60_000
+  )
+  expect(failed).toMatchObject({ status: 'failed', tax: null, total: null, failure: { code: 'exhausted' } })
+  const figures = async () => (await call({ url: '/admin/audit', headers: { authorization } })).json()
+  expect(await figures()).toMatchObject({ failed: 1, dead_letters: 1, retrying: 0 })
+
+  await space.sql('ALTER TABLE orders DROP CONSTRAINT broken')
+  await call({
+    method: 'POST',
+    url: '/admin/dead-letters/redrive',
+    payload: { function: 'process-orders' },
+    headers: { authorization }
+  })
+  const done = await until('it is completed', async () => {
+    const response = await call('/orders/unlucky')
+    return response.json().status === 'completed' && response.json()
+  })
+  expect(done).toMatchObject({ tax: 18, total: 118 })
+  expect(done.failure).toBeUndefined()
+  const events = (await space.redis.xrange(app.keys.stream('events', 0), '-', '+')).map(
+    ([, [, , , data]]) => JSON.parse(data as string).id
+  )
+  expect(events).toEqual(['unlucky:failed', 'unlucky:completed'])
+  expect(await figures()).toMatchObject({ failed: 0, dead_letters: 0, retrying: 0 })
+})
+
+describe('npm run admin', () => {
+  const main = join(import.meta.dirname, '../../../src/admin/main.ts')
+  const run = (...args: string[]) =>
+    new Promise<{ code: unknown; out: string; err: string }>(resolve => {
+      execFile(
+        process.execPath,
+        [main, ...args],
+        { env: { PATH: process.env.PATH, ADMIN_TOKEN } },
+        (error, out, err) => {
+          resolve({ code: error?.code ?? 0, out, err })
+        }
+      )
+    })
+
+  test('does what the routes do', async () => {
+    const { app } = await useApp(space, 'api', { ADMIN_TOKEN, KEY_PREFIX: `${space.env.KEY_PREFIX}.cli` })
+    await app.listen({ port: 0 })
+    const url = `http://127.0.0.1:${(app.server.address() as { port: number }).port}`
+    const letter = [
+      'id',
+      '7-0',
+      'code',
+      'exhausted',
+      'message',
+      'no luck',
+      'attempts',
+      '8',
+      'first_at',
+      '1',
+      'last_at',
+      '2',
+      'taken',
+      '0'
+    ]
+    for (let n = 0; n < 3; n++) await space.redis.xadd(app.keys.dead('process-orders', 0), '*', ...letter)
+    expect((await run('audit', '--url', url)).out).toMatch(/^difference +0$/m)
+    const listed = await run('dead-letters', 'list', '--url', url, '--json')
+    const [first, second] = JSON.parse(listed.out).dead_letters
+    expect((await run('dead-letters', 'list', '--url', url)).out).toContain(`${first.id}  exhausted`)
+    expect(JSON.parse((await run('dead-letters', 'show', first.id, '--url', url)).out)).toEqual(first)
+    expect((await run('dead-letters', 'discard', first.id, '--reason', 'x', '--url', url)).out).toBe(
+      '1 discarded.\n'
+    )
+    expect((await run('dead-letters', 'redrive', second.id, '--url', url)).out).toBe(
+      '1 sent back to process-orders.\n'
+    )
+    expect((await run('dead-letters', 'redrive', '--all', '--rate', '1000', '--url', url)).out).toBe(
+      '1 sent back to process-orders.\n'
+    )
+    expect((await run('dead-letters', 'list', '--url', url)).out).toBe(
+      'process-orders has no dead letters.\n'
+    )
+  })
+
+  test('says what is missing', async () => {
+    expect(await run('dead-letters', 'redrive')).toEqual({
+      code: 1,
+      out: '',
+      err: 'Name the letters to redrive, or say --all.\n'
+    })
+    expect((await run('audit', '--url', 'http://127.0.0.1:1')).err).toBe(
+      'Nothing answers at http://127.0.0.1:1. Name the api with --url.\n'
+    )
+    expect((await run('nonsense')).code).toBe(2)
+  })
+})

@@ -1,0 +1,139 @@
+import { describe, expect, test } from 'vitest'
+import { type BatchResult, type Message, TerminalError } from '../../src/streams/function.ts'
+import { until, useSpace } from '../space.ts'
+import { makeFunction, useWorker } from './functions.ts'
+
+const space = await useSpace()
+
+describe('a message that fails', () => {
+  test('is never given a message that its schema refuses: that is a dead letter', async () => {
+    const seen: unknown[] = []
+    const fn = makeFunction(space, async messages => {
+      seen.push(...messages.map(({ body }) => body.n))
+      return undefined
+    })
+    await fn.add('not a number')
+    await fn.add(2)
+    const { app } = await useWorker(space, fn.definition)
+    await fn.settled()
+    expect(seen).toEqual([2])
+    const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    expect(letters).toEqual([
+      expect.objectContaining({
+        code: 'invalid',
+        attempts: 1,
+        request_id: 'r-not a number',
+        data: '{"n":"not a number"}'
+      })
+    ])
+  })
+
+  test('I5: one poison message in a batch of 500 holds up none of the others, and can be redriven', async () => {
+    let cured = false
+    const done = new Set<number>()
+    const keys = new Set<string>()
+    const fn = makeFunction(
+      space,
+      async messages => {
+        for (const { body, effectKey } of messages) if (body.n === 250) keys.add(effectKey)
+        if (!cured && messages.some(({ body }) => body.n === 250)) throw new RangeError('poison')
+        for (const { body } of messages) done.add(body.n)
+        return undefined
+      },
+      { batch: { size: 500, window: 50 } }
+    )
+    for (let n = 0; n < 500; n++) await fn.add(n)
+    const { app } = await useWorker(space, fn.definition)
+    const { deadLetters } = app.streams
+    const name = fn.name
+    const [letter] = await until('the poison is a dead letter', async () => {
+      const { letters } = await deadLetters.list(name, '', 10)
+      return letters.length > 0 && letters
+    })
+    expect(done.size).toBe(499)
+    expect(letter).toMatchObject({
+      code: 'exhausted',
+      cause: { class: 'RangeError', message: 'poison' },
+      attempts: 3,
+      request_id: 'r-250'
+    })
+    expect(await space.redis.xlen(fn.key)).toBe(0)
+
+    cured = true
+    expect(await deadLetters.redrive(name, [letter?.id ?? ''], 100)).toBe(1)
+    await until('the redriven one is done', () => done.size === 500)
+    expect(keys.size).toBe(1)
+    await until('nothing waits', async () => (await space.redis.zcard(app.keys.retry(name, 0))) === 0)
+    expect((await deadLetters.list(name, '', 1)).letters).toEqual([])
+  })
+
+  test('a terminal error ends a message at once, and a discarded letter keeps its reason', async () => {
+    let calls = 0
+    const fn = makeFunction(space, async ([message]) => {
+      calls++
+      return {
+        failed: [
+          { message: message as Message, cause: new TerminalError('no-such-card', 'the card is unknown') }
+        ]
+      }
+    })
+    await fn.add(1)
+    const { app } = await useWorker(space, fn.definition)
+    const { deadLetters } = app.streams
+    const name = fn.name
+    const [letter] = await until('it is a dead letter', async () => {
+      const { letters } = await deadLetters.list(name, '', 10)
+      return letters.length > 0 && letters
+    })
+    expect([calls, letter?.code]).toEqual([1, 'no-such-card'])
+    expect(await deadLetters.show(name, letter?.id ?? '')).toEqual(letter)
+    expect(await deadLetters.discard(name, [letter?.id ?? ''], 'paid in cash')).toBe(1)
+    expect((await deadLetters.list(name, '', 1)).letters).toEqual([])
+    const [[, kept]] = (await space.redis.xrange(app.keys.discarded(name, 0), '-', '+')) as [
+      [string, string[]]
+    ]
+    expect(kept).toEqual(expect.arrayContaining(['reason', 'paid in cash', 'code', 'no-such-card']))
+  })
+
+  test('that fails gets its messages again, and settles the others of the batch', async () => {
+    const tries = new Map<number, number>()
+    const fn = makeFunction(space, async messages => {
+      const failed: BatchResult['failed'] = []
+      for (const message of messages) {
+        const attempt = (tries.get(message.body.n) ?? 0) + 1
+        tries.set(message.body.n, attempt)
+        if (message.body.n === 3 && attempt < 3) failed.push({ message, cause: new Error('not yet') })
+      }
+      return { failed }
+    })
+    for (let n = 0; n < 5; n++) await fn.add(n)
+    await useWorker(space, fn.definition)
+    await until('the failing one is done, too', () => tries.get(3) === 3)
+    expect([...tries].sort()).toEqual([
+      [0, 1],
+      [1, 1],
+      [2, 1],
+      [3, 3],
+      [4, 1]
+    ])
+  })
+
+  test('that hangs past its timeout is aborted, and its messages come again', async () => {
+    let calls = 0
+    let aborted = false
+    const fn = makeFunction(space, async () => undefined, {
+      timeout: 200,
+      handler: async (_messages, { signal }) => {
+        if (++calls > 1) return
+        signal.addEventListener('abort', () => {
+          aborted = true
+        })
+        await new Promise(() => {})
+      }
+    })
+    await fn.add(1)
+    await useWorker(space, fn.definition)
+    await until('it is tried again', () => calls === 2)
+    expect([calls, aborted]).toEqual([2, true])
+  })
+})
