@@ -4,13 +4,16 @@ import { buildApp } from './app.ts'
 
 try {
   const config = resolveConfig(process.env)
-  const app = await buildApp(config)
-  closeWithGrace({ delay: config.SHUTDOWN_GRACE_MS, logger: app.log }, async ({ err, signal }) => {
+  const building = buildApp(config)
+  // Registered before the app is built: a signal during the start must end it, also as process 1 of a container.
+  closeWithGrace({ delay: config.SHUTDOWN_GRACE_MS }, async ({ err, signal }) => {
+    const app = await building
     if (err) app.log.fatal({ err }, 'closing after an error that nothing handled')
     else app.log.info({ signal }, 'closing')
     await app.drain()
     await app.close()
   })
+  const app = await building
   await app.listen({ host: config.HOST, port: config.PORT })
 } catch (error) {
   console.error(explain(error))

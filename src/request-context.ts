@@ -7,6 +7,10 @@ declare module 'fastify' {
     /** The error that this request is answered with, for its log line. */
     failure: { id: string; error: Error } | null
   }
+  interface FastifyContextConfig {
+    /** Set by a route that orchestrators ask every few seconds: its lines are logged at level debug. */
+    quiet?: boolean
+  }
 }
 
 /** What a client may name its request: printable, and short enough to be carried along. */
@@ -54,6 +58,7 @@ export class RequestLog extends LogController {
       err: error
     }
     if (error) request.log.error(line, 'request failed')
+    else if (request.routeOptions.config.quiet) request.log.debug(line, 'request completed')
     else request.log.info(line, 'request completed')
   }
 }

@@ -4,6 +4,7 @@ import type { App } from '../../src/app.ts'
 
 /** Health is asked for when things go wrong: it is neither limited nor shed. */
 const config = { rateLimit: false, pressureHandler: () => undefined } as const
+const probe = { ...config, quiet: true } as const
 
 /** Said while accepts go straight into MySQL, because Redis could forget them. */
 const EVICTS =
@@ -62,9 +63,9 @@ export default async function healthRoutes(app: App) {
     })
   })
 
-  app.get('/health/live', { schema: live, config }, async () => ({ status: 'ok' as const }))
+  app.get('/health/live', { schema: live, config: probe }, async () => ({ status: 'ok' as const }))
 
-  app.get('/health/ready', { schema: ready, config }, async (_request, reply) => {
+  app.get('/health/ready', { schema: ready, config: probe }, async (_request, reply) => {
     if (lifecycle.draining) return reply.code(503).send({ status: 'stopping' })
     if (!redis.availability.up && !mysql.availability.up)
       return reply.code(503).send({ status: 'unavailable' })

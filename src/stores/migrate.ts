@@ -33,6 +33,6 @@ export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger
     for (const { version, name } of await postgrator.migrate())
       log.info({ version, name }, 'migration applied')
   } finally {
-    connection.destroy()
+    await connection.end()
   }
 }

@@ -1,0 +1,35 @@
+# One image for every mode: MODE=api or MODE=worker says what a container does.
+ARG NODE_IMAGE=node:24-bookworm-slim
+
+FROM ${NODE_IMAGE} AS dependencies
+WORKDIR /app
+# Before the sources, so that only a change of the dependencies installs them again.
+COPY package.json package-lock.json .npmrc ./
+# Type declarations and source maps serve development only.
+RUN npm ci --omit=dev --ignore-scripts \
+  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete
+
+FROM ${NODE_IMAGE} AS sources
+WORKDIR /app
+COPY package.json ./
+COPY migrations migrations
+COPY schema schema
+COPY src src
+COPY plugins plugins
+COPY handlers handlers
+# Readable for everybody, whatever the umask was where they come from.
+RUN chmod -R a+rX .
+
+FROM ${NODE_IMAGE}
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000
+WORKDIR /app
+COPY --from=dependencies /app/node_modules node_modules
+COPY --from=sources /app ./
+# All files belong to root: the process can change none of them, and writes nowhere.
+USER node
+EXPOSE 3000
+# By node:http and not by fetch, which takes four times the processor time of a probe to load.
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
+  CMD ["node", "-e", "require('node:http').get(`http://127.0.0.1:${process.env.PORT}/health/live`, answer => process.exit(answer.statusCode === 200 ? 0 : 1))"]
+# Not through npm or a shell: SIGTERM has to reach Node.js itself.
+CMD ["node", "src/main.ts"]
