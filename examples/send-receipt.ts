@@ -6,9 +6,10 @@ import { TerminalError } from '../src/streams/function.ts'
  * Sends a receipt for every completed order to a web hook. Copy it to `handlers/worker/` and make it yours: it is
  * retried with growing pauses while the other side fails, and what the other side refuses is a dead letter at once.
  */
-export default async function sendReceipt(app: App) {
-  const url = 'http://127.0.0.1:8080/receipts'
-
+export default async function sendReceipt(
+  app: App,
+  { url = 'http://127.0.0.1:8080/receipts' }: { url?: string }
+) {
   app.consume({
     name: 'send-receipt',
     stream: 'events',
