@@ -14,6 +14,7 @@ const SIZE = 500
 interface OutboxRow extends OrderRow {
   outbox_id: string
   traceparent: string | null
+  request_id: string | null
 }
 
 /**
@@ -30,7 +31,7 @@ export async function relayOutbox(
 ): Promise<{ told: number; more: boolean }> {
   const told = await mysql.transaction(async transaction => {
     const rows = await transaction.rows<OutboxRow>(
-      `SELECT outbox.id AS outbox_id, orders.traceparent, ${COLUMNS.split(', ').map(column => `orders.${column}`)}
+      `SELECT outbox.id AS outbox_id, orders.traceparent, orders.request_id, ${COLUMNS.split(', ').map(column => `orders.${column}`)}
        FROM outbox JOIN orders USING (order_id) ORDER BY outbox.id LIMIT ${SIZE} FOR UPDATE SKIP LOCKED`,
       []
     )
@@ -62,6 +63,7 @@ function toSettlement(row: OutboxRow, documents: Documents): Settlement {
     outcome: { kind: 'done' },
     counts: [],
     writes: [documents.toWrite(order)],
-    events: [{ ...orderEvent(order, traceparent), requestId: '', traceparent }]
+    // Always told: a document that is final already may have been put back by a read, which tells nobody.
+    events: [{ ...orderEvent(order, traceparent), unless: '', requestId: row.request_id ?? '', traceparent }]
   }
 }
