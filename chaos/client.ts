@@ -1,0 +1,74 @@
+import { Agent, request } from 'node:http'
+
+/** An answer as it came. */
+export interface Reply {
+  status: number
+  headers: NodeJS.Dict<string | string[]>
+  text: string
+}
+
+/** No answer, for a reason that the client sees: refused, reset, timed out. */
+export class NoReply extends Error {
+  override name = 'NoReply'
+}
+
+/** An HTTP client of one process of the service. */
+export interface Client {
+  name: string
+  /** @throws {NoReply} */
+  get: (path: string, headers?: Record<string, string>) => Promise<Reply>
+  /** @throws {NoReply} */
+  post: (path: string, body: string) => Promise<Reply>
+  close: () => void
+}
+
+export interface ClientOptions {
+  name: string
+  port: number
+  /** How long a client waits for the whole of an answer, ms. It gives up the connection then. */
+  timeout: number
+}
+
+export function createClient({ name, port, timeout }: ClientOptions): Client {
+  // So many that no request waits for another: the load comes by the clock, however slow the answers are.
+  const agent = new Agent({ keepAlive: true, maxSockets: 4096, maxFreeSockets: 64 })
+
+  const send = (method: string, path: string, headers: Record<string, string>, body: string) =>
+    new Promise<Reply>((resolve, reject) => {
+      const fail = (reason: string) => {
+        clearTimeout(timer)
+        reject(new NoReply(reason))
+      }
+      const call = request({ host: '127.0.0.1', port, agent, method, path, headers }, response => {
+        const chunks: Buffer[] = []
+        response.on('data', chunk => chunks.push(chunk))
+        response.on('end', () => {
+          clearTimeout(timer)
+          const text = Buffer.concat(chunks).toString()
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, text })
+        })
+        response.on('error', error => fail(codeOf(error)))
+        response.on('close', () => fail('cut off'))
+      })
+      const timer = setTimeout(() => call.destroy(new Error('timeout')), timeout)
+      call.on('error', error => fail(codeOf(error)))
+      call.end(body)
+    })
+
+  return {
+    name,
+    get: (path, headers = {}) => send('GET', path, headers, ''),
+    post: (path, body) =>
+      send(
+        'POST',
+        path,
+        { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) },
+        body
+      ),
+    close: () => agent.destroy()
+  }
+}
+
+function codeOf(error: Error): string {
+  return (error as NodeJS.ErrnoException).code ?? error.message
+}

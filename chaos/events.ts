@@ -1,0 +1,113 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Redis } from 'ioredis'
+import { keysOf, openRedis, type StoreAccess } from './stores.ts'
+
+/** What the stream `events` has told so far. */
+export interface EventLog {
+  /** The distinct ids of the `order.completed` events of each order. */
+  completed: Map<string, string[]>
+  /** The same of `order.failed`. */
+  failed: Map<string, string[]>
+  /** Entries whose event had been there before: delivery is at least once. */
+  repeated: () => number
+  /** Entries that are no CloudEvent, or that were trimmed before this group had them. */
+  faulty: string[]
+  /** Reads all that is there. */
+  drain: () => Promise<void>
+  /** Drains all along until aborted, whatever happens to Redis. */
+  run: (signal: AbortSignal) => Promise<void>
+}
+
+const GROUP = 'chaos-checker'
+const PAUSE = 300
+
+/**
+ * Follows the events as a group of its own: the service trims the stream past what every group has acknowledged, so a
+ * look at what is left in the end would see little.
+ */
+export function createEventLog(access: StoreAccess): EventLog {
+  const completed = new Map<string, string[]>()
+  const failed = new Map<string, string[]>()
+  const faulty: string[] = []
+  const newest = new Map<string, string>()
+  let repeated = 0
+
+  const record = (stream: string, id: string, fields: string[] | null) => {
+    const event = parse(fields)
+    if (!event) {
+      faulty.push(`${stream} ${id}: ${fields ? fields.join(' ') : 'trimmed before it was acknowledged'}`)
+      return
+    }
+    const again = !isAfter(id, newest.get(stream) ?? '0-0')
+    if (!again) newest.set(stream, id)
+    const ids =
+      event.type === 'order.completed' ? completed : event.type === 'order.failed' ? failed : undefined
+    const known = ids?.get(event.subject)
+    if (!known) ids?.set(event.subject, [event.id])
+    else if (!known.includes(event.id)) known.push(event.id)
+    else if (!again) repeated++
+  }
+
+  /** What was delivered and not acknowledged comes first: the answer to an earlier read may have been lost. */
+  const drainStream = async (client: Redis, stream: string) => {
+    await client.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch(ignoreExisting)
+    for (const from of ['0', '>']) {
+      for (;;) {
+        const reply = await client.xreadgroup(
+          ...(['GROUP', GROUP, 'one', 'COUNT', 1000, 'STREAMS', stream, from] as const)
+        )
+        const entries = (reply as [string, [string, string[] | null][]][] | null)?.[0]?.[1] ?? []
+        if (entries.length === 0) break
+        for (const [id, fields] of entries) record(stream, id, fields)
+        await client.xack(stream, GROUP, ...entries.map(([id]) => id))
+      }
+    }
+  }
+
+  const drain = async () => {
+    const client = openRedis(access)
+    try {
+      for (const stream of keysOf(access, 'events')) await drainStream(client, stream)
+    } finally {
+      client.disconnect()
+    }
+  }
+
+  return {
+    completed,
+    failed,
+    repeated: () => repeated,
+    faulty,
+    drain,
+    run: async signal => {
+      while (!signal.aborted) {
+        await drain().catch(() => {})
+        await delay(PAUSE, undefined, { signal }).catch(() => {})
+      }
+    }
+  }
+}
+
+function ignoreExisting(error: Error): void {
+  if (!error.message.startsWith('BUSYGROUP')) throw error
+}
+
+function parse(fields: string[] | null): { id: string; type: string; subject: string } | undefined {
+  const data = fields?.[fields.indexOf('data') + 1]
+  try {
+    const event = JSON.parse(data ?? '')
+    const whole = [event.id, event.type, event.subject, event.source].every(
+      part => typeof part === 'string' && part !== ''
+    )
+    return whole && event.specversion === '1.0' ? event : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether a stream id is newer than another. */
+function isAfter(a: string, b: string): boolean {
+  const [aTime = 0, aNumber = 0] = a.split('-').map(Number)
+  const [bTime = 0, bNumber = 0] = b.split('-').map(Number)
+  return aTime > bTime || (aTime === bTime && aNumber > bNumber)
+}

@@ -1,0 +1,130 @@
+import type { RowDataPacket } from 'mysql2/promise'
+import { keysOf, type StoreAccess, withMysql, withRedis } from './stores.ts'
+
+/** A row of `orders`, as text. */
+export interface Row {
+  order_id: string
+  amount: string
+  tax: string | null
+  total: string | null
+  status: string
+  created_at: string
+  updated_at: string
+  processed_at: string | null
+}
+
+/** The sums over `order_totals`, as text. */
+export interface Totals {
+  processing: string
+  completed: string
+  failed: string
+  revenue: string
+}
+
+/** A document in Redis; `ttl` in ms, −1 for none. */
+export interface StoredDocument {
+  id: string
+  text: string
+  ttl: number
+}
+
+/** A message that was given up. `order_id` and `amount` are those of the order in it. */
+export interface DeadLetter {
+  code: string
+  order_id: string
+  amount: string
+  fields: string
+}
+
+/** All that the stores hold. */
+export interface Holdings {
+  /** By id. More than one row of an id can only come of a broken table, and is looked for all the same. */
+  rows: Map<string, Row[]>
+  totals: Totals
+  documents: StoredDocument[]
+  deadLetters: DeadLetter[]
+}
+
+const PAGE = 5000
+
+/** Reads both stores. The service should be at rest. */
+export async function readHoldings(access: StoreAccess): Promise<Holdings> {
+  const [rows, totals] = await withMysql(access, async connection => {
+    const query = async <T>(sql: string, values: unknown[] = []) =>
+      (await connection.query<(T & RowDataPacket)[]>(sql, values))[0]
+    const rows = new Map<string, Row[]>()
+    for (let last = '0'; ; ) {
+      const page = await query<Row & { id: string }>(
+        `SELECT id, order_id, amount, tax, total, status, created_at, updated_at, processed_at
+         FROM orders WHERE id > ? ORDER BY id LIMIT ${PAGE}`,
+        [last]
+      )
+      for (const row of page) rows.set(row.order_id, [...(rows.get(row.order_id) ?? []), row])
+      if (page.length < PAGE) break
+      last = String(page.at(-1)?.id)
+    }
+    const sums = ['processing', 'completed', 'failed', 'revenue'].map(
+      column => `CAST(COALESCE(SUM(${column}), 0) AS CHAR) AS ${column}`
+    )
+    const [totals] = await query<Totals>(`SELECT ${sums.join(', ')} FROM order_totals`)
+    return [rows, totals as Totals]
+  })
+  return { rows, totals, documents: await readDocuments(access), deadLetters: await readDeadLetters(access) }
+}
+
+function readDocuments(access: StoreAccess): Promise<StoredDocument[]> {
+  return withRedis(access, async client => {
+    const found = new Map<string, StoredDocument>()
+    for (const prefix of keysOf(access, 'doc:')) {
+      let cursor = '0'
+      do {
+        const [next, keys] = await client.scan(cursor, 'MATCH', `${prefix}*`, 'COUNT', 1000)
+        const pipeline = client.pipeline()
+        for (const key of keys) pipeline.get(key).pttl(key)
+        const replies = ((await pipeline.exec()) ?? []).map(([, value]) => value)
+        for (const [index, key] of keys.entries()) {
+          const [text, ttl] = replies.slice(2 * index, 2 * index + 2)
+          // It may have expired since the scan saw it. A scan may also give a key twice.
+          if (typeof text === 'string')
+            found.set(key, { id: key.slice(prefix.length), text, ttl: Number(ttl) })
+        }
+        cursor = next
+      } while (cursor !== '0')
+    }
+    return [...found.values()]
+  })
+}
+
+function readDeadLetters(access: StoreAccess): Promise<DeadLetter[]> {
+  return withRedis(access, async client => {
+    const letters: DeadLetter[] = []
+    for (const stream of keysOf(access, 'dead:process-orders')) {
+      for (let from = '-'; ; ) {
+        const entries = await client.xrange(stream, from, '+', 'COUNT', PAGE)
+        for (const [, fields] of entries) letters.push(toDeadLetter(fields))
+        if (entries.length < PAGE) break
+        from = `(${entries.at(-1)?.[0]}`
+      }
+    }
+    return letters
+  })
+}
+
+function toDeadLetter(fields: string[]): DeadLetter {
+  const field = (name: string) => {
+    const at = fields.findIndex((text, index) => index % 2 === 0 && text === name)
+    return at < 0 ? '' : (fields[at + 1] as string)
+  }
+  let message: { order_id?: unknown; amount?: unknown } = {}
+  try {
+    message = JSON.parse(field('data'))
+  } catch {
+    // A dead letter may be one because nobody can read it.
+  }
+  return {
+    code: field('code'),
+    order_id: String(message.order_id ?? ''),
+    amount: String(message.amount ?? ''),
+    fields: fields.join(' ')
+  }
+}

@@ -1,0 +1,154 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Client, Reply } from './client.ts'
+import type { Ledger } from './ledger.ts'
+import { createMix, type Posting } from './mix.ts'
+
+/** What the load counts; every request is in `sent` and in one of the others. */
+export interface Counts {
+  sent: number
+  accepted: number
+  replayed: number
+  conflict: number
+  refused: number
+  unavailable: number
+  noReply: number
+  other: number
+  /** Arrivals that were not sent, since too many requests were under way. */
+  skipped: number
+  /** 503 without a Retry-After. */
+  withoutRetryAfter: number
+  /** From the moment each answered request was to be sent to its answer, ms. */
+  latencies: number[]
+}
+
+export interface LoadOptions {
+  seed: number
+  /** Arrivals a second. */
+  rate: number
+  clients: Client[]
+  ledger: Ledger
+  /** Ends the arrivals; what is under way is finished, retries included. */
+  signal: AbortSignal
+  /** Ends the retries too. */
+  abandon: AbortSignal
+}
+
+/** Requests under way at most. At the default rate even a store that hangs as long as it may does not reach it. */
+const OUTSTANDING = 3000
+
+/** How often a client posts a body that got no answer, or a 503, and the longest time that it waits in between. */
+const ATTEMPTS = 5
+const LONGEST_WAIT = 2000
+
+/**
+ * Posts orders by the clock, not by the answers: a service that is slow gets as many requests as one that is quick.
+ * Resolves when every client has its answer or has given up.
+ */
+export async function runLoad(options: LoadOptions): Promise<Counts> {
+  const { seed, rate, clients, ledger, signal, abandon } = options
+  const counts = emptyCounts()
+  const underWay = new Set<Promise<void>>()
+  const mix = createMix({ seed, rate, apis: clients.length })
+  const start = performance.now()
+  for (let next = mix.next().value; ; next = mix.next().value) {
+    const due = start + next.at * 1000
+    const early = due - performance.now()
+    // Timers are too coarse for single arrivals: those of some milliseconds go together.
+    if (early > 5) await delay(early, undefined, { signal }).catch(() => {})
+    if (signal.aborted) break
+    for (const posting of next.postings) {
+      if (underWay.size >= OUTSTANDING) {
+        counts.skipped++
+        continue
+      }
+      const submission = submit(posting, due, { clients, ledger, counts, abandon }).finally(() =>
+        underWay.delete(submission)
+      )
+      underWay.add(submission)
+    }
+  }
+  await Promise.all(underWay)
+  return counts
+}
+
+interface Submission {
+  clients: Client[]
+  ledger: Ledger
+  counts: Counts
+  abandon: AbortSignal
+}
+
+/** Posts one body as a client does that wants an answer: without one, or after a 503, once more, on the next api. */
+async function submit(posting: Posting, due: number, submission: Submission): Promise<void> {
+  const { clients, ledger, counts, abandon } = submission
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const client = clients[(posting.api + attempt) % clients.length] as Client
+    const began = attempt === 0 ? due : performance.now()
+    const reply = await post(posting, client, ledger)
+    counts.sent++
+    count(reply, counts)
+    if (reply) counts.latencies.push(performance.now() - began)
+    if (reply && reply.status !== 503) return judge(posting, reply, ledger)
+    if (posting.amount === undefined) return
+    const wait = Math.min(LONGEST_WAIT, Math.max(100 * 2 ** attempt, retryAfter(reply) * 1000))
+    await delay(wait, undefined, { signal: abandon }).catch(() => {})
+    if (abandon.aborted) return
+  }
+}
+
+async function post(posting: Posting, client: Client, ledger: Ledger): Promise<Reply | undefined> {
+  if (posting.amount === undefined) return client.post('/orders', posting.body).catch(() => undefined)
+  const { order, attempt } = ledger.sending(posting, posting.amount, client.name)
+  try {
+    const reply = await client.post('/orders', posting.body)
+    ledger.answered(order, attempt, reply.status, reply.text)
+    return reply
+  } catch (error) {
+    attempt.ended = performance.now()
+    attempt.error = (error as Error).message
+    return undefined
+  }
+}
+
+/** What a client cannot be told, whatever happens to the service. */
+function judge({ id, amount, body }: Posting, { status, text }: Reply, ledger: Ledger): void {
+  if (status === 429) return
+  const allowed = amount === undefined ? [400] : [200, 202, 409]
+  if (allowed.includes(status)) return
+  const what = amount === undefined ? 'a bad body that was not refused' : 'an answer that POST does not give'
+  ledger.violate('wrong', what, id, `${status} to ${body}: ${text}`)
+}
+
+function count(reply: Reply | undefined, counts: Counts): void {
+  if (!reply) counts.noReply++
+  else if (reply.status === 202) counts.accepted++
+  else if (reply.status === 200) counts.replayed++
+  else if (reply.status === 409) counts.conflict++
+  else if (reply.status === 503) {
+    counts.unavailable++
+    if (retryAfter(reply) === 0) counts.withoutRetryAfter++
+  } else if (reply.status >= 400 && reply.status < 500) counts.refused++
+  else counts.other++
+}
+
+/** Seconds; 0 when it is not said. */
+function retryAfter(reply: Reply | undefined): number {
+  const seconds = Number(reply?.headers['retry-after'])
+  return seconds > 0 ? seconds : 0
+}
+
+function emptyCounts(): Counts {
+  return {
+    sent: 0,
+    accepted: 0,
+    replayed: 0,
+    conflict: 0,
+    refused: 0,
+    unavailable: 0,
+    noReply: 0,
+    other: 0,
+    skipped: 0,
+    withoutRetryAfter: 0,
+    latencies: []
+  }
+}

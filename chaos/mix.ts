@@ -1,0 +1,107 @@
+import { toText } from './money.ts'
+import { createRandom, hash, type Random } from './random.ts'
+
+/** One body to post. */
+export interface Posting {
+  id: string
+  body: string
+  /** In ten-thousandths; undefined for a body that must be refused. */
+  amount: bigint | undefined
+  /** Which of the processes it goes to first. */
+  api: number
+}
+
+/** What clients do at one moment: one posting, or two at once. */
+export interface Arrival {
+  /** Seconds after the start. */
+  at: number
+  postings: Posting[]
+}
+
+export interface MixOptions {
+  seed: number
+  /** Arrivals a second, on average. */
+  rate: number
+  apis: number
+}
+
+/** How many of a hundred arrivals are of each kind. */
+const SHARES = { single: 79, again: 8, twiceAtOnce: 3, laterConflict: 3, conflictAtOnce: 3, bad: 4 }
+
+const MOST = 9_999_999_999n
+
+/**
+ * The load, as seeded as the faults: arrivals without end, as of many independent clients. What comes next depends on
+ * nothing that the service answers.
+ */
+export function* createMix({ seed, rate, apis }: MixOptions): Generator<Arrival, never> {
+  const random = createRandom(seed, 'load')
+  let at = 0
+  let orders = 0
+  const idOf = (number: number) => `chaos-${seed}-${number}`
+  const post = (number: number, variant: number, api = random.whole(0, apis - 1)): Posting => {
+    const amount = amountOf(seed, number, variant)
+    return { id: idOf(number), body: write(idOf(number), amount, random), amount, api }
+  }
+  const later = () => {
+    // A client repeats what it sent just now; some repeat what was forgotten by all but the stores.
+    const recent = random.chance(0.5) ? Math.min(orders, 300) : orders
+    return random.whole(orders - recent + 1, orders)
+  }
+  const draws: Record<keyof typeof SHARES, () => Posting[]> = {
+    bad: () => [
+      { ...writeBad(`bad-${seed}-${random.whole(0, 1e9)}`, random), api: random.whole(0, apis - 1) }
+    ],
+    again: () => [post(later(), 0)],
+    laterConflict: () => [post(later(), random.whole(1, 2))],
+    twiceAtOnce: () => [post(++orders, 0), post(orders, 0)],
+    conflictAtOnce: () => [post(++orders, 0), post(orders, 1)],
+    single: () => [post(++orders, 0)]
+  }
+  const deck = Object.entries(SHARES).flatMap(([kind, share]) =>
+    Array<keyof typeof SHARES>(share).fill(kind as keyof typeof SHARES)
+  )
+  for (;;) {
+    at += -Math.log(1 - random.next()) / rate
+    // The first ones are new, so that there is something to repeat.
+    yield { at, postings: draws[orders < 10 ? 'single' : random.pick(deck)]() }
+  }
+}
+
+/** The amount of an order, and the other amounts (variant 1 and up) that are sent under its id. */
+function amountOf(seed: number, number: number, variant: number): bigint {
+  const random = createRandom(hash(`${seed}/${number}`), 'amount')
+  const kind = random.next()
+  let amount = BigInt(random.whole(1, 1_000_000)) * 100n
+  if (kind < 0.3) amount = BigInt(random.whole(1, 9_999_999_000))
+  else if (kind < 0.4)
+    amount = BigInt(random.whole(0, 100_000)) * 50n + 25n // its tax lies half-way
+  else if (kind < 0.42) amount = random.pick([1n, 2n, 3n, 28n, MOST - 5n, MOST - 3n])
+  return amount + BigInt(variant) > MOST ? amount - BigInt(variant) : amount + BigInt(variant)
+}
+
+/** The same amount has several notations, and a repetition need not choose the one that came first. */
+function write(id: string, amount: bigint, random: Random): string {
+  const plain = toText(amount)
+  const [whole, fraction = ''] = plain.split('.')
+  const padded = `${whole}.${fraction.padEnd(random.whole(Math.max(1, fraction.length), 4), '0')}`
+  const written = random.pick([plain, padded, `"${plain}"`, `"${padded}"`])
+  return `{"order_id":"${id}","amount":${written}}`
+}
+
+function writeBad(id: string, random: Random): Omit<Posting, 'api'> {
+  const amounts = ['0', '-5', '1.23456', '1000000', '"12,5"', '"1e3"', '"-1"', '"0.00"', 'null', '[1]', '""']
+  const bodies = [
+    ...amounts.map(amount => `{"order_id":"${id}","amount":${amount}}`),
+    `{"order_id":"${id}"}`,
+    '{"amount":12}',
+    `{"order_id":"${id}","amount":12,"status":"completed"}`,
+    `{"order_id":"${id} x","amount":12}`,
+    `{"order_id":"${id}${'x'.repeat(100)}","amount":12}`,
+    '{"order_id":12,"amount":12}',
+    `{"order_id":"${id}","amount":12`,
+    `[{"order_id":"${id}","amount":12}]`,
+    ''
+  ]
+  return { id, body: random.pick(bodies), amount: undefined }
+}

@@ -1,0 +1,52 @@
+/** A repeatable source of random numbers: the same seed and purpose give the same ones, in the same order. */
+export interface Random {
+  /** From 0 up to, and not including, 1. */
+  next: () => number
+  /** From `min` up to, and not including, `max`. */
+  between: (min: number, max: number) => number
+  /** A whole number from `min` to `max`, both included. */
+  whole: (min: number, max: number) => number
+  /** True so often (0 to 1). */
+  chance: (probability: number) => boolean
+  pick: <T>(list: readonly T[]) => T
+  /** The same elements in another order. */
+  shuffle: <T>(list: readonly T[]) => T[]
+}
+
+/**
+ * Each purpose draws from a sequence of its own, so that one which draws by the clock (the readers) does not move what
+ * the others draw.
+ */
+export function createRandom(seed: number, purpose: string): Random {
+  let state = hash(`${purpose}/${seed}`)
+  const next = () => {
+    state = (state + 0x9e3779b9) | 0
+    return scramble(state) / 2 ** 32
+  }
+  const whole = (min: number, max: number) => min + Math.floor(next() * (max - min + 1))
+  const pick = <T>(list: readonly T[]) => list[whole(0, list.length - 1)] as T
+  return {
+    next,
+    between: (min, max) => min + next() * (max - min),
+    whole,
+    chance: probability => next() < probability,
+    pick,
+    shuffle: list => {
+      const rest = [...list]
+      return list.map(() => rest.splice(whole(0, rest.length - 1), 1)[0] as (typeof rest)[number])
+    }
+  }
+}
+
+/** A whole number from 0 to 2³² − 1 that is made of the text alone. */
+export function hash(text: string): number {
+  let state = text.length
+  for (let i = 0; i < text.length; i++) state = scramble((state << 5) ^ text.charCodeAt(i) ^ (state >>> 7))
+  return state
+}
+
+function scramble(value: number): number {
+  let mixed = Math.imul(value ^ (value >>> 16), 0x21f0aaad)
+  mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97)
+  return (mixed ^ (mixed >>> 15)) >>> 0
+}

@@ -1,0 +1,113 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Client, NoReply } from './client.ts'
+import type { Ledger, Told } from './ledger.ts'
+import { createRandom, type Random } from './random.ts'
+
+/** How the reads were answered. */
+export interface Reads {
+  sent: number
+  found: number
+  unavailable: number
+  noReply: number
+  /** From the moment each answered read was to be sent to its answer, ms. */
+  latencies: number[]
+}
+
+export interface ReaderOptions {
+  seed: number
+  /** Reads a second. */
+  rate: number
+  clients: Client[]
+  ledger: Ledger
+  signal: AbortSignal
+}
+
+const OUTSTANDING = 1000
+
+/** How many of the latest orders count as fresh: those that are likely to change between two reads. */
+const FRESH = 150
+
+/**
+ * Reads orders that some client was told of, all along and by the clock. Such an order is found, or a store that may
+ * hold it is away (503): it is never unknown, and never unfinished after an answer has shown it finished.
+ */
+export async function runReader({ seed, rate, clients, ledger, signal }: ReaderOptions): Promise<Reads> {
+  const reads: Reads = { sent: 0, found: 0, unavailable: 0, noReply: 0, latencies: [] }
+  const random = createRandom(seed, 'reads')
+  const underWay = new Set<Promise<void>>()
+  const start = performance.now()
+  for (let due = start; !signal.aborted; due += 1000 / rate) {
+    const early = due - performance.now()
+    if (early > 5) await delay(early, undefined, { signal }).catch(() => {})
+    if (ledger.told.length === 0 || underWay.size >= OUTSTANDING) continue
+    const read = readOrder(choose(ledger, random), random.pick(clients), ledger, reads, due).finally(() =>
+      underWay.delete(read)
+    )
+    underWay.add(read)
+  }
+  await Promise.all(underWay)
+  return reads
+}
+
+/** Half of the reads are of the latest orders, a quarter of those a little older, a quarter of any. */
+function choose({ told }: Ledger, random: Random): Told {
+  const kind = random.next()
+  const back = kind < 0.5 ? FRESH : kind < 0.75 ? 10 * FRESH : told.length
+  return told[random.whole(Math.max(0, told.length - back), told.length - 1)] as Told
+}
+
+async function readOrder(
+  order: Told,
+  client: Client,
+  ledger: Ledger,
+  reads: Reads,
+  due: number
+): Promise<void> {
+  reads.sent++
+  const began = performance.now()
+  try {
+    const { status, text } = await client.get(`/orders/${order.id}`)
+    reads.latencies.push(performance.now() - due)
+    if (status === 200) {
+      reads.found++
+      ledger.saw(order, text, began, `GET ${client.name}`)
+    } else if (status === 503 || status === 429) reads.unavailable++
+    else {
+      const what = status === 404 ? 'a told order that is not found' : 'an answer that GET does not give'
+      ledger.violate('wrong', what, order.id, `GET ${client.name} at ${began.toFixed(0)}: ${status} ${text}`)
+    }
+  } catch (error) {
+    if (!(error instanceof NoReply)) throw error
+    reads.noReply++
+  }
+}
+
+/** Reads some of the told orders on every api, when all is at rest: each must be found, and finished. */
+export async function readAtRest(
+  ledger: Ledger,
+  clients: Client[],
+  seed: number,
+  most: number
+): Promise<void> {
+  const random = createRandom(seed, 'reads at rest')
+  const chosen =
+    ledger.told.length <= most ? ledger.told : Array.from({ length: most }, () => random.pick(ledger.told))
+  const queue = chosen.values()
+  const readAll = async () => {
+    for (const order of queue) {
+      for (const client of clients) {
+        const began = performance.now()
+        const reply = await client.get(`/orders/${order.id}`).catch(() => undefined)
+        if (reply?.status === 200) ledger.saw(order, reply.text, began, `GET ${client.name} at rest`)
+        if (reply?.status !== 200 || reply.text.includes('"status":"processing"'))
+          ledger.violate(
+            'wrong',
+            'a told order that is not finished at rest',
+            order.id,
+            `GET ${client.name}: ${reply?.status ?? 'no answer'} ${reply?.text ?? ''}`
+          )
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: 8 }, readAll))
+}

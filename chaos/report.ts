@@ -1,0 +1,198 @@
+import type { Remarks } from './checker.ts'
+import type { DoneFault } from './faults.ts'
+import { groups, type Ledger, type Told, type Violation } from './ledger.ts'
+import type { Counts } from './load.ts'
+import { toText } from './money.ts'
+import type { Fault } from './plan.ts'
+import type { Reads } from './reader.ts'
+import type { Rest } from './rest.ts'
+
+/** All that a run gave. */
+export interface Outcome {
+  seed: number
+  plan: Fault[]
+  faults: DoneFault[]
+  counts: Counts
+  reads: Reads
+  ledger: Ledger
+  remarks: Remarks
+  rest: Rest
+  incidents: string[]
+}
+
+const EXAMPLES = 20
+
+/** Whether the run found nothing: the exit code. */
+export function passed({ ledger, rest, plan, faults }: Outcome): boolean {
+  return (
+    ledger.violations.length === 0 &&
+    rest.reached &&
+    rest.audit?.difference === 0 &&
+    faults.length === plan.length
+  )
+}
+
+/** The report, as text. */
+export function renderReport(outcome: Outcome): string {
+  const { counts, reads, ledger } = outcome
+  const found = Map.groupBy(ledger.violations, ({ group }) => group)
+  const posts = {
+    sent: counts.sent,
+    202: counts.accepted,
+    200: counts.replayed,
+    409: counts.conflict,
+    '4xx': counts.refused,
+    503: counts.unavailable,
+    'no reply': counts.noReply,
+    other: counts.other
+  }
+  const verdict = Object.fromEntries(groups.map(group => [group, found.get(group)?.length ?? 0]))
+  return [
+    `Seed ${outcome.seed}`,
+    '',
+    // Pairs, since an object would put the statuses, as numbers, before everything else.
+    renderTable([
+      ['sent', '202', '200', '409', '4xx', '503', 'no reply', 'other', ...groups],
+      [
+        posts.sent,
+        posts[202],
+        posts[200],
+        posts[409],
+        posts['4xx'],
+        posts[503],
+        posts['no reply'],
+        posts.other,
+        ...groups.map(group => verdict[group] ?? 0)
+      ]
+    ]),
+    '',
+    `POST: p50 ${quantile(counts.latencies, 0.5)}, p99 ${quantile(counts.latencies, 0.99)}; ` +
+      `503 without Retry-After: ${counts.withoutRetryAfter}; not sent, too many under way: ${counts.skipped}`,
+    `GET:  p50 ${quantile(reads.latencies, 0.5)}, p99 ${quantile(reads.latencies, 0.99)}; ` +
+      `sent ${reads.sent}, 200 ${reads.found}, 503 ${reads.unavailable}, no reply ${reads.noReply}`,
+    '',
+    ...renderFaults(outcome),
+    '',
+    ...renderOutages(outcome),
+    ...renderRest(outcome),
+    '',
+    ...renderIncidents(outcome.incidents),
+    ...renderViolations(outcome)
+  ].join('\n')
+}
+
+function renderFaults({ plan, faults }: Outcome): string[] {
+  const planned = Map.groupBy(plan, ({ kind }) => kind)
+  const done = Map.groupBy(faults, ({ kind }) => kind)
+  const kinds = [...planned.keys()].sort()
+  return [
+    `Faults: ${faults.length} of ${plan.length} planned`,
+    renderTable([
+      ['kind', 'planned', 'done'],
+      ...kinds.map(kind => [kind, planned.get(kind)?.length ?? 0, done.get(kind)?.length ?? 0])
+    ])
+  ]
+}
+
+/** How good bodies were answered while a store was away, after the first second of each fault. */
+function renderOutages({ faults, ledger }: Outcome): string[] {
+  const attempts = [...ledger.orders.values()].flatMap(order => order.attempts)
+  const rows = [...Map.groupBy(faults, ({ kind }) => kind)].flatMap(([kind, list]) => {
+    if (!/^(kill|pause|full)-(redis|mariadb)$/.test(kind)) return []
+    const sent = attempts.filter(({ began }) =>
+      list.some(fault => began > fault.began + 1000 && began < fault.ended)
+    )
+    if (sent.length === 0) return []
+    const unavailable = sent.filter(({ status }) => status === 503).length
+    const silent = sent.filter(({ status }) => status === 0).length
+    const good = (100 * (sent.length - unavailable - silent)) / sent.length
+    const latencies = sent.filter(({ status }) => status > 0).map(({ began, ended }) => ended - began)
+    return [[kind, sent.length, `${good.toFixed(2)} %`, unavailable, silent, quantile(latencies, 0.99)]]
+  })
+  if (rows.length === 0) return []
+  return [
+    'POSTs sent more than a second into a fault of a store (another fault may be under way too)',
+    renderTable([['kind', 'sent', '202, 200, 409', '503', 'no reply', 'p99'], ...rows]),
+    ''
+  ]
+}
+
+function renderRest({ rest, remarks }: Outcome): string[] {
+  const left = Object.entries(rest.left).map(([name, count]) => `${name} ${count}`)
+  const audit = rest.audit && Object.entries(rest.audit).map(([name, count]) => `${name} ${count}`)
+  return [
+    rest.reached
+      ? `At rest after ${rest.seconds.toFixed(0)} s`
+      : `NOT AT REST after ${rest.seconds.toFixed(0)} s: ${left.join(', ')}`,
+    `Audit: ${audit ? audit.join(', ') : 'NONE: the service gave no audit'}`,
+    `Held: ${remarks.rows} rows (${remarks.untold} of orders without any 2xx), ${remarks.documents} documents`,
+    `While a store was away: ${remarks.acceptedTwice} orders told 202 twice, ` +
+      `${remarks.conflictsFoundLater} bodies accepted and found to be conflicts, ` +
+      `${remarks.acceptedAnew} views of finished orders that were accepted anew; ` +
+      `events delivered again: ${remarks.repeatedEvents}`
+  ]
+}
+
+function renderIncidents(incidents: string[]): string[] {
+  if (incidents.length === 0) return []
+  const shown = [...Map.groupBy(incidents, line => line)]
+    .slice(0, EXAMPLES)
+    .map(([line, same]) => `  ${same.length} × ${line.replaceAll('\n', '\n  ')}`)
+  return [`Incidents: ${incidents.length}`, ...shown, '']
+}
+
+function renderViolations({ ledger, faults }: Outcome): string[] {
+  const lines: string[] = []
+  for (const group of groups) {
+    const inGroup = ledger.violations.filter(violation => violation.group === group)
+    for (const [what, list] of Map.groupBy(inGroup, violation => violation.what)) {
+      lines.push(`${group}: ${what} (${list.length})`)
+      for (const violation of list.slice(0, EXAMPLES))
+        lines.push(...renderViolation(violation, ledger.orders.get(violation.id), faults))
+    }
+  }
+  return lines
+}
+
+/** One violation, with all that clients were told about the order, and the faults that were under way then. */
+function renderViolation({ id, detail }: Violation, order: Told | undefined, faults: DoneFault[]): string[] {
+  const lines = [`  ${id} ${detail}`]
+  if (!order) return lines
+  for (const { amount, api, began, ended, status, error } of order.attempts) {
+    const during = faults.filter(fault => began < fault.ended && ended > fault.began)
+    const names = during.map(({ kind, target }) => `${kind} ${target}`)
+    const answer = status === 0 ? error || 'no answer' : status
+    lines.push(
+      `    ${began.toFixed(0)}–${ended.toFixed(0)} ms POST ${toText(amount)} to ${api}: ${answer}` +
+        (names.length > 0 ? ` [${names.join(', ')}]` : '')
+    )
+  }
+  if (order.finished) lines.push(`    seen finished at ${order.finished.at.toFixed(0)} ms`)
+  return lines
+}
+
+function renderTable(rows: (string | number)[][]): string {
+  const cells = rows.map(row =>
+    row.map(cell => (typeof cell === 'number' ? cell.toLocaleString('en') : cell))
+  )
+  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map(row => row[column]?.length ?? 0)))
+  return cells
+    .map(row =>
+      row
+        .map((cell, column) =>
+          typeof rows.at(-1)?.[column] === 'number'
+            ? cell.padStart(widths[column] ?? 0)
+            : cell.padEnd(widths[column] ?? 0)
+        )
+        .join('  ')
+        .trimEnd()
+    )
+    .map(line => `  ${line}`)
+    .join('\n')
+}
+
+function quantile(values: number[], share: number): string {
+  if (values.length === 0) return '–'
+  const sorted = Float64Array.from(values).sort()
+  return `${(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] as number).toFixed(1)} ms`
+}

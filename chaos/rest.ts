@@ -1,0 +1,89 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { RowDataPacket } from 'mysql2/promise'
+import { type Audit, fetchAudit } from './audit.ts'
+import type { Client } from './client.ts'
+import type { EventLog } from './events.ts'
+import { keysOf, type StoreAccess, withMysql, withRedis } from './stores.ts'
+
+/** How the system came to rest, or what kept it from it. */
+export interface Rest {
+  reached: boolean
+  seconds: number
+  /** What was still to be done at the last look. */
+  left: { placed: number; retrying: number; processing: number; eventsMissing: number }
+  audit: Audit | undefined
+}
+
+export interface RestOptions {
+  access: StoreAccess
+  clients: Client[]
+  adminToken: string
+  events: EventLog
+  signal: AbortSignal
+}
+
+const LONGEST = 120_000
+const BETWEEN_LOOKS = 1000
+
+/** How many looks in a row must show the same, and no work. */
+const SAME_LOOKS = 3
+
+/** How long events may be missing while nothing else is to be done. */
+const LONGEST_FOR_EVENTS = 20_000
+
+/**
+ * Waits until nothing is left to do: nothing on the stream, nothing to retry, no order unfinished, an event for each
+ * completed order, and an audit that balances and does not change.
+ */
+export async function untilAtRest({
+  access,
+  clients,
+  adminToken,
+  events,
+  signal
+}: RestOptions): Promise<Rest> {
+  const start = performance.now()
+  let same = 0
+  let before = ''
+  let quietSince = Number.POSITIVE_INFINITY
+  let left: Rest['left'] = { placed: -1, retrying: -1, processing: -1, eventsMissing: -1 }
+  for (;;) {
+    const [state, audit] = await Promise.all([
+      look(access, events).catch(() => undefined),
+      fetchAudit(clients, adminToken)
+    ])
+    left = state ?? left
+    const passed = performance.now() - start
+    const quiet =
+      state?.placed === 0 && state.retrying === 0 && state.processing === 0 && (audit?.difference ?? 0) === 0
+    quietSince = quiet ? Math.min(quietSince, passed) : Number.POSITIVE_INFINITY
+    const told = left.eventsMissing <= 0 || passed - quietSince > LONGEST_FOR_EVENTS
+    const now = JSON.stringify([state, audit])
+    same = quiet && told ? (now === before ? same + 1 : 1) : 0
+    before = now
+    const reached = same >= SAME_LOOKS
+    if (reached || passed > LONGEST) return { reached, seconds: passed / 1000, left, audit }
+    await delay(BETWEEN_LOOKS, undefined, { signal })
+  }
+}
+
+async function look(access: StoreAccess, events: EventLog): Promise<Rest['left']> {
+  await events.drain()
+  const [placed, retrying] = await withRedis(access, async client => {
+    const placed = await Promise.all(keysOf(access, 'placed').map(key => client.xlen(key)))
+    const retrying = await Promise.all(keysOf(access, 'retry:process-orders').map(key => client.zcard(key)))
+    return [placed, retrying].map(counts => counts.reduce((sum, count) => sum + count, 0))
+  })
+  const rows = await withMysql(access, async connection => {
+    const [rows] = await connection.query<({ status: string; n: string } & RowDataPacket)[]>(
+      'SELECT status, COUNT(*) AS n FROM orders GROUP BY status'
+    )
+    return new Map(rows.map(({ status, n }) => [status, Number(n)]))
+  })
+  return {
+    placed: placed ?? 0,
+    retrying: retrying ?? 0,
+    processing: rows.get('processing') ?? 0,
+    eventsMissing: (rows.get('completed') ?? 0) - events.completed.size
+  }
+}
