@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { BatchCounts } from '../src/streams/batch.ts'
+import type { BatchCounts } from '../src/streams/batch-runner.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

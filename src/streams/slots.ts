@@ -1,4 +1,5 @@
-import { type BatchCounts, type BatchRunner, runBatch } from './batch.ts'
+import { runBatch } from './batch.ts'
+import type { BatchCounts, BatchRunner } from './batch-runner.ts'
 import type { Delivery } from './delivery.ts'
 
 /** The batches that a consumer has in flight, at most `concurrency` of them, and the leases of their messages. */

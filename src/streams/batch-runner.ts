@@ -1,0 +1,24 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Decoded, Delivery } from './delivery.ts'
+import type { ResolvedFunction } from './function.ts'
+import type { GroupMember } from './group.ts'
+import type { Outages } from './outage.ts'
+
+/** What it takes to run the batches of one consumer. */
+export interface BatchRunner {
+  definition: ResolvedFunction
+  member: GroupMember
+  decode: (delivery: Delivery) => Decoded
+  outages: Outages
+  log: FastifyBaseLogger
+  /** Milliseconds. */
+  lease: number
+}
+
+/** What became of the messages of a batch; `left` ones stay with their lease and come again. */
+export interface BatchCounts {
+  done: number
+  retried: number
+  dead: number
+  left: number
+}

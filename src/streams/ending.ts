@@ -1,0 +1,153 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { BatchCounts, BatchRunner } from './batch-runner.ts'
+import type { Decoded } from './delivery.ts'
+import { countsOf, isFinal, toDeadLetter, toRetry } from './failure.ts'
+import type { BatchResult, KeyWrite, OutgoingEvent } from './function.ts'
+import type { Counter, Outcome, Settlement } from './settlement.ts'
+import { withTimeout } from './timeout.ts'
+
+/** A message, and why it failed. */
+export interface Failure {
+  decoded: Decoded
+  cause: Error
+}
+
+/** Settles messages that are done, with what the handler said is to be written and told. */
+export async function settleDone(
+  runner: BatchRunner,
+  batch: Decoded[],
+  result: BatchResult,
+  counts: BatchCounts
+): Promise<void> {
+  const duplicates = new Set(result.duplicates?.map(({ id }) => id))
+  const settlements = toSettlements(batch, result, decoded => ({
+    outcome: { kind: 'done' },
+    counts: countsOf(runner.definition, decoded, duplicates.has(decoded.message.id) ? 'duplicate' : 'done')
+  }))
+  const settled = await settle(runner, settlements, counts)
+  counts.done += settled
+  if (settled > 0) {
+    runner.log.info(
+      { messages: settled, request_ids: batch.map(({ message }) => message.requestId) },
+      'batch settled'
+    )
+  }
+}
+
+/** Sends failed messages to their next attempt, or to the dead letters once the function was told. */
+export async function settleFailures(
+  runner: BatchRunner,
+  failures: Failure[],
+  counts: BatchCounts
+): Promise<void> {
+  const { definition } = runner
+  const final = failures.filter(({ decoded, cause }) => isFinal(decoded, cause, definition))
+  const told = await tell(runner, final)
+  if (!told && failures.length > 1) {
+    for (const failure of failures) await settleFailures(runner, [failure], counts)
+    return
+  }
+  const dead = new Map((told ? final : []).map(({ decoded, cause }) => [decoded, cause]))
+  const retried = failures.filter(({ decoded }) => !dead.has(decoded))
+
+  const again = toSettlements(
+    retried.map(({ decoded }) => decoded),
+    {},
+    decoded => ({ outcome: toRetry(decoded, definition), counts: [] })
+  )
+  const given = toSettlements([...dead.keys()], told ?? {}, decoded => {
+    const cause = dead.get(decoded) as Error
+    return { outcome: toDeadLetter(decoded, cause), counts: countsOf(definition, decoded, 'dead', cause) }
+  })
+  counts.retried += await settle(runner, again, counts)
+  counts.dead += await settle(runner, given, counts)
+  for (const { decoded, cause } of failures) report(runner.log, decoded, cause, dead.has(decoded))
+}
+
+function report(log: FastifyBaseLogger, { message }: Decoded, cause: Error, dead: boolean): void {
+  const line = { err: cause, message_id: message.id, request_id: message.requestId, attempt: message.attempt }
+  if (dead) log.error(line, 'message is a dead letter')
+  else log.warn(line, 'message failed and is tried again')
+}
+
+/**
+ * Tells the function of its dead letters; undefined when it could not take note, and they must be tried again. One that
+ * it fails to take note of time and again becomes a dead letter untold.
+ */
+async function tell(
+  { definition, outages, log }: BatchRunner,
+  final: Failure[]
+): Promise<BatchResult | undefined> {
+  const { onDead } = definition
+  if (final.length === 0 || !onDead) return {}
+  const letters = final.map(({ decoded, cause }) => ({ message: decoded.message, cause }))
+  try {
+    return await outages.ride(() => withTimeout(definition, signal => onDead(letters, { log, signal })))
+  } catch (error) {
+    log.error({ err: error }, 'the function could not take note of its dead letters')
+    const [first] = final
+    return final.length === 1 && first && first.decoded.message.attempt >= 2 * definition.retry.attempts
+      ? {}
+      : undefined
+  }
+}
+
+/** Gives messages back untried, so that another worker can take them over, after `idle` ms of a lease or at once. */
+export async function giveBack(
+  { member, log }: BatchRunner,
+  batch: Decoded[],
+  idle: number,
+  counts: BatchCounts
+): Promise<void> {
+  if (batch.length === 0) return
+  counts.left += batch.length
+  // If this fails they are taken over all the same, a lease later and counted as delivered once more.
+  await member
+    .giveBack(
+      batch.map(({ delivery }) => delivery),
+      idle
+    )
+    .catch(error => log.warn({ err: error, messages: batch.length }, 'messages could not be given back'))
+}
+
+/** Settles, whatever it takes of waiting for Redis; gives how many this consumer still owned. */
+async function settle(
+  { member, outages, log }: BatchRunner,
+  settlements: Settlement[],
+  counts: BatchCounts
+): Promise<number> {
+  if (settlements.length === 0) return 0
+  try {
+    const settled = await outages.ride(() => member.settle(settlements))
+    counts.left += settlements.length - settled.length
+    return settled.length
+  } catch (error) {
+    log.warn(
+      { err: error, messages: settlements.length },
+      'messages were processed but not settled; they come again'
+    )
+    counts.left += settlements.length
+    return 0
+  }
+}
+
+/** Puts together what ends each message: its outcome, and the keys and events that the function said of it. */
+function toSettlements(
+  batch: Decoded[],
+  { writes = [], events = [] }: BatchResult,
+  end: (decoded: Decoded) => { outcome: Outcome; counts: [Counter, number][] }
+): Settlement[] {
+  const writesOf = Map.groupBy(writes, ({ message }: KeyWrite) => message.id)
+  const eventsOf = Map.groupBy(events, ({ message }: OutgoingEvent) => message.id)
+  return batch.map(decoded => ({
+    delivery: decoded.delivery,
+    ...end(decoded),
+    writes: writesOf.get(decoded.message.id) ?? [],
+    events: (eventsOf.get(decoded.message.id) ?? []).map(({ message, data, unless }) => ({
+      data,
+      unless,
+      requestId: message.requestId,
+      traceparent: message.traceparent
+    }))
+  }))
+}
