@@ -64,7 +64,7 @@ export function createIntake(options: IntakeOptions): Intake {
   )
 
   const acceptBatch = async (candidates: Candidate[], partition: number): Promise<Result[]> => {
-    const rows = await findRows(store, candidates)
+    const rows = await findRows(store, mysql, candidates)
     const unknown = candidates.filter(({ order }) => !rows.has(order.order_id))
     const results = new Map<Candidate, Result>()
     if (unknown.length > 0) {
@@ -115,11 +115,18 @@ export function createIntake(options: IntakeOptions): Intake {
  * The rows that exist already: ids are unique forever, also when Redis has forgotten them. While MySQL is away only
  * Redis can tell; an id that it has forgotten is then found out when the message is processed.
  */
-async function findRows(store: OrderStore, candidates: Candidate[]): Promise<Map<string, OrderRecord>> {
-  try {
-    return await store.find(candidates.map(({ order }) => order.order_id))
-  } catch (error) {
-    if (error instanceof StoreUnavailable) return new Map()
-    throw error
+async function findRows(
+  store: OrderStore,
+  mysql: MysqlStore,
+  candidates: Candidate[]
+): Promise<Map<string, OrderRecord>> {
+  const ids = candidates.map(({ order }) => order.order_id)
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await store.find(ids)
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error
+      if (attempt === 2 || !(await mysql.availability.stillUp())) return new Map()
+    }
   }
 }

@@ -16,6 +16,9 @@ const INTERVAL = 2000
 const LONGEST_PAUSE = 1000
 const SHORTEST_PAUSE = 100
 
+/** How long after its fall a store is worth asking once more (ms). */
+const FRESH = 500
+
 /**
  * Whether a store can be used: the one state that requests, workers and health look at. It is a breaker:
  *
@@ -30,6 +33,7 @@ export class Availability {
   readonly #waiting = new Set<() => void>()
   #up = false
   #reason: unknown = 'not connected yet'
+  #fellAt = Number.NEGATIVE_INFINITY
   #probing: Promise<boolean> | undefined
   #loop: Promise<void> | undefined
   #wake: AbortController | undefined
@@ -75,6 +79,15 @@ export class Availability {
       this.#probing = undefined
     })
     return this.#probing
+  }
+
+  /**
+   * Whether the store is up, for a caller whose call has just failed: one that fell only now is asked once more, since
+   * a single late answer is no outage. One that fell a while ago costs no time.
+   */
+  async stillUp(): Promise<boolean> {
+    if (this.#up) return true
+    return performance.now() - this.#fellAt < FRESH ? this.check() : false
   }
 
   /** Resolves when the store is up, or when `signal` is aborted. */
@@ -131,6 +144,7 @@ export class Availability {
     this.#reason = reason
     if (!this.#up && this.#loop) return
     this.#up = false
+    this.#fellAt = performance.now()
     this.#options.log.error({ store: this.store, err: reason }, `${this.store} is not available`)
     this.#wake?.abort()
   }

@@ -43,6 +43,13 @@ export class Contention extends Error {
   override name = 'Contention'
 }
 
+const CLASSES = [StoreUnavailable, GroupMissing, GroupExists, ScriptMissing, DuplicateKey, Contention]
+
+/** Whether an error has a class of its own already: one that was caught further in must keep it. */
+function isClassified(error: Error): boolean {
+  return CLASSES.some(type => error instanceof type)
+}
+
 /** First words of Redis's errors: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
 const REDIS_UNAVAILABLE = new Set([
   'LOADING', // it is reading its data
@@ -67,6 +74,7 @@ const REDIS_REFUSED = new Set([
  */
 export function fromRedis(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error))
+  if (isClassified(error)) return error
   if (error.name !== 'ReplyError') return new StoreUnavailable('redis', error)
   const word = error.message.split(' ', 1)[0] ?? ''
   if (word === 'NOSCRIPT') return new ScriptMissing(error.message, { cause: error })
@@ -106,6 +114,7 @@ const DUPLICATE_KEY = 1062
  */
 export function fromMysql(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error))
+  if (isClassified(error)) return error
   const { errno, sqlState } = error as { errno?: number; sqlState?: string }
   if (errno === undefined || sqlState === undefined) {
     return 'code' in error ? new StoreUnavailable('mysql', error) : error

@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'vitest'
+import {
+  Contention,
+  DuplicateKey,
+  fromMysql,
+  fromRedis,
+  GroupExists,
+  GroupMissing,
+  ScriptMissing,
+  StoreRefused,
+  StoreUnavailable
+} from '../../src/stores/errors.ts'
+import { useApp } from '../app.ts'
+import { until, useSpace } from '../space.ts'
+
+const space = await useSpace()
+
+/** What a failing command rejects with. */
+const failure = async (work: Promise<unknown>) =>
+  fromRedis(
+    await work.then(
+      () => undefined,
+      error => error
+    )
+  )
+
+describe('errors of Redis', () => {
+  test('are told apart by class, as the server sends them', async () => {
+    const { redis } = space
+    const key = `{${space.env.KEY_PREFIX}:0}:errors`
+    expect(await failure(redis.xreadgroup('GROUP', 'g', 'c', 'STREAMS', key, '>'))).toBeInstanceOf(
+      GroupMissing
+    )
+    await redis.xgroup('CREATE', key, 'g', '0', 'MKSTREAM')
+    expect(await failure(redis.xgroup('CREATE', key, 'g', '0'))).toBeInstanceOf(GroupExists)
+    expect(await failure(redis.evalsha('0'.repeat(40), 0))).toBeInstanceOf(ScriptMissing)
+    expect(await failure(redis.get(key))).not.toBeInstanceOf(StoreUnavailable)
+    expect(
+      await failure(
+        redis.eval(
+          "return redis.call('XACK', KEYS[1], 'none', '0-0') .. redis.call('XPENDING', KEYS[1], 'none')",
+          1,
+          key
+        )
+      )
+    ).toBeInstanceOf(GroupMissing)
+  })
+
+  test.each([GroupMissing, StoreRefused, StoreUnavailable, DuplicateKey, Contention])(
+    'that have a class keep it: %o',
+    type => {
+      const error =
+        type === StoreRefused || type === StoreUnavailable
+          ? new type('redis')
+          : new (type as typeof GroupMissing)('x')
+      expect(fromRedis(error)).toBe(error)
+      expect(fromMysql(error)).toBe(error)
+    }
+  )
+})
+
+test('a group that is destroyed under running batches does not stop the queue', async () => {
+  const api = await useApp(space, 'api')
+  await useApp(space, 'worker', { LEASE_MS: 1000 })
+  const queue = api.app.keys.stream('placed', 0)
+  for (let round = 0; round < 10; round++) {
+    await Promise.all(
+      Array.from({ length: 50 }, (_, n) => api.post({ order_id: `round-${round}-${n}`, amount: 1 }))
+    )
+    await space.redis.xgroup('DESTROY', queue, 'process-orders').catch(() => {})
+  }
+  await until('all are settled', async () => (await space.redis.xlen(queue)) === 0)
+  expect(await space.sql("SELECT COUNT(*) AS n FROM orders WHERE status = 'completed'")).toEqual([{ n: 500 }])
+})
