@@ -1,29 +1,9 @@
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
-import { createDatabase, startMariadb } from '../../src/local/mariadb.ts'
-import { freePort } from '../../src/local/ports.ts'
-import { startRedis } from '../../src/local/redis.ts'
+import { expect, test } from 'vitest'
 import { postOrder, startService } from '../service.ts'
-import { openSpace, until } from '../space.ts'
+import { until } from '../space.ts'
+import { useOwnStores } from './own-stores.ts'
 
-/** Stores of this test alone, on ports that stay theirs, so that they can go away and come back. */
-async function ownStores() {
-  const dir = await mkdtemp(join(tmpdir(), 'orderstream-stores-'))
-  const ports = { redis: await freePort(), mysql: await freePort() }
-  const startOwnRedis = async () => {
-    const store = await startRedis({ dir: join(dir, 'redis'), port: ports.redis })
-    onTestFinished(() => store.stop())
-    return store
-  }
-  const startOwnMysql = async () => {
-    const store = await startMariadb({ dir: join(dir, 'mariadb'), port: ports.mysql })
-    onTestFinished(() => store.stop())
-    return store
-  }
-  return { ports, startOwnRedis, startOwnMysql }
-}
+const stores = await useOwnStores()
 
 const health = async (url: string) => {
   const response = await fetch(`${url}/health`)
@@ -35,23 +15,18 @@ const orderStatus = async (url: string, id: string) =>
 test('a service that starts before its stores says so, and catches up when they come', {
   timeout: 90_000
 }, async () => {
-  const { startOwnRedis, startOwnMysql } = await ownStores()
-  const redis = await startOwnRedis()
-  const mysql = await startOwnMysql()
-  await createDatabase(mysql, 'late')
-  const space = await openSpace({ redis, mysql })
-  await space.close()
-  await Promise.all([redis.stop(), mysql.stop()])
+  const space = await stores.space()
+  await Promise.all([stores.redis.kill(), stores.mysql.kill()])
 
   const api = await startService(space, 'api')
   await startService(space, 'worker')
   expect(await health(api.url)).toMatchObject({ code: 503, status: 'degraded' })
   expect((await postOrder(api.url, 'early', 1)).status).toBe(503)
 
-  await startOwnRedis()
+  await stores.redis.start()
   await until('it is degraded but serves', async () => (await health(api.url)).code === 200)
   expect((await postOrder(api.url, 'first', 1)).status).toBe(202)
-  await startOwnMysql()
+  await stores.mysql.start()
   await until('it is healthy', async () => (await health(api.url)).status === 'healthy')
   await until('the order is completed', async () => (await orderStatus(api.url, 'first')) === 'completed')
   expect((await fetch(`${api.url}/orders/early`)).status).toBe(404)
@@ -60,11 +35,7 @@ test('a service that starts before its stores says so, and catches up when they 
 test('each store can be killed and come back: orders go through again, earlier ones are still there', {
   timeout: 90_000
 }, async () => {
-  const { startOwnRedis, startOwnMysql } = await ownStores()
-  let redis = await startOwnRedis()
-  let mysql = await startOwnMysql()
-  const space = await openSpace({ redis, mysql })
-  await space.close()
+  const space = await stores.space()
   const api = await startService(space, 'api')
   await startService(space, 'worker', { LEASE_MS: '1000' })
   const completes = async (id: string) => {
@@ -75,21 +46,21 @@ test('each store can be killed and come back: orders go through again, earlier o
   }
   await completes('before')
 
-  process.kill(redis.pid, 'SIGKILL')
-  await redis.exited
-  expect((await postOrder(api.url, 'no-redis', 1)).status).toBe(503)
+  await stores.redis.kill()
+  const spilled = await postOrder(api.url, 'no-redis', 1)
+  expect([spilled.status, spilled.headers.get('durability')]).toEqual([202, 'mysql'])
+  await until('it is completed', async () => (await orderStatus(api.url, 'no-redis')) === 'completed')
   expect(await orderStatus(api.url, 'before')).toBe('completed')
   expect((await fetch(`${api.url}/orders/unknown`)).status).toBe(503)
-  redis = await startOwnRedis()
+  await stores.redis.start()
   await completes('after-redis')
 
-  process.kill(mysql.pid, 'SIGKILL')
-  await mysql.exited
+  await stores.mysql.kill()
   await until('MySQL is found to be away', async () => (await health(api.url)).status === 'degraded')
   expect((await postOrder(api.url, 'no-mysql', 1)).status).toBe(202)
   expect(await orderStatus(api.url, 'before')).toBe('completed')
   expect(await orderStatus(api.url, 'no-mysql')).toBe('processing')
-  mysql = await startOwnMysql()
+  await stores.mysql.start()
   await completes('after-mysql')
   await until(
     'what waited is completed',

@@ -1,0 +1,103 @@
+import { expect, test } from 'vitest'
+import { startService } from '../service.ts'
+import { until } from '../space.ts'
+import { ADMIN_TOKEN, eventIds, expectCompleted, keyOf, untilAtRest } from './evidence.ts'
+import { latencyOf, send, startLoad } from './load.ts'
+import { byLength } from './long.ts'
+import { useOwnStores } from './own-stores.ts'
+
+const stores = await useOwnStores()
+
+test('I6: both stores away: 503 with Retry-After within a second; they may come back in any order', {
+  timeout: 120_000
+}, async () => {
+  const space = await stores.space()
+  const api = await startService(space, 'api', { ADMIN_TOKEN })
+  await startService(space, 'worker', { LEASE_MS: '2000' })
+  const accepted: string[] = []
+  const goAway = [
+    ['killed', () => Promise.all([stores.redis.kill(), stores.mysql.kill()])],
+    ['frozen', () => Promise.all([stores.redis.freeze(), stores.mysql.freeze()])]
+  ] as const
+  for (const [how, takeAway] of goAway) {
+    for (const first of ['redis', 'mysql'] as const) {
+      const name = `${how}-${first}`
+      await until('an order is accepted', async () => {
+        const { id, status } = await send(api.url, `${name}-before-${performance.now().toFixed()}`)
+        if (status === 202) accepted.push(id)
+        return status === 202
+      })
+      await takeAway()
+      const load = startLoad(api.url, 50, name)
+      await until('all are refused', () => load.answers.length > 40)
+      const answers = await load.stop()
+      console.info(`both stores ${how}: ${JSON.stringify(latencyOf(answers))}`)
+      expect(answers.filter(({ status, retryAfter }) => status !== 503 || retryAfter < 1)).toEqual([])
+      expect(latencyOf(answers).longest).toBeLessThan(byLength(1150, 1000))
+
+      await stores[first].start()
+      await until(`${first} alone takes orders`, async () => {
+        const { id, status } = await send(api.url, `${name}-half-${performance.now().toFixed()}`)
+        if (status === 202) accepted.push(id)
+        return status === 202
+      })
+      await stores.redis.start()
+      await stores.mysql.start()
+    }
+  }
+  const audit = await untilAtRest(api)
+  expect(audit.completed).toBe(accepted.length)
+  await expectCompleted(space, accepted)
+})
+
+test('I2: two bodies under one id across an outage: one row, and a dead letter for the other body', {
+  timeout: 120_000
+}, async () => {
+  const space = await stores.space()
+  const api = await startService(space, 'api', { ADMIN_TOKEN })
+
+  // Only Redis knows the one; only MySQL the other.
+  expect((await send(api.url, 'redis-knew', 1)).durability).toBe('fsync')
+  await stores.redis.kill()
+  expect((await send(api.url, 'redis-knew', 2)).durability).toBe('mysql')
+  expect((await send(api.url, 'mysql-knew', 1)).durability).toBe('mysql')
+  expect((await send(api.url, 'mysql-knew', 2)).status).toBe(409)
+  await startService(space, 'worker', { LEASE_MS: '2000' })
+  await stores.redis.start()
+  await until('the first is in conflict', async () => (await untilAtRest(api)).conflicts === 1)
+  await until('both are told', async () => new Set(await eventIds(space)).size === 2)
+
+  await stores.mysql.kill()
+  await space.redis.del(keyOf(space, 'doc:mysql-knew'))
+  expect((await send(api.url, 'redis-knew', 2)).status).toBe(200)
+  expect((await send(api.url, 'redis-knew', 3)).status).toBe(409)
+  expect((await send(api.url, 'mysql-knew', 2)).status).toBe(202)
+  await stores.mysql.start()
+  await until('the second is in conflict, too', async () => {
+    await send(api.url, 'mysql-knew', 1)
+    return (await untilAtRest(api)).conflicts === 2
+  })
+
+  const audit = await untilAtRest(api)
+  expect(audit).toMatchObject({ accepted: 4, completed: 2, conflicts: 2, dead_letters: 2, duplicates: 0 })
+  const letters = await fetch(`${api.url}/admin/dead-letters`, {
+    headers: { authorization: `Bearer ${ADMIN_TOKEN}` }
+  })
+  const { dead_letters } = (await letters.json()) as { dead_letters: { code: string; data: string }[] }
+  expect(
+    dead_letters.map(({ code, data }) => ({ code, ...(JSON.parse(data) as Record<string, unknown>) }))
+  ).toEqual([
+    expect.objectContaining({ code: 'conflict', order_id: 'redis-knew', amount: '1' }),
+    expect.objectContaining({ code: 'conflict', order_id: 'mysql-knew', amount: '2' })
+  ])
+  for (const [id, amount] of [
+    ['redis-knew', 2],
+    ['mysql-knew', 1]
+  ] as const) {
+    const document = await (await fetch(`${api.url}/orders/${id}`)).json()
+    expect(document).toMatchObject({ amount, status: 'completed' })
+    expect((await send(api.url, id, amount)).status).toBe(200)
+    expect((await send(api.url, id, 9)).status).toBe(409)
+  }
+  expect([...new Set(await eventIds(space))].sort()).toEqual(['mysql-knew:completed', 'redis-knew:completed'])
+})

@@ -1,0 +1,37 @@
+import { randomUUID } from 'node:crypto'
+import { ORDER_PLACED_VERSION } from '../../schema/order-placed.ts'
+import type { Space } from '../space.ts'
+import { keyOf } from './evidence.ts'
+import { AMOUNT } from './load.ts'
+
+/** Most messages that are sent to Redis in one go. */
+const CHUNK = 1000
+
+/** Puts a message about an order on the stream and counts it, as the accept script does; its document is left out. */
+export async function appendOrders(space: Space, ids: string[], amount = String(AMOUNT)): Promise<void> {
+  const accepted = keyOf(space, 'accepted')
+  await space.redis.hsetnx(accepted, 'epoch', randomUUID())
+  const epoch = (await space.redis.hget(accepted, 'epoch')) ?? ''
+  const before = (await space.redis.hincrby(accepted, 'count', ids.length)) - ids.length
+  const accepted_at = new Date().toISOString()
+  for (let from = 0; from < ids.length; from += CHUNK) {
+    const pipeline = space.redis.pipeline()
+    for (const [index, order_id] of ids.slice(from, from + CHUNK).entries()) {
+      const fields = {
+        v: ORDER_PLACED_VERSION,
+        data: JSON.stringify({ order_id, amount, tax_rate: '0.18', accepted_at }),
+        request_id: randomUUID(),
+        traceparent: '',
+        number: String(before + from + index + 1),
+        epoch
+      }
+      pipeline.xadd(keyOf(space, 'placed'), '*', ...Object.entries(fields).flat())
+    }
+    for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error
+  }
+}
+
+/** So many ids that no other test has. */
+export function idsOf(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, n) => `${prefix}-${n}`)
+}

@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest'
+import type { DeadLetter } from '../../schema/dead-letter.ts'
+import { type Service, startService } from '../service.ts'
+import { until, useSpace } from '../space.ts'
+import { ADMIN_TOKEN, keyOf } from './evidence.ts'
+import { addMessage, startFunction } from './function-service.ts'
+
+const space = await useSpace()
+
+async function deadLetters({ url }: Service): Promise<DeadLetter[]> {
+  const response = await fetch(`${url}/admin/dead-letters?function=fragile`, {
+    headers: { authorization: `Bearer ${ADMIN_TOKEN}` }
+  })
+  return ((await response.json()) as { dead_letters: DeadLetter[] }).dead_letters
+}
+
+/** Starts the worker again whenever it has died, as whoever runs workers does; `deaths` counts. */
+async function keepRunning(state: { over: boolean; deaths: number }): Promise<void> {
+  while (!state.over) {
+    const worker = await startFunction(space, 'fragile', { LEASE_MS: '500' }).catch(() => undefined)
+    const exit = await worker?.exited
+    // One that died before it was ready has no exit to ask for.
+    if (!state.over && (!exit || exit.code === 13)) state.deaths++
+  }
+}
+
+test('I5: messages that kill their worker every time end as dead letters, while 1,000 others of the stream are done', {
+  timeout: 180_000
+}, async () => {
+  const api = await startService(space, 'api', { ADMIN_TOKEN })
+  const killers = new Map<string, string>()
+  for (let n = 0; n < 1000; n++) {
+    if (n === 150) killers.set(await addMessage(space, 'fragile', -1, 'exit'), 'exit')
+    if (n === 700) killers.set(await addMessage(space, 'fragile', -2, 'throw-exit'), 'throw-exit')
+    await addMessage(space, 'fragile', n)
+  }
+  const state = { over: false, deaths: 0 }
+  void keepRunning(state)
+  try {
+    await until(
+      'nothing waits',
+      async () =>
+        (await space.redis.xlen(keyOf(space, 'fragile'))) === 0 &&
+        (await space.redis.zcard(keyOf(space, 'retry:fragile'))) === 0,
+      150_000
+    )
+  } finally {
+    // Before the end of the test ends the worker, or another one would be started.
+    state.over = true
+  }
+  console.info(`workers that two messages killed: ${state.deaths}`)
+  const letters = await deadLetters(api)
+  expect(letters.map(({ code, message_id }) => [code, killers.get(message_id)]).sort()).toEqual([
+    ['crashed', 'exit'],
+    ['crashed', 'throw-exit']
+  ])
+  expect(await space.redis.scard(`${space.env.KEY_PREFIX}:done`)).toBe(1000)
+})

@@ -1,0 +1,96 @@
+import { createConnection, type RowDataPacket } from 'mysql2/promise'
+import { expect } from 'vitest'
+import type { Audit } from '../../schema/audit.ts'
+import type { Service } from '../service.ts'
+import { type Space, until } from '../space.ts'
+
+/** The token of every api that these tests start. */
+export const ADMIN_TOKEN = 'a-token-for-tests-only'
+
+/** Rows, over a connection of its own: the one before may have died with its server. */
+export async function look<T>(space: Space, query: string, values: unknown[] = []): Promise<T[]> {
+  const { DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME } = space.env
+  const connection = await createConnection({
+    host: DB_HOST as string,
+    port: Number(DB_PORT),
+    user: DB_USER as string,
+    password: DB_PASSWORD as string,
+    database: DB_NAME as string,
+    dateStrings: true
+  })
+  try {
+    return (await connection.query<(T & RowDataPacket)[]>(query, values))[0]
+  } finally {
+    connection.destroy()
+  }
+}
+
+/** The ids of the orders that are completed in MySQL, sorted. */
+export async function completedIds(space: Space): Promise<string[]> {
+  const rows = await look<{ order_id: string }>(
+    space,
+    "SELECT order_id FROM orders WHERE status = 'completed'"
+  )
+  return rows.map(({ order_id }) => order_id).sort()
+}
+
+/** The key of that name in the one partition of these tests. */
+export function keyOf(space: Space, name: string): string {
+  return `{${space.env.KEY_PREFIX}:0}:${name}`
+}
+
+/** Has every event kept: while no group reads them, only the newest 10,000 are. */
+export async function keepEvents(space: Space): Promise<void> {
+  await space.redis.xgroup('CREATE', keyOf(space, 'events'), 'test', '0', 'MKSTREAM')
+}
+
+/** The ids of all events that were told, in order. */
+export async function eventIds(space: Space): Promise<string[]> {
+  const entries = await space.redis.xrange(keyOf(space, 'events'), '-', '+')
+  return entries.map(
+    ([, fields]) => (JSON.parse(fields[fields.indexOf('data') + 1] ?? '') as { id: string }).id
+  )
+}
+
+export async function readAudit({ url }: Pick<Service, 'url'>): Promise<Audit> {
+  const response = await fetch(`${url}/admin/audit`, { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } })
+  if (response.status !== 200)
+    throw new Error(`the audit answers ${response.status}: ${await response.text()}`)
+  return (await response.json()) as Audit
+}
+
+/** Waits until nothing is under way any more; gives the audit, in which nothing may be missing. */
+export async function untilAtRest(api: Service, timeout = 60_000): Promise<Audit> {
+  const audit = await until(
+    'nothing is under way',
+    async () => {
+      const now = await readAudit(api).catch(() => undefined)
+      return now?.in_flight === 0 && now.retrying === 0 && now
+    },
+    timeout
+  )
+  expect(audit).toMatchObject({ difference: 0, redis_lost_data: false })
+  return audit
+}
+
+/** Expects that exactly these orders are completed, that the totals say so, and that each was told under one id. */
+export async function expectCompleted(space: Space, ids: string[], each = 14.75): Promise<void> {
+  const expected = [...new Set(ids)].sort()
+  expect(await completedIds(space)).toEqual(expected)
+  expect(await look(space, 'SELECT CAST(COUNT(*) AS SIGNED) AS n FROM orders')).toEqual([
+    { n: expected.length }
+  ])
+  expect(
+    await look(
+      space,
+      'SELECT CAST(SUM(completed) AS SIGNED) AS completed, CAST(SUM(processing) AS SIGNED) AS processing, CAST(SUM(failed) AS SIGNED) AS failed, CAST(SUM(revenue) AS CHAR) AS revenue FROM order_totals'
+    )
+  ).toEqual([
+    { completed: expected.length, processing: 0, failed: 0, revenue: (expected.length * each).toFixed(4) }
+  ])
+  const told = await until('each is told', async () => {
+    const distinct = new Set(await eventIds(space))
+    return distinct.size >= expected.length && distinct
+  })
+  expect([...told].sort()).toEqual(expected.map(id => `${id}:completed`).sort())
+}

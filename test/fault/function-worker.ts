@@ -1,0 +1,82 @@
+import closeWithGrace from 'close-with-grace'
+import type { Redis } from 'ioredis'
+import { Type } from 'typebox'
+import { resolveConfig } from '../../schema/env.ts'
+import { type App, buildApp } from '../../src/app.ts'
+import type { StreamFunction } from '../../src/streams/function.ts'
+
+/**
+ * A worker as a process of its own, as `src/main.ts` makes it, with one more function: that which the environment
+ * variable FUNCTION names. Each notes what it does in Redis, under `<KEY_PREFIX>:…`, where a test looks.
+ */
+const Body = Type.Object({ n: Type.Integer(), does: Type.String() })
+
+const common = { schema: Body, retry: { attempts: 2, base: 10, max: 100 } }
+
+/** `exit` ends the process at once; `throw-exit` fails the first time, and ends the process the second time. */
+function fragile({ redis, config }: App): StreamFunction<typeof Body> {
+  return {
+    ...common,
+    name: 'fragile',
+    stream: 'fragile',
+    batch: { size: 100, window: 5 },
+    handler: async messages => {
+      for (const { body, attempt } of messages) {
+        if (body.does === 'exit' || (body.does === 'throw-exit' && attempt > 1)) process.exit(13)
+      }
+      const failed = messages
+        .filter(({ body }) => body.does === 'throw-exit')
+        .map(message => ({ message, cause: new Error('not this time') }))
+      const done = messages.filter(({ body }) => body.does === 'work').map(({ body }) => body.n)
+      if (done.length > 0) await redis.run(client => client.sadd(`${config.KEY_PREFIX}:done`, ...done))
+      return { failed }
+    }
+  }
+}
+
+/** Works for as many milliseconds as WORK_MS says. */
+function slow(app: App): StreamFunction<typeof Body> {
+  return {
+    ...common,
+    name: 'slow',
+    stream: 'slow',
+    batch: { size: 5, window: 0 },
+    timeout: 600_000,
+    handler: async messages => {
+      await note(app, 'begun', messages.length)
+      await new Promise(resolve => setTimeout(resolve, Number(process.env.WORK_MS)))
+      await note(app, 'ended', messages.length)
+    }
+  }
+}
+
+/** Never ends at its first attempt, and says when it was aborted. */
+function hanging(app: App): StreamFunction<typeof Body> {
+  return {
+    ...common,
+    name: 'hanging',
+    stream: 'hanging',
+    batch: { size: 1, window: 0 },
+    timeout: 1500,
+    handler: async ([message], { signal }) => {
+      await note(app, 'begun', 1)
+      if (message && message.attempt > 1) return note(app, 'ended', 1)
+      signal.addEventListener('abort', () => note(app, 'aborted', 1))
+      await new Promise(() => {})
+    }
+  }
+}
+
+async function note({ redis, config }: App, what: string, count: number): Promise<void> {
+  await redis.run((client: Redis) => client.hincrby(`${config.KEY_PREFIX}:notes`, what, count))
+}
+
+const functions: Record<string, (app: App) => StreamFunction<typeof Body>> = { fragile, slow, hanging }
+
+const config = resolveConfig(process.env)
+const app = await buildApp(config)
+const make = functions[process.env.FUNCTION ?? '']
+if (!make) throw new Error('FUNCTION names none of the functions')
+app.consume(make(app))
+closeWithGrace({ delay: config.SHUTDOWN_GRACE_MS, logger: app.log }, () => app.close())
+await app.listen({ host: config.HOST, port: config.PORT })

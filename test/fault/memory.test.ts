@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { startService } from '../service.ts'
+import { until } from '../space.ts'
+import { appendOrders, idsOf } from './bulk.ts'
+import { ADMIN_TOKEN, keyOf, look, untilAtRest } from './evidence.ts'
+import { byLength } from './long.ts'
+import { useOwnStores } from './own-stores.ts'
+
+const stores = await useOwnStores()
+
+// A process comes to what it takes after some 100,000 orders: the short form shows only that it does not hold the backlog.
+const [SMALL, LARGE] = byLength([20_000, 60_000], [50_000, 1_000_000])
+const ALLOWED = byLength(1.5, 1.2)
+
+/** The most memory that a worker ever had resident while it drained so many orders, in MB. */
+async function drain(count: number): Promise<number> {
+  const space = await stores.space()
+  await appendOrders(space, idsOf('drain', count))
+  const worker = await startService(space, 'worker')
+  const began = performance.now()
+  await until(
+    'the backlog is drained',
+    async () => (await space.redis.xlen(keyOf(space, 'placed'))) === 0,
+    900_000
+  )
+  const seconds = (performance.now() - began) / 1000
+  const status = readFileSync(`/proc/${worker.pid}/status`, 'utf8')
+  const peak = Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024
+  console.info(
+    `a worker that drained ${count} orders: peak ${peak.toFixed(0)} MB, ${Math.round(count / seconds)} orders/s`
+  )
+  expect((await worker.end('SIGTERM')).code).toBe(0)
+
+  const api = await startService(space, 'api', { ADMIN_TOKEN })
+  expect(await untilAtRest(api)).toMatchObject({ accepted: count, completed: count })
+  expect(await look(space, 'SELECT COUNT(*) AS n FROM orders')).toEqual([{ n: count }])
+  await api.end('SIGTERM')
+  // A million documents are in nobody's way after this.
+  await space.redis.flushdb()
+  return peak
+}
+
+// What a process has resident is told by Linux alone.
+test.runIf(process.platform === 'linux')(
+  'I7: the memory of a worker does not depend on the backlog',
+  {
+    timeout: byLength(180_000, 1_800_000)
+  },
+  async () => {
+    const small = await drain(SMALL)
+    const large = await drain(LARGE)
+    expect(large).toBeLessThanOrEqual(small * ALLOWED)
+  }
+)

@@ -1,0 +1,44 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Answer } from './load.ts'
+
+export interface Poll {
+  /** What a client must never be told of an order that was accepted. */
+  wrong: string[]
+  reads: () => number
+  stop: () => Promise<void>
+}
+
+/** Reads orders again and again that were accepted of late: each one is found, and once completed stays so. */
+export function startPoll(url: string, answers: Answer[], latest = 50): Poll {
+  const stopping = new AbortController()
+  const completed = new Set<string>()
+  const wrong: string[] = []
+  let reads = 0
+
+  const readOne = async (id: string) => {
+    const response = await fetch(`${url}/orders/${id}`).catch(() => undefined)
+    if (!response) return
+    const { status } = (await response.json()) as { status: string | number }
+    reads++
+    if (response.status === 404) wrong.push(`${id} is not found`)
+    if (status === 'processing' && completed.has(id)) wrong.push(`${id} was completed and is processing`)
+    if (status === 'completed') completed.add(id)
+  }
+  const polling = (async () => {
+    for (let turn = 0; !stopping.signal.aborted; turn++) {
+      const accepted = answers.slice(-latest).filter(({ status }) => status === 202)
+      const { id } = accepted[turn % accepted.length] ?? {}
+      if (id !== undefined) await readOne(id)
+      await delay(10, undefined, { signal: stopping.signal }).catch(() => {})
+    }
+  })()
+
+  return {
+    wrong,
+    reads: () => reads,
+    stop: async () => {
+      stopping.abort()
+      await polling
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { onTestFinished } from 'vitest'
+
+/** A TCP proxy in front of a store, which can keep one process's words from it at a chosen point. */
+export interface StoreProxy {
+  port: number
+  /**
+   * On each connection that has sent all of `marks`, one after the other, holds back what comes from the last one on,
+   * that one included. Resolves when this happens for the first time.
+   */
+  holdAt: (...marks: string[]) => Promise<void>
+  /** Sends what was held back, as far as its sender still lives, and holds nothing more. */
+  release: () => void
+  /** How long each answer of the store is kept, in milliseconds. */
+  slow: (ms: number) => void
+}
+
+interface Link {
+  store: Socket
+  /** The end of what was sent, in which a mark may have begun. */
+  tail: string
+  /** How many marks were seen. */
+  seen: number
+  held: Buffer[]
+}
+
+/** Puts a proxy in front of a port of this machine until the running test ends. */
+export async function startProxy(target: number): Promise<StoreProxy> {
+  const links = new Set<Link>()
+  const clients = new Set<Socket>()
+  let marks: string[] = []
+  let reached = () => {}
+  let pause = 0
+
+  const forward = (link: Link, chunk: Buffer) => {
+    if (link.held.length > 0) return void link.held.push(chunk)
+    let text = link.tail + chunk.toString('latin1')
+    for (let mark = marks[link.seen]; mark !== undefined && text.includes(mark); mark = marks[link.seen]) {
+      text = text.slice(text.indexOf(mark) + mark.length)
+      link.seen++
+    }
+    link.tail = text.slice(-200)
+    if (marks.length === 0 || link.seen < marks.length) return void link.store.write(chunk)
+    link.held.push(chunk)
+    reached()
+  }
+
+  const server = createServer(client => {
+    const store = connect({ port: target, host: '127.0.0.1', noDelay: true })
+    const link: Link = { store, tail: '', seen: 0, held: [] }
+    links.add(link)
+    client.setNoDelay(true)
+    client.on('data', chunk => forward(link, chunk))
+    store.on('data', chunk => {
+      if (pause === 0) client.write(chunk)
+      else setTimeout(() => client.write(chunk), pause)
+    })
+    for (const socket of [client, store]) {
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        links.delete(link)
+        client.destroy()
+        store.destroy()
+      })
+    }
+    clients.add(client)
+    client.on('close', () => clients.delete(client))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.close()
+    for (const client of clients) client.destroy()
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    holdAt: (...given) =>
+      new Promise(resolve => {
+        marks = given
+        for (const link of links) Object.assign(link, { seen: 0, tail: '' })
+        reached = resolve
+      }),
+    release: () => {
+      marks = []
+      for (const link of links) for (const chunk of link.held.splice(0)) link.store.write(chunk)
+    },
+    slow: ms => {
+      pause = ms
+    }
+  }
+}

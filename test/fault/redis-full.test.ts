@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest'
+import { inParallel, startService } from '../service.ts'
+import { until } from '../space.ts'
+import { idsOf } from './bulk.ts'
+import { ADMIN_TOKEN, completedIds, expectCompleted, keyOf, untilAtRest } from './evidence.ts'
+import { send, shareOf, startLoad } from './load.ts'
+import { useOwnStores } from './own-stores.ts'
+
+const stores = await useOwnStores()
+
+test('I1: Redis at its maxmemory: every order is accepted and completed, those that waited and those that came', {
+  timeout: 120_000
+}, async () => {
+  const space = await stores.space()
+  const api = await startService(space, 'api', { ADMIN_TOKEN })
+  const early = await startService(space, 'worker')
+  const ids = idsOf('early', 1000)
+  const post = async (id: string) => expect((await send(api.url, id)).status).toBe(202)
+  await inParallel(ids, 32, post)
+  await untilAtRest(api)
+  await early.end('SIGTERM')
+  const waiting = idsOf('waiting', 1000)
+  await inParallel(waiting, 32, post)
+
+  // Less than is in use: nothing that must stay fits beside what waits, however much is evicted.
+  await space.redis.config('SET', 'maxmemory', 1_000_000)
+  const load = startLoad(api.url, 50, 'full')
+  await until('orders go into MySQL', () => load.answers.at(-1)?.durability === 'mysql')
+  expect(await space.redis.xlen(keyOf(space, 'placed'))).toBeGreaterThanOrEqual(1000)
+  // It is away for accepts only: what waits in it is read all the while.
+  for (const id of waiting.slice(0, 200)) {
+    const response = await fetch(`${api.url}/orders/${id}`)
+    expect([response.status, await response.json()]).toEqual([
+      200,
+      expect.objectContaining({ status: 'processing' })
+    ])
+  }
+  await startService(space, 'worker')
+  await until('what waited is completed', async () => {
+    const completed = new Set(await completedIds(space))
+    return waiting.every(id => completed.has(id))
+  })
+  await until('what came is completed', async () => {
+    const completed = new Set(await completedIds(space))
+    return load.answers.filter(({ id }) => completed.has(id)).length > 50
+  })
+  expect((await fetch(`${api.url}/orders/early-0`)).status).toBe(200)
+
+  await space.redis.config('SET', 'maxmemory', 0)
+  await until('orders go into Redis again', () => load.answers.at(-1)?.durability === 'fsync')
+  const answers = await load.stop()
+  expect(shareOf(answers, 202)).toBe(1)
+  const all = [...ids, ...waiting, ...answers.map(({ id }) => id)]
+  expect(await untilAtRest(api)).toMatchObject({ completed: all.length, dead_letters: 0 })
+  await expectCompleted(space, all)
+})
