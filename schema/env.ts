@@ -123,7 +123,7 @@ export const Env = Type.Object({
   STORE_TIMEOUT_MS: Type.Integer({
     minimum: 50,
     maximum: 60_000,
-    default: 300,
+    default: 400,
     description:
       'How long one call to Redis or MySQL may take that a client waits for, before the store counts as away.'
   }),

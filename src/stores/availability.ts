@@ -16,8 +16,9 @@ const INTERVAL = 2000
 const LONGEST_PAUSE = 1000
 const SHORTEST_PAUSE = 100
 
-/** How long after its fall a store is worth asking once more (ms). */
+/** How long after its fall a store is worth asking once more, and how long a client is kept waiting for that (ms). */
 const FRESH = 500
+const SECOND_LOOK = 150
 
 /**
  * Whether a store can be used: the one state that requests, workers and health look at. It is a breaker:
@@ -87,7 +88,8 @@ export class Availability {
    */
   async stillUp(): Promise<boolean> {
     if (this.#up) return true
-    return performance.now() - this.#fellAt < FRESH ? this.check() : false
+    if (performance.now() - this.#fellAt > FRESH) return false
+    return Promise.race([this.check(), delay(SECOND_LOOK).then(() => false)])
   }
 
   /** Resolves when the store is up, or when `signal` is aborted. */

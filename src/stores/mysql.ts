@@ -9,8 +9,9 @@ import { connectionOptions, createMysqlPool, type MysqlPool, query } from './mys
 /** How often a transaction that lost against another one is done anew before the loss is reported. */
 const CONTENTION_RETRIES = 3
 
-/** How much longer than a read a statement of a worker may take. */
+/** How much longer than a read a statement may take: one of a worker, and one that a client waits for. */
 const LONG_STATEMENT = 10
+const SHORT_STATEMENT = 2
 
 /** Asked with every probe: it may change while the server runs. */
 const DURABILITY = 'SELECT @@GLOBAL.innodb_flush_log_at_trx_commit AS flush'
@@ -28,7 +29,7 @@ export interface MysqlStore {
   /**
    * Runs `work` in a READ COMMITTED transaction and commits; whatever it throws rolls back. Deadlocks and lock
    * waits are retried here, so `work` may run more than once. A statement may take ten times STORE_TIMEOUT_MS, one of
-   * a `short` transaction, for which a client waits, no longer than that.
+   * a `short` transaction, for which a client waits, twice that.
    */
   transaction: <T>(work: (transaction: Transaction) => Promise<T>, length?: 'short') => Promise<T>
   /** Whether a commit was last seen to be on disk before it is answered. */
@@ -70,7 +71,7 @@ export function createMysqlStore(config: Config, log: FastifyBaseLogger): MysqlS
     rows: (sql, values) =>
       availability.run(() => pool.using(connection => query(connection, sql, values, timeout))),
     transaction: (work, length) => {
-      const each = length === 'short' ? timeout : timeout * LONG_STATEMENT
+      const each = timeout * (length === 'short' ? SHORT_STATEMENT : LONG_STATEMENT)
       return availability.run(() => retryContention(() => runOnce(pool, work, each)))
     },
     durable: () => durable,

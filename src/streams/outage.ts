@@ -2,6 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Availability } from '../stores/availability.ts'
 import { type StoreName, StoreRefused, StoreUnavailable } from '../stores/errors.ts'
 
+/** How much longer a store is waited for when the worker stops: messages in hand may need only a moment of it (ms). */
+const LAST_WAIT = 3000
+
 /** Longest pause between two tries while a store refuses (ms). */
 const LONGEST_PAUSE = 2000
 
@@ -10,7 +13,7 @@ export interface Outages {
   stores: Record<StoreName, Availability>
   /** The store that is being waited for. */
   readonly waitingFor: StoreName | undefined
-  /** Waits until the store that `cause` names is back; false when the worker stops meanwhile. */
+  /** Waits until the store that `cause` names is back; false when the worker stops and it does not come back in time. */
   pause: (cause: Error) => Promise<boolean>
   /** Does `work` again and again while a store is away. Throws any other error, and the outage when the worker stops. */
   ride: <T>(work: () => Promise<T>) => Promise<T>
@@ -18,17 +21,21 @@ export interface Outages {
 
 export function createOutages(stores: Record<StoreName, Availability>, stopping: AbortSignal): Outages {
   const waiting = new Map<StoreName, number>()
+  const over = new AbortController()
+  stopping.addEventListener('abort', () => setTimeout(() => over.abort(), LAST_WAIT).unref(), { once: true })
   const pause = async (cause: Error, attempt = 0) => {
-    if (!(cause instanceof StoreUnavailable)) return !stopping.aborted
+    if (!(cause instanceof StoreUnavailable)) return !over.signal.aborted
     waiting.set(cause.store, (waiting.get(cause.store) ?? 0) + 1)
     try {
       // A store that answers and still refuses (it is read-only, say) must not be asked in a tight loop.
-      await delay(Math.min(50 * 2 ** attempt, LONGEST_PAUSE), undefined, { signal: stopping }).catch(() => {})
-      await stores[cause.store].untilUp(stopping)
+      await delay(Math.min(50 * 2 ** attempt, LONGEST_PAUSE), undefined, { signal: over.signal }).catch(
+        () => {}
+      )
+      await stores[cause.store].untilUp(over.signal)
     } finally {
       waiting.set(cause.store, (waiting.get(cause.store) ?? 1) - 1)
     }
-    return !stopping.aborted
+    return !over.signal.aborted
   }
   return {
     stores,

@@ -13,7 +13,10 @@ export class PartitionCountChanged extends Error {
  * @throws {PartitionCountChanged} when it may not change now.
  */
 export async function checkPartitionCount(client: Redis, keys: Keys): Promise<void> {
-  const stored = await client.set(keys.partitionCount(), keys.partitions, 'NX', 'GET')
+  // Read first: this runs with every probe, and a full or read-only server refuses a write that it need not see.
+  const stored =
+    (await client.get(keys.partitionCount())) ??
+    (await client.set(keys.partitionCount(), keys.partitions, 'NX', 'GET'))
   const before = stored === null ? keys.partitions : Number(stored)
   if (before === keys.partitions) return
   for (let partition = 0; partition < before; partition++) {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { DeadLetter } from '../../schema/dead-letter.ts'
+import type { LocalServer } from '../../src/local/server.ts'
 import { type Service, startService } from '../service.ts'
 import { until, useSpace } from '../space.ts'
 import { ADMIN_TOKEN, keyOf } from './evidence.ts'
@@ -14,13 +15,21 @@ async function deadLetters({ url }: Service): Promise<DeadLetter[]> {
   return ((await response.json()) as { dead_letters: DeadLetter[] }).dead_letters
 }
 
-/** Starts the worker again whenever it has died, as whoever runs workers does; `deaths` counts. */
-async function keepRunning(state: { over: boolean; deaths: number }): Promise<void> {
-  while (!state.over) {
-    const worker = await startFunction(space, 'fragile', { LEASE_MS: '500' }).catch(() => undefined)
+interface Upkeep {
+  over: boolean
+  deaths: number
+  /** The start that is under way, or the last one. */
+  start: Promise<LocalServer | undefined>
+}
+
+/** Starts the worker again whenever it has died, as whoever runs workers does. */
+async function keepRunning(upkeep: Upkeep): Promise<void> {
+  while (!upkeep.over) {
+    upkeep.start = startFunction(space, 'fragile', { LEASE_MS: '500' }).catch(() => undefined)
+    const worker = await upkeep.start
     const exit = await worker?.exited
     // One that died before it was ready has no exit to ask for.
-    if (!state.over && (!exit || exit.code === 13)) state.deaths++
+    if (!upkeep.over && (!exit || exit.code === 13)) upkeep.deaths++
   }
 }
 
@@ -34,8 +43,8 @@ test('I5: messages that kill their worker every time end as dead letters, while 
     if (n === 700) killers.set(await addMessage(space, 'fragile', -2, 'throw-exit'), 'throw-exit')
     await addMessage(space, 'fragile', n)
   }
-  const state = { over: false, deaths: 0 }
-  void keepRunning(state)
+  const upkeep: Upkeep = { over: false, deaths: 0, start: Promise.resolve(undefined) }
+  void keepRunning(upkeep)
   try {
     await until(
       'nothing waits',
@@ -45,10 +54,12 @@ test('I5: messages that kill their worker every time end as dead letters, while 
       150_000
     )
   } finally {
-    // Before the end of the test ends the worker, or another one would be started.
-    state.over = true
+    // Before the end of the test ends the worker, or another one would be started; one that is being started must be
+    // known by then.
+    upkeep.over = true
+    await upkeep.start
   }
-  console.info(`workers that two messages killed: ${state.deaths}`)
+  console.info(`workers that two messages killed: ${upkeep.deaths}`)
   const letters = await deadLetters(api)
   expect(letters.map(({ code, message_id }) => [code, killers.get(message_id)]).sort()).toEqual([
     ['crashed', 'exit'],
