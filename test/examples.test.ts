@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import sendReceipt from '../examples/send-receipt.ts'
+import sendReceipt from '../examples/worker/send-receipt.ts'
 import { useApp } from './app.ts'
 import { until, useSpace } from './space.ts'
 
@@ -10,7 +10,9 @@ const space = await useSpace()
 
 test('the README shows the example as it is', async () => {
   const file = (name: string) => readFile(new URL(`../${name}`, import.meta.url), 'utf8')
-  expect(await file('README.md')).toContain(`\`\`\`ts\n${await file('examples/send-receipt.ts')}\`\`\``)
+  expect(await file('README.md')).toContain(
+    `\`\`\`ts\n${await file('examples/worker/send-receipt.ts')}\`\`\``
+  )
 })
 
 test('send-receipt tells a web hook of every completed order, again while that fails, and gives up what it refuses', async () => {

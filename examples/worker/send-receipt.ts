@@ -1,6 +1,6 @@
-import { OrderEvent } from '../schema/order-event.ts'
-import type { App } from '../src/app.ts'
-import { TerminalError } from '../src/streams/function.ts'
+import { OrderEvent } from '../../schema/order-event.ts'
+import type { App } from '../../src/app.ts'
+import { TerminalError } from '../../src/streams/function.ts'
 
 /**
  * Sends a receipt for every completed order to a web hook. Copy it to `handlers/worker/` and make it yours: it is
