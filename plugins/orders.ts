@@ -44,10 +44,10 @@ async function orders(app: FastifyInstance) {
     reader,
     store,
     documents,
-    toSettle: (order, traceparent) => ({
-      write: documents.toWrite(order),
-      event: orderEvent(order, traceparent)
-    })
+    toSettle: (order, traceparent) => {
+      const write = documents.toWrite(order)
+      return { write, event: orderEvent(order, write.value, traceparent) }
+    }
   })
 }
 

@@ -17,20 +17,23 @@ export interface Service extends LocalServer {
   end: (signal: NodeJS.Signals) => Promise<{ code: number | null; signal: NodeJS.Signals | null }>
 }
 
-/** Starts `main.ts` and waits until it is ready. Deprecated calls end it. The running test's end ends it too. */
-export async function startService(
+/**
+ * Starts an entry of the service in a space and waits until it is live. Deprecated calls end it, and so does the running
+ * test's end.
+ */
+export async function startEntry(
   space: Space,
-  mode: 'api' | 'worker',
-  env: Record<string, string> = {}
-): Promise<Service> {
-  const dir = await mkdtemp(join(tmpdir(), `orderstream-${mode}-`))
+  name: string,
+  entry: string,
+  env: Record<string, string>
+): Promise<LocalServer> {
   const server = await startServer({
-    name: mode,
-    dir,
-    mark: MAIN,
+    name,
+    dir: await mkdtemp(join(tmpdir(), `orderstream-${name}-`)),
+    mark: entry,
     command: process.execPath,
-    args: () => ['--throw-deprecation', MAIN],
-    env: port => ({ PATH: process.env.PATH, ...space.env, MODE: mode, ...env, PORT: String(port) }),
+    args: () => ['--throw-deprecation', entry],
+    env: port => ({ PATH: process.env.PATH, ...space.env, ...env, PORT: String(port) }),
     graceMs: 20_000,
     notReady: async port => {
       const answer = await fetch(`http://127.0.0.1:${port}/health/live`).catch(error =>
@@ -40,6 +43,16 @@ export async function startService(
     }
   })
   onTestFinished(() => server.stop())
+  return server
+}
+
+/** Starts `main.ts` in a mode. */
+export async function startService(
+  space: Space,
+  mode: 'api' | 'worker',
+  env: Record<string, string> = {}
+): Promise<Service> {
+  const server = await startEntry(space, mode, MAIN, { MODE: mode, ...env })
   return {
     ...server,
     url: `http://127.0.0.1:${server.port}`,

@@ -8,7 +8,6 @@ import type { Keys } from '../streams/keys.ts'
 import { PLACED } from '../streams/streams.ts'
 import { BacklogFull, createBacklog } from './backlog.ts'
 import type { Candidate } from './candidate.ts'
-import { renderDocument } from './order.ts'
 
 const acceptScript = loadScript(new URL('accept.lua', import.meta.url))
 
@@ -59,8 +58,8 @@ export function createAppend({ redis, keys, timeout, maxBacklog }: AppendOptions
           ORDER_PLACED_VERSION,
           randomUUID(),
           cap,
-          ...candidates.flatMap(({ order, message, origin }) => [
-            renderDocument(order),
+          ...candidates.flatMap(({ document, message, origin }) => [
+            document,
             JSON.stringify(message),
             origin.requestId,
             origin.traceparent

@@ -1,7 +1,7 @@
 import type { NewOrder } from '../../schema/order.ts'
 import type { OrderPlaced } from '../../schema/order-placed.ts'
 import { canonicalAmount } from './money.ts'
-import { newRecord, type OrderRecord } from './order.ts'
+import { newRecord, type OrderRecord, renderDocument } from './order.ts'
 
 /** Where a request came from; it travels with the message. */
 export interface Origin {
@@ -13,6 +13,8 @@ export interface Origin {
 /** An order as it will stand if it is accepted, and the message about it. */
 export interface Candidate {
   order: OrderRecord
+  /** Its document, which Redis keeps and the client is answered. */
+  document: string
   message: OrderPlaced
   origin: Origin
 }
@@ -21,8 +23,10 @@ export interface Candidate {
 export function toCandidate({ order_id, amount }: NewOrder, taxRate: string, origin: Origin): Candidate {
   const now = new Date().toISOString()
   const canonical = canonicalAmount(amount)
+  const order = newRecord(order_id, canonical, now)
   return {
-    order: newRecord(order_id, canonical, now),
+    order,
+    document: renderDocument(order),
     message: { order_id, amount: canonical, tax_rate: taxRate, accepted_at: now },
     origin
   }

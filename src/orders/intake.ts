@@ -102,8 +102,7 @@ export function createIntake(options: IntakeOptions): Intake {
       const batch = batches[keys.partitionOf(order.order_id)] as (typeof batches)[number]
       const result = await batch(candidate)
       if ('error' in result) throw result.error
-      if ('accepted' in result)
-        return { document: renderDocument(candidate.order), accepted: result.accepted }
+      if ('accepted' in result) return { document: candidate.document, accepted: result.accepted }
       if (amountOf(result.document) !== candidate.order.amount) throw new OrderConflict(order.order_id)
       const { document } = await reader.confirm(order.order_id, result.document)
       return { document, accepted: undefined }

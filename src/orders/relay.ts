@@ -57,13 +57,21 @@ export async function relayOutbox(
 
 function toSettlement(row: OutboxRow, documents: Documents): Settlement {
   const order = fromRow(row)
+  const write = documents.toWrite(order)
   const traceparent = row.traceparent ?? ''
   return {
     delivery: { source: 'none', id: row.order_id, token: '' },
     outcome: { kind: 'done' },
     counts: [],
-    writes: [documents.toWrite(order)],
+    writes: [write],
     // Always told: a document that is final already may have been put back by a read, which tells nobody.
-    events: [{ ...orderEvent(order, traceparent), unless: '', requestId: row.request_id ?? '', traceparent }]
+    events: [
+      {
+        ...orderEvent(order, write.value, traceparent),
+        unless: '',
+        requestId: row.request_id ?? '',
+        traceparent
+      }
+    ]
   }
 }
