@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { type LocalServer, startServer } from '../src/local/server.ts'
+import { nodeFlags } from '../src/local/service.ts'
 import type { Space } from './space.ts'
 
 const MAIN = join(import.meta.dirname, '../src/main.ts')
@@ -32,7 +33,7 @@ export async function startEntry(
     dir: await mkdtemp(join(tmpdir(), `orderstream-${name}-`)),
     mark: entry,
     command: process.execPath,
-    args: () => ['--throw-deprecation', entry],
+    args: () => [...nodeFlags, '--throw-deprecation', entry],
     env: port => ({ PATH: process.env.PATH, ...space.env, ...env, PORT: String(port) }),
     graceMs: 20_000,
     notReady: async port => {

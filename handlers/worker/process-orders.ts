@@ -2,9 +2,10 @@ import { ORDER_PLACED_VERSION, OrderPlaced } from '../../schema/order-placed.ts'
 import type { App } from '../../src/app.ts'
 import { OrderConflict } from '../../src/orders/errors.ts'
 import type { OrderRecord } from '../../src/orders/order.ts'
+import type { OrderStore } from '../../src/orders/order-store.ts'
 import { complete, fail } from '../../src/orders/pricing.ts'
 import { codeOf } from '../../src/streams/failure.ts'
-import type { BatchContext, BatchResult, KeyWrite, Letter, Message } from '../../src/streams/function.ts'
+import type { BatchContext, BatchResult, Letter, Message } from '../../src/streams/function.ts'
 import { ORDER_FUNCTION, PLACED } from '../../src/streams/streams.ts'
 
 /** Prices accepted orders, writes them to MySQL, refreshes their documents and tells the world. */
@@ -36,27 +37,17 @@ export default async function processOrders(app: App) {
         },
         context
       )
-      return { ...result, writes: [...(result.writes ?? []), ...(await standing(letters))] }
+      for (const { message, order } of await standing(store, letters)) tell(result, message, order)
+      return result
     }
   })
-
-  /** The documents of the orders that stand where another body was refused: Redis may still have that one's. */
-  async function standing(letters: Letter<OrderPlaced>[]): Promise<KeyWrite[]> {
-    const refused = letters.filter(({ cause }) => codeOf(cause) === 'conflict').map(({ message }) => message)
-    if (refused.length === 0) return []
-    const rows = await store.find(refused.map(({ body }) => body.order_id))
-    return refused.flatMap(message => {
-      const row = rows.get(message.body.order_id)
-      return row && row.status !== 'processing' ? [{ message, ...toSettle(row, '').write }] : []
-    })
-  }
 
   /** Writes the orders that messages have become, and says what is to be written and told as they are settled. */
   async function write(
     messages: Message<OrderPlaced>[],
     become: (message: Message<OrderPlaced>) => OrderRecord,
     { log }: BatchContext
-  ): Promise<BatchResult> {
+  ): Promise<Required<BatchResult>> {
     const result: Required<BatchResult> = { writes: [], events: [], duplicates: [], failed: [] }
     if (messages.length === 0) return result
     const drafts = messages.map(message => ({
@@ -70,13 +61,36 @@ export default async function processOrders(app: App) {
     const outcomes = await store.write(drafts)
     for (const [index, message] of messages.entries()) {
       const { kind, order } = outcomes[index] as (typeof outcomes)[number]
-      const { write, event } = toSettle(order, message.traceparent)
-      result.writes.push({ message, ...write })
-      result.events.push({ message, ...event })
+      tell(result, message, order)
       if (kind === 'duplicate') result.duplicates.push(message)
       if (kind === 'conflict') result.failed.push({ message, cause: new OrderConflict(order.order_id) })
       log.debug({ order_id: order.order_id, request_id: message.requestId, outcome: kind }, 'order processed')
     }
     return result
   }
+
+  /** Has an order's document written and its event told as a message is settled. */
+  function tell(
+    { writes, events }: Required<BatchResult>,
+    message: Message<OrderPlaced>,
+    order: OrderRecord
+  ) {
+    const { write, event } = toSettle(order, message.traceparent)
+    writes.push({ message, ...write })
+    events.push({ message, ...event })
+  }
+}
+
+/**
+ * The finished orders that stand where another body was refused: Redis may still have the document of that one. They
+ * are told too, since the message that finished one may not be settled yet, and would find its document final then.
+ */
+async function standing(store: OrderStore, letters: Letter<OrderPlaced>[]) {
+  const refused = letters.filter(({ cause }) => codeOf(cause) === 'conflict').map(({ message }) => message)
+  if (refused.length === 0) return []
+  const rows = await store.find(refused.map(({ body }) => body.order_id))
+  return refused.flatMap(message => {
+    const order = rows.get(message.body.order_id)
+    return order && order.status !== 'processing' ? [{ message, order }] : []
+  })
 }

@@ -7,6 +7,12 @@ export const root = join(import.meta.dirname, '../..')
 
 const main = join(root, 'src/main.ts')
 
+/**
+ * How Node.js is started, here as in the image. Its young generation grows with what passes through: left at its
+ * default, a worker that drains a long backlog comes to a third more memory than one with a short one, and is no faster.
+ */
+export const nodeFlags = ['--max-semi-space-size=8']
+
 /** The roles of the service, each a process of its own here. */
 export const modes = ['api', 'worker'] as const
 
@@ -27,7 +33,7 @@ export function startService({ mode, dir, env, host, port, signal }: ServiceOpti
     dir,
     mark: main,
     command: process.execPath,
-    args: () => [main],
+    args: () => [...nodeFlags, main],
     env: port => ({ ...env, MODE: mode, PORT: String(port) }),
     cwd: root,
     host,
