@@ -3,7 +3,9 @@ import type { Writable } from 'node:stream'
 import autoload from '@fastify/autoload'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify from 'fastify'
+import { destination } from 'pino'
 import type { Config } from '../schema/env.ts'
+import { isoNow } from './clock.ts'
 import { refuseUnreadable, sendProblem } from './problem.ts'
 import { RequestLog, requestId } from './request-context.ts'
 import { buildValidator } from './validation.ts'
@@ -51,10 +53,13 @@ function createServer(config: Config, logStream: Writable | undefined) {
 
 function loggerOptions({ NODE_ENV, LOG_LEVEL, MODE }: Config, stream: Writable | undefined) {
   const development = NODE_ENV === 'development'
+  // Lines that come while one is being written go out together, instead of each stopping the process for a write.
+  const output = () =>
+    development ? { transport: { target: 'pino-pretty' } } : { stream: destination({ sync: false }) }
   return {
     level: LOG_LEVEL ?? (development ? 'debug' : 'info'),
     base: { mode: MODE, pid: process.pid },
-    timestamp: () => `,"time":"${new Date().toISOString()}"`,
-    ...(stream ? { stream } : development && { transport: { target: 'pino-pretty' } })
+    timestamp: () => `,"time":"${isoNow()}"`,
+    ...(stream ? { stream } : output())
   }
 }

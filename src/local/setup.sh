@@ -3,6 +3,7 @@
 #
 #   sh src/local/setup.sh start    what `npm start` needs: a store is not asked for when REDIS_HOST or DB_HOST names one
 #   sh src/local/setup.sh test     what `npm test` needs: both stores, always
+#   sh src/local/setup.sh bench    what `npm run bench` needs: wrk as well
 #
 # ORDERSTREAM_STORE_DIRS: where to look for the stores besides PATH (process.ts looks there too).
 set -eu
@@ -10,8 +11,8 @@ cd "$(dirname "$0")/../.."
 
 needs=${1:-start}
 case $needs in
-  start | test) ;;
-  *) echo "usage: setup.sh start|test" >&2; exit 2 ;;
+  start | test | bench) ;;
+  *) echo "usage: setup.sh start|test|bench" >&2; exit 2 ;;
 esac
 
 # /usr/sbin is missing from the PATH of ordinary users on Debian, Homebrew's directories from that of many programs.
@@ -92,14 +93,17 @@ mariadb_is_there() {
 find_missing() {
   packages=
   missing=
-  if [ "$needs" = test ] || [ -z "${REDIS_HOST-}" ]; then
+  if [ "$needs" != start ] || [ -z "${REDIS_HOST-}" ]; then
     redis_is_there || { packages=redis-server; missing='Redis 7.0 or newer (redis-server)'; }
   fi
-  if [ "$needs" = test ] || [ -z "${DB_HOST-}" ]; then
+  if [ "$needs" != start ] || [ -z "${DB_HOST-}" ]; then
     mariadb_is_there || {
       packages="$packages mariadb-server"
       missing="${missing:+$missing and }MariaDB 10.6 or newer (mariadbd)"
     }
+  fi
+  if [ "$needs" = bench ]; then
+    has wrk || { packages="$packages wrk"; missing="${missing:+$missing and }wrk"; }
   fi
   packages=${packages# }
 }

@@ -1,5 +1,6 @@
 import type { NewOrder } from '../../schema/order.ts'
 import type { OrderPlaced } from '../../schema/order-placed.ts'
+import { isoNow } from '../clock.ts'
 import { canonicalAmount } from './money.ts'
 import { newRecord, type OrderRecord, renderDocument } from './order.ts'
 
@@ -21,7 +22,7 @@ export interface Candidate {
 
 /** `taxRate` is decimal text: the rate in force now, which the order keeps. */
 export function toCandidate({ order_id, amount }: NewOrder, taxRate: string, origin: Origin): Candidate {
-  const now = new Date().toISOString()
+  const now = isoNow()
   const canonical = canonicalAmount(amount)
   const order = newRecord(order_id, canonical, now)
   return {

@@ -3,9 +3,12 @@ import { Big } from 'big.js'
 /** Decimal places of every stored amount. */
 const PLACES = 4
 
-/** An amount as clients send it, in its shortest exact form: 100, 100.0 and "100.00" are all "100". */
+/**
+ * An amount as clients send it, in its shortest exact form: 100, 100.0 and "100.00" are all "100". A number within the
+ * bounds of the schema is that already as text.
+ */
 export function canonicalAmount(amount: number | string): string {
-  return new Big(String(amount)).toFixed()
+  return typeof amount === 'number' ? String(amount) : new Big(amount).toFixed()
 }
 
 /**

@@ -1,4 +1,5 @@
-import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2/promise'
+import { promisify } from 'node:util'
+import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
 import type { Config } from '../../schema/env.ts'
 import { fromMysql, StoreUnavailable } from './errors.ts'
 
@@ -33,7 +34,7 @@ export function connectionOptions(config: Config): PoolOptions {
 export function createMysqlPool(config: Config): MysqlPool {
   const pool = createPool({ ...connectionOptions(config), connectionLimit: config.DB_POOL_SIZE })
   // Queued ahead of whatever the pool hands the connection out for.
-  pool.pool.on('connection', connection => {
+  pool.on('connection', connection => {
     for (const statement of SESSION) connection.query(statement, error => error && connection.destroy())
   })
   return {
@@ -51,24 +52,30 @@ export function createMysqlPool(config: Config): MysqlPool {
         throw known
       }
     },
-    close: () => pool.end()
+    close: promisify(pool.end.bind(pool))
   }
 }
 
-/** One statement; `timeout` in milliseconds. */
-export async function query<T>(
+/**
+ * One statement; `timeout` in milliseconds. By callback, since the driver's promises take a stack trace for each call.
+ */
+export function query<T>(
   connection: PoolConnection,
   sql: string,
   values: unknown[],
   timeout: number
 ): Promise<T> {
-  const [result] = await connection.query({ sql, values, timeout })
-  return result as T
+  return new Promise((resolve, reject) => {
+    connection.query({ sql, values, timeout }, (error, result) => {
+      if (error) reject(error)
+      else resolve(result as T)
+    })
+  })
 }
 
 /** A pooled connection within `deadline` milliseconds; one that comes later goes back to the pool. */
 async function connect(pool: Pool, deadline: number): Promise<PoolConnection> {
-  const pending = pool.getConnection()
+  const pending = promisify(pool.getConnection.bind(pool))()
   let timer: NodeJS.Timeout | undefined
   const expired = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {

@@ -5,6 +5,7 @@
 --
 -- KEYS  1 stream   2 events   3 retry   4 retrying   5 dead   6 settled   7.. keys to write, message by message
 -- ARGV  1 group   2 consumer   3 'delete' when settled entries leave the stream, else 'keep'
+--       4 lowest and 5 highest id of the messages from the stream; '' when there is none
 --       then for each message:
 --       source   'stream' (owned if pending for this consumer), 'retry' (owned if it was not taken
 --                again since: the token is the count of takings), or 'none' (nothing to own: it is only written and told)
@@ -17,14 +18,23 @@
 
 local stream, events, retry, retrying, dead, counters = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local group, consumer, delete = ARGV[1], ARGV[2], ARGV[3] == 'delete'
-local arg, key = 3, 7
+local arg, key = 5, 7
 local function nextArg()
   arg = arg + 1
   return ARGV[arg]
 end
 
+-- One look at all that is pending for this consumer there is cheaper than one for each message.
+local MOST = 1000000
+local pending = {}
+if ARGV[4] ~= '' then
+  for _, entry in ipairs(redis.call('XPENDING', stream, group, ARGV[4], ARGV[5], MOST, consumer)) do
+    pending[entry[1]] = true
+  end
+end
+
 local function owns(source, id, token)
-  if source == 'stream' then return #redis.call('XPENDING', stream, group, id, id, 1, consumer) > 0 end
+  if source == 'stream' then return pending[id] end
   if source == 'retry' then return redis.call('HGET', retrying, id .. '#') == token end
   return true
 end

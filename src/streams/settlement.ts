@@ -24,7 +24,7 @@ export interface Settlement {
 /** Settlements as `settle.lua` takes them: the keys they write, and their arguments. */
 export function settlementArgs(settlements: Settlement[]): { keys: string[]; args: (string | number)[] } {
   const keys: string[] = []
-  const args: (string | number)[] = []
+  const args: (string | number)[] = idRange(settlements)
   for (const { delivery, outcome, counts, writes, events } of settlements) {
     args.push(delivery.source, delivery.id, delivery.token, outcome.kind)
     if (outcome.kind === 'retry') args.push(outcome.due, outcome.record)
@@ -41,4 +41,22 @@ export function settlementArgs(settlements: Settlement[]): { keys: string[]; arg
       args.push(data, unless, requestId, traceparent)
   }
   return { keys, args }
+}
+
+/** The lowest and the highest id of what came from the stream, or twice ''. */
+function idRange(settlements: Settlement[]): [string, string] {
+  let [lowest, highest] = ['', '']
+  for (const { delivery } of settlements) {
+    if (delivery.source !== 'stream') continue
+    if (lowest === '' || isBefore(delivery.id, lowest)) lowest = delivery.id
+    if (highest === '' || isBefore(highest, delivery.id)) highest = delivery.id
+  }
+  return [lowest, highest]
+}
+
+/** Whether one stream id, `<ms>-<sequence>`, comes before another. */
+function isBefore(a: string, b: string): boolean {
+  const [ms = '', sequence] = a.split('-')
+  const [otherMs = '', otherSequence] = b.split('-')
+  return ms === otherMs ? Number(sequence) < Number(otherSequence) : Number(ms) < Number(otherMs)
 }

@@ -63,7 +63,11 @@ describe('answers', () => {
     expect(response.headers).toMatchObject({
       'x-request-id': 'client-7',
       'x-content-type-options': 'nosniff',
-      'x-frame-options': 'SAMEORIGIN'
+      'x-frame-options': 'DENY',
+      'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+      'strict-transport-security': expect.stringContaining('max-age='),
+      'referrer-policy': 'no-referrer',
+      'cross-origin-resource-policy': 'same-origin'
     })
     const hostile = await call({ url: '/orders/none', headers: { 'x-request-id': 'a b\tc'.repeat(50) } })
     expect(hostile.headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/)

@@ -1,0 +1,45 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** Pause between two orders, and between two looks at one (ms). */
+const EVERY = 40
+const LOOK = 2
+
+/** How long an order may take (ms). */
+const WITHIN = 30_000
+
+/**
+ * How long orders take from their POST until a GET says `completed`, as a client sees it: p50 and p99 in ms. One order
+ * is posted every 40 ms for so many seconds, whatever became of those before.
+ */
+export async function sampleLatency(
+  url: string,
+  seconds: number,
+  signal: AbortSignal
+): Promise<[p50: number, p99: number]> {
+  const samples: Promise<number>[] = []
+  for (let number = 0; number < (seconds * 1000) / EVERY; number++) {
+    samples.push(sample(url, `sample-${process.pid}-${Date.now()}-${number}`, signal))
+    await delay(EVERY, undefined, { signal })
+  }
+  const sorted = (await Promise.all(samples)).toSorted((a, b) => a - b)
+  const at = (share: number) => sorted[Math.ceil(sorted.length * share) - 1] ?? Number.NaN
+  return [at(0.5), at(0.99)]
+}
+
+async function sample(url: string, order_id: string, signal: AbortSignal): Promise<number> {
+  const began = performance.now()
+  const posted = await fetch(`${url}/orders`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ order_id, amount: 10 }),
+    signal
+  })
+  if (posted.status !== 202) throw new Error(`${url}: POST was answered ${posted.status}`)
+  await posted.arrayBuffer()
+  while (performance.now() - began < WITHIN) {
+    const answer = await fetch(`${url}/orders/${order_id}`, { signal })
+    if (((await answer.json()) as { status: string }).status === 'completed') return performance.now() - began
+    await delay(LOOK)
+  }
+  throw new Error(`${url}: ${order_id} was not completed within ${WITHIN / 1000} s`)
+}

@@ -1,0 +1,14 @@
+import type { Redis } from 'ioredis'
+import { QUEUE } from './queue.ts'
+
+/** Orders that wait, for a retry too, or are in hand. */
+export async function depth(redis: Redis, prefix: string): Promise<number> {
+  const key = (state: string) => `${prefix}:${QUEUE}:${state}`
+  const counts = await Promise.all([
+    redis.llen(key('wait')),
+    redis.llen(key('active')),
+    redis.zcard(key('prioritized')),
+    redis.zcard(key('delayed'))
+  ])
+  return counts.reduce((sum, count) => sum + count, 0)
+}

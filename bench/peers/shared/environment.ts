@@ -1,0 +1,35 @@
+import type { PoolOptions } from 'mysql2/promise'
+
+/** The port to listen on. */
+export function port(): number {
+  return Number(variable('PORT'))
+}
+
+/** First part of every Redis key. */
+export function keyPrefix(): string {
+  return variable('KEY_PREFIX')
+}
+
+/** Where Redis is, as ioredis and BullMQ take it. */
+export function redisOptions() {
+  return { host: variable('REDIS_HOST'), port: Number(variable('REDIS_PORT')) }
+}
+
+/** Where MySQL is. DECIMAL and DATETIME come as text, as our own `fromRow` takes them. */
+export function mysqlOptions() {
+  return {
+    host: variable('DB_HOST'),
+    port: Number(variable('DB_PORT')),
+    user: variable('DB_USER'),
+    password: variable('DB_PASSWORD'),
+    database: variable('DB_NAME'),
+    dateStrings: true,
+    supportBigNumbers: true
+  } satisfies PoolOptions
+}
+
+function variable(name: string): string {
+  const value = process.env[name]
+  if (value === undefined) throw new Error(`${name} is not set`)
+  return value
+}

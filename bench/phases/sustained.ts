@@ -1,0 +1,136 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Bench, inTurn, withRunning } from '../bench.ts'
+import { type Contestant, orderstream, peerSystem } from '../contestants.ts'
+import { untilDepth } from '../drain.ts'
+import { sampleLatency } from '../latency.ts'
+import { postOrders } from '../load/wrk.ts'
+import type { Series } from '../results.ts'
+
+const CONNECTIONS = 256
+
+/** How often the depth is looked at (ms). */
+const LOOK = 250
+
+/** Of the asked rate, what must at least be accepted for a load to count, and by what a backlog may be of a second's orders. */
+const KEPT_UP = 0.97
+const BACKLOG = 0.5
+
+/** How close to the limit the search comes. */
+const PRECISION = 1.06
+
+/** A contestant that runs, api and worker. */
+interface System {
+  contestant: Contestant
+  url: string
+}
+
+/**
+ * The largest rate that comes in by the clock and is processed as it comes, so that the backlog stays flat; and how
+ * long an order takes from its POST until a GET says that it is completed, at half of that rate.
+ */
+export async function sustained(bench: Bench): Promise<void> {
+  const plan = bench.plan.sustained
+  if (!plan) return
+  const contestants = [await peerSystem(bench, 'bullmq'), await orderstream(bench, 'always')]
+  const run = (contestant: Contestant, work: (system: System) => Promise<number[]>) =>
+    withRunning([contestant.startApi(), contestant.startWorker()], ([api]) =>
+      work({ contestant, url: api?.url ?? '' })
+    )
+  const found = await inTurn<string, number[]>(
+    bench,
+    'sustained',
+    1,
+    Object.fromEntries(
+      contestants.map(contestant => [
+        contestant.name,
+        () =>
+          run(contestant, async system => {
+            const rate = await hold(bench, system, await search(bench, system))
+            const latencies = await atHalf(bench, system, rate)
+            return [rate, ...latencies]
+          })
+      ])
+    )
+  )
+  const figures = (name: string) => found[name]?.[0] as [rate: number, p50: number, p99: number]
+  const [theirs, ours] = contestants.map(({ name }) => name) as [string, string]
+  for (const name of [theirs, ours]) {
+    const [rate, p50_ms, p99_ms] = figures(name)
+    bench.add('sustained', name, 'orders/s', [rate])
+    bench.add('end-to-end', name, 'ms', [p99_ms], [{ p50_ms, p99_ms }])
+  }
+  bench.compare(`sustained: ${ours} / ${theirs}`, 'sustainedBullmq', [figures(ours)[0]], [figures(theirs)[0]])
+  bench.compare(
+    `p99 end to end: ${ours} / ${theirs}`,
+    'endToEndBullmq',
+    [figures(ours)[2]],
+    [figures(theirs)[2]]
+  )
+  for (const { place } of contestants) {
+    await place.reset()
+    await place.close()
+  }
+}
+
+/** The largest rate at which a short load leaves the backlog flat. */
+async function search(bench: Bench, system: System): Promise<number> {
+  const seconds = bench.plan.sustained?.probe ?? 0
+  let [good, bad] = [0, Number.POSITIVE_INFINITY]
+  let rate = startingRate(bench.series, system.contestant.name)
+  while (good === 0 || bad / good > PRECISION) {
+    if (await isFlat(bench, system, rate, seconds)) good = rate
+    else bad = rate
+    if (good === 0) rate = bad * 0.7
+    else rate = bad === Number.POSITIVE_INFINITY ? good * 1.3 : Math.sqrt(good * bad)
+    if (rate < 10) throw new Error(`${system.contestant.name} does not keep up with ten orders a second`)
+  }
+  return good
+}
+
+/** The rate that also holds for long, at or below the one that was found. */
+async function hold(bench: Bench, system: System, found: number): Promise<number> {
+  const seconds = bench.plan.sustained?.hold ?? 0
+  for (let rate = found; ; rate *= 0.93) {
+    if (await isFlat(bench, system, rate, seconds)) return rate
+  }
+}
+
+/** The time from accept to completed (p50, p99 in ms) at half the rate. */
+async function atHalf(bench: Bench, { url }: System, rate: number): Promise<[number, number]> {
+  const seconds = bench.plan.sustained?.half ?? 0
+  const options = { url, seconds: seconds + 1, connections: CONNECTIONS, signal: bench.signal }
+  const load = postOrders(options, rate / 2)
+  // A moment for the load to begin; it goes on for the rest of that second after the samples.
+  await delay(500)
+  const latencies = await sampleLatency(url, seconds, bench.signal)
+  await load
+  return latencies
+}
+
+/** Whether so many orders a second can come in without more and more of them waiting. */
+async function isFlat(bench: Bench, system: System, rate: number, seconds: number): Promise<boolean> {
+  const { contestant, url } = system
+  bench.say(`sustained: ${contestant.name} at ${Math.round(rate)} orders/s for ${seconds} s`)
+  let running = true
+  const options = { url, seconds, connections: CONNECTIONS, signal: bench.signal }
+  const load = postOrders(options, rate).finally(() => {
+    running = false
+  })
+  const depths: number[] = []
+  while (running) {
+    await delay(LOOK)
+    if (running) depths.push(await contestant.depth())
+  }
+  const { rate: accepted } = await load
+  await untilDepth(contestant, depth => depth === 0)
+  // One look may fall on a pause of a collector; a backlog that grows is in all of the last ones.
+  const last = Math.min(...depths.slice(-4))
+  return accepted >= rate * KEPT_UP && last <= rate * BACKLOG
+}
+
+/** Something below what the accept and the drain can do one without the other. */
+function startingRate(found: Series[], name: string): number {
+  const median = (phase: string) =>
+    found.find(series => series.phase === phase && series.contestant === name)?.median ?? 1000
+  return 1 / (1 / median('accept') + 1 / median('drain'))
+}

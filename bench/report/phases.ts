@@ -1,0 +1,61 @@
+import type { Series } from '../results.ts'
+
+const titles: Record<string, string> = {
+  accept: 'Accepting new orders',
+  read: 'Reading finished orders',
+  append: 'Appending messages to a stream',
+  drain: 'Processing a backlog with one worker',
+  workers: 'Processing a backlog with more workers',
+  sustained: 'Accepting and processing at once, with a flat backlog',
+  'end-to-end': 'From POST to completed at half of that rate, p99',
+  memory: 'Memory of Redis for one order',
+  'growth-drain': 'Processing a backlog beside other rows',
+  'growth-read': 'Reading rows beside other rows',
+  'growth-metrics': 'GET /metrics beside other rows, p99',
+  'growth-accept': 'Accepting beside orders that wait, everysec'
+}
+
+/** What a phase measured, for people, with its unit; a phase without such a title keeps its name. */
+export function title({ phase, unit }: Series): string {
+  return `${titles[phase] ?? phase} (${unit})`
+}
+
+/** Whether a phase measures one thing beside more and more others. */
+export function isGrowth(phase: string): boolean {
+  return phase.startsWith('growth-')
+}
+
+/** Beside how many others a contestant of a growth phase was measured, such as `1,000,000`, or `none`. */
+export function sizeLabel({ contestant }: Series): string {
+  const size = sizeOf(contestant)
+  return size === 0 ? 'none' : size.toLocaleString('en')
+}
+
+/**
+ * Series of one phase in the order in which they are shown, whatever the order they were measured in: growth from the
+ * fewest others to the most, anything else from the limit over the peers to the service.
+ */
+export function inOrder(series: Series[]): Series[] {
+  const rank = ({ phase, contestant }: Series) => (isGrowth(phase) ? sizeOf(contestant) : rankOf(contestant))
+  return series.toSorted((a, b) => rank(a) - rank(b))
+}
+
+/** Whether a contestant is the service: by its name, or as a number of something that it was measured with. */
+export function isOurs(contestant: string): boolean {
+  return /^(orderstream|no |\d)/.test(contestant)
+}
+
+/** Whether a contestant is what the stack can do at most. */
+export function isLimit(contestant: string): boolean {
+  return /^(limit|constant)\b/.test(contestant)
+}
+
+function rankOf(contestant: string): number {
+  if (isLimit(contestant)) return 0
+  if (contestant === 'express') return 1
+  return isOurs(contestant) ? 3 : 2
+}
+
+function sizeOf(contestant: string): number {
+  return Number(/^[\d,]+/.exec(contestant)?.[0].replaceAll(',', '') ?? 0)
+}

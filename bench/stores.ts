@@ -1,0 +1,130 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { createPool, type Pool, type RowDataPacket } from 'mysql2/promise'
+import { resolveConfig } from '../schema/env.ts'
+import { type App, buildApp } from '../src/app.ts'
+import { createDatabase, type LocalMariadb, startMariadb } from '../src/local/mariadb.ts'
+import { type LocalStore, startRedis } from '../src/local/redis.ts'
+
+/**
+ * The Redis servers, by when they sync what was written: within a second, or before they answer (what the service ships
+ * with). The spare one is as `everysec`, for what two contestants must not share.
+ */
+export type RedisName = 'everysec' | 'always' | 'spare'
+
+/** The private stores of one run. All contestants use them, one at a time. */
+export interface Stores {
+  redis: Record<RedisName, LocalStore>
+  mariadb: LocalMariadb
+  stop: () => Promise<void>
+}
+
+/** One contestant's part of the stores: a key prefix and a database with the service's tables. */
+export interface Place {
+  prefix: string
+  redisServer: LocalStore
+  mariadb: LocalMariadb
+  /** The environment of a program that works here. */
+  env: Record<string, string>
+  redis: Redis
+  sql: <T>(query: string, values?: unknown[]) => Promise<T[]>
+  /** Empties this Redis, also of what others left there, and the tables. Nothing may be running on them. */
+  reset: () => Promise<void>
+  close: () => Promise<void>
+}
+
+/** Starts the Redis servers and a MariaDB with their data under `dir`. */
+export async function startStores(dir: string, signal: AbortSignal): Promise<Stores> {
+  await mkdir(dir, { recursive: true })
+  const redis = (name: RedisName) =>
+    startRedis({
+      dir: join(dir, `redis-${name}`),
+      // A rewrite of the log would hit one contestant's round and not the next one's.
+      args: [
+        '--appendfsync',
+        name === 'always' ? 'always' : 'everysec',
+        '--auto-aof-rewrite-percentage',
+        '0'
+      ],
+      signal
+    })
+  const starting = [
+    redis('everysec'),
+    redis('always'),
+    redis('spare'),
+    startMariadb({
+      dir: join(dir, 'mariadb'),
+      // Room for ten million rows; a server that is made for orders has more than the default of 128 MB.
+      args: ['--innodb-buffer-pool-size=4G', '--innodb-log-file-size=1G'],
+      signal
+    })
+  ] as const
+  const stop = async () => {
+    const started = await Promise.allSettled(starting)
+    await Promise.all(started.map(each => each.status === 'fulfilled' && each.value.stop()))
+  }
+  try {
+    const [everysec, always, spare, mariadb] = await Promise.all(starting)
+    return { redis: { everysec, always, spare }, mariadb, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** Makes a part of the stores, with the tables in it. `name` is an identifier of ours. */
+export async function openPlace(
+  { redis, mariadb }: Stores,
+  name: string,
+  redisName: RedisName
+): Promise<Place> {
+  const redisServer = redis[redisName]
+  const { host, port, user, password } = mariadb
+  await createDatabase(mariadb, name)
+  const env = {
+    PATH: process.env.PATH ?? '',
+    REDIS_HOST: redisServer.host,
+    REDIS_PORT: String(redisServer.port),
+    DB_HOST: host,
+    DB_PORT: String(port),
+    DB_USER: user,
+    DB_PASSWORD: password,
+    DB_NAME: name,
+    KEY_PREFIX: name
+  }
+  const client = new Redis({ host: redisServer.host, port: redisServer.port, replyMapping: 'legacy' })
+  const pool: Pool = createPool({ host, port, user, password, database: name, connectionLimit: 2 })
+  const sql = async <T>(query: string, values: unknown[] = []) =>
+    (await pool.query<(T & RowDataPacket)[]>(query, values))[0]
+  const place = {
+    prefix: name,
+    redisServer,
+    mariadb,
+    env,
+    redis: client,
+    sql,
+    reset: async () => {
+      await client.flushall()
+      for (const table of ['orders', 'outbox', 'accepted_seen']) await sql(`TRUNCATE TABLE ${table}`)
+    },
+    close: async () => {
+      client.disconnect()
+      await pool.end()
+    }
+  }
+  // Its start brings the tables, as in production.
+  await withApp(place, async () => {})
+  return place
+}
+
+/** Does `work` with the service's own parts in this process, quiet and without a listener. */
+export async function withApp<T>(place: Pick<Place, 'env'>, work: (app: App) => Promise<T>): Promise<T> {
+  const app = await buildApp(resolveConfig({ ...place.env, MODE: 'api', LOG_LEVEL: 'silent' }))
+  await app.ready()
+  try {
+    return await work(app)
+  } finally {
+    await app.close()
+  }
+}

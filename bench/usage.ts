@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs'
+
+/** Ticks of /proc/<pid>/stat in a second: USER_HZ, which is 100 on every Linux that Node.js runs on. */
+const TICKS = 100
+
+/** Processor time that a process has used so far, in ms, all its threads together. */
+export function processorTime(pid: number): number {
+  // The name of the program, in parentheses, may contain anything.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
+  const [user, system] = fields.slice(11, 13).map(Number)
+  return (((user ?? 0) + (system ?? 0)) / TICKS) * 1000
+}
+
+/** The most memory that a process ever had resident, in MB. */
+export function peakMemory(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024
+}
+
+/** Does `work`, and says what processor time some processes used meanwhile, in ms for each 1,000 of `count(result)`. */
+export async function withProcessorTime<T>(
+  processes: Record<string, number>,
+  count: (result: T) => number,
+  work: () => Promise<T>
+): Promise<{ result: T; processor: Record<string, number> }> {
+  const before = Object.entries(processes).map(([name, pid]) => [name, pid, processorTime(pid)] as const)
+  const result = await work()
+  const thousands = count(result) / 1000
+  const processor = Object.fromEntries(
+    before.map(([name, pid, then]) => [`cpu_${name}_ms`, (processorTime(pid) - then) / thousands])
+  )
+  return { result, processor }
+}
