@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Place } from './stores.ts'
 
 /** Rows of one INSERT. */
@@ -21,6 +22,27 @@ export async function addRows({ sql }: Place, from: number, to: number): Promise
        FROM seq_${first}_to_${Math.min(first + CHUNK, to) - 1}`
     )
   }
+}
+
+/** Of all pages, how many may still have to be written to disk, in percent; and how long that may take (ms). */
+const DIRTY = 5
+const FLUSHED_WITHIN = 120_000
+
+/** Waits until what was written in bulk is on disk: the server would go on with that beside what is measured. */
+export async function untilFlushed({ sql }: Place): Promise<void> {
+  const [before] = await sql<{ percent: string }>('SELECT @@GLOBAL.innodb_max_dirty_pages_pct AS percent')
+  await sql('SET GLOBAL innodb_max_dirty_pages_pct = 0')
+  const deadline = performance.now() + FLUSHED_WITHIN
+  for (;;) {
+    const rows = await sql<{ Variable_name: string; Value: string }>(
+      "SHOW GLOBAL STATUS WHERE Variable_name IN ('Innodb_buffer_pool_pages_dirty', 'Innodb_buffer_pool_pages_total')"
+    )
+    const of = (name: string) => Number(rows.find(row => row.Variable_name.endsWith(name))?.Value)
+    if (of('_dirty') / of('_total') < DIRTY / 100) break
+    if (performance.now() > deadline) throw new Error('the server does not come to write its pages to disk')
+    await delay(200)
+  }
+  await sql('SET GLOBAL innodb_max_dirty_pages_pct = ?', [Number(before?.percent)])
 }
 
 /** The id of a row that `addRows` wrote. */

@@ -3,11 +3,10 @@ import type { Writable } from 'node:stream'
 import autoload from '@fastify/autoload'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify from 'fastify'
-import { destination } from 'pino'
 import type { Config } from '../schema/env.ts'
-import { isoNow } from './clock.ts'
+import { logOptions } from './log/log.ts'
 import { refuseUnreadable, sendProblem } from './problem.ts'
-import { RequestLog, requestId } from './request-context.ts'
+import { requestId } from './request-context.ts'
 import { buildValidator } from './validation.ts'
 
 declare module 'fastify' {
@@ -38,8 +37,7 @@ export type App = ReturnType<typeof createServer>
 
 function createServer(config: Config, logStream: Writable | undefined) {
   return fastify({
-    logger: loggerOptions(config, logStream),
-    logController: new RequestLog({ requestIdLogLabel: 'request_id' }),
+    ...logOptions(config, logStream),
     genReqId: requestId,
     trustProxy: config.TRUST_PROXY === '' ? false : config.TRUST_PROXY,
     bodyLimit: config.BODY_LIMIT_BYTES,
@@ -49,17 +47,4 @@ function createServer(config: Config, logStream: Writable | undefined) {
     clientErrorHandler: refuseUnreadable,
     schemaController: { compilersFactory: { buildValidator } }
   }).withTypeProvider<TypeBoxTypeProvider>()
-}
-
-function loggerOptions({ NODE_ENV, LOG_LEVEL, MODE }: Config, stream: Writable | undefined) {
-  const development = NODE_ENV === 'development'
-  // Lines that come while one is being written go out together, instead of each stopping the process for a write.
-  const output = () =>
-    development ? { transport: { target: 'pino-pretty' } } : { stream: destination({ sync: false }) }
-  return {
-    level: LOG_LEVEL ?? (development ? 'debug' : 'info'),
-    base: { mode: MODE, pid: process.pid },
-    timestamp: () => `,"time":"${isoNow()}"`,
-    ...(stream ? { stream } : output())
-  }
 }

@@ -5,7 +5,7 @@ import { type Contestant, orderstream, type Running } from '../contestants.ts'
 import { drainMore } from '../drain.ts'
 import type { Plan } from '../extents.ts'
 import { readPaths } from '../load/wrk.ts'
-import { addRows, writePaths } from '../rows.ts'
+import { addRows, untilFlushed, writePaths } from '../rows.ts'
 
 const CONNECTIONS = 64
 const WARM_UP = 1
@@ -13,7 +13,7 @@ const WARM_UP = 1
 /** Rows that are read, once each, whatever the size of the table. */
 const READABLE = 100_000
 
-const FEW = 'no rows but those that are read'
+const FEW = 'few rows'
 
 interface Figures {
   drain: number
@@ -36,11 +36,19 @@ export async function growth(bench: Bench): Promise<void> {
     bench.say(`growth: the table grows to ${label}`)
     await addRows(large.place, rows, size)
     rows = size
+    await untilFlushed(large.place)
+    if (size !== plan.rows.at(-1)) {
+      add(bench, label, [await measure(bench, large, size, 0)])
+      continue
+    }
     const found = await inTurn<string, Figures>(bench, 'growth', plan.rounds, {
       [FEW]: round => measure(bench, small, READABLE, round),
       [label]: round => measure(bench, large, size, round)
     })
-    report(bench, label, found[FEW] as Figures[], found[label] as Figures[], size === plan.rows.at(-1))
+    const [few, many] = [found[FEW] as Figures[], found[label] as Figures[]]
+    add(bench, FEW, few)
+    add(bench, label, many)
+    compare(bench, label, few, many)
   }
   await large.place.reset()
   await small.place.reset()
@@ -63,29 +71,26 @@ async function measure(bench: Bench, contestant: Contestant, rows: number, round
     const load = { url, seconds, connections: CONNECTIONS, signal }
     await readPaths({ ...load, seconds: WARM_UP }, metricsFile)
     const metrics = await readPaths({ ...load, connections: 1 }, metricsFile)
-    const read = await readPaths(load, file)
+    const { requests } = await readPaths({ ...load, seconds: WARM_UP }, file)
+    const read = await readPaths(load, file, requests + CONNECTIONS)
     return { drain: drained, read: read.rate, metrics_p50_ms: metrics.p50_ms, metrics_p99_ms: metrics.p99_ms }
   })
 }
 
-function report(bench: Bench, label: string, few: Figures[], many: Figures[], last: boolean): void {
-  const of = (figures: Figures[], name: keyof Figures) => figures.map(each => each[name])
-  const add = (contestant: string, figures: Figures[]) => {
-    bench.add('growth-drain', contestant, 'orders/s', of(figures, 'drain'))
-    bench.add('growth-read', contestant, 'reads/s', of(figures, 'read'))
-    const p50 = figures.map(({ metrics_p50_ms }) => ({ p50_ms: metrics_p50_ms }))
-    bench.add('growth-metrics', contestant, 'ms', of(figures, 'metrics_p99_ms'), p50)
-  }
-  if (last) add(FEW, few)
-  add(label, many)
-  if (!last) return
-  const versus = `${label} / ${FEW}`
-  bench.compare(`drain: ${versus}`, 'growth', of(many, 'drain'), of(few, 'drain'))
-  bench.compare(`read: ${versus}`, 'growth', of(many, 'read'), of(few, 'read'))
-  bench.compare(
-    `p99 of /metrics: ${versus}`,
-    'metricsGrowth',
-    of(many, 'metrics_p99_ms'),
-    of(few, 'metrics_p99_ms')
-  )
+function add(bench: Bench, contestant: string, figures: Figures[]): void {
+  bench.add('growth-drain', contestant, 'orders/s', column(figures, 'drain'))
+  bench.add('growth-read', contestant, 'reads/s', column(figures, 'read'))
+  const p50 = figures.map(({ metrics_p50_ms }) => ({ p50_ms: metrics_p50_ms }))
+  bench.add('growth-metrics', contestant, 'ms', column(figures, 'metrics_p99_ms'), p50)
+}
+
+function compare(bench: Bench, label: string, few: Figures[], many: Figures[]): void {
+  const by = (name: keyof Figures) => [column(many, name), column(few, name)] as const
+  bench.compare(`drain: ${label} / ${FEW}`, 'growth', ...by('drain'))
+  bench.compare(`read: ${label} / ${FEW}`, 'growth', ...by('read'))
+  bench.compare(`p99 of /metrics: ${label} / ${FEW}`, 'metricsGrowth', ...by('metrics_p99_ms'))
+}
+
+function column(figures: Figures[], name: keyof Figures): number[] {
+  return figures.map(each => each[name])
 }

@@ -21,7 +21,7 @@ export async function waiting(bench: Bench): Promise<void> {
       (await postOrders({ url, seconds, connections: CONNECTIONS, signal })).rate
     for (const url of [free, busy]) await post(url, WARM_UP)
     const label = `${plan.waiting.toLocaleString('en')} waiting`
-    const found = await inTurn(bench, 'accept', plan.rounds, {
+    const found = await inTurn(bench, 'accept', bench.plan.rounds, {
       '0 waiting': () => post(free, plan.seconds),
       [label]: () => post(busy, plan.seconds)
     })

@@ -17,8 +17,8 @@ export default async function processOrders(app: App) {
     stream: PLACED,
     schema: OrderPlaced,
     version: ORDER_PLACED_VERSION,
-    batch: { size: 500, window: 5 },
-    concurrency: 2,
+    batch: { size: 250, window: 5 },
+    concurrency: 4,
     retry: { attempts: 8, base: 200, max: 30_000 },
     timeout: 60_000,
     handler: (messages, context) => {

@@ -122,7 +122,8 @@ async function findRows(
   const ids = candidates.map(({ order }) => order.order_id)
   for (let attempt = 1; ; attempt++) {
     try {
-      return await store.find(ids)
+      const known = await store.known(ids)
+      return known.length === 0 ? new Map() : await store.find(known)
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error
       if (attempt === 2 || !(await mysql.availability.stillUp())) return new Map()

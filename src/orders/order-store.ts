@@ -8,6 +8,8 @@ import { type Draft, type WriteOutcome, writeBatch } from './write-batch.ts'
 export interface OrderStore {
   /** The orders among `ids` that have a row, by id. */
   find: (ids: string[]) => Promise<Map<string, OrderRecord>>
+  /** Those among `ids` that have a row. It is asked before every accept, and mostly in vain, so it asks for the ids alone. */
+  known: (ids: string[]) => Promise<string[]>
   /** Writes finished orders and their totals in one transaction; gives an outcome for each, in their order. */
   write: (drafts: Draft[]) => Promise<WriteOutcome[]>
   /** Totals over all rows; it costs the same however many rows there are. */
@@ -19,6 +21,13 @@ export function createOrderStore(mysql: MysqlStore): OrderStore {
     find: async ids => {
       const rows = await mysql.rows<OrderRow>(`SELECT ${COLUMNS} FROM orders WHERE order_id IN (?)`, [ids])
       return new Map(rows.map(row => [row.order_id, fromRow(row)]))
+    },
+    known: async ids => {
+      const rows = await mysql.rows<Pick<OrderRow, 'order_id'>>(
+        'SELECT order_id FROM orders WHERE order_id IN (?)',
+        [ids]
+      )
+      return rows.map(row => row.order_id)
     },
     write: drafts => writeBatch(mysql, drafts),
     totals: () => readTotals(mysql)

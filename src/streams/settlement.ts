@@ -54,8 +54,9 @@ function idRange(settlements: Settlement[]): [string, string] {
   return [lowest, highest]
 }
 
-/** Whether one stream id, `<ms>-<sequence>`, comes before another. */
+/** Whether one stream id, `<ms>-<sequence>`, comes before another. Of the same length, they compare as text. */
 function isBefore(a: string, b: string): boolean {
+  if (a.length === b.length) return a < b
   const [ms = '', sequence] = a.split('-')
   const [otherMs = '', otherSequence] = b.split('-')
   return ms === otherMs ? Number(sequence) < Number(otherSequence) : Number(ms) < Number(otherMs)

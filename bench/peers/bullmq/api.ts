@@ -8,13 +8,12 @@ import { createQueue, JOB } from './queue.ts'
 
 /**
  * The api of a service on Fastify and BullMQ: the document is stored unless there is one, then the job is added under the
- * order's id, which BullMQ takes once. Documents go over a connection of their own with autopipelining; BullMQ's
- * connection has none, since its maintainers do not vouch for that. It asks MySQL nothing before it accepts, and
- * writes no log; both favour it.
+ * order's id, which BullMQ takes once. It asks MySQL nothing before it accepts, and writes no log;
+ * both favour it.
  */
 const JSON_TEXT = 'application/json; charset=utf-8'
 const prefix = keyPrefix()
-const redis = new Redis({ ...redisOptions(), enableAutoPipelining: true })
+const redis = new Redis(redisOptions())
 const pool = createPool(mysqlOptions())
 const queue = createQueue(prefix)
 redis.on('error', console.error)
