@@ -6,18 +6,25 @@ export interface LogLines {
   flushSync: () => void
 }
 
+let output: LogLines | undefined
+
 /**
- * Standard output for the log: the lines of one turn of the event loop go out in one write, instead of each stopping the
- * process for one of its own. What is left goes out when the process exits.
+ * Standard output for the log, one for the process: the lines of one turn of the event loop go out in one write, instead
+ * of each stopping the process for one of its own. What is left goes out when the process exits.
  */
-export function createLogLines(): LogLines {
-  const output = destination({ sync: true })
+export function standardOutput(): LogLines {
+  output ??= createLines()
+  return output
+}
+
+function createLines(): LogLines {
+  const stdout = destination({ sync: true })
   let lines: string[] = []
   const flushSync = () => {
     if (lines.length === 0) return
     const text = lines.join('')
     lines = []
-    output.write(text)
+    stdout.write(text)
   }
   process.on('exit', flushSync)
   return {

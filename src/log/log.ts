@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream'
 import { levels, transport } from 'pino'
 import type { Config } from '../../schema/env.ts'
 import { isoNow } from '../clock.ts'
-import { createLogLines } from './lines.ts'
+import { standardOutput } from './lines.ts'
 import { RequestLog } from './request-log.ts'
 import { requestLogger } from './request-logger.ts'
 
@@ -11,7 +11,7 @@ export function logOptions({ NODE_ENV, LOG_LEVEL, MODE }: Config, given: Writabl
   const development = NODE_ENV === 'development'
   const level = LOG_LEVEL ?? (development ? 'debug' : 'info')
   const base = { mode: MODE, pid: process.pid }
-  const stream = given ?? (development ? transport({ target: 'pino-pretty' }) : createLogLines())
+  const stream = given ?? (development ? transport({ target: 'pino-pretty' }) : standardOutput())
   // No number stands for `silent`.
   const wantsInfo = (levels.values[level] ?? Number.POSITIVE_INFINITY) <= (levels.values.info as number)
   return {
