@@ -17,17 +17,16 @@ test('I7: at the cap of the backlog: 503 with a Retry-After that, obeyed, succee
   const api = await startService(space, 'api', { ADMIN_TOKEN, MAX_BACKLOG: String(CAP) })
   const waiting = () => space.redis.xlen(queue)
   let accepted = 0
-  /** Fills the queue up to the cap; gives the first answer that says so. */
-  const fill = async (prefix: string): Promise<Answer> => {
-    const room = CAP - (await waiting())
-    await appendOrders(space, idsOf(`${prefix}-bulk`, room))
-    accepted += room
-    return until('an order is refused', async () => {
+  /** Fills the queue up to the cap, faster than it drains; gives the first answer that says that it is full. */
+  const fill = (prefix: string): Promise<Answer> =>
+    until('an order is refused', async () => {
+      const room = CAP - (await waiting())
+      await appendOrders(space, idsOf(`${prefix}-bulk-${accepted}`, room))
+      accepted += room
       const answer = await send(api.url, `${prefix}-${accepted}`)
       if (answer.status === 202) accepted++
       return answer.status !== 202 && answer
     })
-  }
 
   expect((await send(api.url, 'first')).status).toBe(202)
   accepted++
@@ -38,7 +37,7 @@ test('I7: at the cap of the backlog: 503 with a Retry-After that, obeyed, succee
 
   // A worker that drains slowly: each answer of MySQL takes its time.
   const proxy = await startProxy(Number(space.env.DB_PORT))
-  proxy.slow(200)
+  proxy.slow(100)
   await startService(space, 'worker', { DB_PORT: String(proxy.port), STORE_TIMEOUT_MS: '4000' })
   const told: number[] = []
   for (let round = 0; round < 2; round++) {
