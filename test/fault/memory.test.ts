@@ -9,9 +9,9 @@ import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-// A process comes to what it takes after some 100,000 orders: the short form shows only that it does not hold the backlog.
-const [SMALL, LARGE] = byLength([20_000, 60_000], [50_000, 1_000_000])
-const ALLOWED = byLength(1.5, 1.2)
+// A process comes to what it takes after some 50,000 orders: fewer would compare a start with what comes after it.
+const [SMALL, LARGE] = byLength([50_000, 150_000], [50_000, 1_000_000])
+const ALLOWED = byLength(1.3, 1.2)
 
 /** The most memory that a worker ever had resident while it drained so many orders, in MB. */
 async function drain(count: number): Promise<number> {
