@@ -56,6 +56,40 @@ export async function inTurn<Name extends string, T>(
   return results
 }
 
+/** What one contestant did in one round. */
+export interface Round {
+  rate: number
+  details: Record<string, number>
+}
+
+/** Adds the series of all contestants of a phase. */
+export function addRounds({ add }: Bench, phase: string, unit: string, found: Record<string, Round[]>): void {
+  for (const [name, rounds] of Object.entries(found)) {
+    add(
+      phase,
+      name,
+      unit,
+      rates(rounds),
+      rounds.map(({ details }) => details)
+    )
+  }
+}
+
+/** Compares two contestants of a phase. */
+export function compareRounds(
+  { compare }: Bench,
+  phase: string,
+  found: Record<string, Round[]>,
+  [ours, theirs]: [string, string],
+  aim: keyof typeof aims
+): void {
+  compare(`${phase}: ${ours} / ${theirs}`, aim, rates(found[ours]), rates(found[theirs]))
+}
+
+function rates(rounds: Round[] = []): number[] {
+  return rounds.map(({ rate }) => rate)
+}
+
 /** Does `work` with some programs, which are stopped afterwards whatever happened. */
 export async function withRunning<T>(
   starting: Promise<Running>[],

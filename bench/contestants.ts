@@ -3,12 +3,12 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type LocalServer, startServer } from '../src/local/server.ts'
-import { startService } from '../src/local/service.ts'
+import { checkReady, startService } from '../src/local/service.ts'
 import { createKeys } from '../src/streams/keys.ts'
 import { PLACED } from '../src/streams/streams.ts'
 import { depth as bullmqDepth } from './peers/bullmq/depth.ts'
 import { depth as expressDepth } from './peers/express/depth.ts'
-import { openPlace, type Place, type RedisName, type Stores } from './stores.ts'
+import type { Place, RedisName, Stores } from './stores.ts'
 
 const run = promisify(execFile)
 
@@ -50,7 +50,7 @@ export async function orderstream(
   redis: RedisName,
   database = `orderstream_${redis}`
 ): Promise<Contestant> {
-  const place = await openPlace(options.stores, database, redis)
+  const place = await options.stores.place(database, redis)
   const start = async (mode: 'api' | 'worker', env: Record<string, string> = {}) => {
     const dir = await ownDirectory(options, `${place.prefix}-${mode}`)
     const { signal } = options
@@ -80,7 +80,7 @@ export async function peerSystem(
   options: ContestantOptions,
   name: 'express' | 'bullmq'
 ): Promise<Contestant> {
-  const place = await openPlace(options.stores, `peer_${name}`, 'everysec')
+  const place = await options.stores.place(`peer_${name}`, 'everysec')
   const depth = name === 'express' ? expressDepth : bullmqDepth
   return {
     name,
@@ -96,6 +96,7 @@ export async function peerSystem(
 
 /** What the stack can do at most: no store behind the api, nothing but the store's own work in the other two. */
 export interface Limit {
+  name: string
   place: Place
   startApi: () => Promise<Running>
   /** Rows a second that a loop of multi-row INSERTs writes. */
@@ -105,12 +106,13 @@ export interface Limit {
 }
 
 export async function limit(options: ContestantOptions): Promise<Limit> {
-  const place = await openPlace(options.stores, 'peer_limit', 'everysec')
+  const place = await options.stores.place('peer_limit', 'everysec')
   const perSecond = async (program: string, count: number) => {
     const measured = await runProgram(peer('limit', program), place, [String(count)], options.signal)
     return measured.count / measured.seconds
   }
   return {
+    name: 'limit',
     place,
     startApi: () => startProgram(options, peer('limit', 'api'), place),
     insert: count => perSecond('insert', count),
@@ -134,13 +136,7 @@ async function startProgram(
     args: () => [file],
     env: port => ({ ...place.env, NODE_ENV: 'production', ...env, PORT: String(port) }),
     signal: options.signal,
-    notReady: async port => {
-      const answer = await fetch(`http://127.0.0.1:${port}/health/ready`).catch(error =>
-        String(error.cause ?? error)
-      )
-      if (typeof answer === 'string') return answer
-      return answer.status === 200 ? undefined : `it answers ${answer.status}`
-    }
+    notReady: port => checkReady(`http://127.0.0.1:${port}/health/ready`)
   })
   return running(server)
 }

@@ -1,27 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { withRunning } from './bench.ts'
+import { type Round, withRunning } from './bench.ts'
 import type { Contestant } from './contestants.ts'
 import { peakMemory, withProcessorTime } from './usage.ts'
-
-/** How fast a backlog went down. */
-export interface Drained {
-  /** Orders a second, from the first that is done to the last: how long a worker takes to start is not in it. */
-  rate: number
-  details: Record<string, number>
-}
 
 /** How often the depth is looked at (ms), and for how long it may stay above nothing. */
 const LOOK = 10
 const WITHIN = 300_000
 
-/** Empties the contestant's stores, has so many orders wait, and lets workers process them. */
-export async function drain(contestant: Contestant, count: number, workers = 1): Promise<Drained> {
+/**
+ * Empties the contestant's stores, has so many orders wait, and lets workers process them. The rate is from the first
+ * order that is done to the last: how long a worker takes to start is not in it.
+ */
+export async function drain(contestant: Contestant, count: number, workers = 1): Promise<Round> {
   await contestant.place.reset()
   return drainMore(contestant, count, workers)
 }
 
 /** As `drain`, beside what is in the stores. */
-export async function drainMore(contestant: Contestant, count: number, workers = 1): Promise<Drained> {
+export async function drainMore(contestant: Contestant, count: number, workers = 1): Promise<Round> {
   await contestant.fill(count)
   const starting = Array.from({ length: workers }, () => contestant.startWorker())
   return withRunning(starting, async running => {

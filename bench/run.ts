@@ -1,10 +1,11 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CommandError, runCommand } from '../src/local/command.ts'
 import { root } from '../src/local/service.ts'
 import { createBench } from './bench.ts'
 import { readMachine } from './machine.ts'
-import { help, type Options, OptionsError, readOptions } from './options.ts'
+import { help, type Options, readOptions } from './options.ts'
 import { phaseNames, phases } from './phases.ts'
 import { renderCharts } from './report/charts.ts'
 import { replaceSpeed } from './report/readme.ts'
@@ -14,32 +15,11 @@ import { type Stores, startStores } from './stores.ts'
 
 const say = (line = '') => console.log(line)
 
-process.exitCode = await main(process.argv.slice(2))
-
-async function main(argv: string[]): Promise<number> {
-  const interrupted = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    // Not once: a second signal, as npm passes on the terminal's, must not cut the cleaning up short.
-    process.on(signal, () => {
-      if (!interrupted.signal.aborted) say('\nStopping …')
-      interrupted.abort(new Error(`${signal} received`))
-    })
-  }
-  try {
-    if (process.platform !== 'linux')
-      throw new OptionsError('The bench reads processor time and memory from /proc, which Linux alone has.')
-    const options = readOptions(argv)
-    if (options) return await run(options, interrupted.signal)
-    say(help)
-    return 0
-  } catch (error) {
-    if (interrupted.signal.aborted) return 130
-    console.error(error instanceof OptionsError ? error.message : error)
-    return 1
-  }
-}
+process.exitCode = await runCommand({ help, readOptions, run })
 
 async function run(options: Options, signal: AbortSignal): Promise<number> {
+  if (process.platform !== 'linux')
+    throw new CommandError('The bench reads processor time and memory from /proc, which Linux alone has.')
   const dir = await mkdtemp(join(tmpdir(), 'orderstream-bench-'))
   let keep = options.keep
   let stores: Stores | undefined
@@ -48,9 +28,7 @@ async function run(options: Options, signal: AbortSignal): Promise<number> {
     const results = await measure(options, { stores, dir, signal })
     say(`\n${renderTable(results)}`)
     if (options.extent === 'full' && options.only.length === phaseNames.length) await publish(results)
-    const missed = results.ratios.filter(each => !holds(each))
-    for (const { name, median } of missed) say(`Not reached: ${name} is ${median.toFixed(2)}`)
-    return missed.length === 0 ? 0 : 1
+    return results.ratios.every(holds) ? 0 : 1
   } catch (error) {
     if (!signal.aborted) keep = true
     throw error

@@ -17,6 +17,8 @@ export type RedisName = 'everysec' | 'always' | 'spare'
 export interface Stores {
   redis: Record<RedisName, LocalStore>
   mariadb: LocalMariadb
+  /** A part of the stores, with the tables in it; the same one for the same name, which is an identifier of ours. */
+  place: (name: string, redisName: RedisName) => Promise<Place>
   stop: () => Promise<void>
 }
 
@@ -37,7 +39,7 @@ export interface Place {
 /** Starts the Redis servers and a MariaDB with their data under `dir`. */
 export async function startStores(dir: string, signal: AbortSignal): Promise<Stores> {
   await mkdir(dir, { recursive: true })
-  const redis = (name: RedisName) =>
+  const startOne = (name: RedisName) =>
     startRedis({
       dir: join(dir, `redis-${name}`),
       // A rewrite of the log would hit one contestant's round and not the next one's.
@@ -50,9 +52,9 @@ export async function startStores(dir: string, signal: AbortSignal): Promise<Sto
       signal
     })
   const starting = [
-    redis('everysec'),
-    redis('always'),
-    redis('spare'),
+    startOne('everysec'),
+    startOne('always'),
+    startOne('spare'),
     startMariadb({
       dir: join(dir, 'mariadb'),
       // Room for ten million rows; a server that is made for orders has more than the default of 128 MB.
@@ -66,20 +68,27 @@ export async function startStores(dir: string, signal: AbortSignal): Promise<Sto
   }
   try {
     const [everysec, always, spare, mariadb] = await Promise.all(starting)
-    return { redis: { everysec, always, spare }, mariadb, stop }
+    const redis = { everysec, always, spare }
+    const places = new Map<string, Promise<Place>>()
+    const place = (name: string, redisName: RedisName) => {
+      const known = places.get(name) ?? openPlace(redis[redisName], mariadb, name)
+      places.set(name, known)
+      return known
+    }
+    // Connections first: they would try again and again to reach a server that is gone, and keep this process.
+    const close = async () => {
+      const opened = await Promise.allSettled(places.values())
+      await Promise.all(opened.map(each => each.status === 'fulfilled' && each.value.close()))
+      await stop()
+    }
+    return { redis, mariadb, place, stop: close }
   } catch (error) {
     await stop()
     throw error
   }
 }
 
-/** Makes a part of the stores, with the tables in it. `name` is an identifier of ours. */
-export async function openPlace(
-  { redis, mariadb }: Stores,
-  name: string,
-  redisName: RedisName
-): Promise<Place> {
-  const redisServer = redis[redisName]
+async function openPlace(redisServer: LocalStore, mariadb: LocalMariadb, name: string): Promise<Place> {
   const { host, port, user, password } = mariadb
   await createDatabase(mariadb, name)
   const env = {
@@ -93,11 +102,13 @@ export async function openPlace(
     DB_NAME: name,
     KEY_PREFIX: name
   }
+  // Its start brings the tables, as in production.
+  await withApp({ env }, async () => {})
   const client = new Redis({ host: redisServer.host, port: redisServer.port, replyMapping: 'legacy' })
   const pool: Pool = createPool({ host, port, user, password, database: name, connectionLimit: 2 })
   const sql = async <T>(query: string, values: unknown[] = []) =>
     (await pool.query<(T & RowDataPacket)[]>(query, values))[0]
-  const place = {
+  return {
     prefix: name,
     redisServer,
     mariadb,
@@ -113,9 +124,6 @@ export async function openPlace(
       await pool.end()
     }
   }
-  // Its start brings the tables, as in production.
-  await withApp(place, async () => {})
-  return place
 }
 
 /** Does `work` with the service's own parts in this process, quiet and without a listener. */

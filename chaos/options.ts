@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { parseArgs } from 'node:util'
+import { CommandError, readArguments, readNames } from '../src/local/command.ts'
 import { type FaultKind, faultKinds } from './plan.ts'
 
 export const help = `npm run chaos [-- options]
@@ -18,8 +18,17 @@ in the end that what they were told is so. Exit code 0 if it is, 1 if not.
   --keep             keep data and logs in any case; they are kept after a failure
   --help             show this`
 
-/** The command line cannot be understood; the message says why. */
-export class OptionsError extends Error {}
+const OPTIONS = {
+  minutes: { type: 'string', default: '2' },
+  seconds: { type: 'string' },
+  seed: { type: 'string' },
+  rate: { type: 'string', default: '150' },
+  reads: { type: 'string', default: '75' },
+  partitions: { type: 'string', default: '1' },
+  kinds: { type: 'string', default: faultKinds.join(',') },
+  keep: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false }
+} as const
 
 export interface Options {
   /** ms */
@@ -34,10 +43,10 @@ export interface Options {
 
 /**
  * Undefined when only help is asked for.
- * @throws {OptionsError}
+ * @throws {CommandError} when the command line cannot be understood.
  */
 export function readOptions(args: string[]): Options | undefined {
-  const values = parse(args)
+  const values = readArguments(args, OPTIONS, help)
   if (values.help) return undefined
   const seconds =
     values.seconds === undefined
@@ -49,43 +58,14 @@ export function readOptions(args: string[]): Options | undefined {
     rate: number('rate', values.rate, 1, 2000),
     reads: number('reads', values.reads, 1, 2000),
     partitions: Math.floor(number('partitions', values.partitions, 1, 256)),
-    kinds: readKinds(values.kinds),
+    kinds: readNames('kinds', values.kinds, faultKinds),
     keep: values.keep
-  }
-}
-
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        minutes: { type: 'string', default: '2' },
-        seconds: { type: 'string' },
-        seed: { type: 'string' },
-        rate: { type: 'string', default: '150' },
-        reads: { type: 'string', default: '75' },
-        partitions: { type: 'string', default: '1' },
-        kinds: { type: 'string', default: faultKinds.join(',') },
-        keep: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false }
-      }
-    }).values
-  } catch (error) {
-    throw new OptionsError(`${(error as Error).message}\n\n${help}`)
   }
 }
 
 function number(name: string, text: string, min: number, max: number): number {
   const value = Number(text)
   if (text.trim() === '' || !(value >= min && value <= max))
-    throw new OptionsError(`--${name} is "${text}": it must be a number from ${min} to ${max}.`)
+    throw new CommandError(`--${name} is "${text}": it must be a number from ${min} to ${max}.`)
   return value
-}
-
-function readKinds(text: string): FaultKind[] {
-  const names = text.split(',').filter(Boolean)
-  const unknown = names.filter(name => !faultKinds.some(kind => kind === name))
-  if (unknown.length > 0)
-    throw new OptionsError(`--kinds has ${unknown.join(', ')}: there are ${faultKinds.join(', ')}.`)
-  return faultKinds.filter(kind => names.includes(kind))
 }

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { runCommand } from '../src/local/command.ts'
 import { check } from './checker.ts'
 import { createClient } from './client.ts'
 import { type Cluster, startCluster } from './cluster.ts'
@@ -10,7 +11,7 @@ import { injectFaults } from './faults.ts'
 import { readHoldings } from './holdings.ts'
 import { createLedger } from './ledger.ts'
 import { runLoad } from './load.ts'
-import { help, type Options, OptionsError, readOptions } from './options.ts'
+import { help, type Options, readOptions } from './options.ts'
 import { describeFault, planFaults } from './plan.ts'
 import { readAtRest, runReader } from './reader.ts'
 import { type Outcome, passed, renderReport } from './report.ts'
@@ -25,28 +26,7 @@ const READ_AT_REST = 2000
 
 const say = (line = '') => console.log(line)
 
-process.exitCode = await main(process.argv.slice(2))
-
-async function main(argv: string[]): Promise<number> {
-  const interrupted = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    // Not once: a second signal, as npm passes on the terminal's, must not cut the cleaning up short.
-    process.on(signal, () => {
-      if (!interrupted.signal.aborted) say('\nStopping …')
-      interrupted.abort(new Error(`${signal} received`))
-    })
-  }
-  try {
-    const options = readOptions(argv)
-    if (options) return await run(options, interrupted.signal)
-    say(help)
-    return 0
-  } catch (error) {
-    if (interrupted.signal.aborted) return 130
-    console.error(error instanceof OptionsError ? error.message : error)
-    return 1
-  }
-}
+process.exitCode = await runCommand({ help, readOptions, run })
 
 async function run(options: Options, signal: AbortSignal): Promise<number> {
   const plan = planFaults(options)

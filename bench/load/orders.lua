@@ -1,10 +1,11 @@
 -- Orders for wrk: POST /orders, each with an id of its own.
 --
 -- arguments  1 text that tells this run's ids from those of every other   2 requests a second, or 0 for as many as
---            will go: each connection then waits for its answer only
+--            will go: each connection then waits for its answer only   3 what the random digits are drawn from
 --
 -- An id begins with eight random digits, so that it falls anywhere in an index, as the ids of real clients do.
--- It writes one line of JSON for the bench to read.
+
+dofile('report.lua')
 
 local ffi = require('ffi')
 ffi.cdef('typedef struct { long seconds; long nanoseconds; } bench_time; int clock_gettime(int clock, bench_time *time);')
@@ -20,9 +21,9 @@ local head
 
 function init(args)
   run = args[1]
-  math.randomseed(tonumber(args[3] or 1))
+  math.randomseed(tonumber(args[3]))
   head = 'POST /orders HTTP/1.1\r\nhost: ' .. wrk.host .. ':' .. wrk.port .. '\r\ncontent-type: application/json\r\ncontent-length: '
-  local rate = tonumber(args[2] or 0)
+  local rate = tonumber(args[2])
   if rate == 0 then return end
   -- By the clock and not by the answers: what comes late is made up for.
   local interval, due = 1000 / rate, nil
@@ -38,12 +39,4 @@ function request()
   local body = string.format('{"order_id":"%08x-%s-%d","amount":%d.%02d}', math.random(0, 4294967295), run, count,
     math.random(1, 9999), math.random(0, 99))
   return head .. #body .. '\r\n\r\n' .. body
-end
-
-function done(summary, latency)
-  local errors = summary.errors
-  io.write(string.format(
-    '{"requests":%d,"seconds":%f,"p50_ms":%f,"p99_ms":%f,"refused":%d,"failed":%d}\n',
-    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1000, latency:percentile(99) / 1000,
-    errors.status, errors.connect + errors.read + errors.write + errors.timeout))
 end

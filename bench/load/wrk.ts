@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { findProgram } from '../../src/local/process.ts'
 
@@ -54,12 +53,13 @@ async function wrk(script: string, options: LoadOptions, args: string[]): Promis
       `--connections=${connections}`,
       `--duration=${seconds}s`,
       '--timeout=10s',
-      `--script=${join(import.meta.dirname, script)}`,
+      `--script=${script}`,
       url,
       '--',
       ...args
     ],
-    { signal, timeout: (seconds + 30) * 1000 }
+    // There the scripts find each other.
+    { cwd: import.meta.dirname, signal, timeout: (seconds + 30) * 1000 }
   )
   const line = stdout.split('\n').find(text => text.startsWith('{'))
   if (!line) throw new Error(`wrk wrote no figures: ${stdout}`)

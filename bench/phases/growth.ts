@@ -38,12 +38,12 @@ export async function growth(bench: Bench): Promise<void> {
     rows = size
     await untilFlushed(large.place)
     if (size !== plan.rows.at(-1)) {
-      add(bench, label, [await measure(bench, large, size, 0)])
+      add(bench, label, [await measure(bench, plan, large, size, 0)])
       continue
     }
     const found = await inTurn<string, Figures>(bench, 'growth', plan.rounds, {
-      [FEW]: round => measure(bench, small, READABLE, round),
-      [label]: round => measure(bench, large, size, round)
+      [FEW]: round => measure(bench, plan, small, READABLE, round),
+      [label]: round => measure(bench, plan, large, size, round)
     })
     const [few, many] = [found[FEW] as Figures[], found[label] as Figures[]]
     add(bench, FEW, few)
@@ -52,13 +52,16 @@ export async function growth(bench: Bench): Promise<void> {
   }
   await large.place.reset()
   await small.place.reset()
-  await Promise.all([small, large].map(({ place }) => place.close()))
 }
 
 /** One round with a table of so many rows. */
-async function measure(bench: Bench, contestant: Contestant, rows: number, round: number): Promise<Figures> {
-  const { dir, signal, plan } = bench
-  const { orders, seconds } = plan.growth as NonNullable<Plan['growth']>
+async function measure(
+  { dir, signal }: Bench,
+  { orders, seconds }: NonNullable<Plan['growth']>,
+  contestant: Contestant,
+  rows: number,
+  round: number
+): Promise<Figures> {
   // Documents that an earlier round has put back would be read instead of rows.
   await contestant.place.redis.flushall()
   const file = join(dir, `growth-${round}`)

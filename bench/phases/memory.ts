@@ -23,7 +23,6 @@ export async function memory(bench: Bench): Promise<void> {
   const after = await usedMemory(service.place)
   bench.add('memory', 'finished order', 'bytes', [(after - before) / plan.orders])
   await service.place.reset()
-  await service.place.close()
 }
 
 async function usedMemory({ redis }: Place): Promise<number> {

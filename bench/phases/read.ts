@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type Bench, inTurn, withRunning } from '../bench.ts'
+import { addRounds, type Bench, compareRounds, inTurn, type Round, withRunning } from '../bench.ts'
 import { limit, orderstream, type Running } from '../contestants.ts'
 import { type Load, readPaths } from '../load/wrk.ts'
 import { addRows, writePaths } from '../rows.ts'
@@ -38,31 +38,20 @@ export async function read(bench: Bench): Promise<void> {
     await get(constant.url, files.cached, WARM_UP)
     await get(api.url, files.cached, WARM_UP * 2)
 
-    const rounds = await inTurn(bench, 'read', plan.rounds, {
+    const found = await inTurn<string, Load>(bench, 'read', plan.rounds, {
       constant: () => get(constant.url, files.cached),
       'orderstream (cached)': () => get(api.url, files.cached),
       'orderstream (uncached)': getUncached
     })
-    for (const [name, loads] of Object.entries(rounds)) {
-      bench.add(
-        'read',
-        name,
-        'reads/s',
-        rates(loads),
-        loads.map(({ p50_ms, p99_ms }) => ({ p50_ms, p99_ms }))
-      )
-    }
-    bench.compare(
-      'read: orderstream (cached) / constant',
-      'read',
-      rates(rounds['orderstream (cached)']),
-      rates(rounds.constant)
+    const rounds = Object.fromEntries(
+      Object.entries(found).map(([name, loads]) => [name, loads.map(toRound)])
     )
+    addRounds(bench, 'read', 'reads/s', rounds)
+    compareRounds(bench, 'read', rounds, ['orderstream (cached)', 'constant'], 'read')
   })
   await service.place.reset()
-  await Promise.all([bare.place.close(), service.place.close()])
 }
 
-function rates(loads: Load[]): number[] {
-  return loads.map(({ rate }) => rate)
+function toRound({ rate, p50_ms, p99_ms }: Load): Round {
+  return { rate, details: { p50_ms, p99_ms } }
 }

@@ -48,8 +48,8 @@ export async function sustained(bench: Bench): Promise<void> {
         contestant.name,
         () =>
           run(contestant, async system => {
-            const rate = await hold(bench, system, await search(bench, system))
-            const latencies = await atHalf(bench, system, rate)
+            const rate = await hold(bench, system, plan.hold, await search(bench, system, plan.probe))
+            const latencies = await atHalf(bench, system, plan.half, rate)
             return [rate, ...latencies]
           })
       ])
@@ -63,15 +63,11 @@ export async function sustained(bench: Bench): Promise<void> {
     bench.add('end-to-end', name, 'ms', [p99_ms], [{ p50_ms, p99_ms }])
   }
   bench.compare(`sustained: ${ours} / ${theirs}`, 'sustainedBullmq', [figures(ours)[0]], [figures(theirs)[0]])
-  for (const { place } of contestants) {
-    await place.reset()
-    await place.close()
-  }
+  for (const { place } of contestants) await place.reset()
 }
 
 /** The largest rate at which a short load leaves the backlog flat. */
-async function search(bench: Bench, system: System): Promise<number> {
-  const seconds = bench.plan.sustained?.probe ?? 0
+async function search(bench: Bench, system: System, seconds: number): Promise<number> {
   let [good, bad] = [0, Number.POSITIVE_INFINITY]
   let rate = startingRate(bench.series, system.contestant.name)
   while (good === 0 || bad / good > PRECISION) {
@@ -85,16 +81,19 @@ async function search(bench: Bench, system: System): Promise<number> {
 }
 
 /** The rate that also holds for long, somewhat below the one that was found. */
-async function hold(bench: Bench, system: System, found: number): Promise<number> {
-  const seconds = bench.plan.sustained?.hold ?? 0
+async function hold(bench: Bench, system: System, seconds: number, found: number): Promise<number> {
   for (let rate = found * HELD; ; rate *= HELD) {
     if (await isFlat(bench, system, rate, seconds)) return rate
   }
 }
 
 /** The time from accept to completed (p50, p99 in ms) at half the rate. */
-async function atHalf(bench: Bench, { url }: System, rate: number): Promise<[number, number]> {
-  const seconds = bench.plan.sustained?.half ?? 0
+async function atHalf(
+  bench: Bench,
+  { url }: System,
+  seconds: number,
+  rate: number
+): Promise<[number, number]> {
   const options = { url, seconds: seconds + 1, connections: CONNECTIONS, signal: bench.signal }
   const load = postOrders(options, rate / 2)
   // A moment for the load to begin; it goes on for the rest of that second after the samples.

@@ -22,5 +22,4 @@ export async function workers(bench: Bench): Promise<void> {
     )
   }
   await service.place.reset()
-  await service.place.close()
 }

@@ -42,7 +42,7 @@ export function inOrder(series: Series[]): Series[] {
 
 /** Whether a contestant is the service: by its name, or as a number of something that it was measured with. */
 export function isOurs(contestant: string): boolean {
-  return /^(orderstream|no |\d)/.test(contestant)
+  return /^(orderstream|few |\d)/.test(contestant)
 }
 
 /** Whether a contestant is what the stack can do at most. */

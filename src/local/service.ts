@@ -63,7 +63,8 @@ function graceMs({ SHUTDOWN_GRACE_MS, DRAIN_DELAY_MS }: NodeJS.ProcessEnv): numb
   return Number.isFinite(grace) ? grace : 20_500
 }
 
-async function checkReady(url: string): Promise<string | undefined> {
+/** Why a service does not answer 200 at a URL; undefined when it does. */
+export async function checkReady(url: string): Promise<string | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(2000) })
     const body = (await response.text()).slice(0, 500)

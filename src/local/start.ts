@@ -1,6 +1,6 @@
 import { mkdirSync, realpathSync, rmSync } from 'node:fs'
 import { basename, join, relative, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
+import { CommandError, interruption, readArguments } from './command.ts'
 import { LockedError, lockDirectory } from './lock.ts'
 import { createDatabase, endLeftoverMariadb, startMariadb } from './mariadb.ts'
 import { portFault } from './ports.ts'
@@ -20,8 +20,11 @@ Starts Orderstream on this machine: a private Redis and MariaDB, the api and the
 Environment: PORT, the port of the API (default 3000; 0 takes a free one). With REDIS_HOST or DB_HOST set, that store
 is used instead of a private one, with the other REDIS_* or DB_* variables. All other variables of the service apply.`
 
-/** What ends the launcher with one sentence, where a stack would say nothing more. */
-class StartError extends Error {}
+const OPTIONS = {
+  data: { type: 'string', default: join(root, '.local') },
+  fresh: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false }
+} as const
 
 interface Running {
   /** By name; in the order in which they became ready. */
@@ -34,41 +37,19 @@ const say = (line = '') => console.log(line)
 process.exitCode = await start(process.argv.slice(2))
 
 async function start(argv: string[]): Promise<number> {
-  const interrupted = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    // Not once: a second signal, as npm passes on the terminal's, must not cut the stopping short.
-    process.on(signal, () => {
-      if (!interrupted.signal.aborted) say('\nStopping …')
-      interrupted.abort(new StartError(`${signal} received`))
-    })
-  }
+  const signal = interruption()
   // The terminal, or what reads our output, may be gone before we are.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
   try {
-    const { values } = readOptions(argv)
+    const values = readArguments(argv, OPTIONS, help)
     if (values.help) say(help)
-    else await launch(values.data, values.fresh, interrupted.signal)
+    else await launch(values.data, values.fresh, signal)
     return 0
   } catch (error) {
-    if (interrupted.signal.aborted && error === interrupted.signal.reason) return 0
+    if (signal.aborted && error === signal.reason) return 0
     console.error(`${error instanceof Error ? error.message : error}`)
     return 1
-  }
-}
-
-function readOptions(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        data: { type: 'string', default: join(root, '.local') },
-        fresh: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false }
-      }
-    })
-  } catch (error) {
-    throw new StartError(`${(error as Error).message}\n\n${help}`)
   }
 }
 
@@ -97,7 +78,7 @@ function readPort(text: string | undefined): number {
   if (text === undefined) return 3000
   const port = Number(text)
   if (!/^\d{1,5}$/.test(text) || port > 65_535) {
-    throw new StartError(
+    throw new CommandError(
       `PORT is "${text}": it must be a whole number from 0 to 65535 (0 takes a free port).`
     )
   }
@@ -109,7 +90,7 @@ async function lock(dir: string): Promise<() => void> {
     return await lockDirectory(dir, basename(import.meta.filename))
   } catch (error) {
     if (!(error instanceof LockedError)) throw error
-    throw new StartError(
+    throw new CommandError(
       `Orderstream is already running here: process ${error.holder} uses ${shown(dir)}. Stop it first: Ctrl-C in its terminal, or kill ${error.holder}.`
     )
   }
@@ -125,11 +106,12 @@ async function refuseTakenPort(port: number, host: string): Promise<void> {
   if (port === 0) return
   const fault = await portFault(port, host)
   if (fault === 'EADDRINUSE') {
-    throw new StartError(
+    throw new CommandError(
       `Port ${port} is taken by another program: stop that, or choose another port, as in PORT=${port === 65_535 ? 3000 : port + 1} npm start.`
     )
   }
-  if (fault) throw new StartError(`Cannot listen on ${host}:${port} (${fault}): choose another PORT or HOST.`)
+  if (fault)
+    throw new CommandError(`Cannot listen on ${host}:${port} (${fault}): choose another PORT or HOST.`)
 }
 
 // Only what a launcher made: the directory may be one that somebody named by mistake.
@@ -252,7 +234,7 @@ async function untilOver({ stores, services }: Running, signal: AbortSignal): Pr
   })
   const deaths = [...stores, ...services].map(async ([name, { exited, log }]): Promise<never> => {
     const exit = describeExit(await exited)
-    throw new StartError(
+    throw new CommandError(
       `${name} ended by itself with ${exit}; everything is stopped. See: tail -n 50 ${shown(log)}`
     )
   })

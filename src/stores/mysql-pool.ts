@@ -1,5 +1,5 @@
 import { promisify } from 'node:util'
-import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
+import { createPool, type PoolConnection, type PoolOptions } from 'mysql2'
 import type { Config } from '../../schema/env.ts'
 import { fromMysql, StoreUnavailable } from './errors.ts'
 
@@ -37,9 +37,10 @@ export function createMysqlPool(config: Config): MysqlPool {
   pool.on('connection', connection => {
     for (const statement of SESSION) connection.query(statement, error => error && connection.destroy())
   })
+  const take = promisify(pool.getConnection.bind(pool))
   return {
     using: async work => {
-      const connection = await connect(pool, config.STORE_TIMEOUT_MS)
+      const connection = await connect(take, config.STORE_TIMEOUT_MS)
       try {
         const result = await work(connection)
         connection.release()
@@ -74,8 +75,8 @@ export function query<T>(
 }
 
 /** A pooled connection within `deadline` milliseconds; one that comes later goes back to the pool. */
-async function connect(pool: Pool, deadline: number): Promise<PoolConnection> {
-  const pending = promisify(pool.getConnection.bind(pool))()
+async function connect(take: () => Promise<PoolConnection>, deadline: number): Promise<PoolConnection> {
+  const pending = take()
   let timer: NodeJS.Timeout | undefined
   const expired = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {

@@ -1,9 +1,12 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { renderCharts } from '../../bench/report/charts.ts'
 import { renderSpeed, replaceSpeed } from '../../bench/report/readme.ts'
 import { renderTable } from '../../bench/report/table.ts'
-import { holds, medianOf, ratio, series } from '../../bench/results.ts'
+import { holds, medianOf, type Results, ratio, series } from '../../bench/results.ts'
+import { root } from '../../src/local/service.ts'
 import { full, minimal } from './made-up.ts'
 
 const figures = fc.array(fc.double({ min: 0.001, max: 1e9, noNaN: true }), { minLength: 1, maxLength: 9 })
@@ -191,6 +194,17 @@ test('a README without its markers, or with others, is left alone', () => {
   for (const text of ['', begin, end, `${end}${begin}`, `${begin}${begin}${end}`, `${begin}${end}${end}`])
     expect(() => replaceSpeed(text, full), text).toThrow(begin)
   expect(() => replaceSpeed(`${end}${begin}${end}`, full)).toThrow(begin)
+})
+
+test('what the repository shows is what its results say', async () => {
+  const results = JSON.parse(await readFile(join(root, 'bench/results.json'), 'utf8')) as Results
+  expect(results.extent).toBe('full')
+  const readme = await readFile(join(root, 'README.md'), 'utf8')
+  expect(replaceSpeed(readme, results)).toBe(readme)
+  const charts = renderCharts(results)
+  expect((await readdir(join(root, 'bench/charts'))).toSorted()).toEqual([...charts.keys()].toSorted())
+  for (const [name, svg] of charts)
+    expect(await readFile(join(root, 'bench/charts', name), 'utf8'), name).toBe(svg)
 })
 
 /** Throws unless every tag is closed in its turn and all the rest is escaped. */
