@@ -28,8 +28,6 @@ export const plans: Record<Extent, Plan> = {
     rounds: 2,
     seconds: 2,
     drain: { rounds: 1, orders: 50_000, peerOrders: 5000 },
-    sustained: { probe: 2, hold: 5, half: 4 },
-    growth: { rows: [200_000], waiting: 100_000, orders: 25_000, rounds: 1, seconds: 2 },
     memory: { orders: 25_000 }
   },
   check: {

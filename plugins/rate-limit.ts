@@ -1,18 +1,22 @@
-import rateLimit from '@fastify/rate-limit'
+import rateLimit, { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createRateCounter } from '../src/rate-counter.ts'
 
-/** At most RATE_LIMIT_MAX requests a second for each client address, over all processes. */
+/**
+ * At most RATE_LIMIT_MAX requests a second for each client address, over all processes. A request below the limit pays
+ * for a count and nothing else; one above it is refused by @fastify/rate-limit, as are those over a limit that a route
+ * sets for itself (`config.rateLimit`; `false` for none).
+ */
 async function limitRate(app: FastifyInstance) {
   const max = app.config.RATE_LIMIT_MAX
   if (max === 0) return
   const counter = createRateCounter(app.redis, app.keys)
 
-  /** The interface that @fastify/rate-limit asks of a store; all its instances count together. */
+  /** The interface that @fastify/rate-limit asks of a store. What it looks at was counted by the hook below. */
   class Store {
     incr(client: string, done: (error: Error | null, result?: { current: number; ttl: number }) => void) {
-      done(null, counter.hit(client))
+      done(null, counter.look(client))
     }
 
     child() {
@@ -21,6 +25,7 @@ async function limitRate(app: FastifyInstance) {
   }
 
   await app.register(rateLimit, {
+    global: false,
     max,
     timeWindow: 1000,
     enableDraftSpec: true,
@@ -30,6 +35,14 @@ async function limitRate(app: FastifyInstance) {
         new Error(`At most ${limit} requests a second are served to one client. Slow down and try again.`),
         { statusCode: 429 }
       )
+  })
+  const refuse = app.rateLimit()
+  app.addHook('onRequest', function countRequest(request, reply, done) {
+    const { rateLimit: own } = request.routeOptions.config
+    if (own === false) return done()
+    const count = counter.hit(normalizeIP(request.ip))
+    if (own !== undefined || count <= max) return done()
+    refuse.call(this, request, reply).then(() => done(), done)
   })
   app.addHook('onReady', async () => counter.start())
   app.addHook('onClose', async () => counter.stop())

@@ -20,8 +20,10 @@ interface Count {
  * goes on with its own count.
  */
 export interface RateCounter {
-  /** Counts a request; gives the client's count in this second so far, and how much of the second is left (ms). */
-  hit: (client: string) => { current: number; ttl: number }
+  /** Counts a request; gives the client's count in this second so far. */
+  hit: (client: string) => number
+  /** The client's count in this second so far, and how much of the second is left (ms). */
+  look: (client: string) => { current: number; ttl: number }
   start: () => void
   stop: () => void
 }
@@ -49,19 +51,22 @@ export function createRateCounter(redis: RedisStore, keys: Keys): RateCounter {
 
   return {
     hit: client => {
-      const now = Date.now()
-      const current = Math.floor(now / 1000)
+      const current = Math.floor(Date.now() / 1000)
       if (current !== second) {
         second = current
         counts = new Map()
       }
-      let count = counts.get(client)
+      const count = counts.get(client)
       if (!count) {
-        count = { untold: 0, shared: 0 }
-        counts.set(client, count)
+        counts.set(client, { untold: 1, shared: 0 })
+        return 1
       }
       count.untold++
-      return { current: count.shared + count.untold, ttl: (current + 1) * 1000 - now }
+      return count.shared + count.untold
+    },
+    look: client => {
+      const { shared, untold } = counts.get(client) ?? { shared: 0, untold: 0 }
+      return { current: shared + untold, ttl: Math.max(1, (second + 1) * 1000 - Date.now()) }
     },
     start: () => {
       timer = setInterval(() => {

@@ -11,7 +11,8 @@
 --       done.
 --
 -- The caller stopped waiting at the deadline and told its client so: what runs later must not accept.
--- The append comes first: a script that fails half-way must not leave a document without a message.
+-- The appends come first: a script that fails half-way must not leave a document without a message.
+-- One command for all documents is cheaper, here and in the append-only file, than one for each.
 -- A full server refuses the whole script (no allow-oom) before it has written anything.
 
 local time = redis.call('TIME')
@@ -28,21 +29,27 @@ if not epoch then
 end
 
 local cap = tonumber(ARGV[4])
-local arg = 5
+local known = redis.call('MGET', unpack(KEYS, 3))
+local accepted = {} -- documents by key: an order may come twice in one call
+local documents = {} -- key, document, key, document …
 for i = 3, #KEYS do
-  local known = redis.call('GET', KEYS[i])
-  if known then
-    answers[#answers + 1] = known
+  local key, arg = KEYS[i], 4 * i - 7
+  local document = known[i - 2] or accepted[key]
+  if document then
+    answers[#answers + 1] = document
   elseif waiting >= cap then
     answers[#answers + 1] = 'full'
   else
     count, waiting = count + 1, waiting + 1
     redis.call('XADD', KEYS[1], '*', 'v', ARGV[2], 'data', ARGV[arg + 1], 'request_id', ARGV[arg + 2],
       'traceparent', ARGV[arg + 3], 'number', count, 'epoch', epoch)
-    redis.call('HINCRBY', KEYS[2], 'count', 1)
-    redis.call('SET', KEYS[i], ARGV[arg])
+    accepted[key] = ARGV[arg]
+    documents[#documents + 1], documents[#documents + 2] = key, ARGV[arg]
     answers[#answers + 1] = 'accepted'
   end
-  arg = arg + 4
+end
+if #documents > 0 then
+  redis.call('HSET', KEYS[2], 'count', count)
+  redis.call('MSET', unpack(documents))
 end
 return {now, count, waiting, answers}

@@ -43,6 +43,24 @@ describe('rate limit', () => {
     })
   })
 
+  test('a route may have a limit of its own, lower or higher', async () => {
+    const { app } = await useApp(space, 'api', { RATE_LIMIT_MAX: 5 }, app => {
+      for (const max of [2, 8])
+        app.get(`/own-${max}`, { config: { rateLimit: { max } } }, async () => 'served')
+    })
+    for (const max of [2, 8]) {
+      const served = async (limit: string) => {
+        const answers = []
+        for (let i = 0; i < 10; i++) answers.push(await app.inject(`/own-${max}`))
+        const refused = answers.filter(({ statusCode }) => statusCode === 429)
+        for (const { headers } of refused) expect(headers['ratelimit-limit']).toBe(limit)
+        return 10 - refused.length
+      }
+      // A second may end in between.
+      await until(`${max} are served`, async () => (await served(String(max))) === max)
+    }
+  })
+
   test('goes on without Redis', async () => {
     const { call } = await useApp(space, 'api', { RATE_LIMIT_MAX: 5, REDIS_PORT: String(await freePort()) })
     await until('a request is refused', () => untilRefused(call))
