@@ -17,7 +17,7 @@ export default async function processOrders(app: App) {
     stream: PLACED,
     schema: OrderPlaced,
     version: ORDER_PLACED_VERSION,
-    batch: { size: 250, window: 5 },
+    batch: { size: 250, window: 15 },
     concurrency: 4,
     retry: { attempts: 8, base: 200, max: 30_000 },
     timeout: 60_000,

@@ -14,7 +14,7 @@ import { spill } from './spill.ts'
 
 /** Most orders that one round trip accepts, and most round trips under way for one partition. */
 const ACCEPT_SIZE = 128
-const ACCEPT_IN_FLIGHT = 2
+const ACCEPT_IN_FLIGHT = 4
 
 /** What holds an accepted order: a disk that has it (`fsync`, `mysql`), or memory until the next sync. */
 export type Durability = 'fsync' | 'mysql' | 'memory'

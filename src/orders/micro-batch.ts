@@ -7,6 +7,9 @@ export interface MicroBatchOptions<Item, Result> {
   inFlight: number
 }
 
+/** So many items begin a call at once: it is big enough to pay, and the store works while this turn goes on. */
+const ENOUGH = 24
+
 interface Waiting<Item, Result> {
   item: Item
   resolve: (result: Result) => void
@@ -14,9 +17,10 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Lets concurrent callers share one round trip. A call begins at once when there is room, with all that was asked for
- * in this turn of the event loop; what comes while the calls under way fill the room goes into the next one. No caller
- * ever joins a call that has begun, so what it is answered is at least as new as its question.
+ * Lets concurrent callers share one round trip. When there is room, a call begins with all that was asked for in this
+ * turn of the event loop, or earlier with the first two dozen; what comes while the calls under way fill the room goes
+ * into the next one. No caller ever joins a call that has begun, so what it is answered is at least as new as its
+ * question.
  */
 export function createMicroBatch<Item, Result>(
   options: MicroBatchOptions<Item, Result>
@@ -52,6 +56,7 @@ export function createMicroBatch<Item, Result>(
   return item =>
     new Promise<Result>((resolve, reject) => {
       waiting.push({ item, resolve, reject })
+      if (waiting.length >= ENOUGH && running < options.inFlight) return flush()
       if (scheduled) return
       scheduled = true
       setImmediate(flush)

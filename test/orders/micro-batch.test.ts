@@ -56,6 +56,23 @@ test('what is asked for during a call goes into a later one', async () => {
   expect(calls).toEqual([['a'], ['b', 'c']])
 })
 
+test('enough items begin a call before the turn ends, and the rest go at its end', async () => {
+  const calls: number[] = []
+  const ask = createMicroBatch<number, number>({
+    size: 100,
+    inFlight: 2,
+    run: async items => {
+      calls.push(items.length)
+      await new Promise(setImmediate)
+      return items
+    }
+  })
+  const asked = Array.from({ length: 30 }, (_, index) => ask(index))
+  expect(calls).toEqual([24])
+  await Promise.all(asked)
+  expect(calls).toEqual([24, 6])
+})
+
 test('a call that fails fails for those in it, and for nobody else', async () => {
   const ask = createMicroBatch<string, string>({
     size: 1,
