@@ -7,7 +7,7 @@ import type { OrderStore } from './order-store.ts'
 
 /** Most ids that one shared query looks up, and most such queries under way. */
 const FIND_SIZE = 200
-const FIND_IN_FLIGHT = 4
+const FIND_IN_FLIGHT = 2
 
 export interface FoundOrder {
   document: string
