@@ -20,9 +20,9 @@ export const plans: Record<Extent, Plan> = {
     seconds: 3,
     drain: { rounds: 3, orders: 200_000, peerOrders: 20_000 },
     sustained: { probe: 4, hold: 30, half: 15 },
-    growth: { rows: [1_000_000, 10_000_000], waiting: 1_000_000, orders: 100_000, rounds: 3, seconds: 2 },
-    workers: { counts: [1, 2, 4], orders: 200_000 },
-    memory: { orders: 100_000 }
+    growth: { rows: [1_000_000, 10_000_000], waiting: 1_000_000, orders: 60_000, rounds: 3, seconds: 2 },
+    workers: { counts: [1, 2, 4], orders: 100_000 },
+    memory: { orders: 50_000 }
   },
   quick: {
     rounds: 2,
