@@ -17,7 +17,7 @@ export interface Plan {
 export const plans: Record<Extent, Plan> = {
   full: {
     rounds: 5,
-    seconds: 3,
+    seconds: 2,
     drain: { rounds: 3, orders: 200_000, peerOrders: 20_000 },
     sustained: { probe: 4, hold: 30, half: 15 },
     growth: { rows: [1_000_000, 10_000_000], waiting: 1_000_000, orders: 60_000, rounds: 3, seconds: 2 },
