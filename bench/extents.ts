@@ -5,7 +5,8 @@ export interface Plan {
   /** Rounds of requests, and how long each contestant's part of one is. */
   rounds: number
   seconds: number
-  drain: { rounds: number; orders: number; peerOrders: number }
+  /** `appended`: messages that the limit appends in one round, about a second's; none is done without. */
+  drain: { rounds: number; orders: number; peerOrders: number; appended?: number }
   /** The loads that look for the rate, the one that proves it, and the one at half of it; none is done without. */
   sustained?: { probe: number; hold: number; half: number }
   /** Rows that the table grows to, and orders that wait. */
@@ -18,7 +19,7 @@ export const plans: Record<Extent, Plan> = {
   full: {
     rounds: 5,
     seconds: 2,
-    drain: { rounds: 3, orders: 200_000, peerOrders: 20_000 },
+    drain: { rounds: 3, orders: 200_000, peerOrders: 20_000, appended: 50_000 },
     sustained: { probe: 4, hold: 30, half: 15 },
     growth: { rows: [1_000_000, 10_000_000], waiting: 1_000_000, orders: 60_000, rounds: 3, seconds: 2 },
     workers: { counts: [1, 2, 4], orders: 100_000 },

@@ -2,13 +2,10 @@ import { addRounds, type Bench, compareRounds, inTurn, type Round } from '../ben
 import { limit, orderstream, peerSystem } from '../contestants.ts'
 import { drain } from '../drain.ts'
 
-/** Messages that the limit appends in one round: a second or so. */
-const APPENDED = 50_000
-
 /** A backlog that waits is processed by one worker; the limit is a loop that writes the same rows and does nothing else. */
 export async function drainBacklog(bench: Bench): Promise<void> {
   const { extent, plan } = bench
-  const { rounds, orders, peerOrders } = plan.drain
+  const { rounds, orders, peerOrders, appended } = plan.drain
   const raw = await limit(bench)
   const systems = [
     await peerSystem(bench, 'bullmq'),
@@ -32,9 +29,9 @@ export async function drainBacklog(bench: Bench): Promise<void> {
   compareRounds(bench, 'drain', found, [usual, 'limit'], 'drainLimit')
   if (extent !== 'check') compareRounds(bench, 'drain', found, [synced, 'limit'], 'drainLimit')
   compareRounds(bench, 'drain', found, [usual, 'bullmq'], 'drainBullmq')
-  if (extent === 'full') {
-    const appended = await inTurn(bench, 'append', rounds, { limit: () => raw.append(APPENDED) })
-    bench.add('append', 'limit', 'messages/s', appended.limit)
+  if (appended) {
+    const { limit: rates } = await inTurn(bench, 'append', rounds, { limit: () => raw.append(appended) })
+    bench.add('append', 'limit', 'messages/s', rates)
   }
   for (const { place } of [raw, ...systems]) await place.reset()
 }
