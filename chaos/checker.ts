@@ -5,6 +5,7 @@ import type { DeadLetter, Holdings, Row } from './holdings.ts'
 import type { Ledger, Told } from './ledger.ts'
 import { taxOn, toText, toUnits } from './money.ts'
 import type { FaultKind } from './plan.ts'
+import type { Stall } from './stalls.ts'
 
 /** What the checker compares: what clients were told, what the stores hold, and what was done to them meanwhile. */
 export interface Evidence {
@@ -12,6 +13,8 @@ export interface Evidence {
   holdings: Holdings
   events: EventLog
   faults: DoneFault[]
+  /** When the stores did not answer, whatever the reason. */
+  stalls: Stall[]
   /** Undefined when the service gave none. */
   audit: Audit | undefined
 }
@@ -31,8 +34,11 @@ export interface Remarks {
   repeatedEvents: number
 }
 
-/** A store is away a little longer than the fault lasts: until the service has noticed that it is back. */
+/** A store is away a little longer than its outage lasts: until the service has noticed that it is back. */
 const NOTICE = 3000
+
+/** A time in which a store was away, or had lost documents. */
+type Outage = Pick<Stall, 'began' | 'ended'> & { target: DoneFault['target'] }
 
 const storeFaults: readonly FaultKind[] = [
   'kill-redis',
@@ -44,7 +50,6 @@ const storeFaults: readonly FaultKind[] = [
   'full-redis',
   'purge-documents'
 ]
-const mysqlFaults: readonly FaultKind[] = ['kill-mariadb', 'pause-mariadb', 'cut-mariadb']
 
 /**
  * Adds to the ledger's violations whatever does not fit. It shares no code with the service: not its queries, not its
@@ -56,6 +61,7 @@ export function check(evidence: Evidence): Remarks {
     holdings.deadLetters.filter(({ code }) => code === 'conflict'),
     ({ order_id }) => order_id
   )
+  const outages = [...evidence.faults.filter(({ kind }) => storeFaults.includes(kind)), ...evidence.stalls]
   const remarks: Remarks = {
     acceptedTwice: 0,
     conflictsFoundLater: 0,
@@ -69,9 +75,9 @@ export function check(evidence: Evidence): Remarks {
     const [row] = holdings.rows.get(order.id) ?? []
     const letters = (conflicts.get(order.id) ?? []).map(({ amount }) => toUnits(amount))
     const stored = { amount: row && toUnits(row.amount), letters }
-    checkTold(order, stored, evidence, remarks)
+    checkTold(order, stored, { ledger, outages }, remarks)
     checkRefusals(order, stored, ledger)
-    checkRegressions(order, evidence, remarks)
+    checkRegressions(order, { ledger, outages }, remarks)
     if (row && !order.attempts.some(({ status }) => status === 200 || status === 202)) remarks.untold++
   }
   for (const [id, rows] of holdings.rows) {
@@ -93,10 +99,16 @@ interface Stored {
   letters: (bigint | undefined)[]
 }
 
+/** What of the evidence tells whether something is wrong or could not be known. */
+interface Judged {
+  ledger: Ledger
+  outages: Outage[]
+}
+
 /** Every body that was told 202 or 200 is the row, or a dead letter for which a store that was away is the reason. */
-function checkTold(order: Told, { amount, letters }: Stored, { ledger, faults }: Evidence, remarks: Remarks) {
+function checkTold(order: Told, { amount, letters }: Stored, { ledger, outages }: Judged, remarks: Remarks) {
   const told = order.attempts.filter(({ status }) => status === 200 || status === 202)
-  const excused = order.attempts.some(attempt => overlaps(attempt, faults, storeFaults))
+  const excused = order.attempts.some(attempt => isDuring(attempt, outages))
   for (const body of new Set(told.map(attempt => attempt.amount))) {
     const text = toText(body)
     if (body !== amount) {
@@ -114,7 +126,7 @@ function checkTold(order: Told, { amount, letters }: Stored, { ledger, faults }:
     }
     const accepted = told.filter(attempt => attempt.status === 202 && attempt.amount === body)
     if (accepted.length < 2) continue
-    if (accepted.some(attempt => overlaps(attempt, faults, storeFaults))) remarks.acceptedTwice++
+    if (accepted.some(attempt => isDuring(attempt, outages))) remarks.acceptedTwice++
     else ledger.violate('wrong', 'accepted twice while no store was away', order.id, text)
   }
 }
@@ -139,16 +151,16 @@ function checkRefusals(order: Told, { amount, letters }: Stored, ledger: Ledger)
  * A finished order is never seen unfinished again. It can only be excused if it was accepted anew while MySQL, which
  * alone knew that it was finished, was away, and is away still.
  */
-function checkRegressions(order: Told, { ledger, faults }: Evidence, remarks: Remarks) {
+function checkRegressions(order: Told, { ledger, outages }: Judged, remarks: Remarks) {
   for (const regression of order.regressions) {
     const finishedAt = order.finished?.at ?? 0
-    const away = faults.filter(fault => overlaps(regression, [fault], mysqlFaults))
+    const away = outages.filter(outage => outage.target === 'mariadb' && isDuring(regression, [outage]))
     const anew = order.attempts.some(
       attempt =>
         attempt.ended > finishedAt &&
         attempt.began < regression.ended &&
         attempt.status !== 409 &&
-        overlaps(attempt, away, mysqlFaults)
+        isDuring(attempt, away)
     )
     if (anew) remarks.acceptedAnew++
     else {
@@ -275,12 +287,6 @@ function checkAudit({ ledger, holdings: { rows, deadLetters }, audit }: Evidence
   }
 }
 
-function overlaps(
-  { began, ended }: { began: number; ended: number },
-  faults: DoneFault[],
-  kinds: readonly FaultKind[]
-): boolean {
-  return faults.some(
-    fault => kinds.includes(fault.kind) && began < fault.ended + NOTICE && ended > fault.began
-  )
+function isDuring({ began, ended }: { began: number; ended: number }, outages: Outage[]): boolean {
+  return outages.some(outage => began < outage.ended + NOTICE && ended > outage.began)
 }

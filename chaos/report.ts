@@ -6,12 +6,14 @@ import { toText } from './money.ts'
 import type { Fault } from './plan.ts'
 import type { Reads } from './reader.ts'
 import type { Rest } from './rest.ts'
+import type { Stall } from './stalls.ts'
 
 /** All that a run gave. */
 export interface Outcome {
   seed: number
   plan: Fault[]
   faults: DoneFault[]
+  stalls: Stall[]
   counts: Counts
   reads: Reads
   ledger: Ledger
@@ -74,6 +76,7 @@ export function renderReport(outcome: Outcome): string {
     ...renderFaults(outcome),
     '',
     ...renderOutages(outcome),
+    ...renderStalls(outcome),
     ...renderRest(outcome),
     '',
     ...renderIncidents(outcome.incidents),
@@ -117,6 +120,21 @@ function renderOutages({ faults, ledger }: Outcome): string[] {
   ]
 }
 
+/** Times in which a store kept clients waiting although nothing was done to it: they excuse, so they must be seen. */
+function renderStalls({ stalls, faults }: Outcome): string[] {
+  const own = stalls.filter(
+    stall => !faults.some(fault => fault.target === stall.target && isDuring(stall, fault))
+  )
+  return [...Map.groupBy(own, ({ target }) => target)].map(([target, list]) => {
+    const lengths = list.map(({ began, ended }) => ended - began)
+    const seconds = lengths.reduce((sum, length) => sum + length, 0) / 1000
+    return (
+      `Without a fault ${target} stalled ${list.length} times, ${seconds.toFixed(1)} s in all, ` +
+      `at most ${(Math.max(...lengths) / 1000).toFixed(1)} s`
+    )
+  })
+}
+
 function renderRest({ rest, remarks }: Outcome): string[] {
   const left = Object.entries(rest.left).map(([name, count]) => `${name} ${count}`)
   const audit = rest.audit && Object.entries(rest.audit).map(([name, count]) => `${name} ${count}`)
@@ -141,26 +159,36 @@ function renderIncidents(incidents: string[]): string[] {
   return [`Incidents: ${incidents.length}`, ...shown, '']
 }
 
-function renderViolations({ ledger, faults }: Outcome): string[] {
+function renderViolations({ ledger, faults, stalls }: Outcome): string[] {
   const lines: string[] = []
   for (const group of groups) {
     const inGroup = ledger.violations.filter(violation => violation.group === group)
     for (const [what, list] of Map.groupBy(inGroup, violation => violation.what)) {
       lines.push(`${group}: ${what} (${list.length})`)
       for (const violation of list.slice(0, EXAMPLES))
-        lines.push(...renderViolation(violation, ledger.orders.get(violation.id), faults))
+        lines.push(...renderViolation(violation, ledger.orders.get(violation.id), { faults, stalls }))
     }
   }
   return lines
 }
 
-/** One violation, with all that clients were told about the order, and the faults that were under way then. */
-function renderViolation({ id, detail }: Violation, order: Told | undefined, faults: DoneFault[]): string[] {
+/** One violation, with all that clients were told about the order, and what was wrong with the system meanwhile. */
+function renderViolation(
+  { id, detail }: Violation,
+  order: Told | undefined,
+  { faults, stalls }: Pick<Outcome, 'faults' | 'stalls'>
+): string[] {
   const lines = [`  ${id} ${detail}`]
   if (!order) return lines
   for (const { amount, api, began, ended, status, error } of order.attempts) {
-    const during = faults.filter(fault => began < fault.ended && ended > fault.began)
-    const names = during.map(({ kind, target }) => `${kind} ${target}`)
+    const names = [
+      ...faults
+        .filter(fault => isDuring({ began, ended }, fault))
+        .map(({ kind, target }) => `${kind} ${target}`),
+      ...stalls
+        .filter(stall => isDuring({ began, ended }, stall))
+        .map(({ target }) => `no answer of ${target}`)
+    ]
     const answer = status === 0 ? error || 'no answer' : status
     lines.push(
       `    ${began.toFixed(0)}–${ended.toFixed(0)} ms POST ${toText(amount)} to ${api}: ${answer}` +
@@ -169,6 +197,15 @@ function renderViolation({ id, detail }: Violation, order: Told | undefined, fau
   }
   if (order.finished) lines.push(`    seen finished at ${order.finished.at.toFixed(0)} ms`)
   return lines
+}
+
+interface Span {
+  began: number
+  ended: number
+}
+
+function isDuring(one: Span, other: Span): boolean {
+  return one.began < other.ended && one.ended > other.began
 }
 
 function renderTable(rows: (string | number)[][]): string {

@@ -16,6 +16,7 @@ import { describeFault, planFaults } from './plan.ts'
 import { readAtRest, runReader } from './reader.ts'
 import { type Outcome, passed, renderReport } from './report.ts'
 import { untilAtRest } from './rest.ts'
+import { createStallWatch } from './stalls.ts'
 import { withRedis } from './stores.ts'
 
 /** How long a client waits for an answer, ms: longer than the service takes for one at most, shorter than some pauses. */
@@ -63,6 +64,7 @@ async function torment(cluster: Cluster, options: Options, signal: AbortSignal):
   const plan = planFaults(options)
   const ledger = createLedger()
   const events = createEventLog(access)
+  const watch = createStallWatch(access)
   const clients = (['api-1', 'api-2'] as const).map(name =>
     createClient({ name, port: members[name].port, timeout: CLIENT_TIMEOUT })
   )
@@ -73,6 +75,7 @@ async function torment(cluster: Cluster, options: Options, signal: AbortSignal):
   try {
     await events.drain()
     const following = events.run(untilEnd)
+    const watching = watch.run(untilEnd)
     const load = runLoad({ seed, rate, clients, ledger, signal: untilLoadEnds, abandon: signal })
     const reading = runReader({ seed, rate: options.reads, clients, ledger, signal: untilLoadEnds })
     const injecting = injectFaults(cluster, plan, say, signal)
@@ -82,13 +85,14 @@ async function torment(cluster: Cluster, options: Options, signal: AbortSignal):
     say('\nThe load has ended; waiting for rest …')
     await heal(cluster)
     end.abort()
-    await following
+    await Promise.all([watching, following])
     const rest = await untilAtRest({ access, clients, adminToken, events, signal })
     await readAtRest(ledger, clients, seed, READ_AT_REST)
     await events.drain()
     const holdings = await readHoldings(access)
-    const remarks = check({ ledger, holdings, events, faults, audit: rest.audit })
-    return { seed, plan, faults, counts, reads, ledger, remarks, rest, incidents }
+    const { stalls } = watch
+    const remarks = check({ ledger, holdings, events, faults, stalls, audit: rest.audit })
+    return { seed, plan, faults, stalls, counts, reads, ledger, remarks, rest, incidents }
   } finally {
     loadEnd.abort()
     end.abort()

@@ -5,39 +5,18 @@ import type { DoneFault } from '../../chaos/faults.ts'
 import { readHoldings } from '../../chaos/holdings.ts'
 import { createLedger, type Ledger } from '../../chaos/ledger.ts'
 import { toUnits } from '../../chaos/money.ts'
-import type { StoreAccess } from '../../chaos/stores.ts'
+import type { Stall } from '../../chaos/stalls.ts'
 import { openApp } from '../app.ts'
 import { useSpace } from '../space.ts'
+import { accessOf } from './access.ts'
 
 const space = await useSpace()
-const { REDIS_HOST, REDIS_PORT, DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME, KEY_PREFIX } =
-  space.env as Record<string, string> as Record<
-    | 'REDIS_HOST'
-    | 'REDIS_PORT'
-    | 'DB_HOST'
-    | 'DB_PORT'
-    | 'DB_USER'
-    | 'DB_PASSWORD'
-    | 'DB_NAME'
-    | 'KEY_PREFIX',
-    string
-  >
-const access: StoreAccess = {
-  redis: { host: REDIS_HOST, port: Number(REDIS_PORT) },
-  mysql: {
-    host: DB_HOST,
-    port: Number(DB_PORT),
-    user: DB_USER,
-    password: DB_PASSWORD,
-    database: DB_NAME
-  },
-  prefix: KEY_PREFIX,
-  partitions: 1
-}
-const key = (name: string) => `{${KEY_PREFIX}:0}:${name}`
+const access = accessOf(space)
+const key = (name: string) => `{${access.prefix}:0}:${name}`
 
 let ledger: Ledger
 let faults: DoneFault[]
+let stalls: Stall[]
 let events: EventLog
 
 beforeAll(async () => {
@@ -52,6 +31,7 @@ beforeEach(async () => {
   if (keys.length > 0) await space.redis.del(keys)
   ledger = createLedger()
   faults = []
+  stalls = []
   events = createEventLog(access)
 })
 
@@ -129,7 +109,7 @@ async function giveUp(id: string, amount: string, code: string) {
 async function find(): Promise<{ found: string[]; remarks: Remarks }> {
   await events.drain()
   const holdings = await readHoldings(access)
-  const remarks = check({ ledger, holdings, events, faults, audit: undefined })
+  const remarks = check({ ledger, holdings, events, faults, stalls, audit: undefined })
   return { found: ledger.violations.map(({ group, what }) => `${group}: ${what}`), remarks }
 }
 
@@ -251,6 +231,10 @@ test('202 twice for one body needs a store that was away', async () => {
   const { found, remarks } = await find()
   expect(found).toEqual([])
   expect(remarks.acceptedTwice).toBe(1)
+
+  faults = []
+  stalls = [{ target: 'redis', began: 0, ended: performance.now() }]
+  expect((await find()).found).toEqual([])
 })
 
 test('processing after completed, if it was asked after the other answer', async () => {

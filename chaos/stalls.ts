@@ -1,0 +1,76 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type StoreAccess, withMysql, withRedis } from './stores.ts'
+
+/** A time in which a store kept a client waiting, or failed it. Times in ms since the start of the process. */
+export interface Stall {
+  target: 'redis' | 'mariadb'
+  began: number
+  ended: number
+}
+
+/** What was noted so far; each stall is added when it is over. */
+export interface StallWatch {
+  stalls: Stall[]
+  /** Watches until aborted. */
+  run: (signal: AbortSignal) => Promise<void>
+}
+
+/** Time between an answer and the next look, ms. */
+const BETWEEN = 100
+
+/**
+ * An answer that takes longer is a stall, ms: half of what the service waits for. A look that begins up to BETWEEN after
+ * a call of the service ends with it, so a store that is too slow for the service is always seen.
+ */
+const LATE = 200
+
+type Look = () => Promise<unknown>
+
+/** Opens a connection, and gives `use` a write that only a disk can answer, as the service's own writes. */
+type Watched = (access: StoreAccess, use: (look: Look) => Promise<void>) => Promise<void>
+
+const redis: Watched = (access, use) =>
+  withRedis(access, client => use(() => client.set('chaos-look', performance.now())))
+
+const mariadb: Watched = (access, use) =>
+  withMysql(access, async connection => {
+    await connection.query('CREATE TABLE IF NOT EXISTS chaos_look (id INT PRIMARY KEY, at DOUBLE NOT NULL)')
+    await use(() => connection.query('REPLACE INTO chaos_look VALUES (1, ?)', [performance.now()]))
+  })
+
+/**
+ * Writes to both stores all along, and notes the times in which they did not answer: those that faults caused, and those
+ * that nobody caused. A disk that others use too can hold up a store for longer than the service waits.
+ */
+export function createStallWatch(access: StoreAccess): StallWatch {
+  const stalls: Stall[] = []
+
+  const watch = async (target: Stall['target'], watched: Watched, signal: AbortSignal) => {
+    let failingSince: number | undefined
+    while (!signal.aborted) {
+      let began = performance.now()
+      const use = async (look: Look) => {
+        while (!signal.aborted) {
+          began = performance.now()
+          await look()
+          const ended = performance.now()
+          if (failingSince !== undefined || ended - began > LATE)
+            stalls.push({ target, began: failingSince ?? began, ended })
+          failingSince = undefined
+          await delay(BETWEEN)
+        }
+      }
+      await watched(access, use).catch(() => {
+        failingSince ??= began
+      })
+      await delay(BETWEEN)
+    }
+  }
+
+  return {
+    stalls,
+    run: async signal => {
+      await Promise.all([watch('redis', redis, signal), watch('mariadb', mariadb, signal)])
+    }
+  }
+}

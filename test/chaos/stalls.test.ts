@@ -1,0 +1,41 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { createStallWatch } from '../../chaos/stalls.ts'
+import { useOwnStores } from '../fault/own-stores.ts'
+import { until } from '../space.ts'
+import { accessOf } from './access.ts'
+
+const stores = await useOwnStores()
+
+test.each([
+  ['redis', stores.redis],
+  ['mariadb', stores.mysql]
+] as const)(
+  'a %s that hangs, and one that is gone, is a stall until it answers again',
+  async (target, store) => {
+    const space = await stores.space()
+    const { stalls, run } = createStallWatch(accessOf(space))
+    const end = new AbortController()
+    const watching = run(end.signal)
+    onTestFinished(async () => {
+      end.abort()
+      await watching
+    })
+    const noted = (since: number, until: number) =>
+      stalls.some(stall => stall.target === target && stall.began < until && stall.ended > since)
+    await until('the watch has written to both', async () => {
+      const tables = await space.sql("SHOW TABLES LIKE 'chaos_look'")
+      return tables.length > 0 && (await space.redis.exists('chaos-look'))
+    })
+
+    for (const harm of [store.freeze, store.kill]) {
+      await harm()
+      const began = performance.now()
+      await delay(500)
+      const ended = performance.now()
+      await store.start()
+      await until('it is noted', () => noted(began, ended))
+    }
+    expect(stalls.every(({ began, ended }) => began < ended)).toBe(true)
+  }
+)
