@@ -5,7 +5,7 @@ import type { DeadLetter, Holdings, Row } from './holdings.ts'
 import type { Ledger, Told } from './ledger.ts'
 import { taxOn, toText, toUnits } from './money.ts'
 import type { FaultKind } from './plan.ts'
-import type { Stall } from './stalls.ts'
+import { NOTICE, type Stall } from './stalls.ts'
 
 /** What the checker compares: what clients were told, what the stores hold, and what was done to them meanwhile. */
 export interface Evidence {
@@ -33,9 +33,6 @@ export interface Remarks {
   documents: number
   repeatedEvents: number
 }
-
-/** A store is away a little longer than its outage lasts: until the service has noticed that it is back. */
-const NOTICE = 3000
 
 /** A time in which a store was away, or had lost documents. */
 type Outage = Pick<Stall, 'began' | 'ended'> & { target: DoneFault['target'] }

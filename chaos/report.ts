@@ -6,7 +6,7 @@ import { toText } from './money.ts'
 import type { Fault } from './plan.ts'
 import type { Reads } from './reader.ts'
 import type { Rest } from './rest.ts'
-import type { Stall } from './stalls.ts'
+import { NOTICE, type Stall } from './stalls.ts'
 
 /** All that a run gave. */
 export interface Outcome {
@@ -123,7 +123,11 @@ function renderOutages({ faults, ledger }: Outcome): string[] {
 /** Times in which a store kept clients waiting although nothing was done to it: they excuse, so they must be seen. */
 function renderStalls({ stalls, faults }: Outcome): string[] {
   const own = stalls.filter(
-    stall => !faults.some(fault => fault.target === stall.target && isDuring(stall, fault))
+    stall =>
+      !faults.some(
+        ({ target, began, ended }) =>
+          target === stall.target && isDuring(stall, { began, ended: ended + NOTICE })
+      )
   )
   return [...Map.groupBy(own, ({ target }) => target)].map(([target, list]) => {
     const lengths = list.map(({ began, ended }) => ended - began)

@@ -15,6 +15,9 @@ export interface StallWatch {
   run: (signal: AbortSignal) => Promise<void>
 }
 
+/** How long after an outage it may still be felt, ms: until everybody has noticed that the store is back. */
+export const NOTICE = 3000
+
 /** Time between an answer and the next look, ms. */
 const BETWEEN = 100
 
