@@ -44,7 +44,7 @@ export const aims = {
   acceptLimitAlways: { full: { atLeast: 0.48 }, check: { atLeast: 0.24 } },
   acceptBullmq: { full: { atLeast: 1.6 }, check: { atLeast: 0.5 } },
   acceptExpress: { full: { atLeast: 8 } },
-  read: { full: { atLeast: 0.85 }, check: { atLeast: 0.4 } },
+  read: { full: { atLeast: 0.85 }, check: { atLeast: 0.3 } },
   drainLimit: { full: { atLeast: 0.35 }, check: { atLeast: 0.12 } },
   drainBullmq: { full: { atLeast: 5 }, check: { atLeast: 2 } },
   sustainedBullmq: { full: { atLeast: 4 } },
