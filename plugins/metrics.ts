@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { routeOf } from '../src/request-context.ts'
 import type { BatchCounts } from '../src/streams/batch-runner.ts'
 
 declare module 'fastify' {
@@ -60,7 +61,7 @@ async function metrics(app: FastifyInstance) {
   })
 
   app.addHook('onResponse', (request, reply, done) => {
-    const route = request.routeOptions.url ?? 'unknown'
+    const route = routeOf(request).url ?? 'unknown'
     requests.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000)
     done()
   })

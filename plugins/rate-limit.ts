@@ -2,6 +2,7 @@ import rateLimit, { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createRateCounter } from '../src/rate-counter.ts'
+import { routeOf } from '../src/request-context.ts'
 
 /**
  * At most RATE_LIMIT_MAX requests a second for each client address, over all processes. A request below the limit pays
@@ -11,7 +12,7 @@ import { createRateCounter } from '../src/rate-counter.ts'
 async function limitRate(app: FastifyInstance) {
   const max = app.config.RATE_LIMIT_MAX
   if (max === 0) return
-  const counter = createRateCounter(app.redis, app.keys)
+  const counter = createRateCounter(app.redis, app.keys, normalizeIP)
 
   /** The interface that @fastify/rate-limit asks of a store. What it looks at was counted by the hook below. */
   class Store {
@@ -38,9 +39,9 @@ async function limitRate(app: FastifyInstance) {
   })
   const refuse = app.rateLimit()
   app.addHook('onRequest', function countRequest(request, reply, done) {
-    const { rateLimit: own } = request.routeOptions.config
+    const { rateLimit: own } = routeOf(request).config
     if (own === false) return done()
-    const count = counter.hit(normalizeIP(request.ip))
+    const count = counter.hit(request.ip)
     if (own !== undefined || count <= max) return done()
     refuse.call(this, request, reply).then(() => done(), done)
   })

@@ -26,6 +26,7 @@ export interface AppOptions {
 export async function buildApp(config: Config, options: AppOptions = {}) {
   const app = createServer(config, options.logStream)
   app.decorate('config', config)
+  app.decorateRequest('knownRoute', null)
   await app.register(autoload, { dir: join(ROOT, 'plugins') })
   await app.register(autoload, { dir: join(ROOT, 'handlers/common') })
   await app.register(autoload, { dir: join(ROOT, 'handlers', config.MODE) })

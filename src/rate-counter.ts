@@ -20,17 +20,23 @@ interface Count {
  * goes on with its own count.
  */
 export interface RateCounter {
-  /** Counts a request; gives the client's count in this second so far. */
-  hit: (client: string) => number
+  /** Counts a request from an address; gives its client's count in this second so far. */
+  hit: (address: string) => number
   /** The client's count in this second so far, and how much of the second is left (ms). */
   look: (client: string) => { current: number; ttl: number }
   start: () => void
   stop: () => void
 }
 
-export function createRateCounter(redis: RedisStore, keys: Keys): RateCounter {
+export function createRateCounter(
+  redis: RedisStore,
+  keys: Keys,
+  /** The client that an address belongs to: many addresses may be one client's. */
+  clientOf: (address: string) => string
+): RateCounter {
   let second = 0
   let counts = new Map<string, Count>()
+  let byAddress = new Map<string, Count>()
   let timer: NodeJS.Timeout | undefined
 
   const tell = async (at: number, told: Map<string, Count>) => {
@@ -49,18 +55,24 @@ export function createRateCounter(redis: RedisStore, keys: Keys): RateCounter {
     })
   }
 
+  /** The count of the client of an address that is new in this second. */
+  const countOf = (address: string): Count => {
+    const client = clientOf(address)
+    const count = counts.get(client) ?? { untold: 0, shared: 0 }
+    counts.set(client, count)
+    byAddress.set(address, count)
+    return count
+  }
+
   return {
-    hit: client => {
+    hit: address => {
       const current = Math.floor(Date.now() / 1000)
       if (current !== second) {
         second = current
         counts = new Map()
+        byAddress = new Map()
       }
-      const count = counts.get(client)
-      if (!count) {
-        counts.set(client, { untold: 1, shared: 0 })
-        return 1
-      }
+      const count = byAddress.get(address) ?? countOf(address)
       count.untold++
       return count.shared + count.untold
     },

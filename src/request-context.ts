@@ -2,6 +2,13 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What `routeOf` gave. */
+    knownRoute: FastifyRequest['routeOptions'] | null
+  }
+}
+
 /** What a client may name its request: printable, and short enough to be carried along. */
 const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/
 
@@ -12,6 +19,12 @@ const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f
 export function requestId(raw: Pick<IncomingMessage, 'headers'>): string {
   const given = raw.headers['x-request-id']
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+}
+
+/** The route of a request. Fastify puts its options together each time they are asked for, and several hooks ask. */
+export function routeOf(request: FastifyRequest): FastifyRequest['routeOptions'] {
+  request.knownRoute ??= request.routeOptions
+  return request.knownRoute
 }
 
 /** The request's traceparent if it is a valid one, else ''. */

@@ -1,6 +1,6 @@
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { isoNow } from '../clock.ts'
-import { traceId } from '../request-context.ts'
+import { routeOf, traceId } from '../request-context.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -46,7 +46,7 @@ export class RequestLog extends LogController {
     const error = aborted ?? (reply.statusCode >= 500 ? request.failure?.error : undefined)
     const { log } = request.server
     if (error) log.error({ ...facts(request, reply), err: error }, 'request failed')
-    else if (request.routeOptions.config.quiet) log.debug(facts(request, reply), 'request completed')
+    else if (routeOf(request).config.quiet) log.debug(facts(request, reply), 'request completed')
     else this.#write?.(this.#render(facts(request, reply)))
   }
 
