@@ -1,10 +1,10 @@
 import type { Writable } from 'node:stream'
-import { levels, transport } from 'pino'
+import { levels, pino, transport } from 'pino'
 import type { Config } from '../../schema/env.ts'
 import { isoNow } from '../clock.ts'
+import { lazyLogger } from './lazy-logger.ts'
 import { standardOutput } from './lines.ts'
 import { RequestLog } from './request-log.ts'
-import { requestLogger } from './request-logger.ts'
 
 /** How Fastify logs: JSON lines, or readable ones in development. They go to `given`, to standard output by default. */
 export function logOptions({ NODE_ENV, LOG_LEVEL, MODE }: Config, given: Writable | undefined) {
@@ -15,8 +15,8 @@ export function logOptions({ NODE_ENV, LOG_LEVEL, MODE }: Config, given: Writabl
   // No number stands for `silent`.
   const wantsInfo = (levels.values[level] ?? Number.POSITIVE_INFINITY) <= (levels.values.info as number)
   return {
-    logger: { level, base, timestamp: () => `,"time":"${isoNow()}"`, stream },
-    childLoggerFactory: requestLogger,
+    // As an instance and not as options with a factory of children, whose children Fastify would check one by one.
+    loggerInstance: lazyLogger(() => pino({ level, base, timestamp: () => `,"time":"${isoNow()}"` }, stream)),
     logController: new RequestLog({
       requestIdLogLabel: 'request_id',
       base,

@@ -14,12 +14,15 @@ export function loadScript(file: URL): Script {
   const text = readFileSync(file, 'utf8')
   const hash = createHash('sha1').update(text).digest('hex')
   return async (client, keys, args) => {
+    // In one array: as parameters, the thousands of a big batch would be copied each time that they are handed on.
+    const call = (command: string, script: string) =>
+      client.call(command, [script, keys.length, ...keys, ...args])
     try {
-      return await client.evalsha(hash, keys.length, ...keys, ...args)
+      return await call('evalsha', hash)
     } catch (error) {
       const known = fromRedis(error)
       if (!(known instanceof ScriptMissing)) throw known
-      return client.eval(text, keys.length, ...keys, ...args)
+      return call('eval', text)
     }
   }
 }

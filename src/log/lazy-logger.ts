@@ -1,8 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 
-type Bindings = Parameters<FastifyBaseLogger['child']>[0]
-
-const METHODS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent', 'child'] as const
+const METHODS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 
 class LazyLogger {
   readonly #make: () => FastifyBaseLogger
@@ -24,6 +22,10 @@ class LazyLogger {
   set level(level: string) {
     this.logger.level = level
   }
+
+  child(...given: Parameters<FastifyBaseLogger['child']>): LazyLogger {
+    return new LazyLogger(() => this.logger.child(...given))
+  }
 }
 
 for (const name of METHODS) {
@@ -35,9 +37,9 @@ for (const name of METHODS) {
 }
 
 /**
- * The logger of one request: a child with the request's id, made when something is logged through it. The line that each
- * request ends with goes past it, so most requests never need one.
+ * A logger that is made, as each of its children is, when something is logged through it. Fastify has a child for each
+ * request, and the line that a request ends with goes past that: most requests never need theirs.
  */
-export function requestLogger(logger: FastifyBaseLogger, bindings: Bindings): FastifyBaseLogger {
-  return new LazyLogger(() => logger.child(bindings)) as unknown as FastifyBaseLogger
+export function lazyLogger(make: () => FastifyBaseLogger): FastifyBaseLogger {
+  return new LazyLogger(make) as unknown as FastifyBaseLogger
 }
