@@ -39,8 +39,6 @@ export type App = ReturnType<typeof createServer>
 function createServer(config: Config, logStream: Writable | undefined) {
   return fastify({
     ...logOptions(config, logStream),
-    // A request without a body pays for no stream of it; plugins/empty-body.ts sees to those that name a type all the same.
-    http: { optimizeEmptyRequests: true },
     genReqId: requestId,
     trustProxy: config.TRUST_PROXY === '' ? false : config.TRUST_PROXY,
     bodyLimit: config.BODY_LIMIT_BYTES,
