@@ -20,7 +20,7 @@ export const Audit = Type.Object(
     ),
     difference: Type.Integer({
       description:
-        'accepted − duplicates − (completed + failed + in_flight + retrying + conflicts): 0 at rest. Above 0: orders are missing.'
+        'accepted − duplicates − (completed + failed + in_flight + retrying + conflicts): 0 at rest. Above 0: orders are missing. Below 0: orders moved on while it was read.'
     }),
     redis_lost_data: Type.Boolean({
       description:
@@ -30,7 +30,7 @@ export const Audit = Type.Object(
   {
     $id: 'Audit',
     description:
-      'Proof that nothing is lost. While orders flow, a figure may be read before another one moves.'
+      'Proof that nothing is lost. While orders flow, one that moves on may be counted twice, and is never left out.'
   }
 )
 export type Audit = Static<typeof Audit>

@@ -22,13 +22,13 @@ interface PartitionFigures {
  * @throws {StoreUnavailable} when one of them is away: half a proof is none.
  */
 export async function readAudit(redis: RedisStore, mysql: MysqlStore, keys: Keys): Promise<Audit> {
-  const [partitions, totals, seen] = await Promise.all([
-    Promise.all(
-      Array.from({ length: keys.partitions }, (_, partition) => readPartition(redis, keys, partition))
-    ),
-    readTotals(mysql),
-    readAcceptedSeen(mysql)
-  ])
+  // One after the other, each before what an order comes to next: an order that moves meanwhile may be counted twice, but
+  // never be missing, and a counter can only be found ahead of what was seen of it.
+  const seen = await readAcceptedSeen(mysql)
+  const partitions = await Promise.all(
+    Array.from({ length: keys.partitions }, (_, partition) => readPartition(redis, keys, partition))
+  )
+  const totals = await readTotals(mysql)
   const sum = (figure: keyof Omit<PartitionFigures, 'epoch'>) =>
     partitions.reduce((total, own) => total + own[figure], 0)
   // Lives of a counter that Redis has forgotten count as far as they were seen to have come.

@@ -1,0 +1,47 @@
+import { beforeAll, expect, test } from 'vitest'
+import { readAudit } from '../../src/orders/audit.ts'
+import { openApp, type TestApp } from '../app.ts'
+import { until, useSpace } from '../space.ts'
+
+const space = await useSpace()
+let api: TestApp
+
+beforeAll(async () => {
+  api = await openApp(space, 'api')
+  const worker = await openApp(space, 'worker')
+  return async () => {
+    await Promise.all([api.close(), worker.close()])
+  }
+})
+
+let sent = 0
+
+/** Takes a new order through all that becomes of it. */
+async function completeOne(): Promise<void> {
+  const { app, post } = api
+  expect((await post({ order_id: `moving-${sent++}`, amount: 1 })).statusCode).toBe(202)
+  await until('it is settled', async () => (await space.redis.xlen(app.keys.stream('placed', 0))) === 0)
+}
+
+test.each(['redis', 'mysql'])(
+  'I11: an order that comes and goes before %s is read is neither missing nor a loss of data',
+  async slow => {
+    const { redis, mysql, keys } = api.app
+    const before = async <T>(store: string, read: () => Promise<T>): Promise<T> => {
+      if (store === slow) await completeOne()
+      return read()
+    }
+    const audit = await readAudit(
+      { ...redis, run: work => before('redis', () => redis.run(work)) },
+      { ...mysql, rows: (sql, values) => before('mysql', () => mysql.rows(sql, values)) },
+      keys
+    )
+    expect(audit.difference).toBeLessThanOrEqual(0)
+    expect(audit.redis_lost_data).toBe(false)
+    expect(await readAudit(redis, mysql, keys)).toMatchObject({
+      accepted: sent,
+      completed: sent,
+      difference: 0
+    })
+  }
+)
