@@ -5,7 +5,7 @@ import type { DeadLetter, Holdings, Row } from './holdings.ts'
 import type { Ledger, Told } from './ledger.ts'
 import { taxOn, toText, toUnits } from './money.ts'
 import type { FaultKind } from './plan.ts'
-import { NOTICE, type Stall } from './stalls.ts'
+import { isFelt, type Span, type Stall } from './stalls.ts'
 
 /** What the checker compares: what clients were told, what the stores hold, and what was done to them meanwhile. */
 export interface Evidence {
@@ -35,7 +35,7 @@ export interface Remarks {
 }
 
 /** A time in which a store was away, or had lost documents. */
-type Outage = Pick<Stall, 'began' | 'ended'> & { target: DoneFault['target'] }
+type Outage = Span & { target: DoneFault['target'] }
 
 const storeFaults: readonly FaultKind[] = [
   'kill-redis',
@@ -105,7 +105,8 @@ interface Judged {
 /** Every body that was told 202 or 200 is the row, or a dead letter for which a store that was away is the reason. */
 function checkTold(order: Told, { amount, letters }: Stored, { ledger, outages }: Judged, remarks: Remarks) {
   const told = order.attempts.filter(({ status }) => status === 200 || status === 202)
-  const excused = order.attempts.some(attempt => isDuring(attempt, outages))
+  const wasAway = (attempt: Span) => outages.some(outage => isFelt(outage, attempt))
+  const excused = order.attempts.some(wasAway)
   for (const body of new Set(told.map(attempt => attempt.amount))) {
     const text = toText(body)
     if (body !== amount) {
@@ -123,7 +124,7 @@ function checkTold(order: Told, { amount, letters }: Stored, { ledger, outages }
     }
     const accepted = told.filter(attempt => attempt.status === 202 && attempt.amount === body)
     if (accepted.length < 2) continue
-    if (accepted.some(attempt => isDuring(attempt, outages))) remarks.acceptedTwice++
+    if (accepted.some(wasAway)) remarks.acceptedTwice++
     else ledger.violate('wrong', 'accepted twice while no store was away', order.id, text)
   }
 }
@@ -151,13 +152,13 @@ function checkRefusals(order: Told, { amount, letters }: Stored, ledger: Ledger)
 function checkRegressions(order: Told, { ledger, outages }: Judged, remarks: Remarks) {
   for (const regression of order.regressions) {
     const finishedAt = order.finished?.at ?? 0
-    const away = outages.filter(outage => outage.target === 'mariadb' && isDuring(regression, [outage]))
+    const away = outages.filter(outage => outage.target === 'mariadb' && isFelt(outage, regression))
     const anew = order.attempts.some(
       attempt =>
         attempt.ended > finishedAt &&
         attempt.began < regression.ended &&
         attempt.status !== 409 &&
-        isDuring(attempt, away)
+        away.some(outage => isFelt(outage, attempt))
     )
     if (anew) remarks.acceptedAnew++
     else {
@@ -282,8 +283,4 @@ function checkAudit({ ledger, holdings: { rows, deadLetters }, audit }: Evidence
     if (audit[name] !== held[name])
       ledger.violate('wrong', 'an audit that is not so', '', `${name}: ${audit[name]}, held: ${held[name]}`)
   }
-}
-
-function isDuring({ began, ended }: { began: number; ended: number }, outages: Outage[]): boolean {
-  return outages.some(outage => began < outage.ended + NOTICE && ended > outage.began)
 }

@@ -6,7 +6,7 @@ import { toText } from './money.ts'
 import type { Fault } from './plan.ts'
 import type { Reads } from './reader.ts'
 import type { Rest } from './rest.ts'
-import { NOTICE, type Stall } from './stalls.ts'
+import { isFelt, overlaps, type Stall } from './stalls.ts'
 
 /** All that a run gave. */
 export interface Outcome {
@@ -123,11 +123,7 @@ function renderOutages({ faults, ledger }: Outcome): string[] {
 /** Times in which a store kept clients waiting although nothing was done to it: they excuse, so they must be seen. */
 function renderStalls({ stalls, faults }: Outcome): string[] {
   const own = stalls.filter(
-    stall =>
-      !faults.some(
-        ({ target, began, ended }) =>
-          target === stall.target && isDuring(stall, { began, ended: ended + NOTICE })
-      )
+    stall => !faults.some(fault => fault.target === stall.target && isFelt(fault, stall))
   )
   return [...Map.groupBy(own, ({ target }) => target)].map(([target, list]) => {
     const lengths = list.map(({ began, ended }) => ended - began)
@@ -187,10 +183,10 @@ function renderViolation(
   for (const { amount, api, began, ended, status, error } of order.attempts) {
     const names = [
       ...faults
-        .filter(fault => isDuring({ began, ended }, fault))
+        .filter(fault => overlaps({ began, ended }, fault))
         .map(({ kind, target }) => `${kind} ${target}`),
       ...stalls
-        .filter(stall => isDuring({ began, ended }, stall))
+        .filter(stall => overlaps({ began, ended }, stall))
         .map(({ target }) => `no answer of ${target}`)
     ]
     const answer = status === 0 ? error || 'no answer' : status
@@ -201,15 +197,6 @@ function renderViolation(
   }
   if (order.finished) lines.push(`    seen finished at ${order.finished.at.toFixed(0)} ms`)
   return lines
-}
-
-interface Span {
-  began: number
-  ended: number
-}
-
-function isDuring(one: Span, other: Span): boolean {
-  return one.began < other.ended && one.ended > other.began
 }
 
 function renderTable(rows: (string | number)[][]): string {

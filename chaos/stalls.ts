@@ -1,11 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type StoreAccess, withMysql, withRedis } from './stores.ts'
 
-/** A time in which a store kept a client waiting, or failed it. Times in ms since the start of the process. */
-export interface Stall {
-  target: 'redis' | 'mariadb'
+/** A stretch of time, in ms since the start of the process. */
+export interface Span {
   began: number
   ended: number
+}
+
+/** A time in which a store kept a client waiting, or failed it. */
+export interface Stall extends Span {
+  target: 'redis' | 'mariadb'
 }
 
 /** What was noted so far; each stall is added when it is over. */
@@ -16,7 +20,7 @@ export interface StallWatch {
 }
 
 /** How long after an outage it may still be felt, ms: until everybody has noticed that the store is back. */
-export const NOTICE = 3000
+const NOTICE = 3000
 
 /** Time between an answer and the next look, ms. */
 const BETWEEN = 100
@@ -76,4 +80,14 @@ export function createStallWatch(access: StoreAccess): StallWatch {
       await Promise.all([watch('redis', redis, signal), watch('mariadb', mariadb, signal)])
     }
   }
+}
+
+/** Whether two stretches have a moment in common. */
+export function overlaps(one: Span, other: Span): boolean {
+  return one.began < other.ended && one.ended > other.began
+}
+
+/** Whether an outage lasted during that time, or had ended so shortly before that it may still have been felt. */
+export function isFelt({ began, ended }: Span, during: Span): boolean {
+  return overlaps({ began, ended: ended + NOTICE }, during)
 }

@@ -21,8 +21,8 @@ test.each([
       end.abort()
       await watching
     })
-    const noted = (since: number, until: number) =>
-      stalls.some(stall => stall.target === target && stall.began < until && stall.ended > since)
+    const lastedAt = (time: number) =>
+      stalls.some(stall => stall.target === target && stall.began < time && stall.ended > time)
     await until('the watch has written to both', async () => {
       const tables = await space.sql("SHOW TABLES LIKE 'chaos_look'")
       return tables.length > 0 && (await space.redis.exists('chaos-look'))
@@ -30,11 +30,10 @@ test.each([
 
     for (const harm of [store.freeze, store.kill]) {
       await harm()
-      const began = performance.now()
       await delay(500)
-      const ended = performance.now()
+      const lastMoment = performance.now()
       await store.start()
-      await until('it is noted', () => noted(began, ended))
+      await until('it is noted', () => lastedAt(lastMoment))
     }
     expect(stalls.every(({ began, ended }) => began < ended)).toBe(true)
   }
