@@ -1,5 +1,6 @@
 import { ORDER_PLACED_VERSION, OrderPlaced } from '../../schema/order-placed.ts'
 import type { App } from '../../src/app.ts'
+import { isoNow } from '../../src/clock.ts'
 import { OrderConflict } from '../../src/orders/errors.ts'
 import type { OrderRecord } from '../../src/orders/order.ts'
 import type { OrderStore } from '../../src/orders/order-store.ts'
@@ -22,11 +23,11 @@ export default async function processOrders(app: App) {
     retry: { attempts: 8, base: 200, max: 30_000 },
     timeout: 60_000,
     handler: (messages, context) => {
-      const now = new Date()
+      const now = isoNow()
       return write(messages, ({ body }) => complete(body, now), context)
     },
     onDead: async (letters, context) => {
-      const now = new Date()
+      const now = isoNow()
       const causes = new Map(letters.map(({ message, cause }) => [message, cause]))
       const failed = letters.filter(({ cause }) => !['invalid', 'conflict'].includes(codeOf(cause)))
       const result = await write(
@@ -54,8 +55,7 @@ export default async function processOrders(app: App) {
       order: become(message),
       messageId: message.id,
       redriven: message.redriven,
-      number: message.number,
-      epoch: message.epoch,
+      ordinal: message.ordinal,
       partition: app.keys.partitionOf(message.body.order_id)
     }))
     const outcomes = await store.write(drafts)

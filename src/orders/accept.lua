@@ -6,9 +6,9 @@
 -- ARGV  1 deadline, ms on this server's clock   2 version of the message   3 epoch for a new counter
 --       4 most messages that may wait
 --       then for each order: its document, the message's data, request id, traceparent ('' for none)
--- Gives {now, accepted so far, messages waiting, answers}: now is this server's clock in ms; an answer is 'accepted',
---       'full', or the document of a known order. There are no answers when the deadline had passed: then nothing was
---       done.
+-- Gives {now, accepted so far, messages waiting, not accepted}: now is this server's clock in ms; of each order that
+--       was not accepted there are its position, from 0, and the document under which it is known, or '' when there was
+--       no room. The last is missing when the deadline had passed: then nothing was done.
 --
 -- The caller stopped waiting at the deadline and told its client so: what runs later must not accept.
 -- The appends come first: a script that fails half-way must not leave a document without a message.
@@ -19,8 +19,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local count = tonumber(redis.call('HGET', KEYS[2], 'count') or 0)
 local waiting = redis.call('XLEN', KEYS[1])
-local answers = {}
-if now > tonumber(ARGV[1]) then return {now, count, waiting, answers} end
+if now > tonumber(ARGV[1]) then return {now, count, waiting} end
 
 local epoch = redis.call('HGET', KEYS[2], 'epoch')
 if not epoch then
@@ -28,28 +27,35 @@ if not epoch then
   redis.call('HSET', KEYS[2], 'epoch', epoch)
 end
 
+-- What a message does not have it does not name: each field is read again by every function.
+local function append(data, request, trace, ordinal)
+  if trace == '' then
+    redis.call('XADD', KEYS[1], '*', 'v', ARGV[2], 'data', data, 'request_id', request, 'ordinal', ordinal)
+  else
+    redis.call('XADD', KEYS[1], '*', 'v', ARGV[2], 'data', data, 'request_id', request, 'ordinal', ordinal,
+      'traceparent', trace)
+  end
+end
+
 local cap = tonumber(ARGV[4])
 local known = redis.call('MGET', unpack(KEYS, 3))
+local refused = {}
 local accepted = {} -- documents by key: an order may come twice in one call
 local documents = {} -- key, document, key, document …
 for i = 3, #KEYS do
   local key, arg = KEYS[i], 4 * i - 7
   local document = known[i - 2] or accepted[key]
-  if document then
-    answers[#answers + 1] = document
-  elseif waiting >= cap then
-    answers[#answers + 1] = 'full'
+  if document or waiting >= cap then
+    refused[#refused + 1], refused[#refused + 2] = i - 3, document or ''
   else
     count, waiting = count + 1, waiting + 1
-    redis.call('XADD', KEYS[1], '*', 'v', ARGV[2], 'data', ARGV[arg + 1], 'request_id', ARGV[arg + 2],
-      'traceparent', ARGV[arg + 3], 'number', count, 'epoch', epoch)
+    append(ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], epoch .. ':' .. count)
     accepted[key] = ARGV[arg]
     documents[#documents + 1], documents[#documents + 2] = key, ARGV[arg]
-    answers[#answers + 1] = 'accepted'
   end
 end
 if #documents > 0 then
   redis.call('HSET', KEYS[2], 'count', count)
   redis.call('MSET', unpack(documents))
 end
-return {now, count, waiting, answers}
+return {now, count, waiting, refused}

@@ -2,8 +2,8 @@ import type { MysqlStore, Transaction } from '../stores/mysql.ts'
 import { drawSlot } from './totals.ts'
 
 interface Numbered {
-  number: string
-  epoch: string
+  /** `<epoch>:<number>`, or ''. */
+  ordinal: string
   partition: number
 }
 
@@ -13,10 +13,12 @@ interface Numbered {
  */
 export async function noteAccepted(transaction: Transaction, orders: Numbered[]): Promise<void> {
   const highest = new Map<string, [epoch: string, partition: number, number: number]>()
-  for (const { epoch, partition, number } of orders) {
-    if (epoch === '') continue
+  for (const { ordinal, partition } of orders) {
+    if (ordinal === '') continue
+    const colon = ordinal.indexOf(':')
+    const [epoch, number] = [ordinal.slice(0, colon), Number(ordinal.slice(colon + 1))]
     const key = `${epoch}:${partition}`
-    if (Number(number) > (highest.get(key)?.[2] ?? 0)) highest.set(key, [epoch, partition, Number(number)])
+    if (number > (highest.get(key)?.[2] ?? 0)) highest.set(key, [epoch, partition, number])
   }
   if (highest.size === 0) return
   const slot = drawSlot()

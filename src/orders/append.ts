@@ -17,6 +17,8 @@ export type Appended =
   | { kind: 'known'; document: string }
   | { kind: 'full'; error: BacklogFull }
 
+const ACCEPTED: Appended = { kind: 'accepted' }
+
 export interface AppendOptions {
   redis: RedisStore
   keys: Keys
@@ -66,17 +68,20 @@ export function createAppend({ redis, keys, timeout, maxBacklog }: AppendOptions
           ])
         ]
       )
-      const [now, accepted, waiting, answers] = reply as [number, number, number, string[]]
+      const [now, accepted, waiting, refused] = reply as [number, number, number, (number | string)[]?]
       clock.saw(now)
       const backlog = backlogs[partition] as (typeof backlogs)[number]
       backlog.sample(accepted, waiting)
-      if (answers.length === 0)
-        throw new StoreUnavailable('redis', new Error('the call arrived after its deadline'))
-      return answers.map(answer => {
-        if (answer === 'accepted') return { kind: 'accepted' }
-        if (answer === 'full') return { kind: 'full', error: new BacklogFull(backlog.retryAfter()) }
-        return { kind: 'known', document: answer }
-      })
+      if (!refused) throw new StoreUnavailable('redis', new Error('the call arrived after its deadline'))
+      const answers: Appended[] = candidates.map(() => ACCEPTED)
+      for (let i = 0; i < refused.length; i += 2) {
+        const document = refused[i + 1] as string
+        answers[refused[i] as number] =
+          document === ''
+            ? { kind: 'full', error: new BacklogFull(backlog.retryAfter()) }
+            : { kind: 'known', document }
+      }
+      return answers
     })
 }
 

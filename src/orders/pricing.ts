@@ -1,23 +1,36 @@
 import type { Failure } from '../../schema/order.ts'
 import type { OrderPlaced } from '../../schema/order-placed.ts'
 import { price } from './money.ts'
-import { newRecord, type OrderRecord } from './order.ts'
+import type { OrderRecord } from './order.ts'
 
-/** The completed order that a message asks for, priced at the rate that was in force when it was accepted. */
-export function complete(placed: OrderPlaced, at: Date): OrderRecord {
-  return { ...finished(placed, at), ...price(placed.amount, placed.tax_rate), status: 'completed' }
+/**
+ * The completed order that a message asks for, priced at the rate that was in force when it was accepted; `at` is UTC
+ * ISO 8601 with milliseconds.
+ */
+export function complete(placed: OrderPlaced, at: string): OrderRecord {
+  const { tax, total } = price(placed.amount, placed.tax_rate)
+  return finished(placed, at, { tax, total, status: 'completed', failure: null })
 }
 
-/** The failed order that a message asked for in vain. */
-export function fail(placed: OrderPlaced, failure: Failure, at: Date): OrderRecord {
-  return { ...finished(placed, at), status: 'failed', failure }
+/** The failed order that a message asked for in vain; `at` as in `complete`. */
+export function fail(placed: OrderPlaced, failure: Failure, at: string): OrderRecord {
+  return finished(placed, at, { tax: null, total: null, status: 'failed', failure })
 }
 
-function finished(placed: OrderPlaced, at: Date): OrderRecord {
-  const time = at.toISOString()
+function finished(
+  { order_id, amount, accepted_at }: OrderPlaced,
+  at: string,
+  { tax, total, status, failure }: Pick<OrderRecord, 'tax' | 'total' | 'status' | 'failure'>
+): OrderRecord {
   return {
-    ...newRecord(placed.order_id, placed.amount, placed.accepted_at),
-    updated_at: time,
-    processed_at: time
+    order_id,
+    amount,
+    tax,
+    total,
+    status,
+    created_at: accepted_at,
+    updated_at: at,
+    processed_at: at,
+    failure
   }
 }

@@ -49,9 +49,9 @@ export function toValues(order: StoredOrder): (string | null)[] {
   ]
 }
 
-/** ISO 8601 in UTC as MySQL takes it: 2026-01-31 12:00:00.000 */
+/** ISO 8601 in UTC as MySQL takes it: without the Z. */
 export function toDatetime(iso: string): string {
-  return iso.slice(0, 23).replace('T', ' ')
+  return iso.slice(0, -1)
 }
 
 function toIso(datetime: string): string {

@@ -1,3 +1,4 @@
+import { isoNow } from '../clock.ts'
 import type { MysqlStore, Transaction } from '../stores/mysql.ts'
 import type { OrderRecord } from './order.ts'
 import { complete } from './pricing.ts'
@@ -19,7 +20,7 @@ export async function completeSpilled(mysql: MysqlStore): Promise<{ completed: n
       []
     )
     if (rows.length === 0) return 0
-    const now = new Date()
+    const now = isoNow()
     const orders = rows.map(row => {
       const { order_id, amount, created_at } = fromRow(row)
       return complete({ order_id, amount, tax_rate: row.tax_rate, accepted_at: created_at }, now)

@@ -11,9 +11,8 @@ export interface Draft {
   messageId: string
   /** Whether it comes back from the dead letters: only then may it complete an order that failed. */
   redriven: boolean
-  /** Its number among the accepted, for the audit; '' for none. */
-  number: string
-  epoch: string
+  /** `<epoch>:<number>` among the accepted, for the audit; '' for none. */
+  ordinal: string
   partition: number
 }
 

@@ -1,7 +1,7 @@
 import type { DeadLetter } from '../../schema/dead-letter.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import { loadScript } from '../stores/script.ts'
-import { type Entry, fieldsOf } from './delivery.ts'
+import { type Entry, fieldOf } from './delivery.ts'
 import type { Keys } from './keys.ts'
 import { ORDER_FUNCTION } from './streams.ts'
 
@@ -115,7 +115,7 @@ function parseId(id: string): [partition: number, entry: string] {
 }
 
 function toLetter(name: string, partition: number, [id, list]: Entry): DeadLetter {
-  const field = fieldsOf(list)
+  const field = (key: string) => fieldOf(list, key)
   const time = (key: string) => new Date(Number(field(key))).toISOString()
   return {
     id: `${partition}:${id}`,

@@ -13,8 +13,7 @@ export interface RetryRecord {
   data: string
   requestId: string
   traceparent: string
-  number: string
-  epoch: string
+  ordinal: string
   /** Attempts that have failed. */
   attempts: number
   /** When it was first given to the function. */
@@ -51,22 +50,19 @@ export class UnknownVersion extends Error {
   override name = 'UnknownVersion'
 }
 
-/** Looks a field of an entry up; '' when it has none of that name. */
-export function fieldsOf(list: string[]): (name: string) => string {
-  const fields = new Map<string, string>()
-  for (let i = 0; i + 1 < list.length; i += 2) fields.set(list[i] as string, list[i + 1] as string)
-  return name => fields.get(name) ?? ''
+/** A field of an entry; '' when it has none of that name. An entry has few, so it is looked through each time. */
+export function fieldOf(list: string[], name: string): string {
+  for (let i = 0; i + 1 < list.length; i += 2) if (list[i] === name) return list[i + 1] as string
+  return ''
 }
 
 export function fromEntry([id, list]: Entry, deliveries: number): Delivery {
-  const field = fieldsOf(list)
   const record = {
-    v: field('v'),
-    data: field('data'),
-    requestId: field('request_id'),
-    traceparent: field('traceparent'),
-    number: field('number'),
-    epoch: field('epoch'),
+    v: fieldOf(list, 'v'),
+    data: fieldOf(list, 'data'),
+    requestId: fieldOf(list, 'request_id'),
+    traceparent: fieldOf(list, 'traceparent'),
+    ordinal: fieldOf(list, 'ordinal'),
     attempts: 0,
     firstAt: Date.now(),
     taken: 0,
@@ -76,7 +72,8 @@ export function fromEntry([id, list]: Entry, deliveries: number): Delivery {
 }
 
 export function fromRetry(id: string, text: string, token: string): Delivery {
-  const record = JSON.parse(text) as RetryRecord
+  // One that an older version wrote has no ordinal.
+  const record: RetryRecord = { ordinal: '', ...JSON.parse(text) }
   return { id, source: 'retry', token, deliveries: Number(token) - record.taken, record }
 }
 
@@ -93,8 +90,7 @@ export function createDecoder(definition: ResolvedFunction): (delivery: Delivery
       redriven: record.redriven !== '',
       requestId: record.requestId,
       traceparent: record.traceparent,
-      number: record.number,
-      epoch: record.epoch
+      ordinal: record.ordinal
     }
     if (record.v !== definition.version) {
       const text = `the message has version ${record.v}, ${definition.name} knows ${definition.version}`

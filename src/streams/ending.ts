@@ -119,8 +119,8 @@ async function settle(
   if (settlements.length === 0) return 0
   try {
     const settled = await outages.ride(() => member.settle(settlements))
-    counts.left += settlements.length - settled.length
-    return settled.length
+    counts.left += settlements.length - settled
+    return settled
   } catch (error) {
     log.warn(
       { err: error, messages: settlements.length },

@@ -19,9 +19,8 @@ export interface Message<Body = unknown> {
   requestId: string
   /** W3C traceparent of that request; '' when there was none. */
   traceparent: string
-  /** Its number among the accepted orders, and the life of the counter that gave it; '' where nothing is counted. */
-  number: string
-  epoch: string
+  /** `<epoch>:<number>`: the life of the counter of accepted orders, and what it came to; '' where nothing is counted. */
+  ordinal: string
 }
 
 /** A key that is written in the very step that settles its message, and only if this worker still owns that. */

@@ -4,7 +4,7 @@ import { loadScript } from '../stores/script.ts'
 import { type Delivery, type Entry, fromEntry, fromRetry, SUSPECT_DELIVERIES } from './delivery.ts'
 import type { ResolvedFunction } from './function.ts'
 import type { Keys } from './keys.ts'
-import { type Settlement, settlementArgs } from './settlement.ts'
+import { addSettlements, type Settlement } from './settlement.ts'
 import { EVENTS, LOGS } from './streams.ts'
 
 const scripts = {
@@ -31,8 +31,8 @@ export interface GroupMember {
   claim: (cursor: string, count: number) => Promise<{ deliveries: Delivery[]; cursor: string }>
   /** Takes up to `count` messages whose next attempt is due. */
   takeRetries: (count: number) => Promise<Delivery[]>
-  /** Ends messages in one atomic step with all that belongs to them; gives the ids that this consumer still owned. */
-  settle: (settlements: Settlement[]) => Promise<string[]>
+  /** Ends messages in one atomic step with all that belongs to them; gives how many this consumer still owned. */
+  settle: (settlements: Settlement[]) => Promise<number>
   renew: (deliveries: Delivery[]) => Promise<void>
   /** Gives back what was not tried; it can be taken over once it has been idle for a lease, of which `idle` ms are gone. */
   giveBack: (deliveries: Delivery[], idle: number) => Promise<void>
@@ -64,7 +64,7 @@ export interface SettlerOptions {
   consumer: string
 }
 
-/** Ends messages in one atomic step with all that belongs to them; gives the ids that the consumer still owned. */
+/** Ends messages in one atomic step with all that belongs to them; gives how many the consumer still owned. */
 export function createSettler({ redis, keys, partition, name, stream, group, consumer }: SettlerOptions) {
   const fixed = [
     keys.stream(stream, partition),
@@ -75,11 +75,11 @@ export function createSettler({ redis, keys, partition, name, stream, group, con
     keys.settled(partition)
   ]
   const onSettle = LOGS.includes(stream) ? 'keep' : 'delete'
-  return (settlements: Settlement[]): Promise<string[]> => {
-    const { keys: writeKeys, args } = settlementArgs(settlements)
-    return redis.run(client =>
-      scripts.settle(client, [...fixed, ...writeKeys], [group, consumer, onSettle, ...args])
-    ) as Promise<string[]>
+  return (settlements: Settlement[]): Promise<number> => {
+    const writes = [...fixed]
+    const args: (string | number)[] = [group, consumer, onSettle]
+    addSettlements(settlements, writes, args)
+    return redis.run(client => scripts.settle(client, writes, args)) as Promise<number>
   }
 }
 

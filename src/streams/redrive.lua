@@ -17,7 +17,7 @@ for i = 4, #ARGV do
     local was = letter.code == 'conflict' and 'conflict' or 'failed'
     redis.call('HSET', KEYS[3], letter.id, cjson.encode({
       v = letter.v, data = letter.data, requestId = letter.request_id, traceparent = letter.traceparent,
-      number = letter.number, epoch = letter.epoch, attempts = 0, firstAt = tonumber(letter.first_at),
+      ordinal = letter.ordinal, attempts = 0, firstAt = tonumber(letter.first_at),
       taken = tonumber(letter.taken), redriven = was
     }), letter.id .. '#', letter.taken)
     redis.call('ZADD', KEYS[2], due, letter.id)

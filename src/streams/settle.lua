@@ -7,14 +7,16 @@
 -- ARGV  1 group   2 consumer   3 'delete' when settled entries leave the stream, else 'keep'
 --       4 lowest and 5 highest id of the messages from the stream; '' when there is none
 --       then for each message:
---       source   'stream' (owned if pending for this consumer), 'retry' (owned if it was not taken
---                again since: the token is the count of takings), or 'none' (nothing to own: it is only written and told)
---       id, token
---       outcome  'done'; 'retry' and then due time in ms, record; or 'dead' and then a JSON list of fields and values
---       n, then n times a counter of `settled` and what to add to it
---       n, then n times a value and its TTL in ms
---       n, then n times an event, text by which the first key shows that it is out already, request id, traceparent
--- Gives the ids that were settled. It runs on a full server too, since settling is what frees it.
+--       shape   its source, its outcome, and how many counters, values and events it has, as in 'stream done 0 1 1'
+--       id
+--       token   only of source 'retry', which is owned if it was not taken again since: this is the count of takings;
+--               'stream' is owned if it is pending for this consumer, and with 'none' there is nothing to own: it is
+--               only written and told
+--       of outcome 'retry' the due time in ms and the record; of 'dead' a JSON list of fields and values
+--       of each counter of `settled` its name and what to add to it
+--       of each key its value and its TTL in ms
+--       of each event its text, what shows in the first key that it is out already, request id, traceparent
+-- Gives how many were settled. It runs on a full server too, since settling is what frees it.
 
 local stream, events, retry, retrying, dead, counters = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local group, consumer, delete = ARGV[1], ARGV[2], ARGV[3] == 'delete'
@@ -33,16 +35,30 @@ if ARGV[4] ~= '' then
   end
 end
 
-local function owns(source, id, token)
+-- Most messages of a call have the same shape; it is read once.
+local shapes = {}
+local function nextShape()
+  local text = nextArg()
+  if not shapes[text] then
+    local source, outcome, counts, writes, tells = string.match(text, '^(%a+) (%a+) (%d+) (%d+) (%d+)$')
+    shapes[text] = {
+      source = source, outcome = outcome, counts = tonumber(counts), writes = tonumber(writes), tells = tonumber(tells)
+    }
+  end
+  return shapes[text]
+end
+
+local function owns(source, id)
   if source == 'stream' then return pending[id] end
-  if source == 'retry' then return redis.call('HGET', retrying, id .. '#') == token end
+  if source == 'retry' then return redis.call('HGET', retrying, id .. '#') == nextArg() end
   return true
 end
 
-local settled, entries = {}, {}
+local settled, entries = 0, {}
 while arg < #ARGV do
-  local source, id, token, outcome = nextArg(), nextArg(), nextArg(), nextArg()
-  local owned = owns(source, id, token)
+  local shape, id = nextShape(), nextArg()
+  local source, outcome = shape.source, shape.outcome
+  local owned = owns(source, id)
 
   if outcome == 'retry' then
     local due, record = nextArg(), nextArg()
@@ -55,13 +71,13 @@ while arg < #ARGV do
     if owned then redis.call('XADD', dead, '*', unpack(cjson.decode(fields))) end
   end
 
-  for _ = 1, tonumber(nextArg()) do
+  for _ = 1, shape.counts do
     local counter, change = nextArg(), nextArg()
     if owned then redis.call('HINCRBY', counters, counter, change) end
   end
 
   local before = nil
-  for i = 1, tonumber(nextArg()) do
+  for i = 1, shape.writes do
     local value, ttl = nextArg(), nextArg()
     if owned then
       local old = redis.call('SET', KEYS[key], value, 'PX', ttl, 'GET')
@@ -70,15 +86,19 @@ while arg < #ARGV do
     key = key + 1
   end
 
-  for _ = 1, tonumber(nextArg()) do
+  for _ = 1, shape.tells do
     local event, mark, request, trace = nextArg(), nextArg(), nextArg(), nextArg()
     if owned and not (before and mark ~= '' and string.find(before, mark, 1, true)) then
-      redis.call('XADD', events, '*', 'v', '1', 'data', event, 'request_id', request, 'traceparent', trace)
+      if trace == '' then
+        redis.call('XADD', events, '*', 'v', '1', 'data', event, 'request_id', request)
+      else
+        redis.call('XADD', events, '*', 'v', '1', 'data', event, 'request_id', request, 'traceparent', trace)
+      end
     end
   end
 
   if owned then
-    settled[#settled + 1] = id
+    settled = settled + 1
     if source == 'stream' then
       entries[#entries + 1] = id
     elseif source == 'retry' and outcome ~= 'retry' then

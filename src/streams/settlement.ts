@@ -21,26 +21,25 @@ export interface Settlement {
   events: (Pick<OutgoingEvent, 'data' | 'unless'> & { requestId: string; traceparent: string })[]
 }
 
-/** Settlements as `settle.lua` takes them: the keys they write, and their arguments. */
-export function settlementArgs(settlements: Settlement[]): { keys: string[]; args: (string | number)[] } {
-  const keys: string[] = []
-  const args: (string | number)[] = idRange(settlements)
+/** Adds settlements as `settle.lua` takes them: the keys they write, and their arguments. */
+export function addSettlements(settlements: Settlement[], keys: string[], args: (string | number)[]): void {
+  args.push(...idRange(settlements))
   for (const { delivery, outcome, counts, writes, events } of settlements) {
-    args.push(delivery.source, delivery.id, delivery.token, outcome.kind)
+    args.push(
+      `${delivery.source} ${outcome.kind} ${counts.length} ${writes.length} ${events.length}`,
+      delivery.id
+    )
+    if (delivery.source === 'retry') args.push(delivery.token)
     if (outcome.kind === 'retry') args.push(outcome.due, outcome.record)
     if (outcome.kind === 'dead') args.push(JSON.stringify(outcome.fields))
-    args.push(counts.length)
     for (const [counter, change] of counts) args.push(counter, change)
-    args.push(writes.length)
     for (const { key, value, ttl } of writes) {
       keys.push(key)
       args.push(value, ttl)
     }
-    args.push(events.length)
     for (const { data, unless, requestId, traceparent } of events)
       args.push(data, unless, requestId, traceparent)
   }
-  return { keys, args }
 }
 
 /** The lowest and the highest id of what came from the stream, or twice ''. */

@@ -21,9 +21,7 @@ export async function appendOrders(space: Space, ids: string[], amount = String(
         v: ORDER_PLACED_VERSION,
         data: JSON.stringify({ order_id, amount, tax_rate: '0.18', accepted_at }),
         request_id: randomUUID(),
-        traceparent: '',
-        number: String(before + from + index + 1),
-        epoch
+        ordinal: `${epoch}:${before + from + index + 1}`
       }
       pipeline.xadd(keyOf(space, 'placed'), '*', ...Object.entries(fields).flat())
     }

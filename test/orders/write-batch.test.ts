@@ -22,12 +22,11 @@ let messages = 0
 const order = (id: string, amount = '100', overrides: Partial<Draft> = {}): Draft => ({
   order: complete(
     { order_id: id, amount, tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.123Z' },
-    new Date('2026-01-31T12:00:01.456Z')
+    '2026-01-31T12:00:01.456Z'
   ),
   messageId: `${++messages}-0`,
   redriven: false,
-  number: '',
-  epoch: '',
+  ordinal: '',
   partition: 0,
   ...overrides
 })
@@ -77,7 +76,10 @@ test('I4: a message that comes again changes nothing, and is told from another o
 test('an order that failed is completed by its redriven message, and by nothing else', async () => {
   const placed = { order_id: 'a', amount: '100', tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.123Z' }
   const message = order('a')
-  const failed = { ...message, order: fail(placed, { code: 'exhausted', detail: 'no luck' }, new Date()) }
+  const failed = {
+    ...message,
+    order: fail(placed, { code: 'exhausted', detail: 'no luck' }, new Date().toISOString())
+  }
   expect(await kinds(failed)).toEqual(['written'])
   expect(await totals()).toMatchObject({ completed: 0, failed: 1, revenue: '0' })
   expect(await space.sql('SELECT status, failure_code, failure_detail, total FROM orders')).toEqual([

@@ -44,9 +44,7 @@ export function makeFunction(
     'data',
     JSON.stringify({ n }),
     'request_id',
-    `r-${n}`,
-    'traceparent',
-    ''
+    `r-${n}`
   ]
   return {
     definition,

@@ -35,7 +35,7 @@ const document = renderDocument(
       tax_rate: '0.18',
       accepted_at: new Date().toISOString()
     },
-    new Date()
+    new Date().toISOString()
   )
 )
 

@@ -19,20 +19,8 @@ await inChunks(500, async orders => {
   const pipeline = redis.pipeline()
   for (const order of orders) {
     const data = JSON.stringify(place(order))
-    const origin = ['request_id', randomUUID(), 'traceparent', '']
-    pipeline.xadd(
-      stream,
-      '*',
-      'v',
-      ORDER_PLACED_VERSION,
-      'data',
-      data,
-      ...origin,
-      'number',
-      ++number,
-      'epoch',
-      epoch
-    )
+    const origin = ['request_id', randomUUID(), 'ordinal', `${epoch}:${++number}`]
+    pipeline.xadd(stream, '*', 'v', ORDER_PLACED_VERSION, 'data', data, ...origin)
   }
   await run(pipeline)
 })

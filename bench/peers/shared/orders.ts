@@ -33,7 +33,7 @@ export function place({ order_id, amount }: NewOrder): OrderPlaced {
 
 /** The order that a message asks for, priced; `messageId` goes into its row. */
 export function completeOrder(message: OrderPlaced, messageId: string): StoredOrder {
-  return { ...complete(message, new Date()), messageId }
+  return { ...complete(message, new Date().toISOString()), messageId }
 }
 
 /** Writes the row of an order. One that is there already stays as it is: the message was delivered before. */

@@ -6,17 +6,18 @@ import { until, useSpace } from '../../space.ts'
 
 const space = await useSpace()
 
+const message = (order_id: string, amount: string) => ({
+  order_id,
+  amount,
+  tax_rate: '0.18',
+  accepted_at: '2026-01-31T12:00:00.000Z'
+})
+
 test('an order whose worker froze before it settled is told once, though another body is refused first', async () => {
   const api = await useApp(space, 'api')
   const placed = api.app.keys.stream(PLACED, 0)
   const place = (order_id: string, amount: string) => {
-    const data = JSON.stringify({
-      order_id,
-      amount,
-      tax_rate: '0.18',
-      accepted_at: '2026-01-31T12:00:00.000Z'
-    })
-    const fields = { v: '1', data, request_id: 'r', traceparent: '', number: '', epoch: '' }
+    const fields = { v: '1', data: JSON.stringify(message(order_id, amount)), request_id: 'r' }
     return space.redis.xadd(placed, '*', ...Object.entries(fields).flat()) as Promise<string>
   }
 
@@ -24,11 +25,8 @@ test('an order whose worker froze before it settled is told once, though another
   await space.redis.xgroup('CREATE', placed, ORDER_FUNCTION, '0', 'MKSTREAM')
   const messageId = await place('frozen', '10')
   await space.redis.xreadgroup('GROUP', ORDER_FUNCTION, 'frozen-worker', 'COUNT', 1, 'STREAMS', placed, '>')
-  const body = { order_id: 'frozen', amount: '10', tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.000Z' }
-  const order = complete(body, new Date())
-  await api.app.orders.store.write([
-    { order, messageId, redriven: false, number: '', epoch: '', partition: 0 }
-  ])
+  const order = complete(message('frozen', '10'), new Date().toISOString())
+  await api.app.orders.store.write([{ order, messageId, redriven: false, ordinal: '', partition: 0 }])
   await place('frozen', '11')
 
   const worker = await openApp(space, 'worker', { LEASE_MS: 1000 })
@@ -38,4 +36,27 @@ test('an order whose worker froze before it settled is told once, though another
   expect((await api.app.streams.deadLetters.list(ORDER_FUNCTION, '', 10)).letters).toHaveLength(1)
   expect((await api.call('/orders/frozen')).json()).toMatchObject({ amount: 10, status: 'completed' })
   expect(await space.redis.xlen(api.app.keys.stream('events', 0))).toBe(1)
+})
+
+test('a retry that an older version left, which had no ordinal, is processed', async () => {
+  const { app } = await useApp(space, 'worker')
+  const id = '1769860800000-0'
+  const record = {
+    v: '1',
+    data: JSON.stringify(message('older', '10')),
+    requestId: 'r',
+    traceparent: '',
+    number: '7',
+    epoch: 'e',
+    attempts: 1,
+    firstAt: Date.now(),
+    taken: 0,
+    redriven: ''
+  }
+  await space.redis.hset(app.keys.retrying(ORDER_FUNCTION, 0), id, JSON.stringify(record))
+  await space.redis.zadd(app.keys.retry(ORDER_FUNCTION, 0), 0, id)
+  await until('the order is completed', async () => {
+    const rows = await space.sql("SELECT 1 FROM orders WHERE order_id = 'older' AND status = 'completed'")
+    return rows.length === 1
+  })
 })
