@@ -48,26 +48,13 @@ export function createAppend({ redis, keys, timeout, maxBacklog }: AppendOptions
         )
       }
       const deadline = (clock.now() ?? (await readTime(redis))) + timeout
-      const reply = await acceptScript(
-        client,
-        [
-          keys.stream(PLACED, partition),
-          keys.accepted(partition),
-          ...candidates.map(({ order }) => keys.document(order.order_id))
-        ],
-        [
-          deadline,
-          ORDER_PLACED_VERSION,
-          randomUUID(),
-          cap,
-          ...candidates.flatMap(({ document, message, origin }) => [
-            document,
-            JSON.stringify(message),
-            origin.requestId,
-            origin.traceparent
-          ])
-        ]
-      )
+      const used = [keys.stream(PLACED, partition), keys.accepted(partition)]
+      const args: (string | number)[] = [deadline, ORDER_PLACED_VERSION, randomUUID(), cap]
+      for (const { order, document, message, origin } of candidates) {
+        used.push(keys.document(order.order_id))
+        args.push(document, JSON.stringify(message), origin.requestId, origin.traceparent)
+      }
+      const reply = await acceptScript(client, used, args)
       const [now, accepted, waiting, refused] = reply as [number, number, number, (number | string)[]?]
       clock.saw(now)
       const backlog = backlogs[partition] as (typeof backlogs)[number]

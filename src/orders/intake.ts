@@ -65,17 +65,13 @@ export function createIntake(options: IntakeOptions): Intake {
 
   const acceptBatch = async (candidates: Candidate[], partition: number): Promise<Result[]> => {
     const rows = await findRows(store, mysql, candidates)
+    if (rows.size === 0) return appendOrSpill(candidates, partition)
     const unknown = candidates.filter(({ order }) => !rows.has(order.order_id))
-    const results = new Map<Candidate, Result>()
-    if (unknown.length > 0) {
-      const answers = await appendOrSpill(unknown, partition)
-      unknown.forEach((candidate, index) => {
-        results.set(candidate, answers[index] as Result)
-      })
-    }
-    return candidates.map(candidate => {
-      const row = rows.get(candidate.order.order_id)
-      return row ? { document: renderDocument(row) } : (results.get(candidate) as Result)
+    const answers = unknown.length === 0 ? [] : await appendOrSpill(unknown, partition)
+    let next = 0
+    return candidates.map(({ order }) => {
+      const row = rows.get(order.order_id)
+      return row ? { document: renderDocument(row) } : (answers[next++] as Result)
     })
   }
 
