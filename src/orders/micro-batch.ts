@@ -7,8 +7,8 @@ export interface MicroBatchOptions<Item, Result> {
   inFlight: number
 }
 
-/** So many items begin a call at once: it is big enough to pay, and the store works while this turn goes on. */
-const ENOUGH = 24
+/** So many items always begin a call if there is room, even before the turn ends, so that the store works while it goes on. */
+const ENOUGH = 32
 
 interface Waiting<Item, Result> {
   item: Item
@@ -17,24 +17,29 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Lets concurrent callers share one round trip. When there is room, a call begins with all that was asked for in this
- * turn of the event loop, or earlier with the first two dozen; what comes while the calls under way fill the room goes
- * into the next one. No caller ever joins a call that has begun, so what it is answered is at least as new as its
- * question.
+ * Lets concurrent callers share one round trip. With none under way, a call begins with all that was asked for in this
+ * turn of the event loop. A call costs much the same however few share it, so beside others one begins only when it is
+ * big enough to pay: half of all that is under way, or `ENOUGH`; what comes before that waits, at most for the next answer.
+ * No caller ever joins a call that has begun, so what it is answered is at least as new as its question.
  */
 export function createMicroBatch<Item, Result>(
   options: MicroBatchOptions<Item, Result>
 ): (item: Item) => Promise<Result> {
   let waiting: Waiting<Item, Result>[] = []
   let running = 0
+  let underWay = 0
   let scheduled = false
+
+  const pays = () =>
+    running === 0 || (running < options.inFlight && waiting.length >= Math.min(ENOUGH, underWay / 2))
 
   const flush = () => {
     scheduled = false
-    while (waiting.length > 0 && running < options.inFlight) {
+    while (waiting.length > 0 && pays()) {
       const batch = waiting.length <= options.size ? waiting : waiting.slice(0, options.size)
       waiting = batch === waiting ? [] : waiting.slice(options.size)
       running++
+      underWay += batch.length
       void call(batch)
     }
   }
@@ -49,6 +54,7 @@ export function createMicroBatch<Item, Result>(
       for (const { reject } of batch) reject(error)
     } finally {
       running--
+      underWay -= batch.length
       flush()
     }
   }

@@ -67,10 +67,41 @@ test('enough items begin a call before the turn ends, and the rest go at its end
       return items
     }
   })
-  const asked = Array.from({ length: 30 }, (_, index) => ask(index))
-  expect(calls).toEqual([24])
+  const asked = Array.from({ length: 50 }, (_, index) => ask(index))
+  expect(calls).toEqual([32])
   await Promise.all(asked)
-  expect(calls).toEqual([24, 6])
+  expect(calls).toEqual([32, 18])
+})
+
+test('beside a call another one begins with half as many, and fewer wait for its answer', async () => {
+  const calls: number[] = []
+  const releases: (() => void)[] = []
+  const ask = createMicroBatch<number, number>({
+    size: 100,
+    inFlight: 3,
+    run: async items => {
+      calls.push(items.length)
+      await new Promise<void>(resolve => releases.push(resolve))
+      return items
+    }
+  })
+  const asked: Promise<number>[] = []
+  const askFor = async (count: number) => {
+    asked.push(...Array.from({ length: count }, (_, index) => ask(index)))
+    await new Promise(setImmediate)
+  }
+  await askFor(10)
+  await askFor(4)
+  expect(calls).toEqual([10])
+  await askFor(1)
+  expect(calls).toEqual([10, 5])
+  await askFor(7)
+  expect(calls).toEqual([10, 5])
+  releases[0]?.()
+  await until('those that waited go with the next answer', () => calls.length === 3)
+  for (const release of releases) release()
+  await Promise.all(asked)
+  expect(calls).toEqual([10, 5, 7])
 })
 
 test('a call that fails fails for those in it, and for nobody else', async () => {
