@@ -27,7 +27,8 @@ export async function startMariadb({ dir, port, args = [], signal }: StoreOption
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const home = await realpath(dir)
   const data = join(home, 'data')
-  if (!existsSync(data)) await createData(home, data, signal)
+  const env = await ownTemporary(home)
+  if (!existsSync(data)) await createData(home, data, env, signal)
   const password = await readPassword(home)
   const server = await startServer({
     name: 'mariadb',
@@ -49,6 +50,7 @@ export async function startMariadb({ dir, port, args = [], signal }: StoreOption
       '--max-connections=500',
       ...args
     ],
+    env: () => env,
     cwd: home,
     port,
     graceMs,
@@ -80,8 +82,24 @@ export async function createDatabase(store: LocalMariadb, name: string): Promise
 // As -u and not as --user: the installer would use the latter to change the owner of system files too.
 const asRoot = process.getuid?.() === 0 ? ['-uroot'] : []
 
+/**
+ * The environment for a MariaDB that keeps its temporary tables to itself. One that starts removes all that it finds in
+ * that directory, and in the system's those would be the tables of any other one on the machine. The installer takes no
+ * option for it that may have a space.
+ */
+async function ownTemporary(home: string): Promise<NodeJS.ProcessEnv> {
+  const directory = join(home, 'tmp')
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  return { ...process.env, TMPDIR: directory }
+}
+
 // Under another name until it is complete, so that one cut off is never taken for a finished one.
-async function createData(home: string, data: string, signal: AbortSignal | undefined): Promise<void> {
+async function createData(
+  home: string,
+  data: string,
+  env: NodeJS.ProcessEnv,
+  signal: AbortSignal | undefined
+): Promise<void> {
   const unfinished = `${data}.new`
   const options = { name: 'mariadb-install', dir: home, mark: unfinished }
   const command = await findProgram('mariadb-install-db')
@@ -90,6 +108,7 @@ async function createData(home: string, data: string, signal: AbortSignal | unde
   await rm(unfinished, { recursive: true, force: true, maxRetries: 10 })
   const installer = await startProcess({
     ...options,
+    env,
     command,
     args: [
       '--no-defaults',

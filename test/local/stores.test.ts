@@ -1,4 +1,5 @@
-import { mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -172,6 +173,18 @@ test('MariaDB keeps data and password, in a long path with a space', async () =>
   const second = await mariadbIn(long)
   expect(second.password).toBe(first.password)
   expect(await sql(second, 'SELECT COUNT(*) n FROM kept.one')).toEqual([{ n: 0 }])
+})
+
+test('MariaDB leaves the temporary tables of others alone, as it is made and as it starts', async () => {
+  const others = join(tmpdir(), `#sql-temptable-${randomUUID()}.MAD`)
+  await writeFile(others, '')
+  try {
+    const store = await mariadbIn(join(base, 'beside others'))
+    expect(await sql(store, 'SELECT @@tmpdir t')).toEqual([{ t: join(base, 'beside others', 'tmp') }])
+    expect(existsSync(others)).toBe(true)
+  } finally {
+    rmSync(others, { force: true })
+  }
 })
 
 test('nobody gets into MariaDB without the password, which only its owner can read', async () => {
