@@ -7,7 +7,7 @@ export interface MicroBatchOptions<Item, Result> {
   inFlight: number
 }
 
-/** So many items always begin a call if there is room, even before the turn ends, so that the store works while it goes on. */
+/** So many items begin a call whenever there is room, even before the turn ends: the store works while it goes on. */
 const ENOUGH = 32
 
 interface Waiting<Item, Result> {
