@@ -27,7 +27,7 @@ export async function startMariadb({ dir, port, args = [], signal }: StoreOption
   await mkdir(dir, { recursive: true, mode: 0o700 })
   const home = await realpath(dir)
   const data = join(home, 'data')
-  const env = await ownTemporary(home)
+  const env = await environmentIn(home)
   if (!existsSync(data)) await createData(home, data, env, signal)
   const password = await readPassword(home)
   const server = await startServer({
@@ -87,7 +87,7 @@ const asRoot = process.getuid?.() === 0 ? ['-uroot'] : []
  * that directory, and in the system's those would be the tables of any other one on the machine. The installer takes no
  * option for it that may have a space.
  */
-async function ownTemporary(home: string): Promise<NodeJS.ProcessEnv> {
+async function environmentIn(home: string): Promise<NodeJS.ProcessEnv> {
   const directory = join(home, 'tmp')
   await mkdir(directory, { recursive: true, mode: 0o700 })
   return { ...process.env, TMPDIR: directory }

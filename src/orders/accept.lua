@@ -27,19 +27,10 @@ if not epoch then
   redis.call('HSET', KEYS[2], 'epoch', epoch)
 end
 
--- What a message does not have it does not name: each field is read again by every function.
-local function append(data, request, trace, ordinal)
-  if trace == '' then
-    redis.call('XADD', KEYS[1], '*', 'v', ARGV[2], 'data', data, 'request_id', request, 'ordinal', ordinal)
-  else
-    redis.call('XADD', KEYS[1], '*', 'v', ARGV[2], 'data', data, 'request_id', request, 'ordinal', ordinal,
-      'traceparent', trace)
-  end
-end
-
 local cap = tonumber(ARGV[4])
 local known = redis.call('MGET', unpack(KEYS, 3))
 local refused = {}
+local untraced = {} -- a message has no field for what it does not have: every function reads each one
 local accepted = {} -- documents by key: an order may come twice in one call
 local documents = {} -- key, document, key, document …
 for i = 3, #KEYS do
@@ -49,7 +40,9 @@ for i = 3, #KEYS do
     refused[#refused + 1], refused[#refused + 2] = i - 3, document or ''
   else
     count, waiting = count + 1, waiting + 1
-    append(ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3], epoch .. ':' .. count)
+    local trace = ARGV[arg + 3]
+    redis.call('XADD', KEYS[1], '*', 'v', ARGV[2], 'data', ARGV[arg + 1], 'request_id', ARGV[arg + 2],
+      'ordinal', epoch .. ':' .. count, unpack(trace == '' and untraced or {'traceparent', trace}))
     accepted[key] = ARGV[arg]
     documents[#documents + 1], documents[#documents + 2] = key, ARGV[arg]
   end

@@ -16,7 +16,8 @@ export async function noteAccepted(transaction: Transaction, orders: Numbered[])
   for (const { ordinal, partition } of orders) {
     if (ordinal === '') continue
     const colon = ordinal.indexOf(':')
-    const [epoch, number] = [ordinal.slice(0, colon), Number(ordinal.slice(colon + 1))]
+    const epoch = ordinal.slice(0, colon)
+    const number = Number(ordinal.slice(colon + 1))
     const key = `${epoch}:${partition}`
     if (number > (highest.get(key)?.[2] ?? 0)) highest.set(key, [epoch, partition, number])
   }

@@ -62,7 +62,7 @@ export function createMicroBatch<Item, Result>(
   return item =>
     new Promise<Result>((resolve, reject) => {
       waiting.push({ item, resolve, reject })
-      if (waiting.length >= ENOUGH && running < options.inFlight) return flush()
+      if (waiting.length >= ENOUGH && pays()) return flush()
       if (scheduled) return
       scheduled = true
       setImmediate(flush)

@@ -4,7 +4,7 @@ import { loadScript } from '../stores/script.ts'
 import { type Delivery, type Entry, fromEntry, fromRetry, SUSPECT_DELIVERIES } from './delivery.ts'
 import type { ResolvedFunction } from './function.ts'
 import type { Keys } from './keys.ts'
-import { addSettlements, type Settlement } from './settlement.ts'
+import { type Settlement, settlementArgs } from './settlement.ts'
 import { EVENTS, LOGS } from './streams.ts'
 
 const scripts = {
@@ -74,12 +74,10 @@ export function createSettler({ redis, keys, partition, name, stream, group, con
     keys.dead(name, partition),
     keys.settled(partition)
   ]
-  const onSettle = LOGS.includes(stream) ? 'keep' : 'delete'
+  const owner = [group, consumer, LOGS.includes(stream) ? 'keep' : 'delete']
   return (settlements: Settlement[]): Promise<number> => {
-    const writes = [...fixed]
-    const args: (string | number)[] = [group, consumer, onSettle]
-    addSettlements(settlements, writes, args)
-    return redis.run(client => scripts.settle(client, writes, args)) as Promise<number>
+    const call = settlementArgs(settlements, fixed, owner)
+    return redis.run(client => scripts.settle(client, call.keys, call.args)) as Promise<number>
   }
 }
 

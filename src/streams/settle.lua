@@ -48,17 +48,19 @@ local function nextShape()
   return shapes[text]
 end
 
-local function owns(source, id)
+local function owns(source, id, token)
   if source == 'stream' then return pending[id] end
-  if source == 'retry' then return redis.call('HGET', retrying, id .. '#') == nextArg() end
+  if source == 'retry' then return redis.call('HGET', retrying, id .. '#') == token end
   return true
 end
 
+local untraced = {} -- an event has no field for what it does not have: every function reads each one
 local settled, entries = 0, {}
 while arg < #ARGV do
   local shape, id = nextShape(), nextArg()
   local source, outcome = shape.source, shape.outcome
-  local owned = owns(source, id)
+  local token = source == 'retry' and nextArg()
+  local owned = owns(source, id, token)
 
   if outcome == 'retry' then
     local due, record = nextArg(), nextArg()
@@ -89,11 +91,8 @@ while arg < #ARGV do
   for _ = 1, shape.tells do
     local event, mark, request, trace = nextArg(), nextArg(), nextArg(), nextArg()
     if owned and not (before and mark ~= '' and string.find(before, mark, 1, true)) then
-      if trace == '' then
-        redis.call('XADD', events, '*', 'v', '1', 'data', event, 'request_id', request)
-      else
-        redis.call('XADD', events, '*', 'v', '1', 'data', event, 'request_id', request, 'traceparent', trace)
-      end
+      redis.call('XADD', events, '*', 'v', '1', 'data', event, 'request_id', request,
+        unpack(trace == '' and untraced or {'traceparent', trace}))
     end
   end
 

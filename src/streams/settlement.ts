@@ -21,9 +21,14 @@ export interface Settlement {
   events: (Pick<OutgoingEvent, 'data' | 'unless'> & { requestId: string; traceparent: string })[]
 }
 
-/** Adds settlements as `settle.lua` takes them: the keys they write, and their arguments. */
-export function addSettlements(settlements: Settlement[], keys: string[], args: (string | number)[]): void {
-  args.push(...idRange(settlements))
+/** The keys and arguments that `settle.lua` takes for settlements, behind those that every call has. */
+export function settlementArgs(
+  settlements: Settlement[],
+  fixedKeys: string[],
+  fixedArgs: string[]
+): { keys: string[]; args: (string | number)[] } {
+  const keys = [...fixedKeys]
+  const args: (string | number)[] = [...fixedArgs, ...idRange(settlements)]
   for (const { delivery, outcome, counts, writes, events } of settlements) {
     args.push(
       `${delivery.source} ${outcome.kind} ${counts.length} ${writes.length} ${events.length}`,
@@ -40,6 +45,7 @@ export function addSettlements(settlements: Settlement[], keys: string[], args: 
     for (const { data, unless, requestId, traceparent } of events)
       args.push(data, unless, requestId, traceparent)
   }
+  return { keys, args }
 }
 
 /** The lowest and the highest id of what came from the stream, or twice ''. */

@@ -24,11 +24,8 @@ const smuggle = (order_id: string, amount: string) =>
   space.redis.xadd(
     api.app.keys.stream('placed', 0),
     '*',
-    ...['v', '1', 'request_id', 'req-x'],
-    ...[
-      'data',
-      JSON.stringify({ order_id, amount, tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.000Z' })
-    ]
+    ...['v', '1', 'request_id', 'req-x', 'data'],
+    JSON.stringify({ order_id, amount, tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.000Z' })
   )
 
 describe('/admin', () => {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { complete } from '../../../src/orders/pricing.ts'
+import { fieldOf } from '../../../src/streams/delivery.ts'
 import { ORDER_FUNCTION, PLACED } from '../../../src/streams/streams.ts'
 import { openApp, useApp } from '../../app.ts'
 import { until, useSpace } from '../../space.ts'
@@ -59,4 +60,22 @@ test('a retry that an older version left, which had no ordinal, is processed', a
     const rows = await space.sql("SELECT 1 FROM orders WHERE order_id = 'older' AND status = 'completed'")
     return rows.length === 1
   })
+})
+
+test('the trace of a request travels with its message and its event, and one without a trace has no field for it', async () => {
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+  const api = await useApp(space, 'api')
+  const stream = (name: string) => api.app.keys.stream(name, 0)
+  const traces = async (name: string, from: string) =>
+    (await space.redis.xrange(stream(name), from, '+')).map(([, fields]) => fieldOf(fields, 'traceparent'))
+  const [last] = await space.redis.xrevrange(stream('events'), '+', '-', 'COUNT', 1)
+  await api.post({ order_id: 'traced', amount: 1 }, { traceparent })
+  await api.post({ order_id: 'untraced', amount: 1 })
+  expect(await traces(PLACED, '-')).toEqual([traceparent, ''])
+  const [, untraced] = await space.redis.xrange(stream(PLACED), '-', '+')
+  expect(untraced?.[1]).not.toContain('traceparent')
+
+  await useApp(space, 'worker')
+  await until('both are settled', async () => (await space.redis.xlen(stream(PLACED))) === 0)
+  expect(await traces('events', `(${last?.[0] ?? '0'}`)).toEqual([traceparent, ''])
 })
