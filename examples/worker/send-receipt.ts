@@ -2,6 +2,9 @@ import { OrderEvent } from '../../schema/order-event.ts'
 import type { App } from '../../src/app.ts'
 import { TerminalError } from '../../src/streams/function.ts'
 
+/** Answers that would be the same another time: the request is wrong. Any other may pass. */
+const REFUSED = new Set([400, 413, 415, 422])
+
 /**
  * Sends a receipt for every completed order to a web hook. Copy it to `handlers/worker/` and make it yours: it is
  * retried with growing pauses while the other side fails, and what the other side refuses is a dead letter at once.
@@ -23,14 +26,15 @@ export default async function sendReceipt(
       if (!message) return
       const answer = await fetch(url, {
         method: 'POST',
-        // The same for every delivery of this message, so that the other side can drop a repetition.
-        headers: { 'content-type': 'application/json', 'idempotency-key': message.effectKey },
+        // The same however often this event is told, so that the other side can drop a repetition.
+        headers: { 'content-type': 'application/json', 'idempotency-key': `receipt:${message.body.id}` },
         body: JSON.stringify(message.body.data),
         signal
       })
+      await answer.body?.cancel()
       if (answer.ok) return
       const cause = `${url} answered ${answer.status}`
-      throw answer.status < 500 ? new TerminalError('refused', cause) : new Error(cause)
+      throw REFUSED.has(answer.status) ? new TerminalError('refused', cause) : new Error(cause)
     }
   })
 }

@@ -54,7 +54,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const reader = createStreamReader(options.redis, member)
   const stopping = new AbortController()
   const outages = createOutages(options.stores, stopping.signal)
-  const runner = { definition, member, decode: createDecoder(definition), outages, log, lease }
+  const decode = createDecoder(definition, options.partition)
+  const runner = { definition, member, decode, outages, log, lease }
   const slots = createSlots(runner, options.onBatch)
   const sources = createSources({ member, reader, batch: definition.batch, lease, inHand: slots.inHand })
 

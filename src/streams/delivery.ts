@@ -77,15 +77,19 @@ export function fromRetry(id: string, text: string, token: string): Delivery {
   return { id, source: 'retry', token, deliveries: Number(token) - record.taken, record }
 }
 
-/** Makes messages of deliveries. The compiled schema is the function's own. */
-export function createDecoder(definition: ResolvedFunction): (delivery: Delivery) => Decoded {
+/** Makes messages of a partition's deliveries. The compiled schema is the function's own. */
+export function createDecoder(
+  definition: ResolvedFunction,
+  partition: number
+): (delivery: Delivery) => Decoded {
   const schema = Compile(definition.schema)
   return delivery => {
     const { id, record } = delivery
     const message: Message = {
       id,
       body: undefined,
-      effectKey: `${definition.name}:${id}`,
+      // Ids of entries are given by each partition's stream, so two of those may give the same.
+      effectKey: `${definition.name}:${partition}:${id}`,
       attempt: record.attempts + 1,
       redriven: record.redriven !== '',
       requestId: record.requestId,

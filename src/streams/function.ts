@@ -3,12 +3,13 @@ import type { Static, TSchema } from 'typebox'
 
 /** One message of a stream, its body validated. */
 export interface Message<Body = unknown> {
-  /** Id of the entry that it came as: stable over redelivery, retry and redrive. */
+  /** Id of the entry that it came as: stable over redelivery, retry and redrive. Unique in its partition only. */
   id: string
   body: Body
   /**
-   * Names the effect of this function for this message, forever: what an outside system takes as idempotency key, so
-   * that a message that is delivered twice is acted upon once.
+   * Names the effect of this function for this message, over all partitions and forever: what an outside system takes as
+   * idempotency key, so that a message that is delivered twice is acted upon once. An event may come as two messages;
+   * what names that is its own id.
    */
   effectKey: string
   /** Which attempt this is; 1 for the first. */

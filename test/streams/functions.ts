@@ -14,6 +14,8 @@ export interface TestFunction {
   name: string
   /** Appends a message with that number. */
   add: (n: unknown, version?: string) => Promise<string>
+  /** What such a message consists of. */
+  fields: (n: unknown, version?: string) => string[]
   /** Waits until nothing is left on the stream. */
   settled: () => Promise<unknown>
 }
@@ -38,7 +40,7 @@ export function makeFunction(
     handler,
     ...overrides
   } as StreamFunction
-  const fields = (n: unknown, version: string) => [
+  const fields = (n: unknown, version = '1') => [
     'v',
     version,
     'data',
@@ -50,7 +52,8 @@ export function makeFunction(
     definition,
     key,
     name,
-    add: async (n, version = '1') => (await space.redis.xadd(key, '*', ...fields(n, version))) as string,
+    fields,
+    add: async (n, version) => (await space.redis.xadd(key, '*', ...fields(n, version))) as string,
     settled: () => until(`${name} is empty`, async () => (await space.redis.xlen(key)) === 0)
   }
 }

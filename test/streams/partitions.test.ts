@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { openApp, useApp } from '../app.ts'
 import { until, useSpace } from '../space.ts'
+import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
 
@@ -18,6 +19,19 @@ describe('STREAM_PARTITIONS', () => {
         (await space.sql<{ n: number }>("SELECT COUNT(*) AS n FROM orders WHERE order_id LIKE 'part-%'"))[0]
           ?.n === 40
     )
+  })
+
+  test('I4: the effect key of a message is its own, though two partitions have given the same id', async () => {
+    const KEY_PREFIX = `${space.env.KEY_PREFIX}.keys`
+    const effects: string[] = []
+    const fn = makeFunction(space, async messages => {
+      effects.push(...messages.map(({ body, effectKey }) => `${body.n} ${effectKey}`))
+      return undefined
+    })
+    for (const n of [0, 1]) await space.redis.xadd(`{${KEY_PREFIX}:${n}}:${fn.name}`, '7-1', ...fn.fields(n))
+    await useApp(space, 'worker', { KEY_PREFIX, STREAM_PARTITIONS: 2 }, app => app.consume(fn.definition))
+    await until('both are seen', () => effects.length === 2)
+    expect(effects.sort()).toEqual([`0 ${fn.name}:0:7-1`, `1 ${fn.name}:1:7-1`])
   })
 
   test('cannot change while orders wait', async () => {
