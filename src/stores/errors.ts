@@ -38,12 +38,25 @@ export class DuplicateKey extends Error {
   override name = 'DuplicateKey'
 }
 
+/** A change of the schema finds what it adds there already, or what it drops gone: it has been made. */
+export class AlreadyChanged extends Error {
+  override name = 'AlreadyChanged'
+}
+
 /** The transaction lost against another one (deadlock, lock wait, changed record); doing it again may succeed. */
 export class Contention extends Error {
   override name = 'Contention'
 }
 
-const CLASSES = [StoreUnavailable, GroupMissing, GroupExists, ScriptMissing, DuplicateKey, Contention]
+const CLASSES = [
+  StoreUnavailable,
+  GroupMissing,
+  GroupExists,
+  ScriptMissing,
+  DuplicateKey,
+  AlreadyChanged,
+  Contention
+]
 
 /** Whether an error has a class of its own already: one that was caught further in must keep it. */
 function isClassified(error: Error): boolean {
@@ -107,6 +120,12 @@ const MYSQL_UNAVAILABLE = new Set([
   1836, // read-only mode
   1927 // MariaDB: connection killed
 ])
+const MYSQL_ALREADY_CHANGED = new Set([
+  1050, // table exists
+  1060, // duplicate column name
+  1061, // duplicate key name
+  1091 // the key or column to drop does not exist
+])
 const DUPLICATE_KEY = 1062
 
 /**
@@ -120,6 +139,7 @@ export function fromMysql(error: unknown): Error {
     return 'code' in error ? new StoreUnavailable('mysql', error) : error
   }
   if (errno === DUPLICATE_KEY) return new DuplicateKey(error.message, { cause: error })
+  if (MYSQL_ALREADY_CHANGED.has(errno)) return new AlreadyChanged(error.message, { cause: error })
   if (MYSQL_CONTENTION.has(errno)) return new Contention(error.message, { cause: error })
   if (MYSQL_UNAVAILABLE.has(errno)) return new StoreUnavailable('mysql', error)
   return error

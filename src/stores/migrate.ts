@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
-import { type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise'
+import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise'
 import Postgrator from 'postgrator'
+import { AlreadyChanged, fromMysql } from './errors.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '../../migrations/*.sql')
 
@@ -10,10 +11,12 @@ const LOCK_WAIT = 60
 
 /**
  * Brings the database to the newest schema that this code knows. Whichever process comes first does it, under an
- * advisory lock; the others wait and find it done. A schema that is already newer (rolling deploy) is left alone.
+ * advisory lock; the others wait and find it done. A schema that is already newer (rolling deploy) is left alone. A
+ * migration that was cut off goes on where it was: a statement of the schema commits at once, by itself, and the version
+ * is only noted after the last one.
  */
 export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger): Promise<void> {
-  const connection = await createConnection({ ...options, multipleStatements: true })
+  const connection = await createConnection(options)
   // Without a listener a connection that is lost while idle would end the process.
   connection.on('error', () => {})
   try {
@@ -27,7 +30,8 @@ export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger
       ...(options.database !== undefined && { database: options.database }),
       migrationPattern: MIGRATIONS,
       schemaTable: 'schema_version',
-      execQuery: async query => ({ rows: (await connection.query<RowDataPacket[]>(query))[0] })
+      execQuery: async query => ({ rows: (await connection.query<RowDataPacket[]>(query))[0] }),
+      execSqlScript: script => runScript(connection, script)
     })
     if ((await postgrator.getDatabaseVersion()) > (await postgrator.getMaxVersion())) return
     for (const { version, name } of await postgrator.migrate())
@@ -35,4 +39,18 @@ export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger
   } finally {
     await connection.end()
   }
+}
+
+/** Runs the statements of a migration. One that has been made already is what a start that was cut off left. */
+async function runScript(connection: Connection, script: string): Promise<void> {
+  for (const statement of statementsOf(script)) {
+    await connection.query(statement).catch(error => {
+      if (!(fromMysql(error) instanceof AlreadyChanged)) throw error
+    })
+  }
+}
+
+/** The statements of a migration: each ends with a semicolon at the end of its line. */
+export function statementsOf(script: string): string[] {
+  return script.split(/;[ \t]*$/m).filter(statement => statement.trim() !== '')
 }

@@ -1,0 +1,71 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { pino } from 'pino'
+import { expect, test } from 'vitest'
+import { migrate, statementsOf } from '../../src/stores/migrate.ts'
+import { useSpace } from '../space.ts'
+
+const space = await useSpace()
+const log = pino({ level: 'silent' })
+const directory = new URL('../../migrations/', import.meta.url)
+
+/** Every statement of every migration, in order. */
+async function readStatements() {
+  const files = (await readdir(directory)).filter(name => name.endsWith('.sql')).sort()
+  const found = await Promise.all(
+    files.map(async name => {
+      const script = await readFile(new URL(name, directory), 'utf8')
+      return statementsOf(script).map(statement => ({ version: Number.parseInt(name, 10), statement }))
+    })
+  )
+  return found.flat()
+}
+
+/** Makes an empty database, and gives what works in it. */
+async function makeDatabase(name: string) {
+  const database = `${space.env.DB_NAME}_${name}`
+  await space.sql(`CREATE DATABASE ${database}`)
+  await space.sql(`USE ${database}`)
+  const { DB_HOST: host, DB_PORT, DB_USER: user, DB_PASSWORD: password } = space.env
+  const connection = { host, port: Number(DB_PORT), user, password, database }
+  return {
+    migrate: () => migrate(connection as Parameters<typeof migrate>[0], log),
+    columns: () =>
+      space.sql(
+        `SELECT table_name AS tab, column_name AS col, column_type AS type, column_key AS part
+         FROM information_schema.columns WHERE table_schema = ? ORDER BY tab, ordinal_position`,
+        [database]
+      ),
+    version: async () =>
+      (await space.sql<{ version: number }>('SELECT MAX(version) AS version FROM schema_version'))[0]?.version
+  }
+}
+
+test('a migration that was cut off after any of its statements is ended by the next start', async () => {
+  const statements = await readStatements()
+  const last = statements.at(-1)?.version
+  const whole = await makeDatabase('whole')
+  await whole.migrate()
+  const columns = await whole.columns()
+  expect(await whole.version()).toBe(last)
+
+  for (let done = 1; done <= statements.length; done++) {
+    const cut = await makeDatabase(`cut_${done}`)
+    // What the first statements left, and the version before theirs, which is all that was noted.
+    for (const { statement } of statements.slice(0, done)) await space.sql(statement)
+    await space.sql('CREATE TABLE schema_version (version BIGINT PRIMARY KEY)')
+    for (let version = 0; version < (statements[done - 1]?.version ?? 0); version++)
+      await space.sql('INSERT INTO schema_version (version) VALUES (?)', [version])
+    await cut.migrate()
+    expect(await cut.version()).toBe(last)
+    expect(await cut.columns()).toEqual(columns)
+  }
+})
+
+test('another fault of a migration ends the start, and nothing is noted as done', async () => {
+  const database = await makeDatabase('faulty')
+  // A table of that name is there, and is not ours.
+  await space.sql('CREATE TABLE orders (id BIGINT PRIMARY KEY)')
+  await space.sql('CREATE VIEW order_totals AS SELECT id FROM orders')
+  await expect(database.migrate()).rejects.toThrow()
+  expect(await database.version()).toBe(1)
+})
