@@ -82,7 +82,7 @@ export const Env = Type.Object({
     minimum: 1,
     default: 1_000_000,
     description:
-      'Orders that may wait in Redis; beyond that a POST is answered 503 with `Retry-After`. A waiting order takes about 700 bytes.'
+      'Orders that may wait in Redis; beyond that a POST is answered 503 with `Retry-After`. A waiting order takes about 600 bytes.'
   }),
   LEASE_MS: Type.Integer({
     minimum: 500,
@@ -141,7 +141,7 @@ export const Env = Type.Object({
   SHUTDOWN_GRACE_MS: Type.Integer({
     minimum: 1000,
     default: 15_000,
-    description: 'After SIGTERM, how long work in flight may take before the process ends regardless.'
+    description: 'After that delay, how long work in flight may take before the process ends regardless.'
   }),
 
   NODE_ENV: Type.Enum(['production', 'development', 'test'], {

@@ -6,7 +6,8 @@ try {
   const config = resolveConfig(process.env)
   const building = buildApp(config)
   // Registered before the app is built: a signal during the start must end it, also as process 1 of a container.
-  closeWithGrace({ delay: config.SHUTDOWN_GRACE_MS }, async ({ err, signal }) => {
+  const delay = config.DRAIN_DELAY_MS + config.SHUTDOWN_GRACE_MS
+  closeWithGrace({ delay, onTimeout: explainTimeout }, async ({ err, signal }) => {
     const app = await building
     if (err) app.log.fatal({ err }, 'closing after an error that nothing handled')
     else app.log.info({ signal }, 'closing')
@@ -26,4 +27,10 @@ function explain(error: unknown): unknown {
   const { code, port } = error as NodeJS.ErrnoException & { port?: number }
   if (code === 'EADDRINUSE') return `Port ${port} is in use by another process. Set PORT to a free one.`
   return error
+}
+
+function explainTimeout(delay: number): void {
+  console.error(
+    `Work in flight had not ended ${delay} ms after the signal (DRAIN_DELAY_MS and SHUTDOWN_GRACE_MS): ended regardless.`
+  )
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Problem } from '../schema/problem.ts'
 import { BacklogFull } from './orders/backlog.ts'
 import { OrderConflict, OrderNotFound } from './orders/errors.ts'
@@ -99,17 +99,23 @@ const UNREADABLE = new Map([
   ['HPE_HEADER_OVERFLOW', 431]
 ])
 
-/** Answers bytes that are no HTTP request; there is no request object yet, so it writes to the socket. */
-export function refuseUnreadable(error: Error & { code?: string }, socket: Socket): void {
+/** Answers bytes that are no HTTP request; there is no request object yet, so it writes to the socket and the log. */
+export function refuseUnreadable(
+  this: FastifyInstance,
+  error: Error & { code?: string },
+  socket: Socket
+): void {
   if (error.code !== 'ECONNRESET' && socket.writable) {
     const status = UNREADABLE.get(error.code ?? '') ?? 400
+    const error_id = randomUUID()
+    this.log.info({ error_id, status, code: error.code, client: socket.remoteAddress }, 'request unreadable')
     const problem: Problem = {
       type: 'urn:orderstream:problem:unreadable',
       title: STATUS_CODES[status] ?? 'Bad Request',
       status,
       detail: 'What arrived is not a complete HTTP/1.1 request.',
       instance: '/',
-      error_id: randomUUID()
+      error_id
     }
     const body = JSON.stringify(problem)
     socket.write(

@@ -31,7 +31,8 @@ test('I8: a worker that is told to stop under load exits with 0, leaves no consu
 test('an api that is told to stop says so to orchestrators, answers what is under way, and exits with 0', {
   timeout: 60_000
 }, async () => {
-  const api = await startService(space, 'api', { DRAIN_DELAY_MS: '1000' })
+  // The grace is not used up by the delay before it.
+  const api = await startService(space, 'api', { DRAIN_DELAY_MS: '1000', SHUTDOWN_GRACE_MS: '1000' })
   const ended = api.end('SIGTERM')
   await until('it is not ready', async () => (await fetch(`${api.url}/health/ready`)).status === 503)
   expect((await postOrder(api.url, 'late', 1)).status).toBe(202)

@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { freePort } from '../../src/local/ports.ts'
@@ -5,6 +6,15 @@ import { useApp } from '../app.ts'
 import { until, useSpace } from '../space.ts'
 
 const space = await useSpace()
+
+/** What a server sends back for bytes that need not be HTTP. */
+async function send(port: number, bytes: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1').setEncoding('utf8')
+  socket.write(bytes)
+  let answer = ''
+  for await (const chunk of socket) answer += chunk
+  return answer
+}
 
 describe('rate limit', () => {
   /** Requests until one is refused, at most 50. */
@@ -98,6 +108,22 @@ describe('answers', () => {
       const response = await call(url)
       expect([400, 404]).toContain(response.statusCode)
       expect(response.headers['content-type']).toContain('application/problem+json')
+    }
+  )
+
+  test.each([
+    ['no HTTP', 'nonsense\r\n\r\n', 400],
+    ['too long a head', `GET / HTTP/1.1\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431]
+  ])(
+    'I9: what cannot be read (%s) is refused with an id that the log has too',
+    async (_what, bytes, status) => {
+      const { app, log } = await useApp(space, 'api')
+      const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
+      const answer = await send(Number(port), bytes)
+      const problem = JSON.parse(answer.slice(answer.indexOf('{')))
+      expect(answer).toContain(`HTTP/1.1 ${status} `)
+      expect(problem).toMatchObject({ status, type: 'urn:orderstream:problem:unreadable' })
+      expect(log).toContainEqual(expect.objectContaining({ status, error_id: problem.error_id }))
     }
   )
 
