@@ -8,7 +8,7 @@ Measures the service beside its peers on this machine, with private stores: abou
 Then bench/results.json, the pictures in bench/charts/ and the speed section of the README are written anew.
 
   --quick          less of it, in about two minutes; writes nothing
-  --check          what CI runs: fails when a ratio is far below what it should be; writes nothing
+  --check          what .ci/run runs: fails when a ratio is far below what it should be; writes nothing
   --only <a,b>     only these phases (${phaseNames.join(', ')}); writes nothing
   --keep           keep the data and logs in any case; they are kept after a failure
   --help           show this`

@@ -26,9 +26,9 @@ import {
   up
 } from './stack.ts'
 
-/** Settings that the image or the compose file decides: where to listen, which stores, how long a stop may take. */
+/** Settings that the image or the compose file decides: where to listen, and which stores. */
 const FIXED = new Set([
-  ...['MODE', 'NODE_ENV', 'HOST', 'PORT', 'SHUTDOWN_GRACE_MS'],
+  ...['MODE', 'NODE_ENV', 'HOST', 'PORT'],
   ...['REDIS_PORT', 'REDIS_USERNAME', 'REDIS_TLS', 'DB_PORT', 'DB_TLS']
 ])
 
@@ -204,6 +204,13 @@ for (const service of SERVICES)
     for (const id of ['smoke-1', `before-${service}`, `after-${service}`])
       t.match(await completed(id), { amount: 100, tax: 18, total: 118 }, id)
   })
+
+await t.test('no container may fill the disk with its log', async t => {
+  for (const { Name, HostConfig } of await containers()) {
+    t.equal(HostConfig.LogConfig.Type, 'json-file', Name)
+    t.strictSame(HostConfig.LogConfig.Config, { 'max-file': '5', 'max-size': '20m' }, Name)
+  }
+})
 
 await t.test('a second worker joins', async t => {
   await up('--no-recreate', '--scale', 'worker=2')

@@ -30,6 +30,7 @@ interface Container {
     CapDrop: string[] | null
     SecurityOpt: string[] | null
     RestartPolicy: { Name: string }
+    LogConfig: { Type: string; Config: Record<string, string> }
   }
   NetworkSettings: { Ports: Record<string, { HostIp: string; HostPort: string }[] | null> }
 }
