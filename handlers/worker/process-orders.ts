@@ -5,8 +5,15 @@ import { OrderConflict } from '../../src/orders/errors.ts'
 import type { OrderRecord } from '../../src/orders/order.ts'
 import type { OrderStore } from '../../src/orders/order-store.ts'
 import { complete, fail } from '../../src/orders/pricing.ts'
+import type { WriteOutcome } from '../../src/orders/write-batch.ts'
 import { codeOf } from '../../src/streams/failure.ts'
-import type { BatchContext, BatchResult, Letter, Message } from '../../src/streams/function.ts'
+import {
+  type BatchContext,
+  type BatchResult,
+  type Letter,
+  type Message,
+  TerminalError
+} from '../../src/streams/function.ts'
 import { ORDER_FUNCTION, PLACED } from '../../src/streams/streams.ts'
 
 /** Prices accepted orders, writes them to MySQL, refreshes their documents and tells the world. */
@@ -34,7 +41,7 @@ export default async function processOrders(app: App) {
         failed.map(({ message }) => message),
         message => {
           const cause = causes.get(message) as Error
-          return fail(message.body, { code: codeOf(cause), detail: cause.message.slice(0, 1000) }, now)
+          return fail(message.body, { code: codeOf(cause), detail: detailOf(cause) }, now)
         },
         context
       )
@@ -60,16 +67,21 @@ export default async function processOrders(app: App) {
     }))
     const outcomes = await store.write(drafts)
     for (const [index, message] of messages.entries()) {
-      const { kind, order } = outcomes[index] as (typeof outcomes)[number]
+      const outcome = outcomes[index] as WriteOutcome
+      const { kind, order } = outcome
       tell(result, message, order)
       if (kind === 'duplicate') result.duplicates.push(message)
-      if (kind === 'conflict') result.failed.push({ message, cause: new OrderConflict(order.order_id) })
+      const cause = endOf(outcome, message)
+      if (cause) result.failed.push({ message, cause })
       log.debug({ order_id: order.order_id, request_id: message.requestId, outcome: kind }, 'order processed')
     }
     return result
   }
 
-  /** Has an order's document written and its event told as a message is settled. */
+  /**
+   * Has an order's document written and its event told as a message is settled. What is redriven is told whatever the
+   * document says: its row is finished before its message, and a GET in between may have put the new document there.
+   */
   function tell(
     { writes, events }: Required<BatchResult>,
     message: Message<OrderPlaced>,
@@ -77,7 +89,7 @@ export default async function processOrders(app: App) {
   ) {
     const { write, event } = toSettle(order, message.traceparent)
     writes.push({ message, ...write })
-    events.push({ message, ...event })
+    events.push({ message, ...event, ...(message.redriven && { unless: '' }) })
   }
 }
 
@@ -93,4 +105,21 @@ async function standing(store: OrderStore, letters: Letter<OrderPlaced>[]) {
     const order = rows.get(message.body.order_id)
     return order && order.status !== 'processing' ? [{ message, order }] : []
   })
+}
+
+/** Why a message becomes a dead letter though all went well; undefined when it does not. */
+function endOf({ kind, order }: WriteOutcome, { redriven }: Message): TerminalError | undefined {
+  if (kind === 'conflict') return new OrderConflict(order.order_id)
+  // This very message had been given up, and its worker ended before it was a dead letter: it has to become one, or
+  // nobody could redrive it.
+  if (kind === 'repeated' && order.failure && !redriven)
+    return new TerminalError(order.failure.code, order.failure.detail)
+  return undefined
+}
+
+/** What clients are told of why an order failed. What an error says that nobody foresaw is for the log. */
+function detailOf(cause: Error): string {
+  return cause instanceof TerminalError
+    ? cause.message.slice(0, 1000)
+    : 'It could not be processed. The log has the reason under its request id.'
 }

@@ -34,12 +34,13 @@ export async function settleDone(
   }
 }
 
-/** Sends failed messages to their next attempt, or to the dead letters once the function was told. */
+/** Sends failed messages to their next attempt, or to the dead letters once the function was told and has had its say. */
 export async function settleFailures(
   runner: BatchRunner,
   failures: Failure[],
   counts: BatchCounts
 ): Promise<void> {
+  if (failures.length === 0) return
   const { definition } = runner
   const final = failures.filter(({ decoded, cause }) => isFinal(decoded, cause, definition))
   const told = await tell(runner, final)
@@ -47,8 +48,9 @@ export async function settleFailures(
     for (const failure of failures) await settleFailures(runner, [failure], counts)
     return
   }
-  const dead = new Map((told ? final : []).map(({ decoded, cause }) => [decoded, cause]))
-  const retried = failures.filter(({ decoded }) => !dead.has(decoded))
+  const ended = told ? final : []
+  const { done, dead } = heed(ended, told ?? {})
+  const retried = failures.filter(failure => !ended.includes(failure))
 
   const again = toSettlements(
     retried.map(({ decoded }) => decoded),
@@ -61,7 +63,23 @@ export async function settleFailures(
   })
   counts.retried += await settle(runner, again, counts)
   counts.dead += await settle(runner, given, counts)
-  for (const { decoded, cause } of failures) report(runner.log, decoded, cause, dead.has(decoded))
+  for (const { decoded, cause } of retried) report(runner.log, decoded, cause, false)
+  for (const [decoded, cause] of dead) report(runner.log, decoded, cause, true)
+  await settleDone(runner, done, told ?? {}, counts)
+}
+
+/** Sorts letters by what the function said of them: a duplicate is done, and a cause that it gives is the one. */
+function heed(final: Failure[], { duplicates = [], failed = [] }: BatchResult) {
+  const known = new Set(duplicates.map(({ id }) => id))
+  const causes = new Map(failed.map(({ message, cause }) => [message.id, cause]))
+  const done: Decoded[] = []
+  const dead = new Map<Decoded, Error>()
+  for (const { decoded, cause } of final) {
+    const { id } = decoded.message
+    if (known.has(id)) done.push(decoded)
+    else dead.set(decoded, causes.get(id) ?? cause)
+  }
+  return { done, dead }
 }
 
 function report(log: FastifyBaseLogger, { message }: Decoded, cause: Error, dead: boolean): void {

@@ -118,7 +118,10 @@ export interface StreamFunction<Schema extends TSchema = TSchema> {
   timeout?: number
   // biome-ignore lint/suspicious/noConfusingVoidType: a handler that has nothing to say returns nothing
   handler: (messages: Message<Static<Schema>>[], context: BatchContext) => Promise<BatchResult | void>
-  /** Told of messages before they become dead letters; what it returns is written in the step that moves them there. */
+  /**
+   * Told of messages before they become dead letters; what it returns is written in the step that moves them there. Those
+   * that it names in `duplicates` are done instead, and a cause that it gives in `failed` is the one that counts.
+   */
   onDead?: (letters: Letter<Static<Schema>>[], context: BatchContext) => Promise<BatchResult>
 }
 

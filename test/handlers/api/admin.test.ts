@@ -131,6 +131,8 @@ test('an order that fails for good says why, and completes when it is redriven',
     60_000
   )
   expect(failed).toMatchObject({ status: 'failed', tax: null, total: null, failure: { code: 'exhausted' } })
+  // What the driver said is for the log and the operators.
+  expect(failed.failure.detail).toMatch(/^It could not be processed\. /)
   const figures = async () => (await call({ url: '/admin/audit', headers: { authorization } })).json()
   expect(await figures()).toMatchObject({ failed: 1, dead_letters: 1, retrying: 0 })
 

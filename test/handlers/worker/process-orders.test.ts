@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
-import { complete } from '../../../src/orders/pricing.ts'
+import type { OrderRecord } from '../../../src/orders/order.ts'
+import { complete, fail } from '../../../src/orders/pricing.ts'
 import { fieldOf } from '../../../src/streams/delivery.ts'
+import type { Keys } from '../../../src/streams/keys.ts'
 import { ORDER_FUNCTION, PLACED } from '../../../src/streams/streams.ts'
 import { openApp, useApp } from '../../app.ts'
 import { until, useSpace } from '../../space.ts'
@@ -39,23 +41,108 @@ test('an order whose worker froze before it settled is told once, though another
   expect(await space.redis.xlen(api.app.keys.stream('events', 0))).toBe(1)
 })
 
-test('a retry that an older version left, which had no ordinal, is processed', async () => {
-  const { app } = await useApp(space, 'worker')
-  const id = '1769860800000-0'
-  const record = {
+/** Puts a message where it waits for another attempt, due now, that was taken so often before. */
+async function addRetry(keys: Keys, id: string, body: object, record: Record<string, unknown>, takings = 0) {
+  const whole = {
     v: '1',
-    data: JSON.stringify(message('older', '10')),
+    data: JSON.stringify(body),
     requestId: 'r',
     traceparent: '',
-    number: '7',
-    epoch: 'e',
-    attempts: 1,
+    ordinal: '',
+    attempts: 0,
     firstAt: Date.now(),
     taken: 0,
-    redriven: ''
+    redriven: '',
+    ...record
   }
-  await space.redis.hset(app.keys.retrying(ORDER_FUNCTION, 0), id, JSON.stringify(record))
-  await space.redis.zadd(app.keys.retry(ORDER_FUNCTION, 0), 0, id)
+  await space.redis.hset(keys.retrying(ORDER_FUNCTION, 0), id, JSON.stringify(whole), `${id}#`, takings)
+  await space.redis.zadd(keys.retry(ORDER_FUNCTION, 0), 0, id)
+}
+
+/** Waits until nothing of the order function is left to do. */
+const settled = (keys: Keys) =>
+  until('all is settled', async () => {
+    const left = await Promise.all([
+      space.redis.xlen(keys.stream(PLACED, 0)),
+      space.redis.zcard(keys.retry(ORDER_FUNCTION, 0))
+    ])
+    return left.every(count => count === 0)
+  })
+
+test('I5: an order whose worker ended between its failed row and its dead letter still comes to one', async () => {
+  const { app } = await useApp(space, 'api', { ADMIN_TOKEN: 'a'.repeat(16) })
+  const { keys, orders, streams } = app
+  const id = '1769860800001-0'
+  const order = fail(
+    message('given-up', '10'),
+    { code: 'exhausted', detail: 'why' },
+    new Date().toISOString()
+  )
+  await orders.store.write([{ order, messageId: id, redriven: false, ordinal: '', partition: 0 }])
+  await addRetry(keys, id, message('given-up', '10'), { attempts: 7 })
+
+  await useApp(space, 'worker')
+  await settled(keys)
+  const { letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  const own = letters.filter(({ data }) => data.includes('given-up'))
+  expect(own).toEqual([expect.objectContaining({ code: 'exhausted', attempts: 8 })])
+  await streams.deadLetters.redrive(ORDER_FUNCTION, [own[0]?.id as string], 100)
+  await until(
+    'it is completed',
+    async () => (await orders.store.find(['given-up'])).get('given-up')?.status === 'completed'
+  )
+})
+
+test('I11: a message that is given up about an order that stands is a duplicate, or a conflict', async () => {
+  const { app, call } = await useApp(space, 'api', { ADMIN_TOKEN: 'a'.repeat(16) })
+  const { keys, orders, streams } = app
+  const write = (order: OrderRecord, messageId: string) =>
+    orders.store.write([{ order, messageId, redriven: false, ordinal: '', partition: 0 }])
+  const audit = async () =>
+    (await call({ url: '/admin/audit', headers: { authorization: `Bearer ${'a'.repeat(16)}` } })).json()
+  for (const name of ['stands', 'stands-too'])
+    await write(complete(message(name, '10'), new Date().toISOString()), `of-${name}`)
+  const before = await audit()
+  // Delivered so often without an outcome that they are given up unseen.
+  await addRetry(keys, '1769860800002-0', message('stands', '10'), {}, 20)
+  await addRetry(keys, '1769860800003-0', message('stands-too', '11'), {}, 20)
+
+  await useApp(space, 'worker')
+  await settled(keys)
+  const { letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  expect(letters.filter(({ data }) => data.includes('"stands"'))).toEqual([])
+  expect(letters.filter(({ data }) => data.includes('stands-too'))).toEqual([
+    expect.objectContaining({ code: 'conflict' })
+  ])
+  const after = await audit()
+  expect(after.duplicates - before.duplicates).toBe(1)
+  expect(after.conflicts - before.conflicts).toBe(1)
+})
+
+test('a redriven order is told, though a GET put its document back before it was settled', async () => {
+  const { app, call } = await useApp(space, 'api')
+  const { keys, orders } = app
+  const id = '1769860800004-0'
+  const at = new Date().toISOString()
+  const write = (order: OrderRecord, redriven: boolean) =>
+    orders.store.write([{ order, messageId: id, redriven, ordinal: '', partition: 0 }])
+  await write(fail(message('late', '10'), { code: 'exhausted', detail: 'why' }, at), false)
+  // A worker completed the row, and was not seen again.
+  await write(complete(message('late', '10'), at), true)
+  expect((await call('/orders/late')).json()).toMatchObject({ status: 'completed' })
+  await until('the document is there', () => space.redis.exists(keys.document('late')))
+  await addRetry(keys, id, message('late', '10'), { redriven: 'failed' })
+
+  await useApp(space, 'worker')
+  await settled(keys)
+  const events = await space.redis.xrange(keys.stream('events', 0), '-', '+')
+  expect(events.filter(([, fields]) => fieldOf(fields, 'data').includes('"late:completed"'))).toHaveLength(1)
+})
+
+test('a retry that an older version left, which had no ordinal, is processed', async () => {
+  const { app } = await useApp(space, 'worker')
+  const older = { ordinal: undefined, number: '7', epoch: 'e', attempts: 1 }
+  await addRetry(app.keys, '1769860800000-0', message('older', '10'), older)
   await until('the order is completed', async () => {
     const rows = await space.sql("SELECT 1 FROM orders WHERE order_id = 'older' AND status = 'completed'")
     return rows.length === 1
