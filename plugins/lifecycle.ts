@@ -1,3 +1,4 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -18,6 +19,9 @@ declare module 'fastify' {
   }
 }
 
+/** How often connections that idle are closed during a stop (ms). */
+const IDLE_CHECK = 50
+
 async function lifecycle(app: FastifyInstance) {
   const stops: (() => Promise<unknown>)[] = []
   const state = {
@@ -28,6 +32,7 @@ async function lifecycle(app: FastifyInstance) {
   }
   let stopped: Promise<unknown> | undefined
   const stop = () => {
+    if (!state.draining) app.server.prependListener('request', endConnection)
     state.draining = true
     stopped ??= Promise.all(stops.map(each => each()))
     return stopped
@@ -39,7 +44,22 @@ async function lifecycle(app: FastifyInstance) {
   // An app that is closed without having been drained stops in the same order.
   app.addHook('preClose', async () => {
     await stop()
+    if (app.server.listening) closeWhatIdles(app.server)
   })
+}
+
+/** Tells a client that its connection ends with the answer. */
+function endConnection(_request: IncomingMessage, response: ServerResponse): void {
+  response.shouldKeepAlive = false
+}
+
+/**
+ * Closes connections as they become idle, until the server is closed: Node.js closes those that are idle as the stop
+ * begins, and would wait for a request that is under way then until its client hangs up.
+ */
+function closeWhatIdles(server: Server): void {
+  const timer = setInterval(() => server.closeIdleConnections(), IDLE_CHECK)
+  server.once('close', () => clearInterval(timer))
 }
 
 export default fp(lifecycle, { name: 'lifecycle' })

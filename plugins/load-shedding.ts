@@ -15,4 +15,5 @@ async function loadShedding(app: FastifyInstance) {
   await app.register(underPressure, { maxEventLoopDelay: app.config.MAX_EVENT_LOOP_DELAY_MS, retryAfter: 1 })
 }
 
-export default fp(loadShedding, { name: 'load-shedding' })
+// After `security`, whose headers a refusal carries too.
+export default fp(loadShedding, { name: 'load-shedding', dependencies: ['security'] })

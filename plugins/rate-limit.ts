@@ -12,7 +12,7 @@ import { routeOf } from '../src/request-context.ts'
 async function limitRate(app: FastifyInstance) {
   const max = app.config.RATE_LIMIT_MAX
   if (max === 0) return
-  const counter = createRateCounter(app.redis, app.keys, normalizeIP)
+  const counter = createRateCounter(app.redis, app.keys, clientOf)
 
   /** The interface that @fastify/rate-limit asks of a store. What it looks at was counted by the hook below. */
   class Store {
@@ -30,6 +30,7 @@ async function limitRate(app: FastifyInstance) {
     max,
     timeWindow: 1000,
     enableDraftSpec: true,
+    keyGenerator: request => clientOf(request.ip),
     store: Store,
     errorResponseBuilder: (_request, { max: limit }) =>
       Object.assign(
@@ -49,4 +50,11 @@ async function limitRate(app: FastifyInstance) {
   app.addHook('onClose', async () => counter.stop())
 }
 
-export default fp(limitRate, { name: 'rate-limit', dependencies: ['redis'] })
+/** The client that an address belongs to. Some proxies put the client's port behind it in X-Forwarded-For. */
+function clientOf(address: string): string {
+  const plain = /^\[(.+)\](?::\d+)?$/.exec(address)?.[1] ?? /^([\d.]+):\d+$/.exec(address)?.[1]
+  return normalizeIP(plain ?? address)
+}
+
+// After `security`, whose headers a refusal carries too.
+export default fp(limitRate, { name: 'rate-limit', dependencies: ['redis', 'security'] })

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { envSchema } from 'env-schema'
 import type { FastifySchemaValidationError } from 'fastify'
 import { type Static, Type } from 'typebox'
@@ -106,6 +107,7 @@ export const Env = Type.Object({
   }),
   TRUST_PROXY: Type.String({
     default: '',
+    format: 'addresses',
     description:
       'Addresses or CIDR ranges, comma separated, of the proxies whose `X-Forwarded-For` is believed; empty for none.'
   }),
@@ -117,6 +119,7 @@ export const Env = Type.Object({
   }),
   REQUEST_TIMEOUT_MS: Type.Integer({
     minimum: 100,
+    maximum: 3_600_000,
     default: 10_000,
     description: 'How long a client may take to send its request.'
   }),
@@ -140,6 +143,7 @@ export const Env = Type.Object({
   }),
   SHUTDOWN_GRACE_MS: Type.Integer({
     minimum: 1000,
+    maximum: 3_600_000,
     default: 15_000,
     description: 'After that delay, how long work in flight may take before the process ends regardless.'
   }),
@@ -182,13 +186,26 @@ function describe(fault: FastifySchemaValidationError): string {
   return `${name} ${fault.message}. ${meaning}`
 }
 
+/** Teaches the validator the format of TRUST_PROXY: nothing, or IP addresses and CIDR ranges with commas between them. */
+function customOptions(ajv: { addFormat: (name: string, check: (text: string) => boolean) => unknown }) {
+  ajv.addFormat('addresses', text => text === '' || text.split(',').every(part => isRange(part.trim())))
+  return ajv as never
+}
+
+function isRange(text: string): boolean {
+  const [address = '', prefix, ...more] = text.split('/')
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
+  if (bits < 0 || more.length > 0) return false
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits)
+}
+
 /**
  * Resolves the configuration from environment variables; what is not named in `Env` is ignored.
  * @throws {ConfigError} with every fault at once.
  */
 export function resolveConfig(environment: Record<string, unknown>): Config {
   try {
-    return envSchema<Config>({ schema: Env, data: { ...environment }, env: false })
+    return envSchema<Config>({ schema: Env, data: { ...environment }, env: false, ajv: { customOptions } })
   } catch (error) {
     if (error instanceof Error && 'errors' in error)
       throw new ConfigError((error.errors as FastifySchemaValidationError[]).map(describe))

@@ -5,7 +5,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify from 'fastify'
 import type { Config } from '../schema/env.ts'
 import { logOptions } from './log/log.ts'
-import { refuseUnreadable, sendProblem } from './problem.ts'
+import { refuseUnreadable, refuseUrl } from './problem.ts'
 import { requestId } from './request-context.ts'
 import { buildValidator } from './validation.ts'
 
@@ -36,16 +36,30 @@ export async function buildApp(config: Config, options: AppOptions = {}) {
 /** What a function gets: the Fastify instance, with schemas as types and all that the plugins add. */
 export type App = ReturnType<typeof createServer>
 
+/** How often it is looked for requests that take too long to arrive, at the least (ms). */
+const TIMEOUT_CHECK = 1000
+
 function createServer(config: Config, logStream: Writable | undefined) {
-  return fastify({
+  const app = fastify({
     ...logOptions(config, logStream),
     genReqId: requestId,
     trustProxy: config.TRUST_PROXY === '' ? false : config.TRUST_PROXY,
     bodyLimit: config.BODY_LIMIT_BYTES,
     requestTimeout: config.REQUEST_TIMEOUT_MS,
-    routerOptions: { maxParamLength: 500 },
-    frameworkErrors: sendProblem,
+    // Node.js would look every half minute, and give the head a minute of its own.
+    http: {
+      headersTimeout: config.REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: Math.min(TIMEOUT_CHECK, config.REQUEST_TIMEOUT_MS)
+    },
+    // Requests that come on open connections during a stop are served, too.
+    return503OnClosing: false,
+    // A parameter is as long as a head may be; what is too long for its schema is told so.
+    routerOptions: { maxParamLength: 16_384 },
+    frameworkErrors: refuseUrl,
     clientErrorHandler: refuseUnreadable,
     schemaController: { compilersFactory: { buildValidator } }
   }).withTypeProvider<TypeBoxTypeProvider>()
+  // Every body is JSON.
+  app.removeContentTypeParser('text/plain')
+  return app
 }

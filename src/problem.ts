@@ -5,6 +5,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import type { Problem } from '../schema/problem.ts'
 import { BacklogFull } from './orders/backlog.ts'
 import { OrderConflict, OrderNotFound } from './orders/errors.ts'
+import { securityHeaders } from './security-headers.ts'
 import { StoreUnavailable } from './stores/errors.ts'
 import { describeFault } from './validation.ts'
 
@@ -52,7 +53,7 @@ const BUG: Kind = { status: 500, type: 'internal', title: 'Something went wrong 
 /** What a client is told when the reason is none of its business. */
 const HIDDEN_DETAIL = new Map<string, string>([
   ['internal', 'The request could not be answered. The log has the reason under this error_id.'],
-  ['unavailable', 'A store that is needed for this is away. Nothing was changed; try again.'],
+  ['unavailable', 'A store that is needed for this is away. Try again: the same order is never taken twice.'],
   ['overloaded', 'The service sheds load to stay responsive. Nothing was changed; try again.']
 ])
 
@@ -60,8 +61,13 @@ function kindOf(error: Error): Kind {
   for (const [type, kind] of KINDS) if (error instanceof type) return kind
   if ((error as FastifyError).validation) return INVALID
   const status = (error as FastifyError).statusCode
-  const framework = status === undefined ? undefined : BY_STATUS.get(status)
-  return status !== undefined && framework ? { status, ...framework } : BUG
+  if (status === undefined) return BUG
+  const framework = BY_STATUS.get(status)
+  if (framework) return { status, ...framework }
+  // Another status of a client's mistake, as @fastify/static has them for the pages.
+  return status >= 400 && status < 500
+    ? { status, type: 'refused', title: STATUS_CODES[status] ?? 'The request is refused' }
+    : BUG
 }
 
 /** The problem that an error becomes, after RFC 9457. Nothing internal goes into it. */
@@ -91,6 +97,17 @@ export function sendProblem(error: Error, request: FastifyRequest, reply: Fastif
     .code(kind.status)
     .header('content-type', MEDIA_TYPE)
     .send(JSON.stringify(toProblem(error, kind, request, id)))
+}
+
+/** Answers a URL that no route can be looked up for. No hook runs then, so what they do is done here. */
+export function refuseUrl(error: Error, request: FastifyRequest, reply: FastifyReply): void {
+  reply.headers(securityHeaders).header('x-request-id', request.id)
+  sendProblem(error, request, reply)
+  const { method, url, ip: client, failure } = request
+  request.log.info(
+    { method, url, status: reply.statusCode, client, error_id: failure?.id },
+    'request unreadable'
+  )
 }
 
 /** Status of what arrives but cannot be read as HTTP, by the parser's error code; 400 for the rest. */

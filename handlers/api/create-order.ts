@@ -30,7 +30,7 @@ const schema = {
     415: problem('The body is not JSON.'),
     429: problem('Too many requests.'),
     ...anyRoute,
-    503: problem('The order was not accepted; try again.')
+    503: problem('The order was not accepted, as far as is known; send the same again.')
   }
 } as const
 

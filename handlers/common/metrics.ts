@@ -5,7 +5,9 @@ import { anyRoute } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
 import { readMetrics } from '../../src/metrics-report.ts'
 
-const PROMETHEUS = /text\/plain|application\/openmetrics-text/
+/** A client that takes JSON too gets that: many send a list of all that they can read. */
+const wantsText = (accept = '') =>
+  /text\/plain|application\/openmetrics-text/.test(accept) && !accept.includes('application/json')
 
 const schema = {
   operationId: 'getMetrics',
@@ -32,7 +34,7 @@ export default async function metricsRoute(app: App) {
   // Figures are wanted most when the service is busy: they are neither limited nor shed.
   const config = { rateLimit: false, pressureHandler: () => undefined } as const
   app.get('/metrics', { schema, config }, async (request, reply) => {
-    if (PROMETHEUS.test(request.headers.accept ?? '')) {
+    if (wantsText(request.headers.accept)) {
       return reply.header('content-type', metrics.registry.contentType).send(await metrics.registry.metrics())
     }
     return readMetrics(redis, keys, orders.store)

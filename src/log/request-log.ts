@@ -58,7 +58,7 @@ export class RequestLog extends LogController {
 }
 
 /** What is known of a request; undefined stands for what is not. */
-function facts(request: FastifyRequest, reply: FastifyReply) {
+export function facts(request: FastifyRequest, reply: FastifyReply) {
   return {
     request_id: request.id,
     method: request.method,

@@ -30,7 +30,8 @@ export interface Intake {
    * Accepts an order, or finds that it is known.
    * @throws {OrderConflict} when the id names an order with another amount.
    * @throws {BacklogFull} when too much waits already.
-   * @throws {StoreUnavailable} when it was not accepted, and will not be.
+   * @throws {StoreUnavailable} when no store said that it was accepted. It was, if only the answer was lost; the same order
+   *   again finds out.
    */
   accept: (order: NewOrder, origin: Origin) => Promise<Acceptance>
 }

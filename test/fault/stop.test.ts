@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { postOrder, startService } from '../service.ts'
 import { until, useSpace } from '../space.ts'
@@ -38,4 +39,38 @@ test('an api that is told to stop says so to orchestrators, answers what is unde
   expect((await postOrder(api.url, 'late', 1)).status).toBe(202)
   expect(await ended).toEqual({ code: 0, signal: null })
   await expect(fetch(`${api.url}/health/ready`)).rejects.toThrow()
+})
+
+test('a client that keeps its connection open after its answer does not hold up the stop', {
+  timeout: 60_000
+}, async () => {
+  const api = await startService(space, 'api')
+  const socket = connect(api.port, '127.0.0.1').setEncoding('utf8')
+  let answer = ''
+  socket.on('data', chunk => {
+    answer += chunk
+  })
+  const body = JSON.stringify({ order_id: 'kept-open', amount: 1 })
+  const head = [
+    'POST /orders HTTP/1.1',
+    'host: x',
+    'content-type: application/json',
+    `content-length: ${body.length}`
+  ]
+  socket.write(`${head.join('\r\n')}\r\n\r\n${body.slice(0, 5)}`)
+  // What is under way as the stop begins.
+  await until('the request is there', async () => (await fetch(`${api.url}/health/live`)).ok)
+  const began = performance.now()
+  const ended = api.end('SIGTERM')
+  await until('it takes no more connections', async () =>
+    fetch(`${api.url}/health/live`).then(
+      () => false,
+      () => true
+    )
+  )
+  socket.write(body.slice(5))
+  await until('it is answered', () => answer.includes(' 202 '))
+  expect(await ended).toEqual({ code: 0, signal: null })
+  expect(performance.now() - began).toBeLessThan(10_000)
+  socket.destroy()
 })

@@ -31,6 +31,8 @@ describe('rate limit', () => {
       return response.statusCode === 429 && response
     })
     expect(refused.headers).toMatchObject({
+      'x-request-id': expect.any(String),
+      'x-content-type-options': 'nosniff',
       'ratelimit-limit': '5',
       'ratelimit-remaining': '0',
       'retry-after': '1'
@@ -38,6 +40,14 @@ describe('rate limit', () => {
     expect(refused.json()).toMatchObject({ type: 'urn:orderstream:problem:too-many-requests', status: 429 })
     expect((await call('/health')).statusCode).toBe(200)
     await until('the next second', async () => (await call('/orders/none')).statusCode === 404)
+  })
+
+  test('takes an address for one client, whatever port a proxy puts behind it', async () => {
+    const { call } = await useApp(space, 'api', { RATE_LIMIT_MAX: 5, TRUST_PROXY: '127.0.0.1' })
+    let port = 1024
+    await until('a request is refused', () =>
+      untilRefused(url => call({ url, headers: { 'x-forwarded-for': `203.0.113.7:${port++}` } }))
+    )
   })
 
   test('counts over all processes', async () => {
@@ -112,6 +122,38 @@ describe('answers', () => {
   )
 
   test.each([
+    ['/docs/static/swagger-ui.css', { range: 'bytes=99999999-' }, 416],
+    ['/docs/static/swagger-ui.css', { 'if-match': '"x"' }, 412],
+    ['/docs/static/a%00b', {}, 403],
+    [`/orders/${'x'.repeat(3000)}`, {}, 400]
+  ])('a mistake of the client is no fault of ours: %s %o', async (url, headers, status) => {
+    const { app } = await useApp(space, 'api')
+    const response = await app.inject({ url, headers })
+    expect(response.statusCode).toBe(status)
+    expect(response.json()).toMatchObject({ status, error_id: expect.any(String) })
+  })
+
+  test('a URL that cannot be read is answered and logged as any other', async () => {
+    const { call, log } = await useApp(space, 'api')
+    const response = await call('/orders/%zz')
+    expect(response.headers).toMatchObject({
+      'x-request-id': expect.any(String),
+      'x-content-type-options': 'nosniff'
+    })
+    const { error_id } = response.json()
+    expect(log).toContainEqual(expect.objectContaining({ level: 30, status: 400, error_id }))
+  })
+
+  test.each(['GET / HTTP/1.1\r\n', 'POST /orders HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{'])(
+    'a request that does not come to its end in REQUEST_TIMEOUT_MS is refused: %j',
+    async bytes => {
+      const { app } = await useApp(space, 'api', { REQUEST_TIMEOUT_MS: 200 })
+      const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
+      expect(await send(Number(port), bytes)).toContain('HTTP/1.1 408 ')
+    }
+  )
+
+  test.each([
     ['no HTTP', 'nonsense\r\n\r\n', 400],
     ['too long a head', `GET / HTTP/1.1\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431]
   ])(
@@ -148,6 +190,26 @@ describe('answers', () => {
 })
 
 describe('log', () => {
+  test('has a line for a request whose client went away before the answer', async () => {
+    const answer = Promise.withResolvers<string>()
+    let underWay = false
+    const { app, log } = await useApp(space, 'api', {}, app => {
+      app.get('/slow', () => {
+        underWay = true
+        return answer.promise
+      })
+    })
+    const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.write('GET /slow HTTP/1.1\r\nhost: x\r\nx-request-id: gone-1\r\n\r\n')
+    await until('it is under way', () => underWay)
+    socket.destroy()
+    await until('the line', () =>
+      log.some(({ msg, request_id }) => msg === 'client gone before its answer' && request_id === 'gone-1')
+    )
+    answer.resolve('too late')
+  })
+
   test('has one line for each request, with request id, trace id and order id', async () => {
     const { post, log } = await useApp(space, 'api')
     const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'

@@ -46,6 +46,17 @@ describe('resolveConfig', () => {
   })
 })
 
+test.each(['', '127.0.0.1', '10.0.0.0/8, fd00::/8', '::1'])('takes "%s" as proxies to trust', text => {
+  expect(resolveConfig({ MODE: 'api', TRUST_PROXY: text }).TRUST_PROXY).toBe(text)
+})
+
+test.each(['true', 'proxy.local', '10.0.0.0/99', '10.0.0.0/', '127.0.0.1,'])(
+  'refuses "%s" as proxies to trust',
+  text => {
+    expect(() => resolveConfig({ MODE: 'api', TRUST_PROXY: text })).toThrow(/TRUST_PROXY/)
+  }
+)
+
 test('the table in the README has every variable, with its default', async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
   const rows = new Map(

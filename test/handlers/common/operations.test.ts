@@ -29,7 +29,11 @@ function routesOf(app: App): string[] {
 describe.each(['api', 'worker'] as const)('mode %s', mode => {
   test('is healthy, live and ready with both stores', async () => {
     const { call } = await useApp(space, mode)
-    const health = await call('/health')
+    // A busy machine may take longer to answer the first ping than a client would be kept waiting.
+    const health = await until('it is healthy', async () => {
+      const response = await call('/health')
+      return response.json().status === 'healthy' && response
+    })
     expect(health.statusCode).toBe(200)
     expect(health.json()).toMatchObject({
       status: 'healthy',
@@ -73,6 +77,8 @@ describe.each(['api', 'worker'] as const)('mode %s', mode => {
       expect(response.body).toMatch(/^orderstream_store_up\{store="redis"\} 1$/m)
       expect(response.body).toMatch(/^process_cpu_seconds_total /m)
     }
+    for (const accept of ['*/*', 'application/json, text/plain, */*'])
+      expect((await call({ url: '/metrics', headers: { accept } })).json()).toHaveProperty('uptime')
   })
 })
 
