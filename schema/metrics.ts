@@ -22,7 +22,10 @@ export const Metrics = Type.Object(
           total_orders: Nullable(Type.Integer({ description: 'Completed, processing and failed together.' })),
           completed_orders: Nullable(Type.Integer()),
           processing_orders: Nullable(
-            Type.Integer({ description: 'Accepted and not final: waiting in Redis or as a row.' })
+            Type.Integer({
+              description:
+                'Accepted and not final: waiting in Redis, for a first or another attempt, or as a row.'
+            })
           ),
           failed_orders: Nullable(Type.Integer()),
           total_revenue: Nullable(

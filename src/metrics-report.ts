@@ -5,7 +5,6 @@ import { StoreUnavailable } from './stores/errors.ts'
 import type { RedisStore } from './stores/redis.ts'
 import type { Keys } from './streams/keys.ts'
 import { type QueueState, readQueue } from './streams/queue.ts'
-import { PLACED } from './streams/streams.ts'
 
 /**
  * The figures of this process and of the stores. Those of a store that is away are null. It costs the same however
@@ -14,7 +13,7 @@ import { PLACED } from './streams/streams.ts'
 export async function readMetrics(redis: RedisStore, keys: Keys, store: OrderStore): Promise<Metrics> {
   const [stats, queue, totals] = await Promise.all([
     readStats(redis).catch(unlessAway),
-    readQueue(redis, keys, PLACED).catch(unlessAway),
+    readQueue(redis, keys).catch(unlessAway),
     store.totals().catch(unlessAway)
   ])
   const { rss, heapUsed } = process.memoryUsage()
@@ -42,7 +41,7 @@ function orderStats(
   totals: Totals | null,
   queue: QueueState | null
 ): Metrics['services']['database']['stats'] {
-  const processing = totals && queue ? totals.processing + queue.depth : null
+  const processing = totals && queue ? totals.processing + queue.depth + queue.retrying : null
   return {
     total_orders: totals && processing !== null ? processing + totals.completed + totals.failed : null,
     completed_orders: totals?.completed ?? null,

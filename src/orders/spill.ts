@@ -4,7 +4,7 @@ import type { Candidate } from './candidate.ts'
 import type { OrderRecord } from './order.ts'
 import type { OrderStore } from './order-store.ts'
 import { toDatetime } from './row.ts'
-import { addToTotals } from './totals.ts'
+import { addToTotals, takeFreeSlot } from './totals.ts'
 
 const COLUMNS = 'order_id, amount, status, created_at, updated_at, tax_rate, request_id, traceparent'
 
@@ -76,7 +76,7 @@ async function insert(mysql: MysqlStore, candidates: Candidate[]): Promise<void>
     await addToTotals(
       transaction,
       candidates.map(({ order }) => ({ from: null, to: order.status, total: null })),
-      candidates.length
+      { accepted: candidates.length, slot: await takeFreeSlot(transaction) }
     )
   }, 'short')
 }

@@ -30,13 +30,25 @@ export function drawSlot(): number {
 }
 
 /**
+ * A slot that no other transaction holds, and this one does from now on: for one that has no time to wait for a worker
+ * that hangs. It costs a round trip.
+ */
+export async function takeFreeSlot(transaction: Transaction): Promise<number> {
+  const [row] = await transaction.rows<{ slot: number }>(
+    'SELECT slot FROM order_totals LIMIT 1 FOR UPDATE SKIP LOCKED',
+    []
+  )
+  return row?.slot ?? drawSlot()
+}
+
+/**
  * Adds what a transaction changed to one slot of the totals. Do it last: the slot is the one row that other
  * transactions may want too.
  */
 export async function addToTotals(
   transaction: Transaction,
   transitions: Transition[],
-  accepted = 0
+  { accepted = 0, slot = drawSlot() } = {}
 ): Promise<void> {
   if (transitions.length === 0) return
   const change = (status: Order['status']) =>
@@ -45,7 +57,7 @@ export async function addToTotals(
   const revenue = sum(transitions.filter(({ to }) => to === 'completed').map(({ total }) => total ?? '0'))
   await transaction.run(
     'UPDATE order_totals SET processing = processing + ?, completed = completed + ?, failed = failed + ?, accepted = accepted + ?, revenue = revenue + ? WHERE slot = ?',
-    [change('processing'), change('completed'), change('failed'), accepted, revenue, drawSlot()]
+    [change('processing'), change('completed'), change('failed'), accepted, revenue, slot]
   )
 }
 

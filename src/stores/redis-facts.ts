@@ -12,14 +12,18 @@ export interface RedisFacts {
  * guarantee is the one that is told.
  */
 export async function readFacts(client: Redis): Promise<RedisFacts> {
-  const reply = (await client.call('CONFIG', 'GET', 'append*').catch(() => [])) as string[]
+  const reply = (await client.call('CONFIG', 'GET', '*append*').catch(() => [])) as string[]
   const policy = (await client.call('CONFIG', 'GET', 'maxmemory-policy').catch(() => [])) as string[]
   const settings = new Map<string, string>()
   const pairs = [...reply, ...policy]
   for (let i = 0; i + 1 < pairs.length; i += 2) settings.set(pairs[i] as string, pairs[i + 1] as string)
+  const synced =
+    settings.get('appendonly') === 'yes' &&
+    settings.get('appendfsync') === 'always' &&
+    // Else nothing is synced while the log is rewritten.
+    settings.get('no-appendfsync-on-rewrite') === 'no'
   return {
-    durability:
-      settings.get('appendonly') === 'yes' && settings.get('appendfsync') === 'always' ? 'fsync' : 'memory',
+    durability: synced ? 'fsync' : 'memory',
     evicts: settings.get('maxmemory-policy')?.startsWith('allkeys-') ?? false
   }
 }

@@ -122,6 +122,9 @@ test('an order that fails for good says why, and completes when it is redriven',
     "ALTER TABLE orders ADD CONSTRAINT broken CHECK (status <> 'completed' OR order_id <> 'unlucky')"
   )
   await useApp(space, 'worker', { KEY_PREFIX: `${space.env.KEY_PREFIX}.fails`, LEASE_MS: 500 })
+  const figures = async () => (await call({ url: '/admin/audit', headers: { authorization } })).json()
+  await until('it waits for another attempt', async () => (await figures()).retrying === 1)
+  expect((await call('/metrics')).json().services.database.stats).toMatchObject({ processing_orders: 1 })
   const failed = await until(
     'it has failed',
     async () => {
@@ -133,7 +136,6 @@ test('an order that fails for good says why, and completes when it is redriven',
   expect(failed).toMatchObject({ status: 'failed', tax: null, total: null, failure: { code: 'exhausted' } })
   // What the driver said is for the log and the operators.
   expect(failed.failure.detail).toMatch(/^It could not be processed\. /)
-  const figures = async () => (await call({ url: '/admin/audit', headers: { authorization } })).json()
   expect(await figures()).toMatchObject({ failed: 1, dead_letters: 1, retrying: 0 })
 
   await space.sql('ALTER TABLE orders DROP CONSTRAINT broken')
