@@ -18,7 +18,7 @@ export interface RetryRecord {
   attempts: number
   /** When it was first given to the function. */
   firstAt: number
-  /** How often it had been taken when it last had an outcome. */
+  /** What its token stood at after its last outcome: takings since then were in vain. */
   taken: number
   /** What it was as a dead letter, when an operator sent it back; '' when it never was one. */
   redriven: '' | 'failed' | 'conflict'
@@ -28,7 +28,7 @@ export interface RetryRecord {
 export interface Delivery {
   id: string
   source: 'stream' | 'retry'
-  /** What shows that it is still this consumer's, for `retry`. */
+  /** What shows that it is still this consumer's, for `retry`: it goes up with each taking and each end of one. */
   token: string
   /** How often it was handed out since it last had an outcome, this time included. */
   deliveries: number

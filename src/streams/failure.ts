@@ -1,4 +1,4 @@
-import type { Decoded } from './delivery.ts'
+import type { Decoded, Delivery } from './delivery.ts'
 import { type ResolvedFunction, TerminalError } from './function.ts'
 import type { Counter, Outcome } from './settlement.ts'
 import { ORDER_FUNCTION } from './streams.ts'
@@ -24,8 +24,8 @@ export function toRetry({ delivery }: Decoded, { retry }: ResolvedFunction): Out
   const ceiling = Math.min(retry.max, retry.base * 2 ** record.attempts)
   return {
     kind: 'retry',
-    due: Date.now() + Math.ceil(Math.random() * ceiling),
-    record: JSON.stringify({ ...record, attempts: record.attempts + 1, taken: Number(delivery.token) })
+    pause: Math.ceil(Math.random() * ceiling),
+    record: JSON.stringify({ ...record, attempts: record.attempts + 1, taken: tokenAfter(delivery) })
   }
 }
 
@@ -39,7 +39,7 @@ export function toDeadLetter({ delivery, message }: Decoded, cause: Error): Outc
     request_id: record.requestId,
     traceparent: record.traceparent,
     ordinal: record.ordinal,
-    taken: delivery.token || '0',
+    taken: String(tokenAfter(delivery)),
     code: codeOf(cause),
     error: cause.name,
     message: cause.message.slice(0, 1000),
@@ -63,6 +63,11 @@ export function countsOf(
   if (cause && codeOf(cause) === 'conflict') counts.push(['conflicts', 1])
   if (delivery.record.redriven === 'failed') counts.push(['redriving', -1])
   return counts
+}
+
+/** What the token of a message stands at after an outcome; one from the stream had none. */
+function tokenAfter({ token }: Delivery): number {
+  return Number(token) + 1
 }
 
 /** A short word for a cause, as dead letters and failed orders carry it. */

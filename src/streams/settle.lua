@@ -9,10 +9,10 @@
 --       then for each message:
 --       shape   its source, its outcome, and how many counters, values and events it has, as in 'stream done 0 1 1'
 --       id
---       token   only of source 'retry', which is owned if it was not taken again since: this is the count of takings;
+--       token   only of source 'retry', which is owned if it was neither taken nor ended since (see take-retries);
 --               'stream' is owned if it is pending for this consumer, and with 'none' there is nothing to own: it is
 --               only written and told
---       of outcome 'retry' the due time in ms and the record; of 'dead' a JSON list of fields and values
+--       of outcome 'retry' the pause before it in ms and the record; of 'dead' a JSON list of fields and values
 --       of each counter of `settled` its name and what to add to it
 --       of each key its value and its TTL in ms
 --       of each event its text, what shows in the first key that it is out already, request id, traceparent
@@ -63,9 +63,12 @@ while arg < #ARGV do
   local owned = owns(source, id, token)
 
   if outcome == 'retry' then
-    local due, record = nextArg(), nextArg()
+    local pause, record = nextArg(), nextArg()
     if owned then
-      redis.call('HSET', retrying, id, record)
+      local time = redis.call('TIME')
+      local due = time[1] * 1000 + math.floor(time[2] / 1000) + pause
+      -- Another token than that of its holder, who may yet renew what it did not hear the end of.
+      redis.call('HSET', retrying, id, record, id .. '#', (token or 0) + 1)
       redis.call('ZADD', retry, due, id)
     end
   elseif outcome == 'dead' then

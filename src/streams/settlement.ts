@@ -4,8 +4,8 @@ import type { KeyWrite, OutgoingEvent } from './function.ts'
 /** What becomes of a message that is not done. */
 export type Outcome =
   | { kind: 'done' }
-  /** Tried again when `due` (ms since 1970), with the record as it then stands. */
-  | { kind: 'retry'; due: number; record: string }
+  /** Tried again after a pause (ms), with the record as it then stands. */
+  | { kind: 'retry'; pause: number; record: string }
   /** Given up: the fields of the dead letter. */
   | { kind: 'dead'; fields: string[] }
 
@@ -35,7 +35,7 @@ export function settlementArgs(
       delivery.id
     )
     if (delivery.source === 'retry') args.push(delivery.token)
-    if (outcome.kind === 'retry') args.push(outcome.due, outcome.record)
+    if (outcome.kind === 'retry') args.push(outcome.pause, outcome.record)
     if (outcome.kind === 'dead') args.push(JSON.stringify(outcome.fields))
     for (const [counter, change] of counts) args.push(counter, change)
     for (const { key, value, ttl } of writes) {
