@@ -10,6 +10,8 @@ export interface BatchRunner {
   member: GroupMember
   decode: (delivery: Delivery) => Decoded
   outages: Outages
+  /** What was taken and is neither settled nor given back yet: the leases of these are renewed. */
+  inHand: Set<Delivery>
   log: FastifyBaseLogger
   /** Milliseconds. */
   lease: number

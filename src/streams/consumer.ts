@@ -4,7 +4,7 @@ import type { Availability } from '../stores/availability.ts'
 import { GroupMissing, type StoreName, StoreUnavailable } from '../stores/errors.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import type { BatchCounts } from './batch-runner.ts'
-import { createDecoder, SUSPECT_DELIVERIES } from './delivery.ts'
+import { createDecoder, type Delivery, SUSPECT_DELIVERIES } from './delivery.ts'
 import type { ResolvedFunction } from './function.ts'
 import { createGroupMember, type GroupMember } from './group.ts'
 import type { Keys } from './keys.ts'
@@ -55,9 +55,10 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const stopping = new AbortController()
   const outages = createOutages(options.stores, stopping.signal)
   const decode = createDecoder(definition, options.partition)
-  const runner = { definition, member, decode, outages, log, lease }
+  const inHand = new Set<Delivery>()
+  const runner = { definition, member, decode, outages, inHand, log, lease }
   const slots = createSlots(runner, options.onBatch)
-  const sources = createSources({ member, reader, batch: definition.batch, lease, inHand: slots.inHand })
+  const sources = createSources({ member, reader, batch: definition.batch, lease, inHand })
 
   const consume = async () => {
     await member.join()

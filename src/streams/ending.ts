@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { BatchCounts, BatchRunner } from './batch-runner.ts'
-import type { Decoded } from './delivery.ts'
+import type { Decoded, Delivery } from './delivery.ts'
 import { countsOf, isFinal, toDeadLetter, toRetry } from './failure.ts'
 import type { BatchResult, KeyWrite, OutgoingEvent } from './function.ts'
 import type { Counter, Outcome, Settlement } from './settlement.ts'
@@ -11,6 +11,9 @@ export interface Failure {
   decoded: Decoded
   cause: Error
 }
+
+/** What ends a message in hand. */
+type DeliverySettlement = Settlement & { delivery: Delivery }
 
 /** Settles messages that are done, with what the handler said is to be written and told. */
 export async function settleDone(
@@ -112,7 +115,7 @@ async function tell(
 
 /** Gives messages back untried, so that another worker can take them over, after `idle` ms of a lease or at once. */
 export async function giveBack(
-  { member, log }: BatchRunner,
+  { member, inHand, log }: BatchRunner,
   batch: Decoded[],
   idle: number,
   counts: BatchCounts
@@ -126,12 +129,16 @@ export async function giveBack(
       idle
     )
     .catch(error => log.warn({ err: error, messages: batch.length }, 'messages could not be given back'))
+  for (const { delivery } of batch) inHand.delete(delivery)
 }
 
-/** Settles, whatever it takes of waiting for Redis; gives how many this consumer still owned. */
+/**
+ * Settles, whatever it takes of waiting for Redis; gives how many this consumer still owned. None is in hand any more,
+ * though others of its batch may be for long.
+ */
 async function settle(
-  { member, outages, log }: BatchRunner,
-  settlements: Settlement[],
+  { member, outages, inHand, log }: BatchRunner,
+  settlements: DeliverySettlement[],
   counts: BatchCounts
 ): Promise<number> {
   if (settlements.length === 0) return 0
@@ -146,6 +153,8 @@ async function settle(
     )
     counts.left += settlements.length
     return 0
+  } finally {
+    for (const { delivery } of settlements) inHand.delete(delivery)
   }
 }
 
@@ -154,7 +163,7 @@ function toSettlements(
   batch: Decoded[],
   { writes = [], events = [] }: BatchResult,
   end: (decoded: Decoded) => { outcome: Outcome; counts: [Counter, number][] }
-): Settlement[] {
+): DeliverySettlement[] {
   const writesOf = Map.groupBy(writes, ({ message }: KeyWrite) => message.id)
   const eventsOf = Map.groupBy(events, ({ message }: OutgoingEvent) => message.id)
   return batch.map(decoded => ({

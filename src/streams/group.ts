@@ -29,8 +29,8 @@ export interface GroupMember {
   join: () => Promise<void>
   /** Takes over up to `count` messages that nobody has touched for a lease; `cursor` says where to go on. */
   claim: (cursor: string, count: number) => Promise<{ deliveries: Delivery[]; cursor: string }>
-  /** Takes up to `count` messages whose next attempt is due. */
-  takeRetries: (count: number) => Promise<Delivery[]>
+  /** Takes up to `count` messages whose next attempt is due; of those `inHand` it renews the lease if that has lapsed. */
+  takeRetries: (count: number, inHand: Iterable<Delivery>) => Promise<Delivery[]>
   /** Ends messages in one atomic step with all that belongs to them; gives how many this consumer still owned. */
   settle: (settlements: Settlement[]) => Promise<number>
   renew: (deliveries: Delivery[]) => Promise<void>
@@ -116,9 +116,11 @@ export function createGroupMember({
         deliveries: entries.map(([id, fields, times]) => fromEntry([id, fields], times))
       }
     },
-    takeRetries: async count => {
+    takeRetries: async (count, inHand) => {
+      const held: string[] = []
+      for (const { source, id, token } of inHand) if (source === 'retry') held.push(`${id}#${token}`)
       const reply = await redis.run(client =>
-        scripts.takeRetries(client, [retry, retrying], [lease, count, SUSPECT_DELIVERIES])
+        scripts.takeRetries(client, [retry, retrying], [lease, count, SUSPECT_DELIVERIES, ...held])
       )
       return (reply as [string, string, string][]).map(([id, record, token]) => fromRetry(id, record, token))
     },

@@ -4,7 +4,6 @@ import type { Delivery } from './delivery.ts'
 
 /** The batches that a consumer has in flight, at most `concurrency` of them, and the leases of their messages. */
 export interface Slots {
-  inHand: ReadonlyMap<string, Delivery>
   /** Resolves when another batch may begin. */
   oneFree: () => Promise<void>
   /** Begins a batch. */
@@ -21,13 +20,12 @@ export function createSlots(
   runner: BatchRunner,
   onBatch: (counts: BatchCounts, seconds: number) => void
 ): Slots {
-  const { definition, member, lease, log } = runner
-  const inHand = new Map<string, Delivery>()
+  const { definition, member, inHand, lease, log } = runner
   const batches = new Set<Promise<void>>()
   let renewal: NodeJS.Timeout | undefined
 
   const hold = (deliveries: Delivery[]) => {
-    for (const delivery of deliveries) inHand.set(delivery.id, delivery)
+    for (const delivery of deliveries) inHand.add(delivery)
   }
   const run = (deliveries: Delivery[]) => {
     hold(deliveries)
@@ -38,14 +36,14 @@ export function createSlots(
         log.error({ err: error }, 'a batch ended with an error of the runtime; its messages come again')
       )
       .finally(() => {
-        for (const { id } of deliveries) inHand.delete(id)
+        // None is left but after an error of the runtime.
+        for (const delivery of deliveries) inHand.delete(delivery)
         batches.delete(batch)
       })
     batches.add(batch)
   }
 
   return {
-    inHand,
     oneFree: async () => {
       while (batches.size >= definition.concurrency) await Promise.race(batches)
     },
@@ -59,7 +57,7 @@ export function createSlots(
     keepLeases: () => {
       renewal = setInterval(() => {
         // A renewal that fails is followed by the next; a lease that does run out costs a second delivery, no more.
-        if (inHand.size > 0) member.renew([...inHand.values()]).catch(() => {})
+        if (inHand.size > 0) member.renew([...inHand]).catch(() => {})
       }, lease / 3)
     },
     close: async () => {

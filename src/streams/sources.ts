@@ -21,7 +21,7 @@ export interface SourcesOptions {
   batch: ResolvedFunction['batch']
   lease: number
   /** What this process has in hand itself: its lease may lapse when the process is stalled, and it is passed over. */
-  inHand: ReadonlyMap<string, Delivery>
+  inHand: ReadonlySet<Delivery>
 }
 
 /** Where a consumer's messages come from: retries that are due, what dead consumers left, and new ones, in this order. */
@@ -29,13 +29,12 @@ export function createSources({ member, reader, batch, lease, inHand }: SourcesO
   let cursor = START
   let claimsDue = 0
   let retriesDue = 0
-  const idle = (deliveries: Delivery[]) => deliveries.filter(({ id }) => !inHand.has(id))
 
   const retries = async () => {
     if (performance.now() < retriesDue) return []
-    const taken = await member.takeRetries(batch.size)
+    const taken = await member.takeRetries(batch.size, inHand)
     if (taken.length === 0) retriesDue = performance.now() + RETRY_INTERVAL
-    return idle(taken)
+    return taken
   }
 
   /** Looks through the pending list four times in a lease, a batch at a time. */
@@ -47,7 +46,8 @@ export function createSources({ member, reader, batch, lease, inHand }: SourcesO
     const suspects = claimed.deliveries.some(({ deliveries }) => deliveries >= SUSPECT_DELIVERIES)
     if (suspects) cursor = START
     else if (cursor === START) claimsDue = performance.now() + lease / 4
-    return idle(claimed.deliveries)
+    const held = new Set(Array.from(inHand, ({ id }) => id))
+    return claimed.deliveries.filter(({ id }) => !held.has(id))
   }
 
   /** New messages: what is there, and what comes within the window if that does not fill the batch. */

@@ -1,4 +1,5 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { Consumer } from '../../src/streams/consumer.ts'
 import { createDecoder, type Delivery, type RetryRecord } from '../../src/streams/delivery.ts'
 import { toDeadLetter, toRetry } from '../../src/streams/failure.ts'
 import { resolveFunction } from '../../src/streams/function.ts'
@@ -30,11 +31,58 @@ async function addRetry(fn: TestFunction, record: Partial<RetryRecord> = {}) {
   await space.redis.zadd(retry, 0, id)
   return {
     due: async () => Number(await space.redis.zscore(retry, id)),
-    waits: async () => (await space.redis.zscore(retry, id)) !== null
+    waits: async () => (await space.redis.zscore(retry, id)) !== null,
+    letItsLeaseLapse: () => space.redis.zadd(retry, 0, id)
   }
 }
 
 describe('a message that is tried again', () => {
+  test('I5: is tried as soon as it is due, however long another one of its first batch takes', async () => {
+    const seen: string[] = []
+    const { promise: over, resolve: end } = Promise.withResolvers<void>()
+    const fn = makeFunction(
+      space,
+      async ([message, sibling]) => {
+        if (!message || sibling) throw new Error('one of us is bad')
+        const { body, attempt } = message
+        seen.push(`${body.n}#${attempt}`)
+        if (body.n === 1 && attempt === 1) throw new Error('bad, but only once')
+        if (body.n === 2) await over
+        return undefined
+      },
+      { batch: { size: 2, window: 0 }, timeout: 60_000 }
+    )
+    for (const n of [1, 2]) await fn.add(n)
+    const { app } = await useWorker(space, fn.definition)
+    const { member } = app.streams.consumers.find(({ definition }) => definition.name === fn.name) as Consumer
+    const renew = vi.spyOn(member, 'renew')
+    await until('it was tried again', () => seen.includes('1#2'))
+    expect(seen).toEqual(['1#1', '2#1', '1#2'])
+    const renewed = () => renew.mock.lastCall?.[0].map(({ record }) => record.data)
+    await until('only the lease of the other one is renewed', () => renewed()?.join() === '{"n":2}')
+    end()
+    await fn.settled()
+  })
+
+  test('runs once when its lease lapses in the hand of the worker itself', async () => {
+    let calls = 0
+    const { promise: over, resolve: end } = Promise.withResolvers<void>()
+    const fn = makeFunction(space, async () => {
+      calls++
+      await over
+      return undefined
+    })
+    const message = await addRetry(fn)
+    // So long a lease that nothing of this test is a renewal.
+    await useApp(space, 'worker', { LEASE_MS: 600_000 }, app => app.consume(fn.definition))
+    await until('it runs', () => calls === 1)
+    await message.letItsLeaseLapse()
+    await until('the worker has come upon it', async () => (await message.due()) > 0)
+    end()
+    await until('it is settled', async () => !(await message.waits()))
+    expect(calls).toBe(1)
+  })
+
   test("is due by Redis's clock: a worker's own may be wrong", async () => {
     let calls = 0
     const now = Date.now
@@ -61,7 +109,7 @@ describe('who took a message to try it again', () => {
     const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease })
     const take = () =>
       until('it is due', async () => {
-        const [delivery] = await member.takeRetries(10)
+        const [delivery] = await member.takeRetries(10, [])
         return delivery
       })
     return { app, member, take }
