@@ -18,7 +18,7 @@ export interface RetryRecord {
   attempts: number
   /** When it was first given to the function. */
   firstAt: number
-  /** What its token stood at after its last outcome: takings since then were in vain. */
+  /** Its token goes ahead of this with each taking that comes to no outcome; giving one back untried moves both. */
   taken: number
   /** What it was as a dead letter, when an operator sent it back; '' when it never was one. */
   redriven: '' | 'failed' | 'conflict'

@@ -141,4 +141,30 @@ describe('who took a message to try it again', () => {
     await expectLetGo(givenUp)
     expect(await take()).toMatchObject({ deliveries: 1, record: { attempts: 0 } })
   })
+
+  test('can give it back as often as it likes, which costs nothing, and holds it no more then', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    const message = await addRetry(fn, { data: '{"n":1,"text":"a/b \\"é\\" \\u0001"}' })
+    const { member, take } = await join(fn, 1)
+    await take()
+    const second = await take()
+    // It was taken in vain once: that counts.
+    expect(second.deliveries).toBe(2)
+    const tokens = new Set([second.token])
+    let held = second
+    for (let n = 0; n < 10; n++) {
+      await member.giveBack([held], 1)
+      const due = await message.due()
+      await member.renew([held])
+      expect(await message.due()).toBe(due)
+      held = await take()
+      expect(held).toEqual({
+        ...second,
+        token: held.token,
+        record: { ...second.record, taken: held.record.taken }
+      })
+      tokens.add(held.token)
+    }
+    expect(tokens.size).toBe(11)
+  })
 })
