@@ -4,7 +4,14 @@
 --
 -- KEYS  1 stream
 -- ARGV  1 group   2 least silence in ms
--- Gives how many were removed.
+-- Gives how many were removed; none when the stream or the group is not there (yet, or after a flush).
+
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local joined = false
+for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  joined = joined or group[2] == ARGV[1] -- 'name' and the name come first
+end
+if not joined then return 0 end
 
 local removed = 0
 for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
