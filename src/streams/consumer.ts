@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Availability } from '../stores/availability.ts'
-import { GroupMissing, type StoreName, StoreUnavailable } from '../stores/errors.ts'
+import { GroupMissing, type StoreName, StoreRefused, StoreUnavailable } from '../stores/errors.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import type { BatchCounts } from './batch-runner.ts'
 import { createDecoder, type Delivery, SUSPECT_DELIVERIES } from './delivery.ts'
 import type { ResolvedFunction } from './function.ts'
 import { createGroupMember, type GroupMember } from './group.ts'
 import type { Keys } from './keys.ts'
-import { createOutages } from './outage.ts'
+import { createOutages, type Outages } from './outage.ts'
 import { createStreamReader } from './reader.ts'
 import { createSlots } from './slots.ts'
 import { createSources } from './sources.ts'
@@ -61,7 +61,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const sources = createSources({ member, reader, batch: definition.batch, lease, inHand })
 
   const consume = async () => {
-    await member.join()
+    await join(member, outages, log, stopping.signal)
     while (!stopping.signal.aborted) {
       await slots.oneFree()
       if (stopping.signal.aborted) return
@@ -100,6 +100,24 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   }
 }
 
+/** Joins the group. A Redis that refuses to make it is asked again and again, and the function is paused until then. */
+async function join(
+  member: GroupMember,
+  outages: Outages,
+  log: FastifyBaseLogger,
+  stopping: AbortSignal
+): Promise<void> {
+  let told = false
+  const ask = () =>
+    member.join().catch(error => {
+      if (error instanceof StoreRefused && !told)
+        log.error({ err: error }, 'Redis refuses to make the consumer group; the function waits for it')
+      told ||= error instanceof StoreRefused
+      throw error
+    })
+  await outages.ride(ask, stopping)
+}
+
 /** Decides how the loop goes on after an error: at once when the group was lost, else after a pause or a probe. */
 async function recover(
   error: unknown,
@@ -108,7 +126,7 @@ async function recover(
 ): Promise<void> {
   if (stopping.aborted) return
   if (error instanceof GroupMissing) {
-    log.warn({ err: error }, 'the consumer group is gone and is made anew')
+    log.warn({ err: error }, 'the consumer group is gone')
     return
   }
   if (error instanceof StoreUnavailable) await stores.redis.check()

@@ -1,4 +1,4 @@
-import { GroupExists, StoreRefused } from '../stores/errors.ts'
+import { GroupExists, GroupMissing, StoreRefused } from '../stores/errors.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import { loadScript } from '../stores/script.ts'
 import { type Delivery, type Entry, fromEntry, fromRetry, SUSPECT_DELIVERIES } from './delivery.ts'
@@ -25,7 +25,10 @@ export interface GroupMember {
   stream: string
   group: string
   consumer: string
-  /** Makes the group if it is missing, at the very beginning: what no group has acknowledged must be delivered. */
+  /**
+   * Makes the group if it is missing, at the very beginning: what no group has acknowledged must be delivered.
+   * @throws {StoreRefused} when it is missing and Redis takes no writes.
+   */
   join: () => Promise<void>
   /** Takes over up to `count` messages that nobody has touched for a lease; `cursor` says where to go on. */
   claim: (cursor: string, count: number) => Promise<{ deliveries: Delivery[]; cursor: string }>
@@ -38,7 +41,7 @@ export interface GroupMember {
   giveBack: (deliveries: Delivery[], idle: number) => Promise<void>
   /** Removes this consumer if nothing is pending for it. */
   leave: () => Promise<void>
-  /** Removes consumers that have long been silent and have nothing pending. */
+  /** Removes consumers that have long been silent and have nothing pending; none when there is no group. */
   forgetIdle: () => Promise<number>
 }
 
@@ -102,8 +105,14 @@ export function createGroupMember({
       try {
         await redis.run(client => client.xgroup('CREATE', stream, group, '0', 'MKSTREAM'))
       } catch (error) {
-        // A full server makes no group, and serves one that is there.
-        if (!(error instanceof GroupExists || error instanceof StoreRefused)) throw error
+        if (error instanceof GroupExists) return
+        if (!(error instanceof StoreRefused)) throw error
+        // A full server refuses before it looks, and serves a group that is there.
+        await redis
+          .run(client => client.xpending(stream, group))
+          .catch(missing => {
+            throw missing instanceof GroupMissing ? error : missing
+          })
       }
     },
     claim: async (cursor, count) => {

@@ -15,27 +15,28 @@ export interface Outages {
   readonly waitingFor: StoreName | undefined
   /** Waits until the store that `cause` names is back; false when the worker stops and it does not come back in time. */
   pause: (cause: Error) => Promise<boolean>
-  /** Does `work` again and again while a store is away. Throws any other error, and the outage when the worker stops. */
-  ride: <T>(work: () => Promise<T>) => Promise<T>
+  /**
+   * Does `work` again and again while a store is away. Throws any other error, and the outage when the worker stops: a
+   * moment after that, or as soon as `until` is aborted.
+   */
+  ride: <T>(work: () => Promise<T>, until?: AbortSignal) => Promise<T>
 }
 
 export function createOutages(stores: Record<StoreName, Availability>, stopping: AbortSignal): Outages {
   const waiting = new Map<StoreName, number>()
   const over = new AbortController()
   stopping.addEventListener('abort', () => setTimeout(() => over.abort(), LAST_WAIT).unref(), { once: true })
-  const pause = async (cause: Error, attempt = 0) => {
-    if (!(cause instanceof StoreUnavailable)) return !over.signal.aborted
+  const pause = async (cause: Error, attempt = 0, until = over.signal) => {
+    if (!(cause instanceof StoreUnavailable)) return !until.aborted
     waiting.set(cause.store, (waiting.get(cause.store) ?? 0) + 1)
     try {
       // A store that answers and still refuses (it is read-only, say) must not be asked in a tight loop.
-      await delay(Math.min(50 * 2 ** attempt, LONGEST_PAUSE), undefined, { signal: over.signal }).catch(
-        () => {}
-      )
-      await stores[cause.store].untilUp(over.signal)
+      await delay(Math.min(50 * 2 ** attempt, LONGEST_PAUSE), undefined, { signal: until }).catch(() => {})
+      await stores[cause.store].untilUp(until)
     } finally {
       waiting.set(cause.store, (waiting.get(cause.store) ?? 1) - 1)
     }
-    return !over.signal.aborted
+    return !until.aborted
   }
   return {
     stores,
@@ -43,12 +44,12 @@ export function createOutages(stores: Record<StoreName, Availability>, stopping:
       return [...waiting].find(([, count]) => count > 0)?.[0]
     },
     pause: cause => pause(cause),
-    ride: async work => {
+    ride: async (work, until) => {
       for (let attempt = 0; ; attempt++) {
         try {
           return await work()
         } catch (error) {
-          if (!(error instanceof StoreUnavailable) || !(await pause(error, attempt))) throw error
+          if (!(error instanceof StoreUnavailable) || !(await pause(error, attempt, until))) throw error
         }
       }
     }

@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest'
+import { useApp } from '../app.ts'
+import { until } from '../space.ts'
+import { makeFunction } from '../streams/functions.ts'
+import { keyOf } from './evidence.ts'
+import { useOwnStores } from './own-stores.ts'
+
+const stores = await useOwnStores()
+
+/** Entries of a log that no function reads: more than are kept of one. */
+const UNREAD = 11_000
+
+test('a function whose group a full Redis refuses to make waits until it is made, says so once, and the log is trimmed all the while', {
+  timeout: 60_000
+}, async () => {
+  const space = await stores.space()
+  const first = await useApp(space, 'worker')
+  await first.close()
+  const seen: number[] = []
+  const fn = makeFunction(space, async messages => {
+    seen.push(...messages.map(({ body }) => body.n))
+    return undefined
+  })
+  const events = keyOf(space, 'events')
+  const entries = space.redis.pipeline()
+  for (let n = 0; n < UNREAD; n++) entries.xadd(events, '*', ...fn.fields(n))
+  await entries.exec()
+  await space.redis.config('SET', 'maxmemory', 1_000_000)
+
+  const { app, log, call } = await useApp(space, 'worker', { LEASE_MS: 500 }, app =>
+    app.consume(fn.definition)
+  )
+  const [consumer] = app.streams.consumers.filter(({ definition }) => definition.name === fn.name)
+  const refusals = async () => {
+    const stats = await space.redis.info('commandstats')
+    return Number(/^cmdstat_xgroup\|create:.*rejected_calls=(\d+)/m.exec(stats)?.[1] ?? 0)
+  }
+  await until('it was refused', async () => (await refusals()) > 0 && consumer?.waitingFor() === 'redis')
+  expect((await call('/health')).json().functions).toContainEqual({ name: fn.name, state: 'paused' })
+  await until('the log is trimmed', async () => (await space.redis.xlen(events)) < UNREAD)
+  const before = await refusals()
+  await until('it has asked again', async () => (await refusals()) > before + 1)
+  const told = log.filter(line => line.function === fn.name && line.err)
+  expect(told.map(({ msg }) => msg)).toEqual([
+    'Redis refuses to make the consumer group; the function waits for it'
+  ])
+  expect(log.filter(({ task }) => task)).toEqual([])
+
+  await space.redis.config('SET', 'maxmemory', 0)
+  await fn.add(1)
+  await until('it is handled', () => seen.includes(1))
+  await until('it is said to run', () => consumer?.waitingFor() === undefined)
+})
