@@ -10,7 +10,7 @@ async function auditMetrics(app: FastifyInstance) {
   const registers = [metrics.registry]
   new Gauge({
     name: 'orderstream_audit',
-    help: 'What became of every order, as /admin/audit tells it; absent while a store is away.',
+    help: 'What became of every order, as /admin/audit tells it; absent while it cannot be read.',
     labelNames: ['figure'],
     registers,
     async collect() {
@@ -20,7 +20,9 @@ async function auditMetrics(app: FastifyInstance) {
         for (const [figure, value] of Object.entries({ ...figures, redis_lost_data: Number(lost) }))
           this.set({ figure }, value)
       } catch (error) {
-        if (!(error instanceof StoreUnavailable)) throw error
+        // Thrown, it would take all other figures of the scrape with it.
+        if (!(error instanceof StoreUnavailable))
+          app.log.error({ err: error }, 'the audit could not be read for the metrics')
       }
     }
   })

@@ -1,10 +1,13 @@
 import type { Audit } from '../../schema/audit.ts'
 import type { MysqlStore } from '../stores/mysql.ts'
 import type { RedisStore } from '../stores/redis.ts'
+import { loadScript } from '../stores/script.ts'
 import type { Keys } from '../streams/keys.ts'
 import { ORDER_FUNCTION, PLACED } from '../streams/streams.ts'
 import { readAcceptedSeen } from './accepted-seen.ts'
 import { readTotals } from './totals.ts'
+
+const auditScript = loadScript(new URL('audit.lua', import.meta.url))
 
 interface PartitionFigures {
   epoch: string
@@ -58,31 +61,34 @@ export async function readAudit(redis: RedisStore, mysql: MysqlStore, keys: Keys
   }
 }
 
-/** The figures of one partition, read in one transaction, so that no message is between two of them. */
+/** The figures of one partition, all of the same moment. */
 async function readPartition(redis: RedisStore, keys: Keys, partition: number): Promise<PartitionFigures> {
-  const replies = await redis.run(client =>
-    client
-      .multi()
-      .hmget(keys.accepted(partition), 'epoch', 'count')
-      .hmget(keys.settled(partition), 'duplicates', 'conflicts', 'redriving')
-      .xlen(keys.stream(PLACED, partition))
-      .zcard(keys.retry(ORDER_FUNCTION, partition))
-      .xlen(keys.dead(ORDER_FUNCTION, partition))
-      .exec()
-  )
-  const values = (replies ?? []).map(([error, value]) => {
-    if (error) throw error
-    return value
-  }) as [string[], string[], number, number, number]
-  const [[epoch, accepted], [duplicates, conflicts, redriving], waiting, retrying, deadLetters] = values
+  const used = [
+    keys.accepted(partition),
+    keys.settled(partition),
+    keys.stream(PLACED, partition),
+    keys.retry(ORDER_FUNCTION, partition),
+    keys.dead(ORDER_FUNCTION, partition)
+  ]
+  const reply = await redis.run(client => auditScript(client, used, []))
+  const [epoch, ...figures] = reply as [string | null, ...(string | number | null)[]]
+  const [
+    accepted = 0,
+    duplicates = 0,
+    conflicts = 0,
+    redriving = 0,
+    waiting = 0,
+    retrying = 0,
+    deadLetters = 0
+  ] = figures.map(Number)
   return {
     epoch: epoch ?? '',
-    accepted: Number(accepted ?? 0),
+    accepted,
     waiting,
     retrying,
-    redriving: Number(redriving ?? 0),
-    duplicates: Number(duplicates ?? 0),
-    conflicts: Number(conflicts ?? 0),
+    redriving,
+    duplicates,
+    conflicts,
     deadLetters
   }
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { inParallel, startService } from '../service.ts'
 import { until } from '../space.ts'
 import { idsOf } from './bulk.ts'
-import { ADMIN_TOKEN, completedIds, expectCompleted, keyOf, untilAtRest } from './evidence.ts'
+import { ADMIN_TOKEN, completedIds, expectCompleted, keyOf, readAudit, untilAtRest } from './evidence.ts'
 import { send, shareOf, startLoad } from './load.ts'
 import { useOwnStores } from './own-stores.ts'
 
@@ -35,6 +35,12 @@ test('I1: Redis at its maxmemory: every order is accepted and completed, those t
       expect.objectContaining({ status: 'processing' })
     ])
   }
+  expect((await readAudit(api)).accepted).toBeGreaterThanOrEqual(2000)
+  const scrape = await fetch(`${api.url}/metrics`, { headers: { accept: 'text/plain' } })
+  expect([scrape.status, await scrape.text()]).toEqual([
+    200,
+    expect.stringMatching(/^orderstream_audit\{figure="accepted"\} [1-9]/m)
+  ])
   await startService(space, 'worker')
   await until('what waited is completed', async () => {
     const completed = new Set(await completedIds(space))

@@ -82,6 +82,23 @@ describe.each(['api', 'worker'] as const)('mode %s', mode => {
   })
 })
 
+test('a figure that cannot be read is absent from the scrape, the others are there, and the log says why', async () => {
+  const { app, call, log } = await useApp(space, 'api')
+  const broken = app.keys.settled(0)
+  await space.redis.set(broken, 'no hash')
+  const response = await call({ url: '/metrics', headers: { accept: 'text/plain' } })
+  await space.redis.del(broken)
+  expect(response.statusCode).toBe(200)
+  expect(response.body).toMatch(/^orderstream_store_up\{store="redis"\} 1$/m)
+  expect(response.body).not.toMatch(/^orderstream_audit\{/m)
+  expect(log).toContainEqual(
+    expect.objectContaining({
+      msg: 'the audit could not be read for the metrics',
+      err: expect.objectContaining({ message: expect.stringContaining('WRONGTYPE') })
+    })
+  )
+})
+
 test('metrics count what waits, what is done and what it was worth', async () => {
   const api = await useApp(space, 'api')
   for (let i = 0; i < 5; i++) await api.post({ order_id: `m-${i}`, amount: 10.01 })
