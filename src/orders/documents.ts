@@ -21,15 +21,23 @@ export interface Documents {
 }
 
 export function createDocuments(redis: RedisStore, keys: Keys, ttlSeconds: number): Documents {
+  const ttl = ttlSeconds * 1000
+
+  /** Gives documents their full TTL anew. XX: one that has none by now belongs to an order that waits, and must get none. */
+  const renew = (used: string[]) =>
+    redis.run(client => Promise.all(used.map(key => client.pexpire(key, ttl, 'XX'))))
+
+  const readBatch = async (ids: string[]) => {
+    const used = ids.map(keys.document)
+    const reply = await redis.run(client => read(client, used, [ttl]))
+    const [found, due] = reply as [(string | null)[], number[]]
+    // Nobody waits for it: what is not renewed now is due at the next read.
+    if (due.length > 0) renew(due.map(index => used[index] as string)).catch(() => {})
+    return found
+  }
+
   const readers = Array.from({ length: keys.partitions }, () =>
-    createMicroBatch<string, string | null>({
-      size: READ_SIZE,
-      inFlight: READ_IN_FLIGHT,
-      run: ids =>
-        redis.run(
-          client => read(client, ids.map(keys.document), [ttlSeconds * 1000]) as Promise<(string | null)[]>
-        )
-    })
+    createMicroBatch<string, string | null>({ size: READ_SIZE, inFlight: READ_IN_FLIGHT, run: readBatch })
   )
   return {
     get: async id => {
@@ -39,7 +47,7 @@ export function createDocuments(redis: RedisStore, keys: Keys, ttlSeconds: numbe
     toWrite: order => ({
       key: keys.document(order.order_id),
       value: renderDocument(order),
-      ttl: ttlSeconds * 1000
+      ttl
     }),
     putBack: async order => {
       await redis.run(client =>

@@ -1,19 +1,18 @@
-#!lua flags=allow-oom
--- Reads documents and keeps those in use: one that has a TTL (a finished order), half of which is gone, gets it anew.
--- A waiting order has no TTL and must never get one, or it could be evicted.
+#!lua flags=no-writes,allow-oom
+-- Reads documents, and finds those whose TTL is due to be renewed: half of it is gone. It writes nothing itself, so a
+-- server that takes no writes (full, a replica, one that cannot save) answers it all the same.
 --
 -- KEYS  document keys
 -- ARGV  1 TTL of a finished order's document, ms
--- Gives one document, or false, for each key.
+-- Gives {documents, due}: one document, or false, for each key; and the positions of the due ones, from 0.
 
 local ttl = tonumber(ARGV[1])
 local documents = redis.call('MGET', unpack(KEYS))
+local due = {}
 for i, key in ipairs(KEYS) do
   if documents[i] then
-    local left = redis.call('PTTL', key)
-    if left > 0 and left < ttl / 2 then
-      redis.pcall('PEXPIRE', key, ttl) -- a read-only replica still answers the read
-    end
+    local left = redis.call('PTTL', key) -- below 0: it has no TTL
+    if left > 0 and left < ttl / 2 then due[#due + 1] = i - 1 end
   end
 end
-return documents
+return {documents, due}

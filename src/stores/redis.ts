@@ -46,7 +46,8 @@ function connectionOptions(config: Config, more: RedisOptions): RedisOptions & {
 
 /**
  * The Redis of this process: one shared connection behind a breaker.
- * `check` runs with every probe and throws when this Redis must not be used (see the partition count).
+ * `check` is what a probe asks of it: it reads a key, and throws when this Redis must not be used (see the partition
+ * count).
  */
 export function createRedisStore(
   config: Config,
@@ -70,7 +71,7 @@ export function createRedisStore(
           'redis',
           new Error(`the connection to ${config.REDIS_HOST}:${config.REDIS_PORT} is ${client.status}`)
         )
-      await client.ping().catch(reportAsRedis)
+      // No PING: a server that cannot save refuses that like a write, and still answers reads.
       await check(client).catch(reportAsRedis)
       facts = await readFacts(client).catch(reportAsRedis)
     }

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { openApp, type TestApp } from '../../app.ts'
+import { openApp, type TestApp, useApp } from '../../app.ts'
+import { startProxy } from '../../fault/proxy.ts'
 import { until, useSpace } from '../../space.ts'
 
 const space = await useSpace()
@@ -144,10 +145,31 @@ describe('GET /orders/:order_id', () => {
     await until('the order is settled', async () => (await space.redis.pttl(key)) > 0)
     await space.redis.pexpire(key, 1000_000)
     await api.call('/orders/ttl')
-    expect(await space.redis.pttl(key)).toBeGreaterThan(3500_000)
+    await until('it is renewed', async () => (await space.redis.pttl(key)) > 3500_000)
     await space.redis.pexpire(key, 2000_000)
     await api.call('/orders/ttl')
     expect(await space.redis.pttl(key)).toBeLessThanOrEqual(2000_000)
+  })
+
+  test('a renewal that comes late gives no TTL to an order that waits by then', async () => {
+    const proxy = await startProxy(Number(space.env.REDIS_PORT))
+    const behind = await useApp(space, 'api', { REDIS_PORT: proxy.port })
+    const key = behind.app.keys.document('late-renewal')
+    await behind.post({ order_id: 'late-renewal', amount: 1 })
+    await completed('late-renewal')
+    const final = await until('it is settled', async () => {
+      const document = await space.redis.get(key)
+      return document?.includes('completed') && document
+    })
+    await space.redis.pexpire(key, 1000_000)
+    const renewed = proxy.holdAt('pexpire')
+    expect((await behind.call('/orders/late-renewal')).body).toBe(final)
+    await renewed
+    await space.redis.set(key, final.replace('completed', 'processing'))
+    proxy.release()
+    // On the same connection: what was held back has been done before it.
+    await behind.app.redis.client.time()
+    expect(await space.redis.pttl(key)).toBe(-1)
   })
 })
 
