@@ -18,6 +18,11 @@ export class StoreRefused extends StoreUnavailable {
   override name = 'StoreRefused'
 }
 
+/** This Redis is a replica: after a failover, another server is the one that takes writes. */
+export class ReadOnlyReplica extends StoreRefused {
+  override name = 'ReadOnlyReplica'
+}
+
 /** The consumer group, or the stream it belongs to, is gone (after a flush or a failover). */
 export class GroupMissing extends Error {
   override name = 'GroupMissing'
@@ -77,7 +82,6 @@ const REDIS_UNAVAILABLE = new Set([
 const REDIS_REFUSED = new Set([
   'OOM', // at maxmemory
   'MISCONF', // it cannot save to its disk
-  'READONLY', // a replica
   'NOREPLICAS'
 ])
 
@@ -94,6 +98,7 @@ export function fromRedis(error: unknown): Error {
   if (word === 'BUSYGROUP') return new GroupExists(error.message, { cause: error })
   // UNBLOCKED: the stream was deleted while a read was waiting on it.
   if (word === 'NOGROUP' || word === 'UNBLOCKED') return new GroupMissing(error.message, { cause: error })
+  if (word === 'READONLY') return new ReadOnlyReplica('redis', error)
   if (REDIS_REFUSED.has(word)) return new StoreRefused('redis', error)
   if (REDIS_UNAVAILABLE.has(word)) return new StoreUnavailable('redis', error)
   return error

@@ -2,11 +2,15 @@ import type { FastifyBaseLogger } from 'fastify'
 import { Redis, type RedisOptions } from 'ioredis'
 import type { Config } from '../../schema/env.ts'
 import { Availability } from './availability.ts'
-import { fromRedis, StoreUnavailable } from './errors.ts'
+import { fromRedis, ReadOnlyReplica, StoreUnavailable } from './errors.ts'
 import { type RedisFacts, readFacts } from './redis-facts.ts'
 
 /** How much longer than its BLOCK a blocking read may take before the connection counts as dead (ms). */
 const BLOCK_GRACE = 2000
+
+/** Shortest and longest time that a connection is kept to a server that stays a replica (ms). */
+const SHORTEST_STAY = 1000
+const LONGEST_STAY = 30_000
 
 export interface RedisStore {
   client: Redis
@@ -39,8 +43,27 @@ function connectionOptions(config: Config, more: RedisOptions): RedisOptions & {
     // What a closed connection leaves unanswered fails at once: unsent again and not rejected, it would wait forever.
     maxRetriesPerRequest: 0,
     retryStrategy: attempt => Math.min(50 * 2 ** Math.min(attempt, 10), 1000),
+    reconnectOnError: leaveReplica(),
     ...more,
     replyMapping: 'legacy'
+  }
+}
+
+/**
+ * Says whether an error that came over a connection is a reason to make it anew; the command that failed is not sent
+ * again. A server that a failover has made a replica keeps its sockets open, and only a new connection finds the one
+ * that took its place. Where that is a replica still, it is left less and less often, since reads fail meanwhile.
+ */
+function leaveReplica(): (error: Error) => boolean {
+  let stay = 0
+  let left = Number.NEGATIVE_INFINITY
+  return error => {
+    if (!(fromRedis(error) instanceof ReadOnlyReplica)) return false
+    const stayed = performance.now() - left
+    if (stayed < stay) return false
+    stay = stayed > 2 * LONGEST_STAY ? SHORTEST_STAY : Math.min(stay * 2, LONGEST_STAY)
+    left = performance.now()
+    return true
   }
 }
 

@@ -14,6 +14,8 @@ export interface StoreProxy {
   release: () => void
   /** How long each answer of the store is kept, in milliseconds. */
   slow: (ms: number) => void
+  /** Takes new connections to another port from now on; those that are open stay where they are. */
+  moveTo: (port: number) => void
 }
 
 interface Link {
@@ -26,9 +28,10 @@ interface Link {
 }
 
 /** Puts a proxy in front of a port of this machine until the running test ends. */
-export async function startProxy(target: number): Promise<StoreProxy> {
+export async function startProxy(port: number): Promise<StoreProxy> {
   const links = new Set<Link>()
   const clients = new Set<Socket>()
+  let target = port
   let marks: string[] = []
   let reached = () => {}
   let pause = 0
@@ -87,6 +90,9 @@ export async function startProxy(target: number): Promise<StoreProxy> {
     },
     slow: ms => {
       pause = ms
+    },
+    moveTo: given => {
+      target = given
     }
   }
 }

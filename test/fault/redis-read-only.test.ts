@@ -1,14 +1,17 @@
-import { mkdir, rmdir } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, rmdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Redis } from 'ioredis'
-import { expect, test } from 'vitest'
+import { Redis } from 'ioredis'
+import { expect, onTestFinished, test } from 'vitest'
 import type { Health } from '../../schema/health.ts'
 import { freePort } from '../../src/local/ports.ts'
+import { startRedis } from '../../src/local/redis.ts'
 import { startService } from '../service.ts'
-import { until } from '../space.ts'
+import { type Space, until } from '../space.ts'
 import { ADMIN_TOKEN, expectCompleted, untilAtRest } from './evidence.ts'
 import { send } from './load.ts'
 import { useOwnStores } from './own-stores.ts'
+import { startProxy } from './proxy.ts'
 
 const stores = await useOwnStores()
 
@@ -76,6 +79,7 @@ test.each(refusals)(
       const health = (await (await fetch(`${api.url}/health`)).json()) as Health
       return health.services.redis === 'connected'
     })
+    // A new connection is made to a replica, in the hope of another server; a read may come just then.
     const read = await until('what waits in Redis is read', async () => {
       const response = await fetch(`${api.url}/orders/waiting`)
       return response.status === 200 && response
@@ -91,3 +95,46 @@ test.each(refusals)(
     await expectCompleted(space, ['waiting', `spilled-${word}`, 'later'])
   }
 )
+
+test('after a failover that closes no connection, api and worker leave the old master', {
+  timeout: 60_000
+}, async () => {
+  const space = await stores.space()
+  const proxy = await startProxy(Number(space.env.REDIS_PORT))
+  const env = { ADMIN_TOKEN, REDIS_PORT: String(proxy.port) }
+  const api = await startService(space, 'api', env)
+  await startService(space, 'worker', env)
+  expect((await send(api.url, 'before')).durability).toBe('fsync')
+  await untilAtRest(api)
+
+  const next = await startReplica(space)
+  await next.redis.replicaof('NO', 'ONE')
+  await space.redis.replicaof('127.0.0.1', next.port)
+  proxy.moveTo(next.port)
+  const ids = ['before']
+  await until('orders go into the new master', async () => {
+    const { id, status, durability } = await send(api.url, `after-${ids.length}`)
+    if (status === 202) ids.push(id)
+    return durability === 'fsync'
+  })
+  await untilAtRest(api)
+  await expectCompleted({ ...space, redis: next.redis }, ids)
+  await space.redis.replicaof('NO', 'ONE')
+})
+
+/** Starts a Redis that has all that the space's one has, and follows it; the running test's end ends it. */
+async function startReplica(space: Space): Promise<{ redis: Redis; port: number }> {
+  const dir = await mkdtemp(join(tmpdir(), 'orderstream-replica-'))
+  const server = await startRedis({ dir })
+  const redis = new Redis({ port: server.port, replyMapping: 'legacy' })
+  onTestFinished(async () => {
+    redis.disconnect()
+    await server.stop()
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 })
+  })
+  await redis.replicaof('127.0.0.1', Number(space.env.REDIS_PORT))
+  await until('it has what the other has', async () =>
+    (await redis.info('replication')).includes('master_link_status:up')
+  )
+  return { redis, port: server.port }
+}
