@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import { type StoreName, StoreRefused, StoreUnavailable } from './errors.ts'
+import { isAway, type StoreName, StoreUnavailable } from './errors.ts'
 
 export interface AvailabilityOptions {
   store: StoreName
@@ -69,7 +69,7 @@ export class Availability {
     try {
       return await work()
     } catch (error) {
-      if (error instanceof StoreUnavailable && !(error instanceof StoreRefused)) this.#fell(error)
+      if (isAway(error, this.store)) this.#fell(error)
       throw error
     }
   }

@@ -68,6 +68,11 @@ function isClassified(error: Error): boolean {
   return CLASSES.some(type => error instanceof type)
 }
 
+/** Whether an error says that this store, and not the other one, gave no answer that can be worked with. */
+export function isAway(error: unknown, store: StoreName): boolean {
+  return error instanceof StoreUnavailable && !(error instanceof StoreRefused) && error.store === store
+}
+
 /** First words of Redis's errors: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
 const REDIS_UNAVAILABLE = new Set([
   'LOADING', // it is reading its data

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util'
 import { createPool, type PoolConnection, type PoolOptions } from 'mysql2'
 import type { Config } from '../../schema/env.ts'
-import { fromMysql, StoreUnavailable } from './errors.ts'
+import { fromMysql, isAway, StoreUnavailable } from './errors.ts'
 
 /** What every session is set to: UTC, short lock waits, no clamping of values, and no gap locks between workers. */
 const SESSION = [
@@ -48,7 +48,7 @@ export function createMysqlPool(config: Config): MysqlPool {
       } catch (error) {
         const known = fromMysql(error)
         // A connection without an answer is in an unknown state: the next one to use it could read this call's reply.
-        if (known instanceof StoreUnavailable) connection.destroy()
+        if (isAway(known, 'mysql')) connection.destroy()
         else connection.release()
         throw known
       }

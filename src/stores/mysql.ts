@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { ResultSetHeader, RowDataPacket } from 'mysql2/promise'
 import type { Config } from '../../schema/env.ts'
 import { Availability } from './availability.ts'
-import { Contention, fromMysql, StoreUnavailable } from './errors.ts'
+import { Contention, fromMysql, isAway } from './errors.ts'
 import { migrate } from './migrate.ts'
 import { connectionOptions, createMysqlPool, type MysqlPool, query } from './mysql-pool.ts'
 
@@ -98,7 +98,7 @@ function runOnce<T>(
       return result
     } catch (error) {
       const known = fromMysql(error)
-      if (!(known instanceof StoreUnavailable)) await statement('ROLLBACK')
+      if (!isAway(known, 'mysql')) await statement('ROLLBACK')
       throw known
     }
   })

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest'
+import { StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
+import type { Transaction } from '../../src/stores/mysql.ts'
+import { useApp } from '../app.ts'
+import { useSpace } from '../space.ts'
+
+const space = await useSpace()
+
+test.each([new StoreUnavailable('redis'), new StoreRefused('redis'), new StoreRefused('mysql')])(
+  'a transaction that ends with "%s" rolls back, and keeps its connection and MySQL up',
+  async error => {
+    const { app } = await useApp(space, 'api')
+    const idOf = async ({ rows }: Pick<Transaction, 'rows'>) => {
+      const [row] = await rows<{ id: number }>('SELECT CONNECTION_ID() AS id', [])
+      return row?.id
+    }
+    const before = await idOf(app.mysql)
+    const told = app.mysql.transaction(async transaction => {
+      expect(await idOf(transaction)).toBe(before)
+      await transaction.run("INSERT INTO outbox (order_id) VALUES ('told')", [])
+      throw error
+    })
+    await expect(told).rejects.toBe(error)
+    expect(app.mysql.availability.up).toBe(true)
+    expect(await idOf(app.mysql)).toBe(before)
+    expect(await app.mysql.rows('SELECT * FROM outbox', [])).toEqual([])
+  }
+)
