@@ -28,7 +28,7 @@ async function auditMetrics(app: FastifyInstance) {
   })
   new Gauge({
     name: 'orderstream_function_paused',
-    help: 'Whether a stream function of this process waits for a store that is away (1).',
+    help: 'Whether a stream function of this process waits for a store that is away or takes no writes (1).',
     labelNames: ['function'],
     registers,
     collect() {

@@ -125,10 +125,14 @@ const MYSQL_UNAVAILABLE = new Set([
   1158, // network read error
   1159, // network read timeout
   1203, // more than max_user_connections
-  1290, // read-only server
   1317, // query interrupted (KILL QUERY)
-  1836, // read-only mode
   1927 // MariaDB: connection killed
+])
+const MYSQL_REFUSED = new Set([
+  1021, // disk full
+  1114, // table full, which mostly means the disk
+  1290, // read-only server
+  1836 // read-only mode
 ])
 const MYSQL_ALREADY_CHANGED = new Set([
   1050, // table exists
@@ -151,6 +155,7 @@ export function fromMysql(error: unknown): Error {
   if (errno === DUPLICATE_KEY) return new DuplicateKey(error.message, { cause: error })
   if (MYSQL_ALREADY_CHANGED.has(errno)) return new AlreadyChanged(error.message, { cause: error })
   if (MYSQL_CONTENTION.has(errno)) return new Contention(error.message, { cause: error })
+  if (MYSQL_REFUSED.has(errno)) return new StoreRefused('mysql', error)
   if (MYSQL_UNAVAILABLE.has(errno)) return new StoreUnavailable('mysql', error)
   return error
 }

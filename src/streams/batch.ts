@@ -7,6 +7,9 @@ import type { BatchResult, ResolvedFunction } from './function.ts'
 import { isOutage } from './outage.ts'
 import { withTimeout } from './timeout.ts'
 
+/** How often a batch is tried while the store answers its ping and yet gives the handler no answer. */
+const TRIES = 3
+
 /**
  * Takes one batch from its deliveries to its settlement:
  *
@@ -44,36 +47,36 @@ function crashed(delivery: Delivery, { retry }: ResolvedFunction): Error | undef
   return alone > retry.attempts ? new CrashedError(delivery.deliveries - 1) : undefined
 }
 
-async function run(runner: BatchRunner, batch: Decoded[], counts: BatchCounts): Promise<void> {
+/** `wait` is that of a batch which this one probes for, so that the pauses go on growing. */
+async function run(
+  runner: BatchRunner,
+  batch: Decoded[],
+  counts: BatchCounts,
+  wait = runner.outages.wait()
+): Promise<void> {
   const [first] = batch
   if (!first) return
-  for (let attempt = 1; ; attempt++) {
+  for (let broken = 0; ; ) {
     try {
       const result = await callHandler(runner, batch)
-      const failed = new Map(result.failed?.map(({ message, cause }) => [message.id, cause]))
-      await settleDone(
-        runner,
-        batch.filter(({ message }) => !failed.has(message.id)),
-        result,
-        counts
-      )
-      const failures = batch.flatMap(decoded => {
-        const cause = failed.get(decoded.message.id)
-        return cause ? [{ decoded, cause }] : []
-      })
-      return settleFailures(runner, failures, counts)
+      wait.end()
+      return await settleAll(runner, batch, result, counts)
     } catch (error) {
       const cause = error as Error
-      if (await isOutage(runner.outages, cause)) {
-        if (!(await runner.outages.pause(cause))) {
-          return giveBack(runner, batch, runner.lease, counts)
+      if (cause instanceof StoreUnavailable) {
+        if (await isOutage(runner.outages, cause)) {
+          if (!(await wait.pause(cause))) {
+            wait.end()
+            return giveBack(runner, batch, runner.lease, counts)
+          }
+          if (batch.length === 1) continue
+          await run(runner, [first], counts, wait)
+          return run(runner, batch.slice(1), counts)
         }
-        if (batch.length === 1) continue
-        await run(runner, [first], counts)
-        return run(runner, batch.slice(1), counts)
+        // A connection that broke says nothing of the messages.
+        if (++broken < TRIES) continue
       }
-      // A connection that broke says nothing of the messages.
-      if (cause instanceof StoreUnavailable && attempt < 3) continue
+      wait.end()
       if (batch.length === 1) return settleFailures(runner, [{ decoded: first, cause }], counts)
       const half = Math.ceil(batch.length / 2)
       runner.log.warn({ err: cause, messages: batch.length }, 'batch failed and is split in two')
@@ -81,6 +84,27 @@ async function run(runner: BatchRunner, batch: Decoded[], counts: BatchCounts): 
       return run(runner, batch.slice(half), counts)
     }
   }
+}
+
+/** Settles a batch that went through its handler: what is done, and what the handler said has failed. */
+async function settleAll(
+  runner: BatchRunner,
+  batch: Decoded[],
+  result: BatchResult,
+  counts: BatchCounts
+): Promise<void> {
+  const failed = new Map(result.failed?.map(({ message, cause }) => [message.id, cause]))
+  await settleDone(
+    runner,
+    batch.filter(({ message }) => !failed.has(message.id)),
+    result,
+    counts
+  )
+  const failures = batch.flatMap(decoded => {
+    const cause = failed.get(decoded.message.id)
+    return cause ? [{ decoded, cause }] : []
+  })
+  await settleFailures(runner, failures, counts)
 }
 
 async function callHandler({ definition, log }: BatchRunner, batch: Decoded[]): Promise<BatchResult> {

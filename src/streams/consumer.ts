@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Availability } from '../stores/availability.ts'
-import { GroupMissing, type StoreName, StoreRefused, StoreUnavailable } from '../stores/errors.ts'
+import { GroupMissing, type StoreName, StoreUnavailable } from '../stores/errors.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import type { BatchCounts } from './batch-runner.ts'
 import { createDecoder, type Delivery, SUSPECT_DELIVERIES } from './delivery.ts'
 import type { ResolvedFunction } from './function.ts'
 import { createGroupMember, type GroupMember } from './group.ts'
 import type { Keys } from './keys.ts'
-import { createOutages, type Outages } from './outage.ts'
+import { createOutages } from './outage.ts'
 import { createStreamReader } from './reader.ts'
 import { createSlots } from './slots.ts'
 import { createSources } from './sources.ts'
@@ -53,7 +53,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const member = createGroupMember(options)
   const reader = createStreamReader(options.redis, member)
   const stopping = new AbortController()
-  const outages = createOutages(options.stores, stopping.signal)
+  const outages = createOutages(options.stores, stopping.signal, log)
   const decode = createDecoder(definition, options.partition)
   const inHand = new Set<Delivery>()
   const runner = { definition, member, decode, outages, inHand, log, lease }
@@ -61,7 +61,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const sources = createSources({ member, reader, batch: definition.batch, lease, inHand })
 
   const consume = async () => {
-    await join(member, outages, log, stopping.signal)
+    // A Redis that is full refuses to make the group.
+    await outages.ride(() => member.join(), stopping.signal)
     while (!stopping.signal.aborted) {
       await slots.oneFree()
       if (stopping.signal.aborted) return
@@ -98,24 +99,6 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       reader.close()
     }
   }
-}
-
-/** Joins the group. A Redis that refuses to make it is asked again and again, and the function is paused until then. */
-async function join(
-  member: GroupMember,
-  outages: Outages,
-  log: FastifyBaseLogger,
-  stopping: AbortSignal
-): Promise<void> {
-  let told = false
-  const ask = () =>
-    member.join().catch(error => {
-      if (error instanceof StoreRefused && !told)
-        log.error({ err: error }, 'Redis refuses to make the consumer group; the function waits for it')
-      told ||= error instanceof StoreRefused
-      throw error
-    })
-  await outages.ride(ask, stopping)
 }
 
 /** Decides how the loop goes on after an error: at once when the group was lost, else after a pause or a probe. */

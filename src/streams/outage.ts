@@ -1,20 +1,33 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
 import type { Availability } from '../stores/availability.ts'
 import { type StoreName, StoreRefused, StoreUnavailable } from '../stores/errors.ts'
 
 /** How much longer a store is waited for when the worker stops: messages in hand may need only a moment of it (ms). */
 const LAST_WAIT = 3000
 
-/** Longest pause between two tries while a store refuses (ms). */
+/** Shortest and longest pause between two tries while a store refuses (ms). */
+const SHORTEST_PAUSE = 50
 const LONGEST_PAUSE = 2000
+
+/** How one piece of work waits for a store, from its first failure until it gets through. */
+export interface Wait {
+  /**
+   * Waits until the store that `cause` names is back, and each time longer for one that answers and still refuses. False
+   * when the worker stops and it does not come back in time.
+   */
+  pause: (cause: StoreUnavailable) => Promise<boolean>
+  /** To be called when the work has got through, or has failed for a reason of its own. */
+  end: () => void
+}
 
 /** What a function does while a store is away: it waits, spends no attempts, and says so. */
 export interface Outages {
   stores: Record<StoreName, Availability>
   /** The store that is being waited for. */
   readonly waitingFor: StoreName | undefined
-  /** Waits until the store that `cause` names is back; false when the worker stops and it does not come back in time. */
-  pause: (cause: Error) => Promise<boolean>
+  /** For one piece of work; it waits for nothing yet. */
+  wait: () => Wait
   /**
    * Does `work` again and again while a store is away. Throws any other error, and the outage when the worker stops: a
    * moment after that, or as soon as `until` is aborted.
@@ -22,37 +35,69 @@ export interface Outages {
   ride: <T>(work: () => Promise<T>, until?: AbortSignal) => Promise<T>
 }
 
-export function createOutages(stores: Record<StoreName, Availability>, stopping: AbortSignal): Outages {
-  const waiting = new Map<StoreName, number>()
+export function createOutages(
+  stores: Record<StoreName, Availability>,
+  stopping: AbortSignal,
+  log: FastifyBaseLogger
+): Outages {
+  const waiting: Record<StoreName, number> = { redis: 0, mysql: 0 }
+  const refusing = new Set<StoreName>()
   const over = new AbortController()
   stopping.addEventListener('abort', () => setTimeout(() => over.abort(), LAST_WAIT).unref(), { once: true })
-  const pause = async (cause: Error, attempt = 0, until = over.signal) => {
-    if (!(cause instanceof StoreUnavailable)) return !until.aborted
-    waiting.set(cause.store, (waiting.get(cause.store) ?? 0) + 1)
-    try {
-      // A store that answers and still refuses (it is read-only, say) must not be asked in a tight loop.
-      await delay(Math.min(50 * 2 ** attempt, LONGEST_PAUSE), undefined, { signal: until }).catch(() => {})
-      await stores[cause.store].untilUp(until)
-    } finally {
-      waiting.set(cause.store, (waiting.get(cause.store) ?? 1) - 1)
-    }
-    return !until.aborted
+
+  /** Tells once of a store that answers and refuses; of one that is away its breaker tells. */
+  const tell = (cause: StoreUnavailable) => {
+    if (!(cause instanceof StoreRefused) || refusing.has(cause.store)) return
+    refusing.add(cause.store)
+    log.warn({ err: cause, store: cause.store }, 'the function waits for a store that takes no writes')
   }
+
+  const wait = (until = over.signal): Wait => {
+    let store: StoreName | undefined
+    let length = SHORTEST_PAUSE
+    const end = () => {
+      if (store && --waiting[store] === 0 && refusing.delete(store))
+        log.info({ store }, 'the function goes on')
+      store = undefined
+    }
+    const pause = async (cause: StoreUnavailable) => {
+      if (cause.store !== store) {
+        end()
+        store = cause.store
+        waiting[store]++
+        length = SHORTEST_PAUSE
+      }
+      tell(cause)
+      // A store that answers and still refuses (it is read-only, say) must not be asked in a tight loop.
+      await delay(length, undefined, { signal: until }).catch(() => {})
+      length = Math.min(length * 2, LONGEST_PAUSE)
+      await stores[cause.store].untilUp(until)
+      return !until.aborted
+    }
+    return { pause, end }
+  }
+
   return {
     stores,
     get waitingFor() {
-      return [...waiting].find(([, count]) => count > 0)?.[0]
+      return (['redis', 'mysql'] as const).find(store => waiting[store] > 0)
     },
-    pause: cause => pause(cause),
-    ride: async (work, until) => {
-      for (let attempt = 0; ; attempt++) {
-        try {
-          return await work()
-        } catch (error) {
-          if (!(error instanceof StoreUnavailable) || !(await pause(error, attempt, until))) throw error
-        }
+    wait: () => wait(),
+    ride: (work, until) => ride(work, wait(until))
+  }
+}
+
+async function ride<T>(work: () => Promise<T>, wait: Wait): Promise<T> {
+  try {
+    for (;;) {
+      try {
+        return await work()
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable) || !(await wait.pause(error))) throw error
       }
     }
+  } finally {
+    wait.end()
   }
 }
 
@@ -60,7 +105,6 @@ export function createOutages(stores: Record<StoreName, Availability>, stopping:
  * Whether an error tells of an outage rather than of the messages: the store refuses, or does not even answer its own
  * ping. When the ping answers, the failure is the messages'.
  */
-export async function isOutage({ stores }: Outages, cause: Error): Promise<boolean> {
-  if (cause instanceof StoreRefused) return true
-  return cause instanceof StoreUnavailable && !(await stores[cause.store].check())
+export async function isOutage({ stores }: Outages, cause: StoreUnavailable): Promise<boolean> {
+  return cause instanceof StoreRefused || !(await stores[cause.store].check())
 }

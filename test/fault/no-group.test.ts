@@ -42,7 +42,7 @@ test('a function whose group a full Redis refuses to make waits until it is made
   await until('it has asked again', async () => (await refusals()) > before + 1)
   const told = log.filter(line => line.function === fn.name && line.err)
   expect(told.map(({ msg }) => msg)).toEqual([
-    'Redis refuses to make the consumer group; the function waits for it'
+    'the function waits for a store that takes no writes'
   ])
   expect(log.filter(({ task }) => task)).toEqual([])
 

@@ -59,6 +59,14 @@ describe('errors of Redis', () => {
   )
 })
 
+test('a table that has no room left is a refusal of the store', async () => {
+  await space.sql('SET SESSION max_heap_table_size = 16384')
+  await space.sql('CREATE TABLE small (x CHAR(255)) ENGINE = MEMORY')
+  const full = await space.sql(`INSERT INTO small VALUES ${Array(1000).fill("('')")}`).catch(fromMysql)
+  expect(full).toBeInstanceOf(StoreRefused)
+  expect(full).toMatchObject({ store: 'mysql' })
+})
+
 test('a group that is destroyed under running batches does not stop the queue', async () => {
   const api = await useApp(space, 'api')
   await useApp(space, 'worker', { LEASE_MS: 1000 })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { StoreRefused } from '../../src/stores/errors.ts'
 import { type BatchResult, type Message, TerminalError } from '../../src/streams/function.ts'
 import { until, useSpace } from '../space.ts'
 import { makeFunction, useWorker } from './functions.ts'
@@ -136,4 +137,25 @@ describe('a message that fails', () => {
     await until('it is tried again', () => calls === 2)
     expect([calls, aborted]).toEqual([2, true])
   })
+})
+
+test('a store that refuses is asked after growing pauses; it costs no attempts, and is logged once', async () => {
+  const tries: number[] = []
+  const fn = makeFunction(space, async () => {
+    tries.push(performance.now())
+    if (tries.length <= 6) throw new StoreRefused('mysql', new Error('read-only'))
+    return undefined
+  })
+  for (let n = 0; n < 3; n++) await fn.add(n)
+  const { app, log } = await useWorker(space, fn.definition)
+  await fn.settled()
+  // A pause may take longer, but never less.
+  const pauses = tries.slice(1, 7).map((at, index) => at - (tries[index] as number))
+  const least = [50, 100, 200, 400, 800, 1600]
+  expect(pauses.filter((pause, index) => pause < (least[index] as number) - 1)).toEqual([])
+  expect((await app.streams.deadLetters.list(fn.name, '', 10)).letters).toEqual([])
+  expect(log.filter(({ function: name, level }) => name === fn.name && Number(level) > 30)).toEqual([
+    expect.objectContaining({ store: 'mysql', msg: 'the function waits for a store that takes no writes' })
+  ])
+  expect(log.filter(({ msg }) => msg === 'the function goes on')).toHaveLength(1)
 })

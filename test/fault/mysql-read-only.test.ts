@@ -1,0 +1,78 @@
+import { expect, onTestFinished, test } from 'vitest'
+import { inParallel, startService } from '../service.ts'
+import { type Space, until } from '../space.ts'
+import { idsOf } from './bulk.ts'
+import { ADMIN_TOKEN, expectCompleted, keyOf, look, untilAtRest } from './evidence.ts'
+import { send } from './load.ts'
+import { useOwnStores } from './own-stores.ts'
+
+const stores = await useOwnStores()
+
+/** A user whom a read-only server refuses: those who may administer it, as that of the space, still write. */
+async function plainUser({ sql, env }: Space) {
+  await sql("CREATE USER IF NOT EXISTS 'plain'@'127.0.0.1' IDENTIFIED BY 'plain'")
+  await sql(`GRANT ALL PRIVILEGES ON ${env.DB_NAME}.* TO 'plain'@'127.0.0.1'`)
+  return { DB_USER: 'plain', DB_PASSWORD: 'plain' }
+}
+
+/** Makes MySQL read-only, until the running test's end at the latest. */
+async function setReadOnly(space: Space) {
+  await space.sql('SET GLOBAL read_only = 1')
+  onTestFinished(async () => {
+    await look(space, 'SET GLOBAL read_only = 0')
+  })
+}
+
+test('MySQL takes no writes for a while: orders are accepted, none is given up, and all are completed afterwards', {
+  timeout: 90_000
+}, async () => {
+  const space = await stores.space()
+  const env = { ADMIN_TOKEN, ...(await plainUser(space)) }
+  const api = await startService(space, 'api', env)
+  const early = await startService(space, 'worker', env)
+  expect((await send(api.url, 'before')).durability).toBe('fsync')
+  await untilAtRest(api)
+
+  await setReadOnly(space)
+  // More than one worker can have in hand.
+  const ids = idsOf('while', 1500)
+  await inParallel(ids, 32, async id => expect((await send(api.url, id)).durability).toBe('fsync'))
+  // A worker that starts now finds the schema as it wants it, and waits like the other one.
+  const late = await startService(space, 'worker', env)
+  const waits = 'the function waits for a store that takes no writes'
+  await until('both wait', () =>
+    [early, late].every(worker => worker.lines().some(({ msg }) => msg === waits))
+  )
+  const rollbacks = async () => {
+    const [row] = await look<{ Value: string }>(space, "SHOW GLOBAL STATUS LIKE 'Com_rollback'")
+    return Number(row?.Value)
+  }
+  const before = await rollbacks()
+  await until('batches were tried time and again, in vain', async () => (await rollbacks()) > before + 24)
+  expect((await send(api.url, 'before')).status).toBe(200)
+  expect(await (await fetch(`${api.url}/orders/before`)).json()).toMatchObject({ status: 'completed' })
+  expect(await space.redis.zcard(keyOf(space, 'retry:process-orders'))).toBe(0)
+  for (const service of [api, early, late]) {
+    const warnings = service.lines().filter(({ level }) => Number(level) > 30)
+    expect(warnings.map(({ msg }) => msg)).toEqual(service === api ? [] : [waits])
+  }
+
+  await space.sql('SET GLOBAL read_only = 0')
+  const audit = await untilAtRest(api)
+  expect(audit).toMatchObject({ completed: 1501, failed: 0, dead_letters: 0 })
+  await expectCompleted(space, ['before', ...ids])
+})
+
+test('without Redis, and with a MySQL that takes no writes, an order is refused and can be sent again', {
+  timeout: 60_000
+}, async () => {
+  const space = await stores.space()
+  const api = await startService(space, 'api', await plainUser(space))
+  await stores.redis.kill()
+  await until('it is spilled', async () => (await send(api.url, 'before')).durability === 'mysql')
+  await setReadOnly(space)
+  expect(await send(api.url, 'refused')).toMatchObject({ status: 503, retryAfter: 1 })
+  expect((await send(api.url, 'before')).status).toBe(200)
+  await space.sql('SET GLOBAL read_only = 0')
+  expect(await send(api.url, 'refused')).toMatchObject({ status: 202, durability: 'mysql' })
+})
