@@ -19,8 +19,8 @@ interface OutboxRow extends OrderRow {
 
 /**
  * Brings to Redis what the outbox holds: the documents of orders that were finished without it, as their rows now
- * stand, and their events. Told first and forgotten then: after a crash in between they are told again, with the same
- * event id.
+ * stand, and their events. What is told is forgotten with the commit that follows: after a crash in between they are told
+ * again, with the same event id.
  * @returns how many were told; when it is the most of one transaction, there may be more.
  */
 export async function relayOutbox(
@@ -36,6 +36,8 @@ export async function relayOutbox(
       []
     )
     if (rows.length === 0) return 0
+    // Before they are told: what MySQL refuses to forget would be told with every run.
+    await transaction.run('DELETE FROM outbox WHERE id IN (?)', [rows.map(row => row.outbox_id)])
     const partitions = Map.groupBy(rows, row => keys.partitionOf(row.order_id))
     for (const [partition, own] of partitions) {
       const settle = createSettler({
@@ -49,7 +51,6 @@ export async function relayOutbox(
       })
       await settle(own.map(row => toSettlement(row, documents)))
     }
-    await transaction.run('DELETE FROM outbox WHERE id IN (?)', [rows.map(row => row.outbox_id)])
     return rows.length
   })
   return { told, more: told === SIZE }
