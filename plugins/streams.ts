@@ -3,14 +3,18 @@ import { hostname } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TSchema } from 'typebox'
+import { checkFunction } from '../src/streams/check-function.ts'
 import { type Consumer, createConsumer } from '../src/streams/consumer.ts'
 import { createDeadLetters, type DeadLetters } from '../src/streams/dead-letters.ts'
-import { resolveFunction, type StreamFunction } from '../src/streams/function.ts'
+import { type ResolvedFunction, resolveFunction, type StreamFunction } from '../src/streams/function.ts'
 import { keepHouse } from '../src/streams/housekeeping.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Registers a function that a stream triggers; it begins to consume when the app is ready. */
+    /**
+     * Registers a function that a stream triggers; it begins to consume when the app is ready.
+     * @throws {FunctionRefused} when its settings are not sane, or it would take the messages of another function.
+     */
     consume: <Schema extends TSchema>(definition: StreamFunction<Schema>) => void
     streams: {
       consumers: readonly Consumer[]
@@ -23,12 +27,15 @@ declare module 'fastify' {
 async function streams(app: FastifyInstance) {
   const { config, keys, redis, mysql, metrics } = app
   const consumers: Consumer[] = []
+  const functions: ResolvedFunction[] = []
   // Unique over hosts and restarts: a new process must never answer to the name, and so own the messages, of a dead one.
   const name = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
 
   app.decorate('streams', { consumers, deadLetters: createDeadLetters(redis, keys) })
   app.decorate('consume', <Schema extends TSchema>(given: StreamFunction<Schema>) => {
     const definition = resolveFunction(given as unknown as StreamFunction)
+    checkFunction(definition, functions)
+    functions.push(definition)
     for (let partition = 0; partition < keys.partitions; partition++) {
       const log = app.log.child({ function: definition.name, ...(keys.partitions > 1 && { partition }) })
       consumers.push(

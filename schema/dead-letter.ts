@@ -1,10 +1,6 @@
 import { type Static, Type } from 'typebox'
+import { FunctionName } from './function.ts'
 
-const FunctionName = Type.String({
-  pattern: '^[a-z0-9-]{1,64}$',
-  description: 'The function that gave the message up.',
-  examples: ['process-orders']
-})
 const LetterId = Type.String({ pattern: '^\\d{1,3}:\\d{1,20}-\\d{1,20}$', examples: ['0:1769860800000-0'] })
 
 /** A message that a function has given up. */

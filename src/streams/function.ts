@@ -95,14 +95,14 @@ export const DEFAULTS = {
 }
 
 /**
- * A function that a stream triggers: what `app.consume` takes. A batch that throws is split in two until the culprit
- * stands alone; that one is retried with growing pauses and ends in the dead letters. A handler may see a message more
- * than once: at least once is what is promised.
+ * A function that a stream triggers: what `app.consume` takes, within the bounds of schema/function.ts. A batch that
+ * throws is split in two until the culprit stands alone; that one is retried with growing pauses and ends in the dead
+ * letters. A handler may see a message more than once: at least once is what is promised.
  */
 export interface StreamFunction<Schema extends TSchema = TSchema> {
-  /** Name of the function, in logs, metrics and dead letters. */
+  /** Name of the function, in logs, metrics and dead letters; no two have the same. */
   name: string
-  /** `placed`, `events`, or a stream of your own. */
+  /** `events`, or a queue of your own, which no other function consumes; `placed` is that of `process-orders`. */
   stream: string
   /** Consumer group; the function's name by default. Each group of a log sees every message. */
   group?: string

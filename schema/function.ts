@@ -1,0 +1,49 @@
+import { Type } from 'typebox'
+
+const NAME = '^[a-z0-9-]{1,64}$'
+
+/** Name of a stream function, wherever one is given: in `app.consume` and in the admin routes. */
+export const FunctionName = Type.String({
+  pattern: NAME,
+  description: 'A stream function, by its name: 1 to 64 of a–z, 0–9 and hyphens.',
+  examples: ['process-orders']
+})
+
+const DAY = 86_400_000
+
+/** One script call settles a batch: it keeps Redis busy while it runs, and Lua takes no more than 8,000 values at once. */
+export const LARGEST_BATCH = 5000
+
+/**
+ * What the settings of a stream function may be; the author of one that is not within reads the descriptions.
+ * A window ends within the least LEASE_MS, since the lease of what waits for it is not renewed yet.
+ */
+export const FunctionSettings = Type.Object({
+  name: FunctionName,
+  stream: Type.String({
+    pattern: '^(?!(accepted|settled|functions|partitions)$)[A-Za-z0-9._-]{1,64}$',
+    description:
+      'A stream is named by 1 to 64 of A–Z, a–z, 0–9, dot, underscore and hyphen; accepted, settled, functions and partitions are keys of the service.'
+  }),
+  group: Type.Optional(Type.String({ pattern: NAME, description: 'A group is named as a function is.' })),
+  version: Type.String({ minLength: 1, description: 'The `v` of the messages that the schema describes.' }),
+  batch: Type.Object({
+    size: Type.Integer({ minimum: 1, maximum: LARGEST_BATCH, description: 'Most messages of one batch.' }),
+    window: Type.Integer({
+      minimum: 0,
+      maximum: 250,
+      description: 'How long to wait for more when a batch is not full (ms).'
+    })
+  }),
+  concurrency: Type.Integer({
+    minimum: 1,
+    maximum: 100,
+    description: 'Batches in flight in one process for each partition.'
+  }),
+  retry: Type.Object({
+    attempts: Type.Integer({ minimum: 1, maximum: 1000, description: 'Attempts in all.' }),
+    base: Type.Integer({ minimum: 1, maximum: DAY, description: 'Longest first pause (ms).' }),
+    max: Type.Integer({ minimum: 1, maximum: DAY, description: 'Longest pause (ms).' })
+  }),
+  timeout: Type.Integer({ minimum: 1, maximum: DAY, description: 'How long a batch may take (ms).' })
+})

@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest'
+import { LARGEST_BATCH } from '../../schema/function.ts'
+import { FunctionRefused } from '../../src/streams/check-function.ts'
+import type { StreamFunction } from '../../src/streams/function.ts'
+import { useApp } from '../app.ts'
+import { until, useSpace } from '../space.ts'
+import { makeFunction, useWorker } from './functions.ts'
+
+const space = await useSpace()
+
+/** A function that is fine but for what is given. */
+const like = (overrides: Record<string, unknown>) =>
+  ({ ...makeFunction(space, async () => undefined).definition, ...overrides }) as StreamFunction
+
+describe('app.consume refuses', () => {
+  test.each([
+    [
+      'a name that the admin routes do not take',
+      { name: 'Reserve_Stock' },
+      /name must match.*a–z, 0–9 and hyphens/
+    ],
+    [
+      'a stream whose key is that of something else',
+      { stream: 'accepted' },
+      /stream must match.*keys of the service/
+    ],
+    ['a stream with a colon in its name', { stream: 'dead:x' }, /stream must match/],
+    [
+      'the stream of orders',
+      { stream: 'placed' },
+      /placed and process-orders belong to each other.*Take events/
+    ],
+    ['the name of the function of orders', { name: 'process-orders' }, /belong to each other/],
+    [
+      'a batch that no script can settle',
+      { batch: { size: 9000, window: 0 } },
+      /batch\.size must be <= 5000/
+    ],
+    ['no batch', { batch: { size: 0, window: 0 } }, /batch\.size must be >= 1/],
+    ['a window beyond the least lease', { batch: { size: 1, window: 5000 } }, /batch\.window must be <= 250/],
+    ['half a batch in flight', { concurrency: 0.5 }, /concurrency must be integer/],
+    ['no attempts', { retry: { attempts: 0, base: 1, max: 1 } }, /retry\.attempts must be >= 1/],
+    ['endless pauses', { retry: { attempts: 1, base: 1, max: Infinity } }, /retry\.max must be/],
+    ['a timeout that is none', { timeout: Number.NaN }, /timeout must be/]
+  ])('%s', async (_what, overrides, reason) => {
+    await useApp(space, 'api', {}, app => {
+      expect(() => app.consume(like(overrides))).toThrow(FunctionRefused)
+      expect(() => app.consume(like(overrides))).toThrow(reason)
+    })
+  })
+
+  test('every fault at once', async () => {
+    await useApp(space, 'api', {}, app => {
+      const faulty = like({ name: 'Wrong', stream: 'placed', timeout: 0 })
+      expect(() => app.consume(faulty)).toThrow(/name must.*\n.*timeout must.*\n.*stream: placed/)
+    })
+  })
+
+  test('a name that is taken, and a queue or a group that another function consumes', async () => {
+    await useApp(space, 'api', {}, app => {
+      const [first, listener] = [like({}), like({ stream: 'events' })]
+      app.consume(first)
+      app.consume(listener)
+      expect(() => app.consume(like({ name: first.name }))).toThrow(/name: another function has it already/)
+      expect(() => app.consume(like({ stream: first.stream }))).toThrow(`${first.name} consumes it already`)
+      expect(() => app.consume(like({ stream: 'events', group: listener.name }))).toThrow(
+        `${listener.name} reads events in the group ${listener.name} already`
+      )
+      expect(() => app.consume(like({ stream: 'events' }))).not.toThrow()
+    })
+  })
+
+  test('nothing of a worker that takes the orders of process-orders', async () => {
+    await useApp(space, 'worker', {}, app => {
+      expect(() => app.consume(like({ stream: 'placed', group: 'process-orders' }))).toThrow(FunctionRefused)
+      expect(() => app.consume(like({ name: 'process-orders', stream: 'placed' }))).toThrow(FunctionRefused)
+    })
+  })
+})
+
+test('the largest batch is settled with an event and a key for each message', async () => {
+  let largest = 0
+  const fn = makeFunction(
+    space,
+    async messages => {
+      largest = Math.max(largest, messages.length)
+      return {
+        events: messages.map(message => ({ message, data: '{}', unless: '' })),
+        writes: messages.map(message => ({
+          message,
+          key: `{${space.env.KEY_PREFIX}:0}:written:${message.id}`,
+          value: 'x',
+          ttl: 60_000
+        }))
+      }
+    },
+    { batch: { size: LARGEST_BATCH, window: 0 } }
+  )
+  const filling = space.redis.pipeline()
+  for (let n = 0; n < LARGEST_BATCH; n++) filling.xadd(fn.key, '*', ...fn.fields(n))
+  await filling.exec()
+  const { log } = await useWorker(space, fn.definition)
+  await fn.settled()
+  expect(largest).toBe(LARGEST_BATCH)
+  await until(
+    'the events are there',
+    async () => (await space.redis.xlen(`{${space.env.KEY_PREFIX}:0}:events`)) === LARGEST_BATCH
+  )
+  expect(await space.redis.keys(`{${space.env.KEY_PREFIX}:0}:written:*`)).toHaveLength(LARGEST_BATCH)
+  expect(log.filter(({ level }) => Number(level) >= 40)).toEqual([])
+})
