@@ -7,6 +7,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { Audit } from '../schema/audit.ts'
 import { DeadLetter, DeadLetterPage, Dealt, Discard, Redrive } from '../schema/dead-letter.ts'
 import type { Config } from '../schema/env.ts'
+import { Forgotten } from '../schema/function.ts'
 import { Health, Probe } from '../schema/health.ts'
 import { Metrics } from '../schema/metrics.ts'
 import { NewOrder, Order } from '../schema/order.ts'
@@ -14,7 +15,7 @@ import { Problem } from '../schema/problem.ts'
 
 const COMMON = [Problem, Health, Probe, Metrics]
 const API = [NewOrder, Order]
-const ADMIN = [Audit, DeadLetter, DeadLetterPage, Dealt, Discard, Redrive]
+const ADMIN = [Audit, DeadLetter, DeadLetterPage, Dealt, Discard, Redrive, Forgotten]
 
 /** The schemas that the routes of this process refer to: no others belong into its description. */
 function schemasOf({ MODE, ADMIN_TOKEN }: Config) {
@@ -41,7 +42,7 @@ async function openapi(app: FastifyInstance) {
       tags: [
         { name: 'orders', description: 'Take in orders and read them.' },
         { name: 'operations', description: 'Health, metrics and this document.' },
-        { name: 'admin', description: 'Audit and dead letters; there when ADMIN_TOKEN is set.' }
+        { name: 'admin', description: 'Audit, dead letters and functions; there when ADMIN_TOKEN is set.' }
       ],
       ...(schemas.includes(Audit) && {
         components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } }

@@ -8,6 +8,7 @@ import { type Consumer, createConsumer } from '../src/streams/consumer.ts'
 import { createDeadLetters, type DeadLetters } from '../src/streams/dead-letters.ts'
 import { type ResolvedFunction, resolveFunction, type StreamFunction } from '../src/streams/function.ts'
 import { keepHouse } from '../src/streams/housekeeping.ts'
+import { readUnsettled } from '../src/streams/unsettled.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -19,19 +20,29 @@ declare module 'fastify' {
     streams: {
       consumers: readonly Consumer[]
       deadLetters: DeadLetters
+      /** How many events each group had not settled when they were last counted, some seconds ago. */
+      unsettled: () => ReadonlyMap<string, number>
     }
   }
 }
+
+/** How often the events are counted that groups have not settled (ms). */
+const COUNT_EVERY = 5000
 
 /** `app.consume` is to streams what `app.post` is to HTTP. */
 async function streams(app: FastifyInstance) {
   const { config, keys, redis, mysql, metrics } = app
   const consumers: Consumer[] = []
   const functions: ResolvedFunction[] = []
+  let unsettled: ReadonlyMap<string, number> = new Map()
   // Unique over hosts and restarts: a new process must never answer to the name, and so own the messages, of a dead one.
   const name = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
 
-  app.decorate('streams', { consumers, deadLetters: createDeadLetters(redis, keys) })
+  app.decorate('streams', {
+    consumers,
+    deadLetters: createDeadLetters(redis, keys),
+    unsettled: () => unsettled
+  })
   app.decorate('consume', <Schema extends TSchema>(given: StreamFunction<Schema>) => {
     const definition = resolveFunction(given as unknown as StreamFunction)
     checkFunction(definition, functions)
@@ -51,6 +62,15 @@ async function streams(app: FastifyInstance) {
           onBatch: (counts, seconds) => metrics.batch(definition.name, counts, seconds)
         })
       )
+    }
+  })
+  // Counted beside the requests: health is asked for often, and must not wait for it.
+  app.repeat({
+    name: 'unsettled',
+    every: COUNT_EVERY,
+    run: async () => {
+      unsettled = await readUnsettled(redis, keys)
+      return false
     }
   })
   if (config.MODE === 'worker') {

@@ -7,6 +7,7 @@ import { BacklogFull } from './orders/backlog.ts'
 import { OrderConflict, OrderNotFound } from './orders/errors.ts'
 import { securityHeaders } from './security-headers.ts'
 import { StoreUnavailable } from './stores/errors.ts'
+import { FunctionInUse } from './streams/forget.ts'
 import { describeFault } from './validation.ts'
 
 const MEDIA_TYPE = 'application/problem+json; charset=utf-8'
@@ -23,6 +24,7 @@ interface Kind {
 /** Errors of the domain and of the stores. What is not listed is the framework's, or a bug. */
 const KINDS = new Map<new (...args: never[]) => Error, Kind>([
   [OrderConflict, { status: 409, type: 'order-conflict', title: 'The order exists with another body' }],
+  [FunctionInUse, { status: 409, type: 'function-in-use', title: 'The function is in use' }],
   [OrderNotFound, { status: 404, type: 'order-not-found', title: 'There is no such order' }],
   [BacklogFull, { status: 503, type: 'backlog-full', title: 'Too many orders are waiting' }],
   [

@@ -9,10 +9,12 @@ import {
   ListQuery,
   Redrive
 } from '../../schema/dead-letter.ts'
+import { Forgotten, FunctionParams } from '../../schema/function.ts'
 import { ref } from '../../schema/ref.ts'
 import { anyRoute, problem, response } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
 import { readAudit } from '../../src/orders/audit.ts'
+import { forgetFunction } from '../../src/streams/forget.ts'
 
 const common = { tags: ['admin'], security: [{ bearer: [] }] }
 const errors = {
@@ -63,13 +65,27 @@ const schemas = {
     summary: 'Discard dead letters, with a reason',
     body: ref(Discard),
     response: { 200: response(Dealt, { description: 'How many were discarded.' }), ...errors }
+  },
+  forget: {
+    ...common,
+    operationId: 'forgetFunction',
+    summary: 'End a function that is gone',
+    description:
+      'Events are no longer kept for it, and its retries are deleted. Its dead letters stay until they are discarded.',
+    params: FunctionParams,
+    response: {
+      200: response(Forgotten, { description: 'What was ended.' }),
+      404: problem('There is nothing of such a function.'),
+      409: problem('A worker still runs it, or it is process-orders.'),
+      ...errors
+    }
   }
 } as const
 
 /** Letters a second that are redriven, unless the request says otherwise. */
 const DEFAULT_RATE = 100
 
-/** /admin/*: audit and dead letters, for operators. Without ADMIN_TOKEN these routes do not exist. */
+/** /admin/*: audit, dead letters and functions, for operators. Without ADMIN_TOKEN these routes do not exist. */
 export default async function admin(app: App) {
   const { redis, mysql, keys, config, streams } = app
   if (config.ADMIN_TOKEN === undefined) return
@@ -103,6 +119,16 @@ export default async function admin(app: App) {
     const count = await streams.deadLetters.discard(body.function, body.ids, body.reason)
     log.warn({ function: body.function, count, reason: body.reason }, 'dead letters were discarded')
     return { count }
+  })
+
+  app.delete('/admin/functions/:function', { schema: schemas.forget }, async ({ params, log }) => {
+    const forgotten = await forgetFunction(redis, keys, params.function, config.LEASE_MS)
+    if (!forgotten) {
+      const text = `${params.function} is not known, or has neither a group nor a retry.`
+      throw Object.assign(new Error(text), { statusCode: 404 })
+    }
+    log.warn(forgotten, 'a function was forgotten')
+    return forgotten
   })
 }
 

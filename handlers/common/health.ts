@@ -1,6 +1,7 @@
 import { Health, Probe } from '../../schema/health.ts'
 import { anyRoute, response } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
+import { MANY_UNSETTLED } from '../../src/streams/unsettled.ts'
 
 /** Health is asked for when things go wrong: it is neither limited nor shed. */
 const config = { rateLimit: false, pressureHandler: () => undefined } as const
@@ -9,6 +10,11 @@ const probe = { ...config, quiet: true } as const
 /** Said while accepts go straight into MySQL, because Redis could forget them. */
 const EVICTS =
   'Redis may evict orders that wait (maxmemory-policy), so orders are accepted in MySQL: set it to volatile-lru.'
+
+/** Said of a group for which the log has grown long: one of a function that is gone holds it for ever. */
+const unsettledWarning = (group: string, count: number) =>
+  `The function ${group} has not settled ${count} events, which stay in Redis for it: see why, or, if it is gone, end it ` +
+  `with \`npm run admin -- functions forget ${group}\`.`
 
 const health = {
   operationId: 'getHealth',
@@ -51,6 +57,11 @@ export default async function healthRoutes(app: App) {
       name: consumer.definition.name,
       state: consumer.waitingFor() ? ('paused' as const) : ('running' as const)
     }))
+    const unsettled = [...streams.unsettled()].filter(([, count]) => count > MANY_UNSETTLED)
+    const warnings = [
+      ...(redis.facts().evicts ? [EVICTS] : []),
+      ...unsettled.map(([group, count]) => unsettledWarning(group, count))
+    ]
     return reply.code(redisUp || databaseUp ? 200 : 503).send({
       status: redisUp && databaseUp ? 'healthy' : 'degraded',
       timestamp: new Date().toISOString(),
@@ -59,7 +70,7 @@ export default async function healthRoutes(app: App) {
         database: databaseUp ? 'connected' : 'disconnected'
       },
       ...(functions.length > 0 && { functions }),
-      ...(redis.facts().evicts && { warnings: [EVICTS] })
+      ...(warnings.length > 0 && { warnings })
     })
   })
 

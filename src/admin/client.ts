@@ -1,5 +1,6 @@
 import type { Audit } from '../../schema/audit.ts'
 import type { DeadLetter } from '../../schema/dead-letter.ts'
+import type { Forgotten } from '../../schema/function.ts'
 import type { Problem } from '../../schema/problem.ts'
 
 /** The service refused, or is not there; the message says what to do. */
@@ -14,17 +15,19 @@ export interface AdminClient {
   show: (name: string, id: string) => Promise<DeadLetter>
   redrive: (name: string, ids: string[] | undefined, rate: number | undefined) => Promise<{ count: number }>
   discard: (name: string, ids: string[], reason: string) => Promise<{ count: number }>
+  forget: (name: string) => Promise<Forgotten>
 }
 
 /** `url` is where an api listens, `token` its ADMIN_TOKEN. */
 export function createAdminClient(url: string, token: string): AdminClient {
-  const call = async <T>(path: string, body?: unknown): Promise<T> => {
+  const call = async <T>(path: string, body?: unknown, method = body === undefined ? 'GET' : 'POST') => {
     const response = await fetch(new URL(path, url), {
+      method,
       headers: {
         authorization: `Bearer ${token}`,
         ...(body !== undefined && { 'content-type': 'application/json' })
       },
-      ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) })
+      ...(body !== undefined && { body: JSON.stringify(body) })
     }).catch(cause => {
       throw new AdminError(`Nothing answers at ${url}. Name the api with --url.`, { cause })
     })
@@ -42,7 +45,8 @@ export function createAdminClient(url: string, token: string): AdminClient {
         ...(ids && { ids }),
         ...(rate !== undefined && { rate })
       }),
-    discard: (name, ids, reason) => call('/admin/dead-letters/discard', { function: name, ids, reason })
+    discard: (name, ids, reason) => call('/admin/dead-letters/discard', { function: name, ids, reason }),
+    forget: name => call(`/admin/functions/${encodeURIComponent(name)}`, undefined, 'DELETE')
   }
 }
 

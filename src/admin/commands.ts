@@ -37,7 +37,7 @@ export const commands: Record<string, Command> = {
     return { data: page, text: table([['id', 'code', 'attempts', 'last attempt', 'cause'], ...rows]) + more }
   },
   'dead-letters show': async (client, args) => {
-    const letter = await client.show(args.function, only(args.ids))
+    const letter = await client.show(args.function, only(args.ids, 'Name one letter.'))
     return { data: letter, text: JSON.stringify(letter, null, 2) }
   },
   'dead-letters redrive': async (client, args) => {
@@ -51,6 +51,13 @@ export const commands: Record<string, Command> = {
       throw new UsageError('Name the letters to discard, and the --reason.')
     const result = await client.discard(args.function, args.ids, args.reason)
     return { data: result, text: `${result.count} discarded.` }
+  },
+  'functions forget': async (client, args) => {
+    const result = await client.forget(only(args.ids, 'Name one function.'))
+    return {
+      data: result,
+      text: `${result.function} is forgotten: ${result.groups} groups, ${result.retries} retries.`
+    }
   }
 }
 
@@ -58,10 +65,11 @@ function row({ id, code, attempts, last_at, cause }: DeadLetter): string[] {
   return [id, code, String(attempts), last_at, cause.message.slice(0, 80)]
 }
 
-function only(ids: string[]): string {
-  const [id] = ids
-  if (id === undefined || ids.length > 1) throw new UsageError('Name one letter.')
-  return id
+/** The one thing that is named; `otherwise` is what to say when it is none, or several. */
+function only(names: string[], otherwise: string): string {
+  const [name] = names
+  if (name === undefined || names.length > 1) throw new UsageError(otherwise)
+  return name
 }
 
 /** Rows in columns as wide as they need to be. */

@@ -9,6 +9,7 @@ const USAGE = `Usage: npm run admin -- <command> [options]
   dead-letters show ID
   dead-letters redrive ID... | --all [--rate N]
   dead-letters discard ID... --reason TEXT
+  functions forget NAME                  ends a function that no worker runs any more
 
   --function NAME   whose dead letters (process-orders)
   --url URL         where an api listens (ORDERSTREAM_URL, or http://127.0.0.1:3000)

@@ -4,6 +4,7 @@ import { loadScript } from '../stores/script.ts'
 import { type Delivery, type Entry, fromEntry, fromRetry, SUSPECT_DELIVERIES } from './delivery.ts'
 import type { ResolvedFunction } from './function.ts'
 import type { Keys } from './keys.ts'
+import { toMember } from './known-functions.ts'
 import { type Settlement, settlementArgs } from './settlement.ts'
 import { EVENTS, LOGS } from './streams.ts'
 
@@ -103,6 +104,7 @@ export function createGroupMember({
     consumer,
     join: async () => {
       try {
+        await redis.run(client => client.sadd(keys.functions(partition), toMember(definition)))
         await redis.run(client => client.xgroup('CREATE', stream, group, '0', 'MKSTREAM'))
       } catch (error) {
         if (error instanceof GroupExists) return

@@ -21,6 +21,8 @@ export interface Keys {
   dead: (name: string, partition: number) => string
   /** Stream of the dead letters that an operator has discarded, with the reason; the newest ones. */
   discarded: (name: string, partition: number) => string
+  /** Set of the functions that have joined a group in this partition, each with its stream and group. */
+  functions: (partition: number) => string
   /** How many partitions the orders were spread over when they were accepted. */
   partitionCount: () => string
   /** Requests of one client in one second. */
@@ -41,6 +43,7 @@ export function createKeys(prefix: string, partitions: number): Keys {
     retrying: (name, partition) => key(partition, `retrying:${name}`),
     dead: (name, partition) => key(partition, `dead:${name}`),
     discarded: (name, partition) => key(partition, `discarded:${name}`),
+    functions: partition => key(partition, 'functions'),
     partitionCount: () => key(0, 'partitions'),
     rate: (client, second) => key(0, `rate:${second}:${client}`)
   }

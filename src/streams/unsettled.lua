@@ -1,0 +1,26 @@
+#!lua flags=no-writes
+-- Says how many entries of a log each of its groups has not settled: not read yet, or read and not acknowledged.
+--
+-- KEYS  1 stream
+-- Gives {group, entries} for each group; none when there is no log.
+--
+-- Redis cannot tell what is unread of a group that somebody has set to the middle of the log. Such a group counts with
+-- the whole of the log until it has read to its end, which is never too little.
+
+if redis.call('EXISTS', KEYS[1]) == 0 then return {} end
+local function fields(info)
+  local named = {}
+  for i = 1, #info, 2 do named[info[i]] = info[i + 1] end
+  return named
+end
+
+local log = fields(redis.call('XINFO', 'STREAM', KEYS[1]))
+local unsettled = {}
+for i, info in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  local group = fields(info)
+  local entries = group.pending
+  if group.lag then entries = entries + group.lag
+  elseif group['last-delivered-id'] ~= log['last-generated-id'] then entries = log.length end
+  unsettled[i] = {group.name, entries}
+end
+return unsettled

@@ -1,0 +1,154 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { Type } from 'typebox'
+import { beforeAll, expect, test } from 'vitest'
+import type { App } from '../../../src/app.ts'
+import { openApp, type TestApp } from '../../app.ts'
+import { until, useSpace } from '../../space.ts'
+
+const space = await useSpace()
+const ADMIN_TOKEN = 'a-token-for-the-tests'
+const LEASE_MS = 2000
+let api: TestApp
+
+beforeAll(async () => {
+  api = await openApp(space, 'api', { ADMIN_TOKEN, STREAM_PARTITIONS: 2, LEASE_MS })
+  return () => api.close()
+})
+
+const forget = (name: string) =>
+  api.call({
+    method: 'DELETE',
+    url: `/admin/functions/${name}`,
+    headers: { authorization: `Bearer ${ADMIN_TOKEN}` }
+  })
+
+/** A function that fails at each message: at once for good, or again and again. */
+const failing = (name: string, stream: string, attempts: number) => (app: App) =>
+  app.consume({
+    name,
+    stream,
+    schema: Type.Object({}),
+    retry: { attempts, base: 3_600_000, max: 3_600_000 },
+    handler: async () => {
+      throw new Error('no luck')
+    }
+  })
+
+/** Appends a message to each partition of a stream. */
+const add = (stream: string) =>
+  Promise.all(
+    [0, 1].map(partition =>
+      space.redis.xadd(api.app.keys.stream(stream, partition), '*', 'v', '1', 'data', '{}', 'request_id', '')
+    )
+  )
+
+/** Runs a worker with a function until the condition comes true. */
+const run = async (consume: (app: App) => void, what: string, condition: () => Promise<boolean>) => {
+  const worker = await openApp(space, 'worker', { STREAM_PARTITIONS: 2, LEASE_MS }, consume)
+  await until(what, condition).finally(() => worker.close())
+}
+
+/** In each partition, what a function of that name still has. */
+const left = async (name: string, stream: string) => {
+  const { keys } = api.app
+  return Promise.all(
+    [0, 1].map(async partition => ({
+      groups: (await space.redis.xinfo('GROUPS', keys.stream(stream, partition))) as unknown[],
+      retries: await space.redis.zcard(keys.retry(name, partition)),
+      messages: await space.redis.hlen(keys.retrying(name, partition)),
+      dead: await space.redis.xlen(keys.dead(name, partition)),
+      waiting: await space.redis.xlen(keys.stream(stream, partition))
+    }))
+  )
+}
+
+test('there is nothing to forget of a function that is not known', async () => {
+  expect((await forget('nobody')).statusCode).toBe(404)
+  expect((await forget('No_Body')).statusCode).toBe(400)
+  // Of a worker of an older version, which notes nowhere that it consumes a queue.
+  await space.redis.zadd(api.app.keys.retry('older', 0), 1, 'message')
+  expect((await forget('older')).statusCode).toBe(404)
+  expect(await space.redis.zcard(api.app.keys.retry('older', 0))).toBe(1)
+})
+
+test('process-orders is not forgotten: its retries are orders', async () => {
+  const answer = await forget('process-orders')
+  expect([answer.statusCode, answer.json().title]).toEqual([409, 'The function is in use'])
+})
+
+test('one that a worker runs is not forgotten, not even in the partitions where that is silent', async () => {
+  await add('events')
+  const [first, second] = [0, 1].map(partition => api.app.keys.stream('events', partition)) as [
+    string,
+    string
+  ]
+  for (const key of [first, second]) await space.redis.xgroup('CREATE', key, 'alive', '0')
+  await space.redis.xreadgroup('GROUP', 'alive', 'a-worker', 'COUNT', 1, 'STREAMS', second, '>')
+  const refused = await forget('alive')
+  expect([refused.statusCode, refused.json().type]).toEqual([409, 'urn:orderstream:problem:function-in-use'])
+  expect(await space.redis.xinfo('GROUPS', first)).toHaveLength(1)
+  expect(await space.redis.xinfo('GROUPS', second)).toHaveLength(1)
+
+  const ended = await until('its lease is over', async () => {
+    const answer = await forget('alive')
+    return answer.statusCode === 200 && answer.json()
+  })
+  expect(ended).toEqual({ function: 'alive', groups: 2, retries: 0 })
+})
+
+test('one on events is ended in every partition: group and retries are gone, dead letters stay', async () => {
+  await add('events')
+  await run(failing('gone', 'events', 1), 'there are dead letters', async () =>
+    (await left('gone', 'events')).every(({ dead }) => dead > 0)
+  )
+  await add('events')
+  await run(failing('gone', 'events', 8), 'there are retries', async () =>
+    (await left('gone', 'events')).every(({ retries }) => retries > 0)
+  )
+  // Made by an older version, which noted nowhere what consumes.
+  for (const partition of [0, 1]) await space.redis.del(api.app.keys.functions(partition))
+  const dead = (await left('gone', 'events')).map(own => own.dead)
+  const answer = await until('it is silent', async () => {
+    const answer = await forget('gone')
+    return answer.statusCode === 200 && answer.json()
+  })
+  expect(answer).toEqual({ function: 'gone', groups: 2, retries: expect.any(Number) })
+  expect(answer.retries).toBeGreaterThanOrEqual(2)
+  const after = await left('gone', 'events')
+  expect(after.map(({ groups, retries, messages }) => [groups, retries, messages])).toEqual([
+    [[], 0, 0],
+    [[], 0, 0]
+  ])
+  expect(after.map(own => own.dead)).toEqual(dead)
+  expect((await forget('gone')).statusCode).toBe(404)
+})
+
+test('one on a queue leaves what waits there for the next; the command does the same', async () => {
+  await add('stock')
+  await run(failing('reserve-v1', 'stock', 8), 'there are retries', async () =>
+    (await left('reserve-v1', 'stock')).every(({ retries }) => retries === 1)
+  )
+  await add('stock')
+  await until('it is silent', async () => {
+    const consumers = (await Promise.all(
+      [0, 1].map(partition =>
+        space.redis.xinfo('CONSUMERS', api.app.keys.stream('stock', partition), 'reserve-v1')
+      )
+    )) as unknown[][]
+    return consumers.flat().length === 0
+  })
+  await api.app.listen({ port: 0 })
+  const url = `http://127.0.0.1:${(api.app.server.address() as { port: number }).port}`
+  const main = join(import.meta.dirname, '../../../src/admin/main.ts')
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [main, 'functions', 'forget', 'reserve-v1', '--url', url],
+    { env: { PATH: process.env.PATH, ADMIN_TOKEN } }
+  )
+  expect(stdout).toBe('reserve-v1 is forgotten: 2 groups, 2 retries.\n')
+  expect(await left('reserve-v1', 'stock')).toEqual(
+    [0, 1].map(() => ({ groups: [], retries: 0, messages: 0, dead: 0, waiting: 1 }))
+  )
+})

@@ -1,0 +1,74 @@
+import { expect, test } from 'vitest'
+import { freePort } from '../../src/local/ports.ts'
+import { MANY_UNSETTLED, readUnsettled } from '../../src/streams/unsettled.ts'
+import { type TestApp, useApp } from '../app.ts'
+import { until, useSpace } from '../space.ts'
+
+const space = await useSpace()
+const ADMIN_TOKEN = 'a-token-for-the-tests'
+
+/** Appends so many entries to a log at once. */
+const fill = (key: string, count: number) =>
+  space.redis.eval(`for i = 1, ${count} do redis.call('XADD', KEYS[1], '*', 'v', '1') end`, 1, key)
+
+const gauges = async ({ call }: TestApp) =>
+  (await call({ url: '/metrics', headers: { accept: 'text/plain' } })).body
+    .split('\n')
+    .filter(line => line.startsWith('orderstream_events_unsettled'))
+
+test('a gauge tells what each group of events has not settled, read or not, over all partitions', async () => {
+  const KEY_PREFIX = `${space.env.KEY_PREFIX}.gauge`
+  const api = await useApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 2 })
+  expect(await gauges(api)).toEqual([])
+  const keys = [0, 1].map(partition => api.app.keys.stream('events', partition))
+  for (const key of keys) {
+    await fill(key, 10)
+    await space.redis.xgroup('CREATE', key, 'gone', '0')
+    const ids = (await space.redis.xrange(key, '-', '+')).map(([id]) => id)
+    const [third, fifth, last] = [ids[2], ids[4], ids[9]] as [string, string, string]
+    // Once trimmed, and beside groups of which Redis cannot tell what they have not read.
+    await space.redis.xtrim(key, 'MINID', third)
+    await space.redis.xgroup('CREATE', key, 'late', '0')
+    await space.redis.xgroup('CREATE', key, 'set-inside', fifth)
+    await space.redis.xgroup('CREATE', key, 'set-to-the-end', last)
+    await space.redis.xreadgroup('GROUP', 'late', 'c', 'COUNT', 3, 'STREAMS', key, '>')
+    await space.redis.xack(key, 'late', third)
+  }
+  expect((await gauges(api)).sort()).toEqual([
+    'orderstream_events_unsettled{group="gone"} 16',
+    'orderstream_events_unsettled{group="late"} 14',
+    'orderstream_events_unsettled{group="set-inside"} 16',
+    'orderstream_events_unsettled{group="set-to-the-end"} 0'
+  ])
+})
+
+test('the gauge is absent while Redis is away, and the other figures are there', async () => {
+  const api = await useApp(space, 'api', { REDIS_PORT: String(await freePort()) })
+  expect(await gauges(api)).toEqual([])
+  expect((await api.call('/health')).json().warnings).toBeUndefined()
+  expect((await api.call({ url: '/metrics', headers: { accept: 'text/plain' } })).body).toContain(
+    'orderstream_store_up{store="redis"} 0'
+  )
+})
+
+test('I7: health warns of a group that holds the log, until that is ended', async () => {
+  const KEY_PREFIX = `${space.env.KEY_PREFIX}.warned`
+  const events = `{${KEY_PREFIX}:0}:events`
+  await fill(events, MANY_UNSETTLED)
+  await space.redis.xgroup('CREATE', events, 'send-receipt-v1', '0')
+  const worker = await useApp(space, 'worker', { KEY_PREFIX, LEASE_MS: 500 })
+  const api = await useApp(space, 'api', { KEY_PREFIX, ADMIN_TOKEN, LEASE_MS: 500 })
+  await until('they are counted', () => api.app.streams.unsettled().get('send-receipt-v1') === MANY_UNSETTLED)
+  expect((await api.call('/health')).json().warnings).toBeUndefined()
+
+  await fill(events, 1)
+  const [warning] = await until('health warns', async () => (await api.call('/health')).json().warnings)
+  expect(warning).toContain(`send-receipt-v1 has not settled ${MANY_UNSETTLED + 1} events`)
+  expect((await worker.call('/health')).json().status).toBe('healthy')
+
+  const authorization = `Bearer ${ADMIN_TOKEN}`
+  await api.call({ method: 'DELETE', url: '/admin/functions/send-receipt-v1', headers: { authorization } })
+  expect(await readUnsettled(api.app.redis, api.app.keys)).toEqual(new Map())
+  await until('the log is trimmed', async () => (await space.redis.xlen(events)) < MANY_UNSETTLED / 2)
+  await until('health is content', async () => !(await api.call('/health')).json().warnings)
+})
