@@ -77,7 +77,7 @@ export const Env = Type.Object({
     maximum: 256,
     default: 1,
     description:
-      'Hash slots the orders are spread over, for Redis Cluster. It can change only while nothing waits.'
+      'Partitions the orders and events are spread over, each in one hash slot. It can change only while no order waits or is a dead letter, and be lowered only when no function has anything left in those that go.'
   }),
   MAX_BACKLOG: Type.Integer({
     minimum: 1,

@@ -28,8 +28,10 @@ export async function readAudit(redis: RedisStore, mysql: MysqlStore, keys: Keys
   // One after the other, each before what an order comes to next: an order that moves meanwhile may be counted twice, but
   // never be missing, and a counter can only be found ahead of what was seen of it.
   const seen = await readAcceptedSeen(mysql)
+  // Partitions that are no longer in use still have the figures of the orders that were accepted in them.
+  const count = Math.max(keys.partitions, ...seen.map(({ partition }) => partition + 1))
   const partitions = await Promise.all(
-    Array.from({ length: keys.partitions }, (_, partition) => readPartition(redis, keys, partition))
+    Array.from({ length: count }, (_, partition) => readPartition(redis, keys, partition))
   )
   const totals = await readTotals(mysql)
   const sum = (figure: keyof Omit<PartitionFigures, 'epoch'>) =>

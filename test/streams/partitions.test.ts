@@ -1,4 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { TerminalError } from '../../src/streams/function.ts'
+import { createKeys } from '../../src/streams/keys.ts'
+import { checkPartitionCount, PartitionCountChanged } from '../../src/streams/partition-count.ts'
 import { openApp, useApp } from '../app.ts'
 import { until, useSpace } from '../space.ts'
 import { makeFunction } from './functions.ts'
@@ -45,5 +48,79 @@ describe('STREAM_PARTITIONS', () => {
       changed.log.some(({ err }) => (err as Error)?.message.includes('Start with STREAM_PARTITIONS=1'))
     ).toBe(true)
     expect((await changed.post({ order_id: 'waits-too', amount: 1 })).headers.durability).toBe('mysql')
+  })
+})
+
+describe('STREAM_PARTITIONS that is lowered', () => {
+  /** Whether an api takes the count, and what it says if it does not. */
+  const takes = async (overrides: Record<string, unknown>) => {
+    const { app, log, close } = await openApp(space, 'api', overrides)
+    const { up } = app.redis.availability
+    await close()
+    const refusal = log
+      .map(({ err }) => err as Error | undefined)
+      .find(err => err?.message.includes('STREAM'))
+    expect(up).toBe(refusal === undefined)
+    return refusal?.message ?? true
+  }
+
+  /** Keys of the third partition, under a prefix of its own, as a service with four has left it. */
+  const fourPartitions = async (name: string) => {
+    const KEY_PREFIX = `${space.env.KEY_PREFIX}.${name}`
+    await space.redis.set(`{${KEY_PREFIX}:0}:partitions`, 4)
+    const key = (rest: string) => `{${KEY_PREFIX}:3}:${rest}`
+    return { KEY_PREFIX, key }
+  }
+
+  test('is refused while a function has a message of a queue, a retry or a dead letter where it goes', async () => {
+    const { KEY_PREFIX, key } = await fourPartitions('left')
+    const fn = makeFunction(space, async messages => {
+      throw messages[0]?.body.n === 1 ? new Error('later') : new TerminalError('never', 'no')
+    })
+    const definition = { ...fn.definition, retry: { attempts: 2, base: 3_600_000, max: 3_600_000 } }
+    const worker = await openApp(space, 'worker', { KEY_PREFIX, STREAM_PARTITIONS: 4, LEASE_MS: 500 }, app =>
+      app.consume(definition)
+    )
+    for (const n of [1, 2]) await space.redis.xadd(key(fn.name), '*', ...fn.fields(n))
+    const settled = async () => (await space.redis.xlen(key(fn.name))) === 0
+    await until('it has failed', settled).finally(() => worker.close())
+    const overrides = { KEY_PREFIX, STREAM_PARTITIONS: 2 }
+    const refusal = `partition 3 still has 0 messages, 1 retries and 1 dead letters of ${fn.name}. Start with STREAM_PARTITIONS=4`
+    expect(await takes(overrides)).toContain(refusal)
+
+    await space.redis.del(key(`retry:${fn.name}`))
+    expect(await takes(overrides)).toContain(`0 retries and 1 dead letters of ${fn.name}`)
+    await space.redis.del(key(`dead:${fn.name}`))
+    await space.redis.xadd(key(fn.name), '*', ...fn.fields(3))
+    expect(await takes(overrides)).toContain(`1 messages, 0 retries`)
+    expect(await takes({ KEY_PREFIX, STREAM_PARTITIONS: 5 })).toBe(true)
+    await space.redis.del(key(fn.name))
+    expect(await takes(overrides)).toBe(true)
+    expect(await space.redis.get(`{${KEY_PREFIX}:0}:partitions`)).toBe('2')
+  })
+
+  test('is refused while a group has events there that it has not settled', async () => {
+    const { KEY_PREFIX, key } = await fourPartitions('unread')
+    const overrides = { KEY_PREFIX, STREAM_PARTITIONS: 2 }
+    const id = (await space.redis.xadd(key('events'), '*', 'v', '1', 'data', '{}')) as string
+    await space.redis.xgroup('CREATE', key('events'), 'send-receipt', '0')
+    expect(await takes(overrides)).toContain('1 messages, 0 retries and 0 dead letters of send-receipt')
+    await space.redis.xreadgroup('GROUP', 'send-receipt', 'c', 'STREAMS', key('events'), '>')
+    expect(await takes(overrides)).toContain('1 messages')
+    await space.redis.xack(key('events'), 'send-receipt', id)
+    expect(await takes(overrides)).toBe(true)
+  })
+
+  test('does not overwrite what another process has set since it looked', async () => {
+    const { KEY_PREFIX } = await fourPartitions('raced')
+    const keys = createKeys(KEY_PREFIX, 2)
+    const get = async (key: string) => {
+      const seen = await space.redis.get(key)
+      await space.redis.set(key, 3)
+      return seen
+    }
+    const client = Object.create(space.redis, { get: { value: get } }) as typeof space.redis
+    await expect(checkPartitionCount(client, keys)).rejects.toThrow(PartitionCountChanged)
+    expect(await space.redis.get(keys.partitionCount())).toBe('3')
   })
 })
