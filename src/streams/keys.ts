@@ -1,6 +1,7 @@
 /**
- * Names of every Redis key. All keys of one partition share a hash tag and so a slot of Redis Cluster: scripts may
- * touch several of them, and no command ever spans two partitions.
+ * Names of every Redis key. All keys of one partition share a hash tag and so a hash slot: scripts may touch several of
+ * them, and no command ever spans two partitions. That is what a Redis Cluster asks of keys; the client of this service
+ * does not speak the cluster's protocol.
  */
 export interface Keys {
   partitions: number
