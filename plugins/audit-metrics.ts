@@ -9,6 +9,18 @@ import { readUnsettled } from '../src/streams/unsettled.ts'
 async function auditMetrics(app: FastifyInstance) {
   const { metrics, redis, mysql, keys, streams } = app
   const registers = [metrics.registry]
+
+  /** What was read; undefined when it could not be, since an error would take all other figures of the scrape with it. */
+  const readable = async <T>(reading: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await reading
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable))
+        app.log.error({ err: error }, 'figures could not be read for the metrics')
+      return undefined
+    }
+  }
+
   new Gauge({
     name: 'orderstream_audit',
     help: 'What became of every order, as /admin/audit tells it; absent while it cannot be read.',
@@ -16,26 +28,22 @@ async function auditMetrics(app: FastifyInstance) {
     registers,
     async collect() {
       this.reset()
-      try {
-        const { timestamp: _, redis_lost_data: lost, ...figures } = await readAudit(redis, mysql, keys)
-        for (const [figure, value] of Object.entries({ ...figures, redis_lost_data: Number(lost) }))
-          this.set({ figure }, value)
-      } catch (error) {
-        // Thrown, it would take all other figures of the scrape with it.
-        if (!(error instanceof StoreUnavailable))
-          app.log.error({ err: error }, 'the audit could not be read for the metrics')
-      }
+      const audit = await readable(readAudit(redis, mysql, keys))
+      if (!audit) return
+      const { timestamp: _, redis_lost_data: lost, ...figures } = audit
+      for (const [figure, value] of Object.entries({ ...figures, redis_lost_data: Number(lost) }))
+        this.set({ figure }, value)
     }
   })
   new Gauge({
     name: 'orderstream_events_unsettled',
-    help: 'Events that a group has not settled, and that stay in Redis for it; absent while Redis is away.',
+    help: 'Events that a group has not settled, and that stay in Redis for it; absent while it cannot be read.',
     labelNames: ['group'],
     registers,
     async collect() {
       this.reset()
-      for (const [group, count] of await readUnsettled(redis, keys).catch(noneIfAway))
-        this.set({ group }, count)
+      const unsettled = (await readable(readUnsettled(redis, keys))) ?? []
+      for (const [group, count] of unsettled) this.set({ group }, count)
     }
   })
   new Gauge({
@@ -48,11 +56,6 @@ async function auditMetrics(app: FastifyInstance) {
         this.set({ function: definition.name }, waitingFor() ? 1 : 0)
     }
   })
-}
-
-function noneIfAway(error: unknown): Map<string, number> {
-  if (error instanceof StoreUnavailable) return new Map()
-  throw error
 }
 
 export default fp(auditMetrics, { name: 'audit-metrics', dependencies: ['metrics', 'streams'] })

@@ -6,8 +6,12 @@ import { AlreadyChanged, fromMysql } from './errors.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '../../migrations/*.sql')
 
-/** How long a process waits for another one that is migrating, in seconds. */
+/** How long a process waits for another one that is migrating, in seconds, and how much longer for the answer (ms). */
 const LOCK_WAIT = 60
+const ANSWER_WAIT = 5000
+
+/** When TCP begins to ask whether the other end is there (ms): a statement of the schema may take long, in silence. */
+const KEEP_ALIVE_DELAY = 10_000
 
 /**
  * Brings the database to the newest schema that this code knows. Whichever process comes first does it, under an
@@ -16,12 +20,14 @@ const LOCK_WAIT = 60
  * is only noted after the last one.
  */
 export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger): Promise<void> {
-  const connection = await createConnection(options)
+  const connection = await createConnection({ ...options, keepAliveInitialDelay: KEEP_ALIVE_DELAY })
   // Without a listener a connection that is lost while idle would end the process.
   connection.on('error', () => {})
   try {
     const lock = "CONCAT('orderstream-migrate-', MD5(DATABASE()))"
-    const [[row]] = await connection.query<RowDataPacket[]>(`SELECT GET_LOCK(${lock}, ${LOCK_WAIT}) AS taken`)
+    const sql = `SELECT GET_LOCK(${lock}, ${LOCK_WAIT}) AS taken`
+    const timeout = LOCK_WAIT * 1000 + ANSWER_WAIT
+    const [[row]] = await connection.query<RowDataPacket[]>({ sql, timeout })
     if (row?.taken !== 1)
       throw new Error(`another process has been migrating the database for over ${LOCK_WAIT} s`)
 
@@ -37,7 +43,8 @@ export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger
     for (const { version, name } of await postgrator.migrate())
       log.info({ version, name }, 'migration applied')
   } finally {
-    await connection.end()
+    // Not with a goodbye, for whose answer it could wait in vain; the lock goes with the connection.
+    connection.destroy()
   }
 }
 

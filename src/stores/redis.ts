@@ -8,6 +8,12 @@ import { type RedisFacts, readFacts } from './redis-facts.ts'
 /** How much longer than its BLOCK a blocking read may take before the connection counts as dead (ms). */
 const BLOCK_GRACE = 2000
 
+/**
+ * How long the shared connection may be silent after a call before it counts as dead (ms): one whose other end is gone
+ * without a word would stay open for a quarter of an hour, and longer behind a middlebox that still answers for it.
+ */
+const SILENCE = 5000
+
 /** Shortest and longest time that a connection is kept to a server that stays a replica (ms). */
 const SHORTEST_STAY = 1000
 const LONGEST_STAY = 30_000
@@ -77,7 +83,10 @@ export function createRedisStore(
   log: FastifyBaseLogger,
   check: (client: Redis) => Promise<void>
 ): RedisStore {
-  const client = new Redis(connectionOptions(config, { commandTimeout: config.STORE_TIMEOUT_MS }))
+  const timeout = config.STORE_TIMEOUT_MS
+  const client = new Redis(
+    connectionOptions(config, { commandTimeout: timeout, socketTimeout: Math.max(SILENCE, 2 * timeout) })
+  )
   // Connection errors come again as the failure of a probe, which logs them once; without a listener they would print.
   client.on('error', () => {})
   const blocking = new Set<Redis>()
@@ -86,7 +95,7 @@ export function createRedisStore(
   const availability = new Availability({
     store: 'redis',
     log,
-    timeout: config.STORE_TIMEOUT_MS,
+    timeout,
     probe: async () => {
       if (client.status === 'wait' || client.status === 'end') await client.connect().catch(reportAsRedis)
       if (client.status !== 'ready')

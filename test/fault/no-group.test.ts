@@ -41,9 +41,7 @@ test('a function whose group a full Redis refuses to make waits until it is made
   const before = await refusals()
   await until('it has asked again', async () => (await refusals()) > before + 1)
   const told = log.filter(line => line.function === fn.name && line.err)
-  expect(told.map(({ msg }) => msg)).toEqual([
-    'the function waits for a store that takes no writes'
-  ])
+  expect(told.map(({ msg }) => msg)).toEqual(['the function waits for a store that takes no writes'])
   expect(log.filter(({ task }) => task)).toEqual([])
 
   await space.redis.config('SET', 'maxmemory', 0)

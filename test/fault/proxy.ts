@@ -14,6 +14,8 @@ export interface StoreProxy {
   release: () => void
   /** How long each answer of the store is kept, in milliseconds. */
   slow: (ms: number) => void
+  /** Lets nothing through any more on the connections that are open, which stay open; new ones work. */
+  freeze: () => void
   /** Takes new connections to another port from now on; those that are open stay where they are. */
   moveTo: (port: number) => void
 }
@@ -25,6 +27,7 @@ interface Link {
   /** How many marks were seen. */
   seen: number
   held: Buffer[]
+  frozen: boolean
 }
 
 /** Puts a proxy in front of a port of this machine until the running test ends. */
@@ -37,6 +40,7 @@ export async function startProxy(port: number): Promise<StoreProxy> {
   let pause = 0
 
   const forward = (link: Link, chunk: Buffer) => {
+    if (link.frozen) return
     if (link.held.length > 0) return void link.held.push(chunk)
     let text = link.tail + chunk.toString('latin1')
     for (let mark = marks[link.seen]; mark !== undefined && text.includes(mark); mark = marks[link.seen]) {
@@ -51,11 +55,12 @@ export async function startProxy(port: number): Promise<StoreProxy> {
 
   const server = createServer(client => {
     const store = connect({ port: target, host: '127.0.0.1', noDelay: true })
-    const link: Link = { store, tail: '', seen: 0, held: [] }
+    const link: Link = { store, tail: '', seen: 0, held: [], frozen: false }
     links.add(link)
     client.setNoDelay(true)
     client.on('data', chunk => forward(link, chunk))
     store.on('data', chunk => {
+      if (link.frozen) return
       if (pause === 0) client.write(chunk)
       else setTimeout(() => client.write(chunk), pause)
     })
@@ -90,6 +95,9 @@ export async function startProxy(port: number): Promise<StoreProxy> {
     },
     slow: ms => {
       pause = ms
+    },
+    freeze: () => {
+      for (const link of links) link.frozen = true
     },
     moveTo: given => {
       target = given

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { Order } from '../../schema/order.ts'
 import { postOrder, startService } from '../service.ts'
 import { until } from '../space.ts'
 import { useOwnStores } from './own-stores.ts'
@@ -42,7 +43,11 @@ test('each store can be killed and come back: orders go through again, earlier o
     await until(`${id} is accepted`, async () =>
       [200, 202].includes((await postOrder(api.url, id, 1)).status)
     )
-    await until(`${id} is completed`, async () => (await orderStatus(api.url, id)) === 'completed')
+    await until(`${id} is completed, as Redis too has it`, async () => {
+      const response = await fetch(`${api.url}/orders/${id}`)
+      const { status } = (await response.json()) as Order
+      return status === 'completed' && response.headers.get('x-cache') === 'hit'
+    })
   }
   await completes('before')
 
