@@ -22,15 +22,3 @@ test('a connection to Redis whose other end is gone without a word is made anew'
     async () => (await send(api.url, `after-${n++}`)).durability === 'fsync'
   )
 })
-
-test('a MySQL that hangs does not keep a process from ending well', { timeout: 60_000 }, async () => {
-  const space = await stores.space()
-  const api = await startService(space, 'api')
-  await until('it is ready', async () => (await fetch(`${api.url}/health/ready`)).ok)
-  await stores.mysql.freeze()
-  // Connections are being opened again and again from now on.
-  await until('MySQL is seen to be away', () =>
-    api.lines().some(({ msg }) => String(msg).includes('mysql is not available'))
-  )
-  expect(await api.end('SIGTERM')).toEqual({ code: 0, signal: null })
-})

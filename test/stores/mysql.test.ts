@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
 import { StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
 import type { Transaction } from '../../src/stores/mysql.ts'
+import { createMysqlPool } from '../../src/stores/mysql-pool.ts'
 import { useApp } from '../app.ts'
 import { useSpace } from '../space.ts'
 
@@ -26,3 +29,17 @@ test.each([new StoreUnavailable('redis'), new StoreRefused('redis'), new StoreRe
     expect(await app.mysql.rows('SELECT * FROM outbox', [])).toEqual([])
   }
 )
+
+test('a pool is closed though a connection is still being opened to a server that hangs', async () => {
+  const server = createServer(() => {}).listen(0, '127.0.0.1')
+  onTestFinished(() => {
+    server.close()
+  })
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const pool = createMysqlPool(space.config({ MODE: 'api', DB_PORT: port }))
+  const used = expect(pool.using(async () => {})).rejects.toThrow()
+  await once(server, 'connection')
+  await pool.close()
+  await used
+})
