@@ -33,15 +33,19 @@ export const DeadLetterPage = Type.Object(
   { $id: 'DeadLetterPage', description: 'Dead letters, oldest first.' }
 )
 
-export const ListQuery = Type.Object({
-  function: Type.Unsafe<string>({ ...FunctionName, default: 'process-orders' }),
-  after: Type.String({
-    default: '',
-    pattern: '^(\\d{1,3}:\\d{1,20}-\\d{1,20})?$',
-    description: 'Last id of the page before.'
-  }),
-  limit: Type.Integer({ minimum: 1, maximum: 500, default: 50 })
-})
+/** Query of `GET /admin/dead-letters`. None need be given: validation fills the defaults in. */
+export const ListQuery = Type.Object(
+  {
+    function: Type.Unsafe<string>({ ...FunctionName, default: 'process-orders' }),
+    after: Type.String({
+      default: '',
+      pattern: '^(\\d{1,3}:\\d{1,20}-\\d{1,20})?$',
+      description: 'Last id of the page before.'
+    }),
+    limit: Type.Integer({ minimum: 1, maximum: 500, default: 50 })
+  },
+  { required: [] }
+)
 
 export const LetterParams = Type.Object({ function: FunctionName, id: LetterId })
 

@@ -37,6 +37,7 @@ export function problem(description: string) {
 
 /** Errors that any route may answer. */
 export const anyRoute = {
+  408: problem('The request took too long to arrive.'),
   431: problem('The request headers are too large.'),
   500: problem('Something went wrong here; the log has the reason under the error_id.')
 }

@@ -25,6 +25,11 @@ const errors = {
   503: problem('A store that is needed is away; try again.')
 }
 
+const bodyErrors = {
+  413: problem('The body is too large.'),
+  415: problem('The body is not JSON.')
+}
+
 const schemas = {
   audit: {
     ...common,
@@ -57,14 +62,14 @@ const schemas = {
     description:
       'Their attempts are counted anew. They go at a rate, so that they do not crowd out new messages.',
     body: ref(Redrive),
-    response: { 200: response(Dealt, { description: 'How many were sent back.' }), ...errors }
+    response: { 200: response(Dealt, { description: 'How many were sent back.' }), ...errors, ...bodyErrors }
   },
   discard: {
     ...common,
     operationId: 'discardDeadLetters',
     summary: 'Discard dead letters, with a reason',
     body: ref(Discard),
-    response: { 200: response(Dealt, { description: 'How many were discarded.' }), ...errors }
+    response: { 200: response(Dealt, { description: 'How many were discarded.' }), ...errors, ...bodyErrors }
   },
   forget: {
     ...common,
@@ -81,6 +86,9 @@ const schemas = {
     }
   }
 } as const
+
+/** As many ids as a body may name (bytes). */
+const BODY_LIMIT = 65_536
 
 /** Letters a second that are redriven, unless the request says otherwise. */
 const DEFAULT_RATE = 100
@@ -109,17 +117,25 @@ export default async function admin(app: App) {
     throw Object.assign(new Error(`${params.function} has no dead letter ${params.id}.`), { statusCode: 404 })
   })
 
-  app.post('/admin/dead-letters/redrive', { schema: schemas.redrive }, async ({ body, log }) => {
-    const count = await streams.deadLetters.redrive(body.function, body.ids, body.rate ?? DEFAULT_RATE)
-    log.warn({ function: body.function, count }, 'dead letters were redriven')
-    return { count }
-  })
+  app.post(
+    '/admin/dead-letters/redrive',
+    { schema: schemas.redrive, bodyLimit: BODY_LIMIT },
+    async ({ body, log }) => {
+      const count = await streams.deadLetters.redrive(body.function, body.ids, body.rate ?? DEFAULT_RATE)
+      log.warn({ function: body.function, count }, 'dead letters were redriven')
+      return { count }
+    }
+  )
 
-  app.post('/admin/dead-letters/discard', { schema: schemas.discard }, async ({ body, log }) => {
-    const count = await streams.deadLetters.discard(body.function, body.ids, body.reason)
-    log.warn({ function: body.function, count, reason: body.reason }, 'dead letters were discarded')
-    return { count }
-  })
+  app.post(
+    '/admin/dead-letters/discard',
+    { schema: schemas.discard, bodyLimit: BODY_LIMIT },
+    async ({ body, log }) => {
+      const count = await streams.deadLetters.discard(body.function, body.ids, body.reason)
+      log.warn({ function: body.function, count, reason: body.reason }, 'dead letters were discarded')
+      return { count }
+    }
+  )
 
   app.delete('/admin/functions/:function', { schema: schemas.forget }, async ({ params, log }) => {
     const forgotten = await forgetFunction(redis, keys, params.function, config.LEASE_MS)

@@ -12,7 +12,8 @@ const schema = {
       content: { 'application/json': { schema: Type.Unsafe<string>({ type: 'object' }) } }
     },
     429: problem('Too many requests.'),
-    ...anyRoute
+    ...anyRoute,
+    503: problem('The service is overloaded; try again.')
   }
 } as const
 

@@ -45,6 +45,22 @@ describe('/admin', () => {
   })
 })
 
+test('as many letters as may be named fit into a body, and a query need say nothing', async () => {
+  const { app, call } = await useApp(space, 'api', { ADMIN_TOKEN })
+  const ids = Array.from({ length: 1000 }, (_, n) => `0:${1769860800000 + n}-1234567890`)
+  const discarded = await call({
+    method: 'POST',
+    url: '/admin/dead-letters/discard',
+    payload: { function: 'process-orders', ids, reason: 'a test' },
+    headers: { authorization }
+  })
+  expect(discarded.json()).toEqual({ count: 0 })
+  const document = app.swagger() as { paths?: Record<string, { get?: { parameters?: unknown[] } }> }
+  const parameters = document.paths?.['/admin/dead-letters']?.get?.parameters
+  expect(parameters).toHaveLength(3)
+  for (const parameter of parameters ?? []) expect(parameter).not.toHaveProperty('required', true)
+})
+
 test('I11: the audit balances at each stage of an order, of a duplicate and of a conflict', async () => {
   expect(await audit()).toMatchObject({ accepted: 0, difference: 0 })
   for (let n = 0; n < 3; n++) await api.post({ order_id: `audit-${n}`, amount: 10 })
