@@ -12,7 +12,7 @@ export const Health = Type.Object(
         Type.Object({
           name: Type.String(),
           state: Type.Enum(['running', 'paused'], {
-            description: '`paused` while it waits for a store that is away.'
+            description: '`paused` while it waits for a store that is away or takes no writes.'
           })
         }),
         { description: 'Stream functions of this process.' }

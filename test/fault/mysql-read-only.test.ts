@@ -27,7 +27,8 @@ test('MySQL takes no writes for a while: orders are accepted, none is given up, 
   timeout: 90_000
 }, async () => {
   const space = await stores.space()
-  const env = { ADMIN_TOKEN, ...(await plainUser(space)) }
+  // This is about refusals: a store that is slow for a moment must not count as away.
+  const env = { ADMIN_TOKEN, STORE_TIMEOUT_MS: '2000', ...(await plainUser(space)) }
   const api = await startService(space, 'api', env)
   const early = await startService(space, 'worker', env)
   expect((await send(api.url, 'before')).durability).toBe('fsync')
