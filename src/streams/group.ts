@@ -103,19 +103,11 @@ export function createGroupMember({
     group,
     consumer,
     join: async () => {
-      try {
-        await redis.run(client => client.sadd(keys.functions(partition), toMember(definition)))
-        await redis.run(client => client.xgroup('CREATE', stream, group, '0', 'MKSTREAM'))
-      } catch (error) {
-        if (error instanceof GroupExists) return
-        if (!(error instanceof StoreRefused)) throw error
-        // A full server refuses before it looks, and serves a group that is there.
-        await redis
-          .run(client => client.xpending(stream, group))
-          .catch(missing => {
-            throw missing instanceof GroupMissing ? error : missing
-          })
-      }
+      await makeGroup(redis, stream, group)
+      // A full server takes no name, and the function is noted when it joins again: its group on `events` tells of it too.
+      await redis
+        .run(client => client.sadd(keys.functions(partition), toMember(definition)))
+        .catch(unlessRefused)
     },
     claim: async (cursor, count) => {
       const reply = await redis.run(client =>
@@ -156,4 +148,24 @@ export function createGroupMember({
         scripts.forgetIdle(client, [stream], [group, lease * FORGET_AFTER])
       ) as Promise<number>
   }
+}
+
+/** Makes a group that is missing. */
+async function makeGroup(redis: RedisStore, stream: string, group: string): Promise<void> {
+  try {
+    await redis.run(client => client.xgroup('CREATE', stream, group, '0', 'MKSTREAM'))
+  } catch (error) {
+    if (error instanceof GroupExists) return
+    if (!(error instanceof StoreRefused)) throw error
+    // A full server refuses before it looks, and serves a group that is there.
+    await redis
+      .run(client => client.xpending(stream, group))
+      .catch(missing => {
+        throw missing instanceof GroupMissing ? error : missing
+      })
+  }
+}
+
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof StoreRefused)) throw error
 }
