@@ -89,7 +89,7 @@ export default async function processOrders(app: App) {
   ) {
     const { write, event } = toSettle(order, message.traceparent)
     writes.push({ message, ...write })
-    events.push({ message, ...event, ...(message.redriven && { unless: '' }) })
+    events.push({ message, ...event, unless: message.redriven ? '' : event.unless })
   }
 }
 
