@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { isoNow } from '../clock.ts'
 import { routeOf, traceId } from '../request-context.ts'
@@ -21,8 +22,18 @@ export interface RequestLogOptions {
   write: ((line: string) => void) | undefined
 }
 
-/** One log line for each finished request, with all that is known of it, and none when it begins. */
+/** A connection of a client, and the latest answer on it while that is under way. */
+interface Connection {
+  reply: FastifyReply | undefined
+}
+
+/**
+ * One log line for each request when it is finished, with all that is known of it, and none when it begins. One whose
+ * client went away before the answer was out has its line too: what it did, an order accepted perhaps, it did. Fastify
+ * does not tell of those, so they are found when the connection closes; a listener for each request would cost each one.
+ */
 export class RequestLog extends LogController {
+  readonly #connections = new WeakMap<Socket, Connection>()
   readonly #write: RequestLogOptions['write']
   readonly #base: string
 
@@ -32,7 +43,12 @@ export class RequestLog extends LogController {
     this.#base = JSON.stringify(base).slice(1, -1)
   }
 
-  override incomingRequest(): void {}
+  override incomingRequest(request: FastifyRequest, reply: FastifyReply): void {
+    const { socket } = request.raw
+    const connection = this.#connections.get(socket)
+    if (connection) connection.reply = reply
+    else this.#watch(socket, { reply })
+  }
 
   override routeNotFound(): void {}
 
@@ -43,11 +59,22 @@ export class RequestLog extends LogController {
     request: FastifyRequest,
     reply: FastifyReply
   ): void {
+    const connection = this.#connections.get(request.raw.socket)
+    if (connection?.reply === reply) connection.reply = undefined
     const error = aborted ?? (reply.statusCode >= 500 ? request.failure?.error : undefined)
     const { log } = request.server
     if (error) log.error({ ...facts(request, reply), err: error }, 'request failed')
     else if (routeOf(request).config.quiet) log.debug(facts(request, reply), 'request completed')
     else this.#write?.(this.#render(facts(request, reply)))
+  }
+
+  #watch(socket: Socket, connection: Connection): void {
+    this.#connections.set(socket, connection)
+    socket.once('close', () => {
+      const { reply } = connection
+      if (!reply || reply.raw.writableFinished) return
+      reply.server.log.info(facts(reply.request, reply), 'client gone before its answer')
+    })
   }
 
   /** The line that the logger would write, at a third of its cost: this one is written for each request. */
@@ -58,7 +85,7 @@ export class RequestLog extends LogController {
 }
 
 /** What is known of a request; undefined stands for what is not. */
-export function facts(request: FastifyRequest, reply: FastifyReply) {
+function facts(request: FastifyRequest, reply: FastifyReply) {
   return {
     request_id: request.id,
     method: request.method,
