@@ -1,3 +1,4 @@
+import { asError } from '../as-error.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
 import type { BatchCounts, BatchRunner } from './batch-runner.ts'
 import { type Decoded, type Delivery, SUSPECT_DELIVERIES, UnknownVersion } from './delivery.ts'
@@ -62,7 +63,7 @@ async function run(
       wait.end()
       return await settleAll(runner, batch, result, counts)
     } catch (error) {
-      const cause = error as Error
+      const cause = asError(error)
       if (cause instanceof StoreUnavailable) {
         if (await isOutage(runner.outages, cause)) {
           if (!(await wait.pause(cause))) {
@@ -93,7 +94,7 @@ async function settleAll(
   result: BatchResult,
   counts: BatchCounts
 ): Promise<void> {
-  const failed = new Map(result.failed?.map(({ message, cause }) => [message.id, cause]))
+  const failed = new Map(result.failed?.map(({ message, cause }) => [message.id, asError(cause)]))
   await settleDone(
     runner,
     batch.filter(({ message }) => !failed.has(message.id)),

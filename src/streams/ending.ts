@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { asError } from '../as-error.ts'
 import type { BatchCounts, BatchRunner } from './batch-runner.ts'
 import type { Decoded, Delivery } from './delivery.ts'
 import { countsOf, isFinal, toDeadLetter, toRetry } from './failure.ts'
@@ -74,7 +75,7 @@ export async function settleFailures(
 /** Sorts letters by what the function said of them: a duplicate is done, and a cause that it gives is the one. */
 function heed(final: Failure[], { duplicates = [], failed = [] }: BatchResult) {
   const known = new Set(duplicates.map(({ id }) => id))
-  const causes = new Map(failed.map(({ message, cause }) => [message.id, cause]))
+  const causes = new Map(failed.map(({ message, cause }) => [message.id, asError(cause)]))
   const done: Decoded[] = []
   const dead = new Map<Decoded, Error>()
   for (const { decoded, cause } of final) {

@@ -119,6 +119,27 @@ describe('a message that fails', () => {
     ])
   })
 
+  test('that throws what is no error, or gives it as a cause, makes a dead letter of it all the same', async () => {
+    const thrown = [undefined, 'plain text', { code: 7 }]
+    const fn = makeFunction(space, async ([message]) => {
+      const { body } = message as Message<{ n: number }>
+      if (body.n < 3) throw thrown[body.n]
+      return { failed: [{ message: message as Message, cause: undefined as unknown as Error }] }
+    })
+    for (let n = 0; n < 4; n++) await fn.add(n)
+    const { app } = await useWorker(space, { ...fn.definition, batch: { size: 1, window: 0 } })
+    const letters = await until('they are dead letters', async () => {
+      const page = await app.streams.deadLetters.list(fn.name, '', 10)
+      return page.letters.length === 4 && page.letters
+    })
+    expect(letters.map(({ code, cause }) => `${code}: ${cause.message}`).sort()).toEqual([
+      'exhausted: plain text',
+      'exhausted: undefined',
+      'exhausted: undefined',
+      'exhausted: { code: 7 }'
+    ])
+  })
+
   test('that hangs past its timeout is aborted, and its messages come again', async () => {
     let calls = 0
     let aborted = false
