@@ -5,7 +5,7 @@ import { sendProblem } from '../src/problem.ts'
 /** The one place where errors become answers. */
 async function errors(app: FastifyInstance) {
   app.decorateRequest('failure', null)
-  app.setErrorHandler<Error>(sendProblem)
+  app.setErrorHandler<unknown>(sendProblem)
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0]
     return sendProblem(

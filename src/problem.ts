@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Problem } from '../schema/problem.ts'
+import { asError } from './as-error.ts'
 import { BacklogFull } from './orders/backlog.ts'
 import { OrderConflict, OrderNotFound } from './orders/errors.ts'
 import { securityHeaders } from './security-headers.ts'
@@ -88,8 +89,11 @@ function toProblem(error: Error, kind: Kind, request: FastifyRequest, errorId: s
   }
 }
 
-/** Answers an error; its id stands in the answer and in the request's log line. */
-export function sendProblem(error: Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+/** Answers whatever was thrown; the error's id stands in the answer and in the request's log line. */
+export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const error: FastifyError | Error = asError(thrown)
+  if (error !== thrown)
+    Object.assign(error, { statusCode: (thrown as FastifyError | null | undefined)?.statusCode })
   const kind = kindOf(error)
   const id = randomUUID()
   request.failure = { id, error }

@@ -189,6 +189,31 @@ describe('answers', () => {
   })
 })
 
+test.each([
+  [undefined, 500, 'The log has the reason'],
+  [null, 500, 'The log has the reason'],
+  ['plain text', 500, 'The log has the reason'],
+  [{ statusCode: 404, message: 'No such sku.' }, 404, 'No such sku.']
+])(
+  'I9: what is thrown and is no error (%s) is a problem with an id that the log has too',
+  async (...given) => {
+    const [thrown, status, text] = given
+    const { app, log } = await useApp(space, 'api', {}, app =>
+      app.get('/thrown', async () => {
+        throw thrown
+      })
+    )
+    const response = await app.inject('/thrown')
+    const { error_id, detail } = response.json()
+    expect([response.statusCode, response.headers['content-type'], detail]).toEqual([
+      status,
+      'application/problem+json; charset=utf-8',
+      expect.stringContaining(text)
+    ])
+    expect(log).toContainEqual(expect.objectContaining({ status, error_id }))
+  }
+)
+
 describe('log', () => {
   test('has a line for a request whose client went away before the answer', async () => {
     const answer = Promise.withResolvers<string>()
