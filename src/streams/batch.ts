@@ -27,19 +27,30 @@ export async function runBatch(runner: BatchRunner, deliveries: Delivery[]): Pro
   const foreign: Decoded[] = []
   for (const delivery of deliveries) {
     const decoded = runner.decode(delivery)
-    const cause = decoded.fault ?? crashed(delivery, definition)
+    const { wanted, fault } = sift(decoded, definition)
+    const cause = fault ?? crashed(delivery, definition)
     if (cause instanceof UnknownVersion) {
       log.warn({ err: cause, message_id: delivery.id }, 'message is left to a newer worker')
       foreign.push(decoded)
     } else if (cause) failures.push({ decoded, cause })
-    else if (definition.filter && !definition.filter(decoded.message.body)) unwanted.push(decoded)
-    else ready.push(decoded)
+    else if (wanted) ready.push(decoded)
+    else unwanted.push(decoded)
   }
   await giveBack(runner, foreign, 0, counts)
   await settleDone(runner, unwanted, {}, counts)
   await settleFailures(runner, failures, counts)
   await run(runner, ready, counts)
   return counts
+}
+
+/** Whether the function wants a message; a filter that throws fails that one message. */
+function sift({ message, fault }: Decoded, { filter }: ResolvedFunction): { wanted: boolean; fault?: Error } {
+  if (fault) return { wanted: false, fault }
+  try {
+    return { wanted: !filter || filter(message.body) }
+  } catch (error) {
+    return { wanted: false, fault: asError(error) }
+  }
 }
 
 /** One message delivered in vain for three times runs alone, `attempts` times; then it is what kills its process. */

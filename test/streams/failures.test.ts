@@ -140,6 +140,33 @@ describe('a message that fails', () => {
     ])
   })
 
+  test('on which the filter throws holds up none of the others', async () => {
+    const seen: number[] = []
+    const fn = makeFunction(
+      space,
+      async messages => {
+        seen.push(...messages.map(({ body }) => body.n))
+        return undefined
+      },
+      {
+        batch: { size: 10, window: 50 },
+        filter: (({ n }: { n: number }) => {
+          if (n === 1) throw new RangeError('not foreseen')
+          return n !== 2
+        }) as never
+      }
+    )
+    for (let n = 0; n < 4; n++) await fn.add(n)
+    const { app } = await useWorker(space, fn.definition)
+    const [letter] = await until('the culprit is a dead letter', async () => {
+      const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+      return letters.length > 0 && letters
+    })
+    expect(letter).toMatchObject({ code: 'exhausted', cause: { class: 'RangeError' }, attempts: 3 })
+    expect(new Set(seen)).toEqual(new Set([0, 3]))
+    await fn.settled()
+  })
+
   test('that hangs past its timeout is aborted, and its messages come again', async () => {
     let calls = 0
     let aborted = false
