@@ -17,6 +17,7 @@ export const Env = Type.Object({
   }),
   HOST: Type.String({
     default: '127.0.0.1',
+    minLength: 1,
     description: 'Address to listen on. The container image sets `0.0.0.0`.'
   }),
   PORT: port(3000, 'Port to listen on, for orders, health and metrics. 0 takes a free one.'),
@@ -196,7 +197,14 @@ function isRange(text: string): boolean {
   const [address = '', prefix, ...more] = text.split('/')
   const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
   if (bits < 0 || more.length > 0) return false
-  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits)
+  // Fastify takes no range of all addresses: whoever connects could say that it is anybody.
+  return prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= bits)
+}
+
+/** Whether the validator would take for a number what nobody means by one: ' ' for 0, or Infinity. */
+function isNoNumber([name, value]: [string, unknown]): boolean {
+  const { type } = (Env.properties as Record<string, { type?: string }>)[name] ?? {}
+  return type === 'integer' && typeof value === 'string' && !/^-?\d{1,15}$/.test(value)
 }
 
 /**
@@ -204,8 +212,11 @@ function isRange(text: string): boolean {
  * @throws {ConfigError} with every fault at once.
  */
 export function resolveConfig(environment: Record<string, unknown>): Config {
+  const data = Object.fromEntries(
+    Object.entries(environment).map(entry => (isNoNumber(entry) ? [entry[0], 'no number'] : entry))
+  )
   try {
-    return envSchema<Config>({ schema: Env, data: { ...environment }, env: false, ajv: { customOptions } })
+    return envSchema<Config>({ schema: Env, data, env: false, ajv: { customOptions } })
   } catch (error) {
     if (error instanceof Error && 'errors' in error)
       throw new ConfigError((error.errors as FastifySchemaValidationError[]).map(describe))

@@ -50,7 +50,29 @@ test.each(['', '127.0.0.1', '10.0.0.0/8, fd00::/8', '::1'])('takes "%s" as proxi
   expect(resolveConfig({ MODE: 'api', TRUST_PROXY: text }).TRUST_PROXY).toBe(text)
 })
 
-test.each(['true', 'proxy.local', '10.0.0.0/99', '10.0.0.0/', '127.0.0.1,'])(
+test.each(['', ' ', 'Infinity', '1e400', '9'.repeat(400), '0x10', '1e3', ' 80 ', '8.5', 'eighty'])(
+  'refuses "%s" where a number is wanted',
+  text => {
+    const numbers = { PORT: text, RATE_LIMIT_MAX: text, STORE_TIMEOUT_MS: text, MAX_BACKLOG: text }
+    try {
+      resolveConfig({ MODE: 'api', ...numbers })
+      expect.unreachable()
+    } catch (error) {
+      const { faults } = error as ConfigError
+      expect(faults.map(fault => fault.split('.', 1)[0]).sort()).toEqual(
+        Object.keys(numbers)
+          .map(name => `${name} must be integer`)
+          .sort()
+      )
+    }
+  }
+)
+
+test('an empty HOST is a fault, not every address of the machine', () => {
+  expect(() => resolveConfig({ MODE: 'api', HOST: '' })).toThrow(/HOST/)
+})
+
+test.each(['true', 'proxy.local', '10.0.0.0/99', '10.0.0.0/', '127.0.0.1,', '0.0.0.0/0', '::/0'])(
   'refuses "%s" as proxies to trust',
   text => {
     expect(() => resolveConfig({ MODE: 'api', TRUST_PROXY: text })).toThrow(/TRUST_PROXY/)
