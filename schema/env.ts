@@ -47,7 +47,8 @@ export const Env = Type.Object({
   }),
   DB_TLS: Type.Boolean({
     default: false,
-    description: 'Connect to MySQL over TLS, with the certificate verified.'
+    description:
+      'Connect to MySQL over TLS, with the certificate verified, and `DB_HOST` in it unless that is an IP address.'
   }),
   DB_POOL_SIZE: Type.Integer({
     minimum: 2,

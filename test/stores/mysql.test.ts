@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
 import type { Transaction } from '../../src/stores/mysql.ts'
-import { createMysqlPool } from '../../src/stores/mysql-pool.ts'
+import { connectionOptions, createMysqlPool } from '../../src/stores/mysql-pool.ts'
 import { useApp } from '../app.ts'
 import { useSpace } from '../space.ts'
 
@@ -42,4 +42,12 @@ test('a pool is closed though a connection is still being opened to a server tha
   await once(server, 'connection')
   await pool.close()
   await used
+})
+
+test.each([
+  ['db.example', true],
+  ['10.0.0.1', false]
+])('over TLS the certificate is verified, and that it names %s: %s', (host, named) => {
+  const config = space.config({ MODE: 'api', DB_TLS: 'true', DB_HOST: host })
+  expect(connectionOptions(config).ssl).toEqual({ rejectUnauthorized: true, verifyIdentity: named })
 })
