@@ -7,7 +7,8 @@ export class StoreUnavailable extends Error {
   readonly store: StoreName
 
   constructor(store: StoreName, cause?: unknown) {
-    const reason = cause instanceof Error ? `: ${cause.message}` : ''
+    // An error that stands for several, as of a name with several addresses, has a code and no message.
+    const reason = cause instanceof Error ? `: ${cause.message || (cause as NodeJS.ErrnoException).code}` : ''
     super(`${store} is not available${reason}`, { cause })
     this.store = store
   }

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
 import { Redis, type RedisOptions } from 'ioredis'
 import type { Config } from '../../schema/env.ts'
@@ -40,7 +41,8 @@ function connectionOptions(config: Config, more: RedisOptions): RedisOptions & {
     port: config.REDIS_PORT,
     ...(config.REDIS_USERNAME !== '' && { username: config.REDIS_USERNAME }),
     ...(config.REDIS_PASSWORD !== '' && { password: config.REDIS_PASSWORD }),
-    ...(config.REDIS_TLS && { tls: { servername: config.REDIS_HOST } }),
+    // The certificate has to name the host. An address is looked for in it as well, but TLS has no way to ask for one.
+    ...(config.REDIS_TLS && { tls: isIP(config.REDIS_HOST) ? {} : { servername: config.REDIS_HOST } }),
     lazyConnect: true,
     connectTimeout: config.STORE_TIMEOUT_MS,
     // A call that was given up on must not happen later: nothing is queued while offline, nothing is sent twice.
@@ -87,8 +89,16 @@ export function createRedisStore(
   const client = new Redis(
     connectionOptions(config, { commandTimeout: timeout, socketTimeout: Math.max(SILENCE, 2 * timeout) })
   )
-  // Connection errors come again as the failure of a probe, which logs them once; without a listener they would print.
-  client.on('error', () => {})
+  // A probe logs them once; what a command that has no connection fails with does not say why there is none.
+  let broken: Error | undefined
+  client.on('error', error => {
+    broken ??= error
+  })
+  for (const event of ['connect', 'ready']) {
+    client.on(event, () => {
+      broken = undefined
+    })
+  }
   const blocking = new Set<Redis>()
   let facts: RedisFacts = { durability: 'memory', evicts: false }
 
@@ -97,12 +107,14 @@ export function createRedisStore(
     log,
     timeout,
     probe: async () => {
-      if (client.status === 'wait' || client.status === 'end') await client.connect().catch(reportAsRedis)
+      if (client.status === 'wait' || client.status === 'end')
+        await client.connect().catch(error => reportAsRedis(broken ?? error))
       if (client.status !== 'ready')
-        throw new StoreUnavailable(
-          'redis',
-          new Error(`the connection to ${config.REDIS_HOST}:${config.REDIS_PORT} is ${client.status}`)
+        reportAsRedis(
+          broken ??
+            new Error(`the connection to ${config.REDIS_HOST}:${config.REDIS_PORT} is ${client.status}`)
         )
+      await requireFlags(client)
       // No PING: a server that cannot save refuses that like a write, and still answers reads.
       await check(client).catch(reportAsRedis)
       facts = await readFacts(client).catch(reportAsRedis)
@@ -126,6 +138,23 @@ export function createRedisStore(
       await availability.stop()
       for (const connection of [client, ...blocking]) connection.disconnect()
     }
+  }
+}
+
+/**
+ * Every script states what it may do in flags, which an older server takes for a mistake in the script.
+ * @throws {StoreUnavailable} when this server knows none.
+ */
+async function requireFlags(client: Redis): Promise<void> {
+  try {
+    await client.eval('#!lua flags=no-writes,allow-oom\nreturn 1', 0)
+  } catch (error) {
+    const known = fromRedis(error)
+    if (known instanceof StoreUnavailable) throw known
+    throw new StoreUnavailable(
+      'redis',
+      new Error('it is older than 7.0, or runs no scripts', { cause: known })
+    )
   }
 }
 
