@@ -1,7 +1,10 @@
 import { type Static, Type } from 'typebox'
 import { FunctionName } from './function.ts'
 
-const LetterId = Type.String({ pattern: '^\\d{1,3}:\\d{1,20}-\\d{1,20}$', examples: ['0:1769860800000-0'] })
+/** Partition and entry id. Redis takes neither part of that above 2⁶⁴ − 1, and gives none of 20 digits for ages. */
+const LETTER_ID = '\\d{1,3}:\\d{1,19}-\\d{1,19}'
+
+const LetterId = Type.String({ pattern: `^${LETTER_ID}$`, examples: ['0:1769860800000-0'] })
 
 /** A message that a function has given up. */
 export const DeadLetter = Type.Object(
@@ -39,7 +42,7 @@ export const ListQuery = Type.Object(
     function: Type.Unsafe<string>({ ...FunctionName, default: 'process-orders' }),
     after: Type.String({
       default: '',
-      pattern: '^(\\d{1,3}:\\d{1,20}-\\d{1,20})?$',
+      pattern: `^(${LETTER_ID})?$`,
       description: 'Last id of the page before.'
     }),
     limit: Type.Integer({ minimum: 1, maximum: 500, default: 50 })

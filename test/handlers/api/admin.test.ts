@@ -45,6 +45,18 @@ describe('/admin', () => {
   })
 })
 
+test('an id that no letter can have is refused', async () => {
+  const id = '0:99999999999999999999-1'
+  const answers = await Promise.all([
+    get(`/admin/dead-letters?after=${id}`),
+    get(`/admin/dead-letters/process-orders/${id}`),
+    send('/admin/dead-letters/redrive', { function: 'process-orders', ids: [id] }),
+    send('/admin/dead-letters/discard', { function: 'process-orders', ids: [id], reason: 'a test' })
+  ])
+  expect(answers.map(({ statusCode }) => statusCode)).toEqual([400, 400, 400, 400])
+  expect((await get('/admin/dead-letters/process-orders/0:9999999999999999999-1')).statusCode).toBe(404)
+})
+
 test('as many letters as may be named fit into a body, and a query need say nothing', async () => {
   const { app, call } = await useApp(space, 'api', { ADMIN_TOKEN })
   const ids = Array.from({ length: 1000 }, (_, n) => `0:${1769860800000 + n}-1234567890`)
