@@ -97,7 +97,9 @@ export const Env = Type.Object({
   ADMIN_TOKEN: Type.Optional(
     Type.String({
       minLength: 16,
-      description: 'Bearer token of `/admin/*`, at least 16 characters; without it those routes do not exist.'
+      pattern: '^[!-~]([ -~]*[!-~])?$',
+      description:
+        'Bearer token of `/admin/*`, at least 16 characters of ASCII, no space at either end; without it those routes do not exist.'
     })
   ),
 

@@ -18,8 +18,20 @@ export interface AdminClient {
   forget: (name: string) => Promise<Forgotten>
 }
 
-/** `url` is where an api listens, `token` its ADMIN_TOKEN. */
+/**
+ * `url` is where an api listens, `token` its ADMIN_TOKEN.
+ * @throws {AdminError} when one of them cannot be that.
+ */
 export function createAdminClient(url: string, token: string): AdminClient {
+  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
+    throw new AdminError(
+      `The api cannot be at ${JSON.stringify(url)}: --url takes one as http://127.0.0.1:3000.`
+    )
+  if (!/^([!-~]([ -~]*[!-~])?)?$/.test(token))
+    throw new AdminError(
+      'The token has a space at an end, or a character beyond ASCII: no ADMIN_TOKEN has that.'
+    )
+
   const call = async <T>(path: string, body?: unknown, method = body === undefined ? 'GET' : 'POST') => {
     const response = await fetch(new URL(path, url), {
       method,
@@ -31,8 +43,10 @@ export function createAdminClient(url: string, token: string): AdminClient {
     }).catch(cause => {
       throw new AdminError(`Nothing answers at ${url}. Name the api with --url.`, { cause })
     })
-    if (response.ok) return (await response.json()) as T
-    throw new AdminError(await explain(response))
+    if (!response.ok) throw new AdminError(await explain(response))
+    return (await response.json().catch(cause => {
+      throw new AdminError(`What answers at ${url} is no Orderstream api.`, { cause })
+    })) as T
   }
   return {
     audit: () => call('/admin/audit'),

@@ -22,7 +22,8 @@ export type Command = (client: AdminClient, args: Arguments) => Promise<{ text: 
 
 /** Every command by its name. */
 export const commands: Record<string, Command> = {
-  audit: async client => {
+  audit: async (client, args) => {
+    none(args.ids)
     const audit = await client.audit()
     return {
       data: audit,
@@ -30,6 +31,7 @@ export const commands: Record<string, Command> = {
     }
   },
   'dead-letters list': async (client, args) => {
+    none(args.ids)
     const page = await client.list(args.function, args.after, Number(args.limit))
     if (page.dead_letters.length === 0) return { data: page, text: `${args.function} has no dead letters.` }
     const rows = page.dead_letters.map(row)
@@ -70,6 +72,11 @@ function only(names: string[], otherwise: string): string {
   const [name] = names
   if (name === undefined || names.length > 1) throw new UsageError(otherwise)
   return name
+}
+
+/** What is named where nothing can be would be passed over unseen, as the function in `dead-letters list NAME`. */
+function none(names: string[]): void {
+  if (names.length > 0) throw new UsageError(`${names.join(' ')} is too much: --function names a function.`)
 }
 
 /** Rows in columns as wide as they need to be. */

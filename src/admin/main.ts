@@ -40,7 +40,7 @@ try {
   }
   const result = await command(createAdminClient(values.url, values.token), {
     ...values,
-    ids: positionals.slice(2)
+    ids: positionals.slice(key.split(' ').length)
   })
   console.log(values.json ? JSON.stringify(result.data, null, 2) : result.text)
 } catch (error) {

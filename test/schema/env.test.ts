@@ -68,6 +68,19 @@ test.each(['', ' ', 'Infinity', '1e400', '9'.repeat(400), '0x10', '1e3', ' 80 ',
   }
 )
 
+test.each(['too short', '0123456789abcdef ', 'für-den-betrieb-geheim'])(
+  'refuses "%s" as the token of operators, which no header could carry',
+  token => {
+    expect(() => resolveConfig({ MODE: 'api', ADMIN_TOKEN: token })).toThrow(/ADMIN_TOKEN/)
+  }
+)
+
+test('the token of operators may be a phrase', () => {
+  expect(resolveConfig({ MODE: 'api', ADMIN_TOKEN: 'sixteen characters' }).ADMIN_TOKEN).toBe(
+    'sixteen characters'
+  )
+})
+
 test('an empty HOST is a fault, not every address of the machine', () => {
   expect(() => resolveConfig({ MODE: 'api', HOST: '' })).toThrow(/HOST/)
 })

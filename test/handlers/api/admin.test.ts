@@ -1,6 +1,9 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { openApp, type TestApp, useApp } from '../../app.ts'
 import { until, useSpace } from '../../space.ts'
 
@@ -250,5 +253,32 @@ describe('npm run admin', () => {
       'Nothing answers at http://127.0.0.1:1. Name the api with --url.\n'
     )
     expect((await run('nonsense')).code).toBe(2)
+    expect(await run('dead-letters', 'list', 'send-receipt')).toEqual({
+      code: 1,
+      out: '',
+      err: 'send-receipt is too much: --function names a function.\n'
+    })
+  })
+
+  test.each(['localhost:3000', '127.0.0.1:3000', '', 'ftp://localhost'])(
+    'takes no "%s" for an api',
+    async url => {
+      expect(await run('audit', '--url', url)).toEqual({
+        code: 1,
+        out: '',
+        err: `The api cannot be at ${JSON.stringify(url)}: --url takes one as http://127.0.0.1:3000.\n`
+      })
+    }
+  )
+
+  test('says so when it is another service that answers, or a token that cannot be one', async () => {
+    const other = createServer((_request, response) => response.end('<html>')).listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    onTestFinished(() => {
+      other.close()
+    })
+    const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`
+    expect((await run('audit', '--url', url)).err).toBe(`What answers at ${url} is no Orderstream api.\n`)
+    expect((await run('audit', '--url', url, '--token', 'geheim für alle')).err).toMatch(/^The token has a/)
   })
 })
