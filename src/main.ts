@@ -1,6 +1,7 @@
 import closeWithGrace from 'close-with-grace'
 import { ConfigError, resolveConfig } from '../schema/env.ts'
 import { buildApp } from './app.ts'
+import { FunctionRefused } from './streams/check-function.ts'
 
 try {
   const config = resolveConfig(process.env)
@@ -23,9 +24,11 @@ try {
 
 /** Why the start failed, as a sentence where the reason is one that people can mend. */
 function explain(error: unknown): unknown {
-  if (error instanceof ConfigError) return error.message
-  const { code, port } = error as NodeJS.ErrnoException & { port?: number }
+  if (error instanceof ConfigError || error instanceof FunctionRefused) return error.message
+  const { code, syscall, message, port } = error as NodeJS.ErrnoException & { port?: number }
   if (code === 'EADDRINUSE') return `Port ${port} is in use by another process. Set PORT to a free one.`
+  if (syscall === 'listen' || syscall === 'getaddrinfo')
+    return `Nothing can listen there (${message}). Set HOST to an address of this machine, and PORT to one that is allowed.`
   return error
 }
 

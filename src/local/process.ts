@@ -246,7 +246,7 @@ function openLog(dir: string, name: string) {
   return { log, descriptor, began: statSync(log).size }
 }
 
-function lastLines(log: string, began: number, count = 15): string {
+function lastLines(log: string, began: number, count = 25): string {
   const written = readFileSync(log).subarray(began).toString()
   return written.trimEnd().split('\n').slice(-count).join('\n')
 }

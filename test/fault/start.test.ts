@@ -1,19 +1,21 @@
 import { execFile } from 'node:child_process'
+import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { useSpace } from '../space.ts'
 
 const space = await useSpace()
 const main = join(import.meta.dirname, '../../src/main.ts')
 
 /** Runs `main.ts` to its end. */
-const run = (env: Record<string, string>) =>
+const run = (env: Record<string, string>, entry = main) =>
   new Promise<{ code: unknown; output: string }>(resolve => {
     execFile(
       process.execPath,
-      [main],
+      [entry],
       { env: { PATH: process.env.PATH, ...env } },
       (error, stdout, stderr) => {
         resolve({ code: error?.code ?? 0, output: stdout + stderr })
@@ -37,4 +39,29 @@ test('a taken port is one sentence', async () => {
   server.close()
   expect(code).toBe(1)
   expect(output.trim()).toBe(`Port ${port} is in use by another process. Set PORT to a free one.`)
+})
+
+test('an address that is not of this machine is one sentence', async () => {
+  const { code, output } = await run({ ...space.env, MODE: 'api', LOG_LEVEL: 'silent', HOST: '192.0.2.1' })
+  expect(code).toBe(1)
+  expect(output).toMatch(/^Nothing can listen there \(listen EADDRNOTAVAIL.*Set HOST.*\n$/)
+})
+
+test('a function that cannot be taken ends the start with its name and every fault, and no stack', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'orderstream-start-'))
+  onTestFinished(() => rm(root, { recursive: true }))
+  for (const part of ['src', 'plugins', 'handlers', 'schema', 'migrations', 'package.json'])
+    await cp(join(main, '../..', part), join(root, part), { recursive: true })
+  await symlink(join(main, '../../node_modules'), join(root, 'node_modules'))
+  const settings = `{ name: 'wrong-one', stream: 'events', schema: {}, concurrency: 0, timeout: 0 }`
+  await writeFile(
+    join(root, 'handlers/worker/wrong-one.ts'),
+    `export default async (app: any) => app.consume(${settings})`
+  )
+  const env = { ...space.env, MODE: 'worker', LOG_LEVEL: 'silent' }
+  const { code, output } = await run(env, join(root, 'src/main.ts'))
+  expect(code).toBe(1)
+  expect(output).toMatch(
+    /^app\.consume cannot take the function "wrong-one":\n {2}- concurrency .*\n {2}- timeout .*\n$/
+  )
 })
