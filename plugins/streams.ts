@@ -19,6 +19,8 @@ declare module 'fastify' {
     consume: <Schema extends TSchema>(definition: StreamFunction<Schema>) => void
     streams: {
       consumers: readonly Consumer[]
+      /** The functions of this process, and whether each waits for a store in any of its partitions. */
+      paused: () => ReadonlyMap<string, boolean>
       deadLetters: DeadLetters
       /** How many events each group had not settled when they were last counted, some seconds ago. */
       unsettled: () => ReadonlyMap<string, number>
@@ -40,6 +42,7 @@ async function streams(app: FastifyInstance) {
 
   app.decorate('streams', {
     consumers,
+    paused: () => pausedOf(consumers),
     deadLetters: createDeadLetters(redis, keys),
     unsettled: () => unsettled
   })
@@ -80,6 +83,13 @@ async function streams(app: FastifyInstance) {
     for (const consumer of consumers) consumer.start()
   })
   app.lifecycle.onDrain(() => Promise.all(consumers.map(consumer => consumer.stop())))
+}
+
+function pausedOf(consumers: Consumer[]): Map<string, boolean> {
+  const paused = new Map<string, boolean>()
+  for (const { definition, waitingFor } of consumers)
+    paused.set(definition.name, paused.get(definition.name) || waitingFor() !== undefined)
+  return paused
 }
 
 export default fp(streams, {

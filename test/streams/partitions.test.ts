@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { StoreRefused } from '../../src/stores/errors.ts'
 import { TerminalError } from '../../src/streams/function.ts'
 import { createKeys } from '../../src/streams/keys.ts'
 import { checkPartitionCount, PartitionCountChanged } from '../../src/streams/partition-count.ts'
@@ -35,6 +36,31 @@ describe('STREAM_PARTITIONS', () => {
     await useApp(space, 'worker', { KEY_PREFIX, STREAM_PARTITIONS: 2 }, app => app.consume(fn.definition))
     await until('both are seen', () => effects.length === 2)
     expect(effects.sort()).toEqual([`0 ${fn.name}:0:7-1`, `1 ${fn.name}:1:7-1`])
+  })
+
+  test('a function that waits in one partition is named once, as paused, in health and metrics', async () => {
+    const overrides = { STREAM_PARTITIONS: 2, KEY_PREFIX: `${space.env.KEY_PREFIX}.paused` }
+    let refuses = true
+    const fn = makeFunction(space, async () => {
+      if (refuses) throw new StoreRefused('mysql', new Error('read-only'))
+      return undefined
+    })
+    await space.redis.xadd(`{${overrides.KEY_PREFIX}:0}:${fn.name}`, '*', ...fn.fields(1))
+    const { call } = await useApp(space, 'worker', overrides, app => app.consume(fn.definition))
+    const functions = async () => (await call('/health')).json().functions
+    const metrics = async () => (await call({ url: '/metrics', headers: { accept: 'text/plain' } })).body
+    await until('one of its partitions waits', async () =>
+      (await functions()).some(({ state }: { state: string }) => state === 'paused')
+    )
+    expect(await functions()).toEqual([
+      { name: 'process-orders', state: 'running' },
+      { name: fn.name, state: 'paused' }
+    ])
+    expect(await metrics()).toContain(`orderstream_function_paused{function="${fn.name}"} 1`)
+    refuses = false
+    await until('it goes on', async () =>
+      (await metrics()).includes(`orderstream_function_paused{function="${fn.name}"} 0`)
+    )
   })
 
   test('cannot change while orders wait', async () => {
