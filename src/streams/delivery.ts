@@ -96,6 +96,14 @@ export function createDecoder(
       traceparent: record.traceparent,
       ordinal: record.ordinal
     }
+    // No worker will ever know a message that names no version.
+    if (record.v === '') {
+      return {
+        delivery,
+        message,
+        fault: new TerminalError('invalid', 'the message has no version (field v)')
+      }
+    }
     if (record.v !== definition.version) {
       const text = `the message has version ${record.v}, ${definition.name} knows ${definition.version}`
       return { delivery, message, fault: new UnknownVersion(text) }

@@ -29,6 +29,20 @@ describe('a message that fails', () => {
     ])
   })
 
+  test('and names no version is a dead letter: no newer worker would know it', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    await space.redis.xadd(fn.key, '*', 'data', '{"n":1}')
+    const { app } = await useWorker(space, fn.definition)
+    await fn.settled()
+    const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    expect(letters).toEqual([
+      expect.objectContaining({
+        code: 'invalid',
+        cause: { class: 'TerminalError', message: 'the message has no version (field v)' }
+      })
+    ])
+  })
+
   test('I5: one poison message in a batch of 500 holds up none of the others, and can be redriven', async () => {
     let cured = false
     const done = new Set<number>()
