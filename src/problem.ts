@@ -60,6 +60,9 @@ const HIDDEN_DETAIL = new Map<string, string>([
   ['overloaded', 'The service sheds load to stay responsive. Nothing was changed; try again.']
 ])
 
+/** What clients call the parts of a request, by the framework's words. */
+const PARTS: Record<string, string> = { body: 'body', params: 'path', querystring: 'query', headers: 'head' }
+
 function kindOf(error: Error): Kind {
   for (const [type, kind] of KINDS) if (error instanceof type) return kind
   if ((error as FastifyError).validation) return INVALID
@@ -81,7 +84,7 @@ function toProblem(error: Error, kind: Kind, request: FastifyRequest, errorId: s
     title: kind.title,
     status: kind.status,
     detail: validation
-      ? `The ${validationContext ?? 'request'} does not match its schema.`
+      ? `The ${PARTS[validationContext ?? ''] ?? 'request'} does not match its schema.`
       : (HIDDEN_DETAIL.get(kind.type) ?? error.message),
     instance: request.url.split('?', 1)[0]?.slice(0, 500) ?? '/',
     error_id: errorId,

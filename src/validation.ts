@@ -36,10 +36,17 @@ export function describeFault(fault: FastifySchemaValidationError): { pointer: s
     }
   }
   if (keyword === 'type')
-    return { pointer: fault.instancePath, detail: `must be a ${[params.type].flat().join(' or a ')}` }
+    return {
+      pointer: fault.instancePath,
+      detail: `must be ${[params.type].flat().map(withArticle).join(' or ')}`
+    }
   if (keyword === 'format' && params.format === 'amount')
     return { pointer: fault.instancePath, detail: 'must have at most four decimals' }
   return { pointer: fault.instancePath, detail: message ?? 'is not valid' }
+}
+
+function withArticle(noun: unknown): string {
+  return `${/^[aeiou]/.test(String(noun)) ? 'an' : 'a'} ${noun}`
 }
 
 function child(fault: FastifySchemaValidationError, name: unknown): string {

@@ -152,6 +152,16 @@ test('every fault is told at once, each with a JSON pointer', async () => {
   })
 })
 
+test('a fault is a sentence that a person can read', async () => {
+  const told = async (answer: ReturnType<typeof api.call>) => {
+    const { detail, errors } = (await answer).json()
+    return [detail, ...errors.map((fault: { detail: string }) => fault.detail)]
+  }
+  expect(await told(api.post([]))).toEqual(['The body does not match its schema.', 'must be an object'])
+  expect(await told(api.post({ order_id: 'x', amount: true }))).toContain('must be a number or a string')
+  expect(await told(api.call('/orders/a%20b'))).toContain('The path does not match its schema.')
+})
+
 test.each([
   ['no JSON', '{', { 'content-type': 'application/json' }, 400],
   ['no body', '', { 'content-type': 'application/json' }, 400],
