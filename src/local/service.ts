@@ -1,4 +1,6 @@
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Health } from '../../schema/health.ts'
 import { endLeftover } from './process.ts'
 import { type LocalServer, startServer } from './server.ts'
 
@@ -72,5 +74,25 @@ export async function checkReady(url: string): Promise<string | undefined> {
   } catch (error) {
     const { cause, message } = error as Error
     return `GET ${url} fails: ${cause instanceof Error ? cause.message || message : message}`
+  }
+}
+
+/** How often a service is asked before a store counts as away, and the pause between (ms): one answer may be late. */
+const LOOKS = 3
+const BETWEEN_LOOKS = 500
+
+/** The stores that a service says it cannot use; none when it does not answer. */
+export async function storesAway(url: string): Promise<string[]> {
+  for (let look = 1; ; look++) {
+    const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5000) }).catch(
+      () => undefined
+    )
+    const { services } = ((await response?.json().catch(() => undefined)) ?? {}) as Partial<Health>
+    const away = [
+      ...(services?.redis === 'disconnected' ? ['Redis'] : []),
+      ...(services?.database === 'disconnected' ? ['MySQL'] : [])
+    ]
+    if (away.length === 0 || look === LOOKS) return away
+    await sleep(BETWEEN_LOOKS)
   }
 }

@@ -7,7 +7,7 @@ import { portFault } from './ports.ts'
 import { describeExit } from './process.ts'
 import { endLeftoverRedis, startRedis } from './redis.ts'
 import type { LocalServer } from './server.ts'
-import { baseUrl, endLeftoverServices, modes, root, startService } from './service.ts'
+import { baseUrl, endLeftoverServices, modes, root, startService, storesAway } from './service.ts'
 
 const help = `npm start [-- options]
 
@@ -67,6 +67,7 @@ async function launch(data: string, fresh: boolean, signal: AbortSignal): Promis
     const env = await startStores(dir, running, signal)
     await startServices({ dir, env, port, host, running, signal })
     describe(running, dir)
+    await warn(running, dir)
     await untilOver(running, signal)
   } finally {
     await stop(running)
@@ -224,6 +225,17 @@ Place an order, and see it:
 
 Ctrl-C stops everything; the data stays in ${logs} (npm start -- --fresh begins empty).
 `)
+}
+
+/** The service serves without a store; one that the environment names wrongly would never come, and nobody would know. */
+async function warn({ services }: Running, dir: string): Promise<void> {
+  const { host, port } = services.get('api') as LocalServer
+  const away = await storesAway(baseUrl(host, port))
+  if (away.length === 0) return
+  const log = shown(join(dir, 'api.log'))
+  say(
+    `But ${away.join(' and ')} cannot be used, and is waited for. The reason: grep 'not available' ${log}\n`
+  )
 }
 
 /** Waits for the signal to stop. Throws when a process of ours ends before it. */

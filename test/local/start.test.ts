@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -158,6 +158,13 @@ test('a store that the environment names is used, and not stopped', { timeout },
   } finally {
     await redis.stop()
   }
+})
+
+test('a store that the environment names wrongly is told of', { timeout }, async () => {
+  const nowhere = { DB_HOST: '127.0.0.1', DB_PORT: String(await freePort()) }
+  const program = track(launch(data, [], nowhere))
+  await program.says(/But MySQL cannot be used, .*grep 'not available' \S+api\.log/)
+  expect(readFileSync(join(data, 'api.log'), 'utf8')).toContain('mysql is not available')
 })
 
 test('a service that does not start is shown with the end of its log', { timeout }, async () => {
