@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { fromEntry } from '../../src/streams/delivery.ts'
 import { createGroupMember } from '../../src/streams/group.ts'
 import { keepHouse } from '../../src/streams/housekeeping.ts'
 import { EVENTS } from '../../src/streams/streams.ts'
@@ -32,4 +33,33 @@ test('a missing stream or group keeps it neither from trimming logs nor from for
   })
   expect(await space.redis.xlen(log)).toBe(1)
   expect(await space.redis.exists(noStream.key)).toBe(0)
+})
+
+test('the leases of many messages are renewed in several calls, none of which keeps Redis busy for long', async () => {
+  const { redis, keys } = (await useApp(space, 'api')).app
+  const fn = makeFunction(space, async () => undefined)
+  let calls = 0
+  const counting: typeof redis = {
+    ...redis,
+    run: work => {
+      calls++
+      return redis.run(work)
+    }
+  }
+  const definition = { name: fn.name, group: fn.name, stream: fn.name }
+  const options = { keys, definition, partition: 0, consumer: 'c', lease: 30_000 }
+  const member = createGroupMember({ redis: counting, ...options })
+  await member.join()
+  const pipeline = space.redis.pipeline()
+  for (let n = 0; n < 2500; n++) pipeline.xadd(fn.key, '*', ...fn.fields(n))
+  await pipeline.exec()
+  const read = await space.redis.xreadgroup('GROUP', fn.name, 'c', 'COUNT', 2500, 'STREAMS', fn.key, '>')
+  const [, entries] = (read as [string, [string, string[]][]][])[0] as [string, [string, string[]][]]
+  const ids = entries.map(([id]) => id)
+  await space.redis.xclaim(fn.key, fn.name, 'c', 0, ...ids, 'IDLE', 3_600_000, 'JUSTID')
+  calls = 0
+  await member.renew(entries.map(entry => fromEntry(entry, 1)))
+  expect(calls).toBe(3)
+  const lapsed = await space.redis.xpending(fn.key, fn.name, 'IDLE', 1_800_000, '-', '+', 2500)
+  expect(lapsed).toEqual([])
 })
