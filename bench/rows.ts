@@ -46,7 +46,7 @@ export async function untilFlushed({ sql }: Place): Promise<void> {
 }
 
 /** The id of a row that `addRows` wrote. */
-export function rowId(number: number): string {
+function rowId(number: number): string {
   return `${(number * STEP).toString(16).padStart(8, '0')}-row-${number}`
 }
 

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 const TICKS = 100
 
 /** Processor time that a process has used so far, in ms, all its threads together. */
-export function processorTime(pid: number): number {
+function processorTime(pid: number): number {
   // The name of the program, in parentheses, may contain anything.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
   const [user, system] = fields.slice(11, 13).map(Number)

@@ -175,7 +175,7 @@ export async function inspectProcess(pid: number): Promise<{ parent: number; com
 }
 
 /** Whether a command line has `mark` as a whole argument, or as the value of one. */
-export function mentions(command: string, mark: string): boolean {
+function mentions(command: string, mark: string): boolean {
   const line = ` ${command} `
   return line.includes(` ${mark} `) || line.includes(`=${mark} `)
 }
