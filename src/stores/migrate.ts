@@ -13,11 +13,15 @@ const ANSWER_WAIT = 5000
 /** When TCP begins to ask whether the other end is there (ms): a statement of the schema may take long, in silence. */
 const KEEP_ALIVE_DELAY = 10_000
 
+/** errno of a statement that the server cannot read. */
+const SYNTAX_ERROR = 1064
+
 /**
  * Brings the database to the newest schema that this code knows. Whichever process comes first does it, under an
  * advisory lock; the others wait and find it done. A schema that is already newer (rolling deploy) is left alone. A
  * migration that was cut off goes on where it was: a statement of the schema commits at once, by itself, and the version
  * is only noted after the last one.
+ * @throws also when the server is too old for this code.
  */
 export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger): Promise<void> {
   const connection = await createConnection({ ...options, keepAliveInitialDelay: KEEP_ALIVE_DELAY })
@@ -39,13 +43,30 @@ export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger
       execQuery: async query => ({ rows: (await connection.query<RowDataPacket[]>(query))[0] }),
       execSqlScript: script => runScript(connection, script)
     })
-    if ((await postgrator.getDatabaseVersion()) > (await postgrator.getMaxVersion())) return
-    for (const { version, name } of await postgrator.migrate())
-      log.info({ version, name }, 'migration applied')
+    if ((await postgrator.getDatabaseVersion()) <= (await postgrator.getMaxVersion())) {
+      for (const { version, name } of await postgrator.migrate())
+        log.info({ version, name }, 'migration applied')
+    }
+    await requireSkipLocked(connection)
   } finally {
     // Not with a goodbye, for whose answer it could wait in vain; the lock goes with the connection.
     connection.destroy()
   }
+}
+
+/**
+ * What is done without Redis passes over rows that others hold, which an older server cannot be told: each order that
+ * is to be accepted so would be a fault. The statement is only prepared, which reads and locks nothing.
+ * @throws when this server cannot.
+ */
+async function requireSkipLocked(connection: Connection): Promise<void> {
+  await connection
+    .query("PREPARE skip_locked FROM 'SELECT slot FROM order_totals FOR UPDATE SKIP LOCKED'")
+    .catch(cause => {
+      throw (cause as { errno?: number }).errno === SYNTAX_ERROR
+        ? new Error('MySQL is older than 8.0, or MariaDB than 10.6: it knows no SKIP LOCKED', { cause })
+        : cause
+    })
 }
 
 /** Runs the statements of a migration. One that has been made already is what a start that was cut off left. */

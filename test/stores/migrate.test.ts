@@ -1,7 +1,10 @@
+import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { pino } from 'pino'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { migrate, statementsOf } from '../../src/stores/migrate.ts'
+import { useApp } from '../app.ts'
 import { useSpace } from '../space.ts'
 
 const space = await useSpace()
@@ -68,4 +71,31 @@ test('another fault of a migration ends the start, and nothing is noted as done'
   await space.sql('CREATE VIEW order_totals AS SELECT id FROM orders')
   await expect(database.migrate()).rejects.toThrow()
   expect(await database.version()).toBe(1)
+})
+
+test('a server that is too old is refused with that word, not found out when Redis is away', async () => {
+  // What such a server makes of the words; an answer of the same length keeps the packet whole.
+  const proxy = createServer(socket => {
+    const server = connect(Number(space.env.DB_PORT), space.env.DB_HOST)
+    server.pipe(socket)
+    socket.on('data', bytes =>
+      server.write(Buffer.from(bytes.toString('latin1').replaceAll('SKIP LOCKED', 'SKAP LACKED'), 'latin1'))
+    )
+    for (const [one, other] of [
+      [socket, server],
+      [server, socket]
+    ] as const) {
+      one.on('error', () => {})
+      one.on('close', () => other.destroy())
+    }
+  }).listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  onTestFinished(() => {
+    proxy.close()
+  })
+  const DB_PORT = String((proxy.address() as AddressInfo).port)
+  const { call, log } = await useApp(space, 'api', { DB_PORT })
+  expect((await call('/health')).json().services).toEqual({ redis: 'connected', database: 'disconnected' })
+  const [line] = log.filter(({ msg }) => msg === 'mysql is not available')
+  expect(line).toMatchObject({ err: { message: expect.stringContaining('MySQL is older than 8.0') } })
 })
