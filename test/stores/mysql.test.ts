@@ -5,7 +5,7 @@ import { StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
 import type { Transaction } from '../../src/stores/mysql.ts'
 import { connectionOptions, createMysqlPool } from '../../src/stores/mysql-pool.ts'
 import { useApp } from '../app.ts'
-import { useSpace } from '../space.ts'
+import { until, useSpace } from '../space.ts'
 
 const space = await useSpace()
 
@@ -13,6 +13,8 @@ test.each([new StoreUnavailable('redis'), new StoreRefused('redis'), new StoreRe
   'a transaction that ends with "%s" rolls back, and keeps its connection and MySQL up',
   async error => {
     const { app } = await useApp(space, 'api')
+    // The first start migrates, which takes longer than a probe on a busy machine.
+    await until('MySQL is up', () => app.mysql.availability.up)
     const idOf = async ({ rows }: Pick<Transaction, 'rows'>) => {
       const [row] = await rows<{ id: number }>('SELECT CONNECTION_ID() AS id', [])
       return row?.id
