@@ -119,11 +119,12 @@ export function refuseUrl(error: Error, request: FastifyRequest, reply: FastifyR
   )
 }
 
-/** Status of what arrives but cannot be read as HTTP, by the parser's error code; 400 for the rest. */
-const UNREADABLE = new Map([
-  ['ERR_HTTP_REQUEST_TIMEOUT', 408],
-  ['HPE_HEADER_OVERFLOW', 431]
+/** Status and detail of what arrives but cannot be read as HTTP, by the parser's error code. */
+const UNREADABLE = new Map<string | undefined, [status: number, detail: string]>([
+  ['ERR_HTTP_REQUEST_TIMEOUT', [408, 'The request had not arrived in full when its time was up.']],
+  ['HPE_HEADER_OVERFLOW', [431, 'The URL and the headers together are longer than 16 KiB.']]
 ])
+const NO_HTTP: [number, string] = [400, 'What arrived is not a complete HTTP/1.1 request.']
 
 /** Answers bytes that are no HTTP request; there is no request object yet, so it writes to the socket and the log. */
 export function refuseUnreadable(
@@ -132,14 +133,14 @@ export function refuseUnreadable(
   socket: Socket
 ): void {
   if (error.code !== 'ECONNRESET' && socket.writable) {
-    const status = UNREADABLE.get(error.code ?? '') ?? 400
+    const [status, detail] = UNREADABLE.get(error.code) ?? NO_HTTP
     const error_id = randomUUID()
     this.log.info({ error_id, status, code: error.code, client: socket.remoteAddress }, 'request unreadable')
     const problem: Problem = {
       type: 'urn:orderstream:problem:unreadable',
       title: STATUS_CODES[status] ?? 'Bad Request',
       status,
-      detail: 'What arrived is not a complete HTTP/1.1 request.',
+      detail,
       instance: '/',
       error_id
     }

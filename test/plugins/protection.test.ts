@@ -154,17 +154,21 @@ describe('answers', () => {
   )
 
   test.each([
-    ['no HTTP', 'nonsense\r\n\r\n', 400],
-    ['too long a head', `GET / HTTP/1.1\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431]
+    ['no HTTP', 'nonsense\r\n\r\n', 400, 'not a complete HTTP'],
+    ['too long a head', `GET / HTTP/1.1\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431, 'longer than 16 KiB']
   ])(
     'I9: what cannot be read (%s) is refused with an id that the log has too',
-    async (_what, bytes, status) => {
+    async (_what, bytes, status, detail) => {
       const { app, log } = await useApp(space, 'api')
       const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
       const answer = await send(Number(port), bytes)
       const problem = JSON.parse(answer.slice(answer.indexOf('{')))
       expect(answer).toContain(`HTTP/1.1 ${status} `)
-      expect(problem).toMatchObject({ status, type: 'urn:orderstream:problem:unreadable' })
+      expect(problem).toMatchObject({
+        status,
+        type: 'urn:orderstream:problem:unreadable',
+        detail: expect.stringContaining(detail)
+      })
       expect(log).toContainEqual(expect.objectContaining({ status, error_id: problem.error_id }))
     }
   )
