@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { OrderEvent } from '../../schema/order-event.ts'
 import { fromEntry } from '../../src/streams/delivery.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
-import { createGroupMember } from '../../src/streams/group.ts'
+import { createGroupMember, type GroupMember } from '../../src/streams/group.ts'
 import type { Settlement } from '../../src/streams/settlement.ts'
 import { openApp, type TestApp, useApp } from '../app.ts'
 import { until, useSpace } from '../space.ts'
@@ -50,13 +50,15 @@ describe('a stream function', () => {
   test('leaves a message of a version that it does not know, and spends nothing on it', async () => {
     const fn = makeFunction(space, async () => undefined)
     await fn.add(1, '99')
-    const { log } = await useWorker(space, fn.definition)
+    const { app, log } = await useWorker(space, fn.definition)
     const left = () => log.filter(({ err }) => (err as Error | undefined)?.name === 'UnknownVersion').length
     await until('it was delivered five times', () => left() >= 5)
     const [[, , , deliveries]] = (await space.redis.xpending(fn.key, fn.name, '-', '+', 1)) as [
       [string, string, number, number]
     ]
     expect(deliveries).toBeLessThanOrEqual(1)
+    // It must not take along what it leaves.
+    await app.close()
     const seen: number[] = []
     await useWorker(space, {
       ...fn.definition,
@@ -111,14 +113,17 @@ describe('a stream function', () => {
     const other = await useWorker(space, fn.definition)
     await useWorker(space, fn.definition)
     await until('it runs', () => calls === 1)
-    const idle = async () =>
-      Number(((await space.redis.xpending(fn.key, fn.name, '-', '+', 1)) as [[string, string, number]])[0][2])
+    const pending = async () =>
+      ((await space.redis.xpending(fn.key, fn.name, '-', '+', 1)) as [[string, string, number, number]])[0]
+    const idle = async () => (await pending())[2]
     // Three renewals, counted by the idle time falling.
     for (let last = await idle(), falls = 0; falls < 6; ) {
       const now = await idle()
       if (now < last) falls++
       last = now
     }
+    // A renewal is no delivery: so many of those would make it what kills its worker.
+    expect((await pending())[3]).toBe(1)
     release()
     await fn.settled()
     expect(calls).toBe(1)
@@ -174,12 +179,30 @@ describe('a consumer', () => {
     expect(await slow.settle(end('slow'))).toBe(0)
     expect(await traces()).toEqual([1, null, null])
     await slow.renew([fromEntry([id, []], 1)])
+    await slow.giveBack([fromEntry([id, []], 1)], 0)
     expect(await quick.settle(end('quick'))).toBe(1)
     expect(await traces()).toEqual([0, 'quick', '1'])
     expect(await slow.settle(end('slow again'))).toBe(0)
     expect(await traces()).toEqual([0, 'quick', '1'])
     expect((await space.redis.xlen(keys.stream('events', 0))) - before).toBe(1)
     await space.redis.del(keys.settled(0))
+  })
+
+  test('gives back at once, or for when a lease is over; neither counts as a delivery', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    const given = fromEntry([await fn.add(1), []], 1)
+    const { redis, keys } = worker.app
+    const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
+    const [lease, partition] = [600_000, 0]
+    const [giver, taker] = ['giver', 'taker'].map(consumer =>
+      createGroupMember({ redis, keys, definition, partition, consumer, lease })
+    ) as [GroupMember, GroupMember]
+    await giver.join()
+    await space.redis.xreadgroup('GROUP', fn.name, 'giver', 'COUNT', 1, 'STREAMS', fn.key, '>')
+    await giver.giveBack([given], 0)
+    expect((await taker.claim('0-0', 10)).deliveries).toEqual([])
+    await giver.giveBack([given], lease)
+    expect((await taker.claim('0-0', 10)).deliveries).toMatchObject([{ id: given.id, deliveries: 1 }])
   })
 
   test('I8: that stops finishes what it has in hand, takes nothing new, and leaves the group', async () => {

@@ -142,18 +142,43 @@ describe('who took a message to try it again', () => {
     expect(await take()).toMatchObject({ deliveries: 1, record: { attempts: 0 } })
   })
 
+  test('keeps it for a lease, and for another one with each renewal', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    const message = await addRetry(fn)
+    const { member, take } = await join(fn, 600_000)
+    const held = await take()
+    expect(await member.takeRetries(10, [])).toEqual([])
+    await message.letItsLeaseLapse()
+    await member.renew([held])
+    expect(await member.takeRetries(10, [])).toEqual([])
+  })
+
+  test('is not held up by one whose record is gone', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    const { member, take, app } = await join(fn, 600_000)
+    const retry = app.keys.retry(fn.name, 0)
+    await space.redis.zadd(retry, 0, '0-1')
+    await addRetry(fn)
+    expect(await take()).toMatchObject({ id: '1-1' })
+    expect(await member.takeRetries(10, [])).toEqual([])
+    expect(await space.redis.zrange(retry, '0', '-1')).toEqual(['1-1'])
+  })
+
   test('can give it back as often as it likes, which costs nothing, and holds it no more then', async () => {
     const fn = makeFunction(space, async () => undefined)
     const message = await addRetry(fn, { data: '{"n":1,"text":"a/b \\"é\\" \\u0001"}' })
-    const { member, take } = await join(fn, 1)
+    // So long a lease that what is due at once was given back.
+    const lease = 600_000
+    const { member, take } = await join(fn, lease)
     await take()
+    await message.letItsLeaseLapse()
     const second = await take()
     // It was taken in vain once: that counts.
     expect(second.deliveries).toBe(2)
     const tokens = new Set([second.token])
     let held = second
     for (let n = 0; n < 10; n++) {
-      await member.giveBack([held], 1)
+      await member.giveBack([held], lease)
       const due = await message.due()
       await member.renew([held])
       expect(await message.due()).toBe(due)
