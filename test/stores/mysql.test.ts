@@ -5,7 +5,7 @@ import { StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
 import type { Transaction } from '../../src/stores/mysql.ts'
 import { createMysqlPool } from '../../src/stores/mysql-pool.ts'
 import { useApp } from '../app.ts'
-import { useSpace } from '../space.ts'
+import { until, useSpace } from '../space.ts'
 
 const space = await useSpace()
 
@@ -42,4 +42,16 @@ test('a pool is closed though a connection is still being opened to a server tha
   await once(server, 'connection')
   await pool.close()
   await used
+})
+
+test('a process whose schema another one is migrating waits, in one connection however often it looks', async () => {
+  const lock = "CONCAT('orderstream-migrate-', MD5(DATABASE()))"
+  await space.sql(`DO GET_LOCK(${lock}, 0)`)
+  const { mysql } = (await useApp(space, 'api')).app
+  for (let look = 0; look < 3; look++) expect(await mysql.availability.check()).toBe(false)
+  const waiting =
+    "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND state = 'User lock'"
+  expect(await space.sql(waiting)).toHaveLength(1)
+  await space.sql(`DO RELEASE_LOCK(${lock})`)
+  await until('it is migrated', () => mysql.availability.up)
 })
