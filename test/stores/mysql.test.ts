@@ -30,6 +30,26 @@ test.each([new StoreUnavailable('redis'), new StoreRefused('redis'), new StoreRe
   }
 )
 
+test('of two transactions that lock each other out both get through', async () => {
+  const { mysql } = (await useApp(space, 'api')).app
+  await space.sql('CREATE TABLE pair (id INT PRIMARY KEY, n INT NOT NULL)')
+  await space.sql('INSERT INTO pair VALUES (1, 0), (2, 0)')
+  const bothIn = Promise.withResolvers<void>()
+  let tries = 0
+  const add = (...ids: number[]) =>
+    mysql.transaction(async ({ run }) => {
+      const first = ++tries <= 2
+      for (const id of ids) {
+        await run('UPDATE pair SET n = n + 1 WHERE id = ?', [id])
+        if (tries === 2) bothIn.resolve()
+        if (first) await bothIn.promise
+      }
+    })
+  await Promise.all([add(1, 2), add(2, 1)])
+  expect(await space.sql('SELECT n FROM pair')).toEqual([{ n: 2 }, { n: 2 }])
+  expect(tries).toBe(3)
+})
+
 test('a pool is closed though a connection is still being opened to a server that hangs', async () => {
   const server = createServer(() => {}).listen(0, '127.0.0.1')
   onTestFinished(() => {
