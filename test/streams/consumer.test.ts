@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { OrderEvent } from '../../schema/order-event.ts'
 import { fromEntry } from '../../src/streams/delivery.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
-import { createGroupMember, type GroupMember } from '../../src/streams/group.ts'
+import { createGroupMember, createSettler, type GroupMember } from '../../src/streams/group.ts'
 import type { Settlement } from '../../src/streams/settlement.ts'
+import { EVENTS } from '../../src/streams/streams.ts'
 import { openApp, type TestApp, useApp } from '../app.ts'
 import { until, useSpace } from '../space.ts'
 import { makeFunction, useWorker } from './functions.ts'
@@ -132,6 +133,30 @@ describe('a stream function', () => {
 })
 
 describe('a consumer', () => {
+  test('runs a message once whose lease lapses in its own hand', async () => {
+    let calls = 0
+    const { promise: over, resolve: end } = Promise.withResolvers<void>()
+    const fn = makeFunction(space, async () => {
+      calls++
+      await over
+      return undefined
+    })
+    const id = await fn.add(1)
+    const { app } = await useWorker(space, fn.definition)
+    await until('it runs', () => calls === 1)
+    await until('the worker has come upon it', async () => {
+      const [[, consumer, , deliveries]] = (await space.redis.xpending(fn.key, fn.name, '-', '+', 1)) as [
+        [string, string, number, number]
+      ]
+      await space.redis.xclaim(fn.key, fn.name, consumer, 0, id, 'IDLE', 600_000, 'JUSTID')
+      return deliveries > 1
+    })
+    end()
+    await fn.settled()
+    await app.close()
+    expect(calls).toBe(1)
+  })
+
   test('takes over what a dead one left', async () => {
     const seen: number[] = []
     const fn = makeFunction(space, async messages => {
@@ -203,6 +228,29 @@ describe('a consumer', () => {
     expect((await taker.claim('0-0', 10)).deliveries).toEqual([])
     await giver.giveBack([given], lease)
     expect((await taker.claim('0-0', 10)).deliveries).toMatchObject([{ id: given.id, deliveries: 1 }])
+  })
+
+  test('tells an event unless the first key that is written with it shows that it is out', async () => {
+    const { redis, keys } = worker.app
+    const names = { name: 'teller', stream: EVENTS, group: 'teller', consumer: 'c' }
+    const settle = createSettler({ redis, keys, partition: 0, ...names })
+    const [out, other] = ['out', 'other'].map(name => `{${space.env.KEY_PREFIX}:0}:told:${name}`)
+    const tell = async (...written: (string | undefined)[]) => {
+      await space.redis.mset(out as string, 'it is told', other as string, 'nothing')
+      const before = await space.redis.xlen(keys.stream(EVENTS, 0))
+      await settle([
+        {
+          delivery: { source: 'none', id: 'x', token: '' },
+          outcome: { kind: 'done' },
+          counts: [],
+          writes: written.map(key => ({ key: key as string, value: 'new', ttl: 60_000 })),
+          events: [{ data: '{}', unless: 'told', requestId: '', traceparent: '' }]
+        }
+      ])
+      return (await space.redis.xlen(keys.stream(EVENTS, 0))) - before
+    }
+    expect(await tell(out, other)).toBe(0)
+    expect(await tell(other, out)).toBe(1)
   })
 
   test('I8: that stops finishes what it has in hand, takes nothing new, and leaves the group', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { StoreRefused } from '../../src/stores/errors.ts'
 import { type BatchResult, type Message, TerminalError } from '../../src/streams/function.ts'
+import { useApp } from '../app.ts'
 import { until, useSpace } from '../space.ts'
 import { makeFunction, useWorker } from './functions.ts'
 
@@ -65,6 +66,7 @@ describe('a message that fails', () => {
     await until('the redriven one is done', () => done.size === 500)
     expect(keys.size).toBe(1)
     await until('nothing waits', async () => (await space.redis.zcard(app.keys.retry(name, 0))) === 0)
+    expect(await space.redis.exists(app.keys.retrying(name, 0))).toBe(0)
     expect((await deadLetters.list(name, '', 1)).letters).toEqual([])
   })
 
@@ -137,6 +139,40 @@ describe('a message that fails', () => {
     await until('it is tried again', () => calls === 2)
     expect([calls, aborted]).toEqual([2, true])
   })
+})
+
+/** Dead letters of a function as it would have left them. */
+const bury = (key: string, count: number) =>
+  space.redis.eval(
+    `for i = 1, ${count} do redis.call('XADD', KEYS[1], '*', 'id', '7-' .. i, 'taken', '1', 'first_at', '1') end`,
+    1,
+    key
+  )
+
+test('redriven letters come back one after the other at the given rate, over all partitions', async () => {
+  const KEY_PREFIX = `${space.env.KEY_PREFIX}.rate`
+  const { keys, streams } = (await useApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 2 })).app
+  for (const partition of [0, 1]) await bury(keys.dead('gone', partition), 2)
+  expect(await streams.deadLetters.redrive('gone', undefined, 1)).toBe(4)
+  const dues = await Promise.all(
+    [0, 1].map(async partition => {
+      const found = await space.redis.zrange(keys.retry('gone', partition), '0', '-1', 'WITHSCORES')
+      return found.filter((_, index) => index % 2 === 1).map(Number)
+    })
+  )
+  const [first, second, third, fourth] = dues.flat() as [number, number, number, number]
+  expect([second - first, fourth - third]).toEqual([1000, 1000])
+  expect(third - second).toBeGreaterThanOrEqual(1000)
+})
+
+test('of discarded letters the newest ones are kept', async () => {
+  const { keys, streams } = (await useApp(space, 'api')).app
+  await bury(keys.discarded('gone', 0), 10_500)
+  await bury(keys.dead('gone', 0), 1)
+  const { letters } = await streams.deadLetters.list('gone', '', 10)
+  const ids = letters.map(({ id }) => id)
+  expect(await streams.deadLetters.discard('gone', ids, 'a test')).toBe(1)
+  expect(await space.redis.xlen(keys.discarded('gone', 0))).toBeLessThan(10_500)
 })
 
 test('a store that refuses is asked after growing pauses; it costs no attempts, and is logged once', async () => {

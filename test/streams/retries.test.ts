@@ -1,6 +1,12 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Consumer } from '../../src/streams/consumer.ts'
-import { createDecoder, type Delivery, type RetryRecord } from '../../src/streams/delivery.ts'
+import {
+  createDecoder,
+  type Delivery,
+  fromRetry,
+  type RetryRecord,
+  SUSPECT_DELIVERIES
+} from '../../src/streams/delivery.ts'
 import { toDeadLetter, toRetry } from '../../src/streams/failure.ts'
 import { resolveFunction } from '../../src/streams/function.ts'
 import { createGroupMember } from '../../src/streams/group.ts'
@@ -83,6 +89,27 @@ describe('a message that is tried again', () => {
     expect(calls).toBe(1)
   })
 
+  test('is run alone, once it was taken in vain time and again: what kills a worker takes no other along', async () => {
+    const steps: string[] = []
+    const { promise: over, resolve: end } = Promise.withResolvers<void>()
+    const fn = makeFunction(space, async ([message]) => {
+      steps.push(`${message?.body.n} begins`)
+      if (message?.body.n === 2) await over
+      steps.push(`${message?.body.n} ends`)
+      return undefined
+    })
+    await fn.add(2)
+    const { app } = await useWorker(space, fn.definition)
+    const { member } = app.streams.consumers.find(({ definition }) => definition.name === fn.name) as Consumer
+    const renew = vi.spyOn(member, 'renew')
+    await until('the other one runs', () => steps.length === 1)
+    const suspect = await addRetry(fn, { taken: 1 - SUSPECT_DELIVERIES })
+    await until('both are in hand', () => renew.mock.lastCall?.[0].length === 2)
+    end()
+    await until('it is settled', async () => !(await suspect.waits()))
+    expect(steps).toEqual(['2 begins', '2 ends', '1 begins', '1 ends'])
+  })
+
   test("is due by Redis's clock: a worker's own may be wrong", async () => {
     let calls = 0
     const now = Date.now
@@ -98,6 +125,22 @@ describe('a message that is tried again', () => {
     await useWorker(space, fn.definition)
     await until('it was tried again', () => calls === 2)
   })
+})
+
+test('the pause before an attempt is random, up to base × 2ⁿ and at most max', () => {
+  const definition = resolveFunction({
+    ...makeFunction(space, async () => undefined).definition,
+    retry: { attempts: 8, base: 100, max: 500 }
+  })
+  const decode = createDecoder(definition, 0)
+  for (const [attempts, ceiling] of [100, 200, 400, 500, 500].entries()) {
+    const delivery = fromRetry('1-1', JSON.stringify({ ...RECORD, attempts }), '1')
+    const pauses = Array.from({ length: 1000 }, () => toRetry(decode(delivery), definition)).map(
+      outcome => outcome.kind === 'retry' && outcome.pause
+    )
+    const [least, most] = [Math.min(...pauses.map(Number)), Math.max(...pauses.map(Number))]
+    expect([least > 0, least < ceiling / 2, most > ceiling * 0.9, most <= ceiling]).not.toContain(false)
+  }
 })
 
 describe('who took a message to try it again', () => {
@@ -151,6 +194,18 @@ describe('who took a message to try it again', () => {
     await message.letItsLeaseLapse()
     await member.renew([held])
     expect(await member.takeRetries(10, [])).toEqual([])
+  })
+
+  test('has it tried again after its pause, and not before', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    const message = await addRetry(fn)
+    const { member, take } = await join(fn, 1)
+    const record = JSON.stringify(RECORD)
+    const outcome: Outcome = { kind: 'retry', pause: 600_000, record }
+    await member.settle([{ delivery: await take(), outcome, counts: [], writes: [], events: [] }])
+    expect(await member.takeRetries(10, [])).toEqual([])
+    await message.letItsLeaseLapse()
+    expect(await member.takeRetries(10, [])).toHaveLength(1)
   })
 
   test('is not held up by one whose record is gone', async () => {
