@@ -15,9 +15,9 @@ const KEEP_ALIVE_DELAY = 10_000
 
 /**
  * Brings the database to the newest schema that this code knows. Whichever process comes first does it, under an
- * advisory lock; the others wait and find it done. A schema that is already newer (rolling deploy) is left alone. A
- * migration that was cut off goes on where it was: a statement of the schema commits at once, by itself, and the version
- * is only noted after the last one.
+ * advisory lock; the others wait and find it done. A schema that is already newer (rolling deploy) is left alone, since
+ * no file undoes anything. A migration that was cut off goes on where it was: a statement of the schema commits at once,
+ * by itself, and the version is only noted after the last one.
  */
 export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger): Promise<void> {
   const connection = await createConnection({ ...options, keepAliveInitialDelay: KEEP_ALIVE_DELAY })
@@ -39,7 +39,6 @@ export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger
       execQuery: async query => ({ rows: (await connection.query<RowDataPacket[]>(query))[0] }),
       execSqlScript: script => runScript(connection, script)
     })
-    if ((await postgrator.getDatabaseVersion()) > (await postgrator.getMaxVersion())) return
     for (const { version, name } of await postgrator.migrate())
       log.info({ version, name }, 'migration applied')
   } finally {

@@ -69,3 +69,13 @@ test('another fault of a migration ends the start, and nothing is noted as done'
   await expect(database.migrate()).rejects.toThrow()
   expect(await database.version()).toBe(1)
 })
+
+test('a schema that a newer version has made is left alone', async () => {
+  const database = await makeDatabase('newer')
+  await database.migrate()
+  const columns = await database.columns()
+  await space.sql('INSERT INTO schema_version (version) VALUES (999)')
+  await database.migrate()
+  expect(await database.version()).toBe(999)
+  expect(await database.columns()).toEqual(columns)
+})
