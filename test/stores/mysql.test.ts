@@ -9,29 +9,54 @@ import { until, useSpace } from '../space.ts'
 
 const space = await useSpace()
 
+/** The MySQL of an api, once it is up: the first one has to make the tables. */
+const useMysql = async () => {
+  const { mysql } = (await useApp(space, 'api')).app
+  await until('MySQL is up', () => mysql.availability.up)
+  return mysql
+}
+
 test.each([new StoreUnavailable('redis'), new StoreRefused('redis'), new StoreRefused('mysql')])(
   'a transaction that ends with "%s" rolls back, and keeps its connection and MySQL up',
   async error => {
-    const { app } = await useApp(space, 'api')
+    const mysql = await useMysql()
     const idOf = async ({ rows }: Pick<Transaction, 'rows'>) => {
       const [row] = await rows<{ id: number }>('SELECT CONNECTION_ID() AS id', [])
       return row?.id
     }
-    const before = await idOf(app.mysql)
-    const told = app.mysql.transaction(async transaction => {
+    const before = await idOf(mysql)
+    const told = mysql.transaction(async transaction => {
       expect(await idOf(transaction)).toBe(before)
       await transaction.run("INSERT INTO outbox (order_id) VALUES ('told')", [])
       throw error
     })
     await expect(told).rejects.toBe(error)
-    expect(app.mysql.availability.up).toBe(true)
-    expect(await idOf(app.mysql)).toBe(before)
-    expect(await app.mysql.rows('SELECT * FROM outbox', [])).toEqual([])
+    expect(mysql.availability.up).toBe(true)
+    expect(await idOf(mysql)).toBe(before)
+    expect(await mysql.rows('SELECT * FROM outbox', [])).toEqual([])
   }
 )
 
+test('a session does not go by what the server has for those who say nothing', async () => {
+  const mysql = await useMysql()
+  const rows = await mysql.rows<{ Variable_name: string; Value: string }>(
+    `SHOW SESSION VARIABLES WHERE Variable_name IN
+       ('tx_isolation', 'transaction_isolation', 'sql_mode', 'time_zone', 'innodb_lock_wait_timeout')`,
+    []
+  )
+  const { tx_isolation, transaction_isolation, ...others } = Object.fromEntries(
+    rows.map(({ Variable_name, Value }) => [Variable_name, Value])
+  )
+  expect(transaction_isolation ?? tx_isolation).toBe('READ-COMMITTED')
+  expect(others).toEqual({
+    innodb_lock_wait_timeout: '3',
+    sql_mode: 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',
+    time_zone: '+00:00'
+  })
+})
+
 test('of two transactions that lock each other out both get through', async () => {
-  const { mysql } = (await useApp(space, 'api')).app
+  const mysql = await useMysql()
   await space.sql('CREATE TABLE pair (id INT PRIMARY KEY, n INT NOT NULL)')
   await space.sql('INSERT INTO pair VALUES (1, 0), (2, 0)')
   const bothIn = Promise.withResolvers<void>()
