@@ -1,9 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { OrderEvent } from '../../schema/order-event.ts'
-import { fromEntry } from '../../src/streams/delivery.ts'
+import type { Consumer } from '../../src/streams/consumer.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
-import { createGroupMember, createSettler, type GroupMember } from '../../src/streams/group.ts'
-import type { Settlement } from '../../src/streams/settlement.ts'
+import { createSettler } from '../../src/streams/group.ts'
 import { EVENTS } from '../../src/streams/streams.ts'
 import { openApp, type TestApp, useApp } from '../app.ts'
 import { until, useSpace } from '../space.ts'
@@ -71,6 +70,23 @@ describe('a stream function', () => {
     await until('a worker that knows it has handled it', () => seen.includes(1))
   })
 
+  test('leaves a message to a newer worker though another one of its batch takes long', async () => {
+    const { promise: over, resolve: end } = Promise.withResolvers<void>()
+    const fn = makeFunction(space, async () => {
+      await over
+      return undefined
+    })
+    await fn.add(1, '99')
+    await fn.add(2)
+    const { app } = await useWorker(space, fn.definition)
+    const { member } = app.streams.consumers.find(({ definition }) => definition.name === fn.name) as Consumer
+    const renew = vi.spyOn(member, 'renew')
+    const renewed = () => renew.mock.lastCall?.[0].map(({ record }) => record.data)
+    await until('only the lease of the other one is renewed', () => renewed()?.join() === '{"n":2}')
+    end()
+    await until('the other one is done', async () => (await space.redis.xlen(fn.key)) === 1)
+  })
+
   test('several functions on a log each see every message, and it is trimmed past what all have acknowledged', async () => {
     const api = await useApp(space, 'api')
     await useWorker(space, makeFunction(space, async () => undefined).definition)
@@ -133,103 +149,6 @@ describe('a stream function', () => {
 })
 
 describe('a consumer', () => {
-  test('runs a message once whose lease lapses in its own hand', async () => {
-    let calls = 0
-    const { promise: over, resolve: end } = Promise.withResolvers<void>()
-    const fn = makeFunction(space, async () => {
-      calls++
-      await over
-      return undefined
-    })
-    const id = await fn.add(1)
-    const { app } = await useWorker(space, fn.definition)
-    await until('it runs', () => calls === 1)
-    await until('the worker has come upon it', async () => {
-      const [[, consumer, , deliveries]] = (await space.redis.xpending(fn.key, fn.name, '-', '+', 1)) as [
-        [string, string, number, number]
-      ]
-      await space.redis.xclaim(fn.key, fn.name, consumer, 0, id, 'IDLE', 600_000, 'JUSTID')
-      return deliveries > 1
-    })
-    end()
-    await fn.settled()
-    await app.close()
-    expect(calls).toBe(1)
-  })
-
-  test('takes over what a dead one left', async () => {
-    const seen: number[] = []
-    const fn = makeFunction(space, async messages => {
-      seen.push(...messages.map(({ body }) => body.n))
-      return undefined
-    })
-    await space.redis.xgroup('CREATE', fn.key, fn.name, '0', 'MKSTREAM')
-    for (let n = 0; n < 30; n++) await fn.add(n)
-    await space.redis.xreadgroup('GROUP', fn.name, 'dead', 'COUNT', 30, 'STREAMS', fn.key, '>')
-    await useWorker(space, fn.definition)
-    await fn.settled()
-    expect(seen).toHaveLength(30)
-  })
-
-  test('that lost its lease can end nothing', async () => {
-    const fn = makeFunction(space, async () => undefined)
-    const id = await fn.add(1)
-    const { redis, keys } = worker.app
-    const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
-    const member = (consumer: string) =>
-      createGroupMember({ redis, keys, definition, partition: 0, consumer, lease: 1 })
-    const [slow, quick] = [member('slow'), member('quick')]
-    await slow.join()
-    await space.redis.xreadgroup('GROUP', fn.name, 'slow', 'COUNT', 1, 'STREAMS', fn.key, '>')
-    await until(
-      'the other one has taken over',
-      async () => (await quick.claim('0-0', 10)).deliveries.length === 1
-    )
-    const document = `{${space.env.KEY_PREFIX}:0}:doc:x`
-    const end = (value: string): Settlement[] => [
-      {
-        delivery: fromEntry([id, []], 1),
-        outcome: { kind: 'done' },
-        counts: [['duplicates', 1]],
-        writes: [{ key: document, value, ttl: 60_000 }],
-        events: [{ data: '{}', unless: '', requestId: '', traceparent: '' }]
-      }
-    ]
-    const traces = async () => [
-      await space.redis.xlen(fn.key),
-      await space.redis.get(document),
-      await space.redis.hget(keys.settled(0), 'duplicates')
-    ]
-    const before = await space.redis.xlen(keys.stream('events', 0))
-    expect(await slow.settle(end('slow'))).toBe(0)
-    expect(await traces()).toEqual([1, null, null])
-    await slow.renew([fromEntry([id, []], 1)])
-    await slow.giveBack([fromEntry([id, []], 1)], 0)
-    expect(await quick.settle(end('quick'))).toBe(1)
-    expect(await traces()).toEqual([0, 'quick', '1'])
-    expect(await slow.settle(end('slow again'))).toBe(0)
-    expect(await traces()).toEqual([0, 'quick', '1'])
-    expect((await space.redis.xlen(keys.stream('events', 0))) - before).toBe(1)
-    await space.redis.del(keys.settled(0))
-  })
-
-  test('gives back at once, or for when a lease is over; neither counts as a delivery', async () => {
-    const fn = makeFunction(space, async () => undefined)
-    const given = fromEntry([await fn.add(1), []], 1)
-    const { redis, keys } = worker.app
-    const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
-    const [lease, partition] = [600_000, 0]
-    const [giver, taker] = ['giver', 'taker'].map(consumer =>
-      createGroupMember({ redis, keys, definition, partition, consumer, lease })
-    ) as [GroupMember, GroupMember]
-    await giver.join()
-    await space.redis.xreadgroup('GROUP', fn.name, 'giver', 'COUNT', 1, 'STREAMS', fn.key, '>')
-    await giver.giveBack([given], 0)
-    expect((await taker.claim('0-0', 10)).deliveries).toEqual([])
-    await giver.giveBack([given], lease)
-    expect((await taker.claim('0-0', 10)).deliveries).toMatchObject([{ id: given.id, deliveries: 1 }])
-  })
-
   test('tells an event unless the first key that is written with it shows that it is out', async () => {
     const { redis, keys } = worker.app
     const names = { name: 'teller', stream: EVENTS, group: 'teller', consumer: 'c' }

@@ -110,6 +110,28 @@ describe('a message that is tried again', () => {
     expect(steps).toEqual(['2 begins', '2 ends', '1 begins', '1 ends'])
   })
 
+  test('is run alone as often as it may be tried, and is then what kills its worker', async () => {
+    const attempts = 3
+    const runs: string[] = []
+    const make = () =>
+      makeFunction(space, async () => void runs.push('run'), { retry: { attempts, base: 1, max: 1 } })
+    const [last, over] = [make(), make()]
+    const taken = 1 - (SUSPECT_DELIVERIES - 1) - attempts
+    const tried = await addRetry(last, { taken })
+    await useWorker(space, last.definition)
+    await until('it was tried', async () => !(await tried.waits()))
+    expect(runs).toEqual(['run'])
+    await addRetry(over, { taken: taken - 1 })
+    const { app } = await useWorker(space, over.definition)
+    const { deadLetters } = app.streams
+    const [letter] = await until('it is a dead letter', async () => {
+      const { letters } = await deadLetters.list(over.name, '', 10)
+      return letters.length > 0 && letters
+    })
+    expect(letter?.code).toBe('crashed')
+    expect(runs).toEqual(['run'])
+  })
+
   test("is due by Redis's clock: a worker's own may be wrong", async () => {
     let calls = 0
     const now = Date.now
