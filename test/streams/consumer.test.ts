@@ -90,9 +90,10 @@ describe('a stream function', () => {
   test('several functions on a log each see every message, and it is trimmed past what all have acknowledged', async () => {
     const api = await useApp(space, 'api')
     await useWorker(space, makeFunction(space, async () => undefined).definition)
-    const told = new Map<string, string[]>([
-      ['one', []],
-      ['two', []]
+    // Sets: what is told again, because Redis was slow for a moment, changes nothing.
+    const told = new Map([
+      ['one', new Set<string>()],
+      ['two', new Set<string>()]
     ])
     const listener = (name: string): StreamFunction => ({
       name,
@@ -100,7 +101,7 @@ describe('a stream function', () => {
       schema: OrderEvent,
       filter: event => (event as OrderEvent).type === 'order.completed',
       handler: async messages => {
-        told.get(name)?.push(...messages.map(({ body }) => (body as OrderEvent).subject))
+        for (const { body } of messages) told.get(name)?.add((body as OrderEvent).subject)
       }
     })
     await useApp(space, 'worker', { LEASE_MS: 500 }, app => {
@@ -108,7 +109,7 @@ describe('a stream function', () => {
       app.consume(listener('two'))
     })
     for (let n = 0; n < 5; n++) await api.post({ order_id: `told-${n}`, amount: 1 })
-    await until('both were told', () => [...told.values()].every(ids => ids.length === 5))
+    await until('both were told', () => [...told.values()].every(ids => ids.size === 5))
     expect([...(told.get('one') ?? [])].sort()).toEqual(['told-0', 'told-1', 'told-2', 'told-3', 'told-4'])
     await until(
       'the log is trimmed',
