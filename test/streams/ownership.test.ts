@@ -110,6 +110,24 @@ describe('a consumer', () => {
     await space.redis.del(keys.settled(0))
   })
 
+  test('settles all of its messages in one call, in whatever order, and however long their ids are', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    // As text these ids would be in another order.
+    const ids = ['5-9', '5-10', '10-1']
+    for (const id of ids) await space.redis.xadd(fn.key, id, ...fn.fields(1))
+    const { redis, keys } = worker.app
+    const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
+    const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: 600_000 })
+    await member.join()
+    await space.redis.xreadgroup('GROUP', fn.name, 'c', 'STREAMS', fn.key, '>')
+    const settlements = ['5-10', '10-1', '5-9'].map((id): Settlement => {
+      const delivery = fromEntry([id, []], 1)
+      return { delivery, outcome: { kind: 'done' }, counts: [], writes: [], events: [] }
+    })
+    expect(await member.settle(settlements)).toBe(3)
+    expect(await space.redis.xlen(fn.key)).toBe(0)
+  })
+
   test('gives back at once, or for when a lease is over; neither counts as a delivery', async () => {
     const fn = makeFunction(space, async () => undefined)
     const given = fromEntry([await fn.add(1), []], 1)
