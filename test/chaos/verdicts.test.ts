@@ -3,6 +3,7 @@ import { check, type Evidence } from '../../chaos/checker.ts'
 import type { Client } from '../../chaos/client.ts'
 import type { Row } from '../../chaos/holdings.ts'
 import { createLedger } from '../../chaos/ledger.ts'
+import { runLoad } from '../../chaos/load.ts'
 import { readAtRest } from '../../chaos/reader.ts'
 import { type Outcome, passed } from '../../chaos/report.ts'
 import { documentOf, goodRun, post, rowOf } from './made-up.ts'
@@ -140,6 +141,23 @@ test.each([
   expect(ledger.violations).toEqual([])
   await readAtRest(ledger, [good, answering(status, text)], 1, 10)
   expect(ledger.violations.map(({ what }) => what)).toContain('a told order that is not finished at rest')
+})
+
+test.each([
+  [202, 'a bad body that was not refused'],
+  [500, 'an answer that POST does not give']
+])('a POST that is always answered %d is wrong', async (status, verdict) => {
+  const ledger = createLedger()
+  const end = new AbortController()
+  let posts = 0
+  const post = async (_path: string, body: string) => {
+    if (++posts === 300) end.abort()
+    return { status, text: body, headers: {} }
+  }
+  const clients = [{ name: 'api', post } as unknown as Client]
+  const abandon = new AbortController().signal
+  await runLoad({ seed: 1, rate: 10_000, clients, ledger, signal: end.signal, abandon })
+  expect(ledger.violations.map(({ what }) => what)).toContain(verdict)
 })
 
 test('a run passes if nothing was found, it came to rest, the audit balances and every fault was done', () => {
