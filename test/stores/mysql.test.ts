@@ -89,6 +89,18 @@ test('a pool is closed though a connection is still being opened to a server tha
   await used
 })
 
+test('a connection that comes too late for its caller goes back to the pool', async () => {
+  const pool = createMysqlPool(space.config({ MODE: 'api', DB_POOL_SIZE: 2, STORE_TIMEOUT_MS: 1000 }))
+  onTestFinished(() => pool.close())
+  const { promise: over, resolve: end } = Promise.withResolvers<void>()
+  const both = <T>(work: () => Promise<T>) => Promise.all([pool.using(work), pool.using(work)])
+  const first = both(() => over)
+  await expect(both(async () => {})).rejects.toThrow('no connection within 1000 ms')
+  end()
+  await first
+  expect(await pool.using(async () => 'there is one')).toBe('there is one')
+})
+
 test('a process whose schema another one is migrating waits, in one connection however often it looks', async () => {
   const lock = "CONCAT('orderstream-migrate-', MD5(DATABASE()))"
   await space.sql(`DO GET_LOCK(${lock}, 0)`)
