@@ -72,10 +72,11 @@ describe('a stream function', () => {
 
   test('leaves a message to a newer worker though another one of its batch takes long', async () => {
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
-    const fn = makeFunction(space, async () => {
+    const handler = async () => {
       await over
       return undefined
-    })
+    }
+    const fn = makeFunction(space, handler, { timeout: 60_000 })
     await fn.add(1, '99')
     await fn.add(2)
     const { app } = await useWorker(space, fn.definition)
