@@ -157,7 +157,7 @@ describe('a consumer', () => {
     const settle = createSettler({ redis, keys, partition: 0, ...names })
     const [out, other] = ['out', 'other'].map(name => `{${space.env.KEY_PREFIX}:0}:told:${name}`)
     const tell = async (...written: (string | undefined)[]) => {
-      await space.redis.mset(out as string, 'it is told', other as string, 'nothing')
+      await space.redis.mset(out as string, 'it is all-told', other as string, 'nothing')
       const before = await space.redis.xlen(keys.stream(EVENTS, 0))
       await settle([
         {
@@ -165,7 +165,7 @@ describe('a consumer', () => {
           outcome: { kind: 'done' },
           counts: [],
           writes: written.map(key => ({ key: key as string, value: 'new', ttl: 60_000 })),
-          events: [{ data: '{}', unless: 'told', requestId: '', traceparent: '' }]
+          events: [{ data: '{}', unless: 'all-told', requestId: '', traceparent: '' }]
         }
       ])
       return (await space.redis.xlen(keys.stream(EVENTS, 0))) - before

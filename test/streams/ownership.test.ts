@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fromEntry, SUSPECT_DELIVERIES } from '../../src/streams/delivery.ts'
 import { createGroupMember, type GroupMember } from '../../src/streams/group.ts'
 import type { Settlement } from '../../src/streams/settlement.ts'
+import { EVENTS } from '../../src/streams/streams.ts'
 import { openApp, type TestApp, useApp } from '../app.ts'
 import { until, useSpace } from '../space.ts'
 import { makeFunction, useWorker } from './functions.ts'
@@ -13,6 +14,12 @@ beforeAll(async () => {
   worker = await openApp(space, 'worker')
 })
 afterAll(() => worker.close())
+
+/** The end of a message that says nothing more. */
+const done = (id: string): Settlement => {
+  const delivery = fromEntry([id, []], 1)
+  return { delivery, outcome: { kind: 'done' }, counts: [], writes: [], events: [] }
+}
 
 describe('a consumer', () => {
   test('runs a message once whose lease lapses in its own hand', async () => {
@@ -110,6 +117,20 @@ describe('a consumer', () => {
     await space.redis.del(keys.settled(0))
   })
 
+  test('leaves an event that it has settled to those who have not', async () => {
+    const { redis, keys } = worker.app
+    const [quick, events] = ['quick', keys.stream(EVENTS, 0)]
+    const definition = { name: quick, group: quick, stream: EVENTS }
+    const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: 600_000 })
+    await member.join()
+    await space.redis.xadd(events, '*', 'v', '1', 'data', '{}')
+    const ids = (await space.redis.xrange(events, '-', '+')).map(([id]) => id)
+    await space.redis.xreadgroup('GROUP', quick, 'c', 'STREAMS', events, '>')
+    await member.settle(ids.map(done))
+    expect(await space.redis.xpending(events, quick)).toEqual([0, null, null, null])
+    expect(await space.redis.xlen(events)).toBe(ids.length)
+  })
+
   test('settles all of its messages in one call, in whatever order, and however long their ids are', async () => {
     const fn = makeFunction(space, async () => undefined)
     // As text these ids would be in another order.
@@ -120,11 +141,7 @@ describe('a consumer', () => {
     const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: 600_000 })
     await member.join()
     await space.redis.xreadgroup('GROUP', fn.name, 'c', 'STREAMS', fn.key, '>')
-    const settlements = ['5-10', '10-1', '5-9'].map((id): Settlement => {
-      const delivery = fromEntry([id, []], 1)
-      return { delivery, outcome: { kind: 'done' }, counts: [], writes: [], events: [] }
-    })
-    expect(await member.settle(settlements)).toBe(3)
+    expect(await member.settle(['5-10', '10-1', '5-9'].map(done))).toBe(3)
     expect(await space.redis.xlen(fn.key)).toBe(0)
   })
 
