@@ -21,8 +21,8 @@ const RECORD: RetryRecord = {
   v: '1',
   data: '{"n":1}',
   requestId: 'r-1',
-  traceparent: '',
-  ordinal: '',
+  traceparent: 'a-trace',
+  ordinal: 'e:7',
   attempts: 1,
   firstAt: 1,
   taken: 0,
@@ -189,6 +189,7 @@ describe('who took a message to try it again', () => {
     const expectLetGo = async (ended: Delivery) => {
       const due = await message.due()
       await member.renew([ended])
+      await member.giveBack([ended], 0)
       expect(await message.due()).toBe(due)
       expect(await end(ended, { kind: 'done' })).toBe(0)
       expect(await message.waits()).toBe(true)
@@ -204,7 +205,8 @@ describe('who took a message to try it again', () => {
     expect(await end(givenUp, toDeadLetter(decode(givenUp), cause))).toBe(1)
     expect(await app.streams.deadLetters.redrive(fn.name, undefined, 100)).toBe(1)
     await expectLetGo(givenUp)
-    expect(await take()).toMatchObject({ deliveries: 1, record: { attempts: 0 } })
+    const again = { ...RECORD, attempts: 0, taken: expect.any(Number), redriven: 'failed' }
+    expect(await take()).toMatchObject({ deliveries: 1, record: again })
   })
 
   test('keeps it for a lease, and for another one with each renewal', async () => {
@@ -228,6 +230,23 @@ describe('who took a message to try it again', () => {
     expect(await member.takeRetries(10, [])).toEqual([])
     await message.letItsLeaseLapse()
     expect(await member.takeRetries(10, [])).toHaveLength(1)
+  })
+
+  test('gets those that may have killed their worker one at a time', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    const { member, app } = await join(fn, 600_000)
+    const [retry, retrying] = [app.keys.retry(fn.name, 0), app.keys.retrying(fn.name, 0)]
+    const taken = 1 - SUSPECT_DELIVERIES
+    for (const [id, own] of [
+      ['1-1', taken],
+      ['1-2', taken],
+      ['1-3', 0]
+    ] as const) {
+      await space.redis.hset(retrying, id, JSON.stringify({ ...RECORD, taken: own }))
+      await space.redis.zadd(retry, 0, id)
+    }
+    const takeIds = async () => (await member.takeRetries(10, [])).map(({ id }) => id)
+    expect([await takeIds(), await takeIds(), await takeIds()]).toEqual([['1-1', '1-3'], ['1-2'], []])
   })
 
   test('is not held up by one whose record is gone', async () => {
