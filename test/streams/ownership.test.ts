@@ -11,7 +11,8 @@ const space = await useSpace()
 let worker: TestApp
 
 beforeAll(async () => {
-  worker = await openApp(space, 'worker')
+  // This is about messages: a Redis that is slow for a moment must not count as away.
+  worker = await openApp(space, 'worker', { STORE_TIMEOUT_MS: 5000 })
 })
 afterAll(() => worker.close())
 

@@ -168,7 +168,8 @@ test('the pause before an attempt is random, up to base × 2ⁿ and at most max'
 describe('who took a message to try it again', () => {
   /** A worker's place in a group; `take` gives the one message there is, when it is due. */
   async function join(fn: TestFunction, lease: number) {
-    const { app } = await useApp(space, 'worker')
+    // This is about messages: a Redis that is slow for a moment must not count as away.
+    const { app } = await useApp(space, 'worker', { STORE_TIMEOUT_MS: 5000 })
     const { redis, keys } = app
     const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
     const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease })
