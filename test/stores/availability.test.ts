@@ -3,14 +3,15 @@ import { expect, onTestFinished, test } from 'vitest'
 import { Availability } from '../../src/stores/availability.ts'
 import { StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
 
-/** A store that answers its probes as long as it is told to. */
+/** A store that answers its probes, which it counts, as long as it is told to. */
 async function watch(timeout = 1000) {
-  const store = { answers: true }
+  const store = { answers: true, probes: 0 }
   const availability = new Availability({
     store: 'redis',
     log: pino({ level: 'silent' }),
     timeout,
     probe: async () => {
+      store.probes++
       if (!store.answers) await new Promise(() => {})
     }
   })
@@ -55,4 +56,11 @@ test('a store that has just fallen is asked once more before it counts as down',
   expect(await stillUp()).toBe(true)
   store.answers = false
   expect(await stillUp()).toBe(false)
+})
+
+test('those who ask at the same time share one probe', async () => {
+  const { store, availability } = await watch()
+  const before = store.probes
+  await Promise.all([availability.check(), availability.check(), availability.check()])
+  expect(store.probes).toBe(before + 1)
 })
