@@ -18,9 +18,9 @@ const SYNTAX_ERROR = 1064
 
 /**
  * Brings the database to the newest schema that this code knows. Whichever process comes first does it, under an
- * advisory lock; the others wait and find it done. A schema that is already newer (rolling deploy) is left alone. A
- * migration that was cut off goes on where it was: a statement of the schema commits at once, by itself, and the version
- * is only noted after the last one.
+ * advisory lock; the others wait and find it done. A schema that is already newer (rolling deploy) is left alone, since
+ * no file undoes anything. A migration that was cut off goes on where it was: a statement of the schema commits at once,
+ * by itself, and the version is only noted after the last one.
  * @throws also when the server is too old for this code.
  */
 export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger): Promise<void> {
@@ -43,10 +43,8 @@ export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger
       execQuery: async query => ({ rows: (await connection.query<RowDataPacket[]>(query))[0] }),
       execSqlScript: script => runScript(connection, script)
     })
-    if ((await postgrator.getDatabaseVersion()) <= (await postgrator.getMaxVersion())) {
-      for (const { version, name } of await postgrator.migrate())
-        log.info({ version, name }, 'migration applied')
-    }
+    for (const { version, name } of await postgrator.migrate())
+      log.info({ version, name }, 'migration applied')
     await requireSkipLocked(connection)
   } finally {
     // Not with a goodbye, for whose answer it could wait in vain; the lock goes with the connection.

@@ -59,9 +59,9 @@ function idRange(settlements: Settlement[]): [string, string] {
   return [lowest, highest]
 }
 
-/** Whether one stream id, `<ms>-<sequence>`, comes before another. Of the same length, they compare as text. */
+/** Whether one stream id, `<ms>-<sequence>`, comes before another. With parts of the same length they compare as text. */
 function isBefore(a: string, b: string): boolean {
-  if (a.length === b.length) return a < b
+  if (a.length === b.length && a.indexOf('-') === b.indexOf('-')) return a < b
   const [ms = '', sequence] = a.split('-')
   const [otherMs = '', otherSequence] = b.split('-')
   return ms === otherMs ? Number(sequence) < Number(otherSequence) : Number(ms) < Number(otherMs)

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
+import { useApp } from '../app.ts'
 import { startService } from '../service.ts'
 import { until } from '../space.ts'
+import { makeFunction } from '../streams/functions.ts'
 import { send } from './load.ts'
 import { useOwnStores } from './own-stores.ts'
 import { startProxy } from './proxy.ts'
@@ -21,4 +23,23 @@ test('a connection to Redis whose other end is gone without a word is made anew'
     'orders go into Redis again',
     async () => (await send(api.url, `after-${n++}`)).durability === 'fsync'
   )
+})
+
+test('a worker whose connection for reading is gone without a word goes on with another one', {
+  timeout: 60_000
+}, async () => {
+  const space = await stores.space()
+  const proxy = await startProxy(Number(space.env.REDIS_PORT))
+  const seen: number[] = []
+  const fn = makeFunction(space, async messages => {
+    seen.push(...messages.map(({ body }) => body.n))
+    return undefined
+  })
+  const env = { REDIS_PORT: proxy.port, LEASE_MS: 1000 }
+  await useApp(space, 'worker', env, app => app.consume(fn.definition))
+  await fn.add(1)
+  await until('it reads', () => seen.includes(1))
+  proxy.freeze()
+  await fn.add(2)
+  await until('it reads again', () => seen.includes(2))
 })

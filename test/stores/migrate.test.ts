@@ -99,3 +99,13 @@ test('a server that is too old is refused with that word, not found out when Red
   const [line] = log.filter(({ msg }) => msg === 'mysql is not available')
   expect(line).toMatchObject({ err: { message: expect.stringContaining('MySQL is older than 8.0') } })
 })
+
+test('a schema that a newer version has made is left alone', async () => {
+  const database = await makeDatabase('newer')
+  await database.migrate()
+  const columns = await database.columns()
+  await space.sql('INSERT INTO schema_version (version) VALUES (999)')
+  await database.migrate()
+  expect(await database.version()).toBe(999)
+  expect(await database.columns()).toEqual(columns)
+})

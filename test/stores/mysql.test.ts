@@ -9,28 +9,71 @@ import { until, useSpace } from '../space.ts'
 
 const space = await useSpace()
 
+/** The MySQL of an api, once it is up: the first one has to make the tables. */
+const useMysql = async () => {
+  const { mysql } = (await useApp(space, 'api')).app
+  await until('MySQL is up', () => mysql.availability.up)
+  return mysql
+}
+
 test.each([new StoreUnavailable('redis'), new StoreRefused('redis'), new StoreRefused('mysql')])(
   'a transaction that ends with "%s" rolls back, and keeps its connection and MySQL up',
   async error => {
-    const { app } = await useApp(space, 'api')
-    // The first start migrates, which takes longer than a probe on a busy machine.
-    await until('MySQL is up', () => app.mysql.availability.up)
+    const mysql = await useMysql()
     const idOf = async ({ rows }: Pick<Transaction, 'rows'>) => {
       const [row] = await rows<{ id: number }>('SELECT CONNECTION_ID() AS id', [])
       return row?.id
     }
-    const before = await idOf(app.mysql)
-    const told = app.mysql.transaction(async transaction => {
+    const before = await idOf(mysql)
+    const told = mysql.transaction(async transaction => {
       expect(await idOf(transaction)).toBe(before)
       await transaction.run("INSERT INTO outbox (order_id) VALUES ('told')", [])
       throw error
     })
     await expect(told).rejects.toBe(error)
-    expect(app.mysql.availability.up).toBe(true)
-    expect(await idOf(app.mysql)).toBe(before)
-    expect(await app.mysql.rows('SELECT * FROM outbox', [])).toEqual([])
+    expect(mysql.availability.up).toBe(true)
+    expect(await idOf(mysql)).toBe(before)
+    expect(await mysql.rows('SELECT * FROM outbox', [])).toEqual([])
   }
 )
+
+test('a session does not go by what the server has for those who say nothing', async () => {
+  const mysql = await useMysql()
+  const rows = await mysql.rows<{ Variable_name: string; Value: string }>(
+    `SHOW SESSION VARIABLES WHERE Variable_name IN
+       ('tx_isolation', 'transaction_isolation', 'sql_mode', 'time_zone', 'innodb_lock_wait_timeout')`,
+    []
+  )
+  const { tx_isolation, transaction_isolation, ...others } = Object.fromEntries(
+    rows.map(({ Variable_name, Value }) => [Variable_name, Value])
+  )
+  expect(transaction_isolation ?? tx_isolation).toBe('READ-COMMITTED')
+  expect(others).toEqual({
+    innodb_lock_wait_timeout: '3',
+    sql_mode: 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',
+    time_zone: '+00:00'
+  })
+})
+
+test('of two transactions that lock each other out both get through', async () => {
+  const mysql = await useMysql()
+  await space.sql('CREATE TABLE pair (id INT PRIMARY KEY, n INT NOT NULL)')
+  await space.sql('INSERT INTO pair VALUES (1, 0), (2, 0)')
+  const bothIn = Promise.withResolvers<void>()
+  let tries = 0
+  const add = (...ids: number[]) =>
+    mysql.transaction(async ({ run }) => {
+      const first = ++tries <= 2
+      for (const id of ids) {
+        await run('UPDATE pair SET n = n + 1 WHERE id = ?', [id])
+        if (tries === 2) bothIn.resolve()
+        if (first) await bothIn.promise
+      }
+    })
+  await Promise.all([add(1, 2), add(2, 1)])
+  expect(await space.sql('SELECT n FROM pair')).toEqual([{ n: 2 }, { n: 2 }])
+  expect(tries).toBe(3)
+})
 
 test('a pool is closed though a connection is still being opened to a server that hangs', async () => {
   const server = createServer(() => {}).listen(0, '127.0.0.1')
@@ -52,4 +95,32 @@ test.each([
 ])('over TLS the certificate is verified, and that it names %s: %s', (host, named) => {
   const config = space.config({ MODE: 'api', DB_TLS: 'true', DB_HOST: host })
   expect(connectionOptions(config).ssl).toEqual({ rejectUnauthorized: true, verifyIdentity: named })
+})
+
+test('a connection that comes too late for its caller goes back to the pool', async () => {
+  const pool = createMysqlPool(space.config({ MODE: 'api', DB_POOL_SIZE: 2, STORE_TIMEOUT_MS: 1000 }))
+  onTestFinished(() => pool.close())
+  const { promise: over, resolve: end } = Promise.withResolvers<void>()
+  const both = (work: () => Promise<void>) => Promise.allSettled([pool.using(work), pool.using(work)])
+  const first = both(() => over)
+  const late = {
+    status: 'rejected',
+    reason: new StoreUnavailable('mysql', new Error('no connection within 1000 ms'))
+  }
+  expect(await both(async () => {})).toEqual([late, late])
+  end()
+  await first
+  expect(await pool.using(async () => 'there is one')).toBe('there is one')
+})
+
+test('a process whose schema another one is migrating waits, in one connection however often it looks', async () => {
+  const lock = "CONCAT('orderstream-migrate-', MD5(DATABASE()))"
+  await space.sql(`DO GET_LOCK(${lock}, 0)`)
+  const { mysql } = (await useApp(space, 'api')).app
+  for (let look = 0; look < 3; look++) expect(await mysql.availability.check()).toBe(false)
+  const waiting =
+    "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND state = 'User lock'"
+  expect(await space.sql(waiting)).toHaveLength(1)
+  await space.sql(`DO RELEASE_LOCK(${lock})`)
+  await until('it is migrated', () => mysql.availability.up)
 })

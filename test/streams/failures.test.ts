@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { StoreRefused } from '../../src/stores/errors.ts'
+import { StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
 import { type BatchResult, type Message, TerminalError } from '../../src/streams/function.ts'
+import { useApp } from '../app.ts'
 import { until, useSpace } from '../space.ts'
 import { makeFunction, useWorker } from './functions.ts'
 
 const space = await useSpace()
+
+const LONG_LEASE = { LEASE_MS: 600_000 }
 
 describe('a message that fails', () => {
   test('is never given a message that its schema refuses: that is a dead letter', async () => {
@@ -79,6 +82,7 @@ describe('a message that fails', () => {
     await until('the redriven one is done', () => done.size === 500)
     expect(keys.size).toBe(1)
     await until('nothing waits', async () => (await space.redis.zcard(app.keys.retry(name, 0))) === 0)
+    expect(await space.redis.exists(app.keys.retrying(name, 0))).toBe(0)
     expect((await deadLetters.list(name, '', 1)).letters).toEqual([])
   })
 
@@ -209,7 +213,8 @@ test('a store that refuses is asked after growing pauses; it costs no attempts, 
     return undefined
   })
   for (let n = 0; n < 3; n++) await fn.add(n)
-  const { app, log } = await useWorker(space, fn.definition)
+  // So long a lease that the whole batch is done when the store is back, and not when it is taken over.
+  const { app, log } = await useApp(space, 'worker', LONG_LEASE, app => app.consume(fn.definition))
   await fn.settled()
   // A pause may take longer, but never less.
   const pauses = tries.slice(1, 7).map((at, index) => at - (tries[index] as number))
@@ -220,4 +225,43 @@ test('a store that refuses is asked after growing pauses; it costs no attempts, 
     expect.objectContaining({ store: 'mysql', msg: 'the function waits for a store that takes no writes' })
   ])
   expect(log.filter(({ msg }) => msg === 'the function goes on')).toHaveLength(1)
+})
+
+test('I8: a worker that stops while a store is away does stop, and another one has its messages at once', async () => {
+  let away = true
+  let done = 0
+  const fn = makeFunction(space, async messages => {
+    if (away) throw new StoreRefused('mysql', new Error('read-only'))
+    done += messages.length
+    return undefined
+  })
+  for (let n = 0; n < 3; n++) await fn.add(n)
+  const first = await useApp(space, 'worker', LONG_LEASE, app => app.consume(fn.definition))
+  const [consumer] = first.app.streams.consumers.filter(({ definition }) => definition.name === fn.name)
+  await until('it waits', () => consumer?.waitingFor() === 'mysql')
+  await first.close()
+  away = false
+  await useApp(space, 'worker', LONG_LEASE, app => app.consume(fn.definition))
+  await fn.settled()
+  expect(done).toBe(3)
+})
+
+test('a handler that gets no answer from a store which is up is called anew, which costs an attempt the third time', async () => {
+  const attempts: number[] = []
+  const fn = makeFunction(
+    space,
+    async ([message]) => {
+      attempts.push(message?.attempt ?? 0)
+      throw new StoreUnavailable('mysql', new Error('a connection broke'))
+    },
+    { retry: { attempts: 2, base: 1, max: 1 } }
+  )
+  await fn.add(1)
+  const { app } = await useWorker(space, fn.definition)
+  const [letter] = await until('it is a dead letter', async () => {
+    const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    return letters.length > 0 && letters
+  })
+  expect(letter).toMatchObject({ code: 'exhausted', attempts: 2 })
+  expect(attempts).toEqual([1, 1, 1, 2, 2, 2])
 })

@@ -63,3 +63,43 @@ test('the leases of many messages are renewed in several calls, none of which ke
   const lapsed = await space.redis.xpending(fn.key, fn.name, 'IDLE', 1_800_000, '-', '+', 2500)
   expect(lapsed).toEqual([])
 })
+
+test('an event stays until every group has settled it: one that has read it has not settled it yet', async () => {
+  const { redis, keys } = (await useApp(space, 'api', { KEY_PREFIX: `${space.env.KEY_PREFIX}.kept` })).app
+  const log = keys.stream(EVENTS, 0)
+  // As text these ids would be in another order.
+  const ids = ['5-9', '5-10', '10-1']
+  for (const id of ids) await space.redis.xadd(log, id, 'v', '1')
+  const settle = async (group: string, read: number, settled: string[]) => {
+    await space.redis.xgroup('CREATE', log, group, '0')
+    await space.redis.xreadgroup('GROUP', group, 'c', 'COUNT', read, 'STREAMS', log, '>')
+    await space.redis.xack(log, group, ...settled)
+  }
+  await settle('ahead', 3, ids)
+  await settle('behind', 2, ['5-10'])
+  await settle('between', 2, ['5-9', '5-10'])
+  const kept = async () => {
+    await keepHouse(redis, keys, [])
+    return (await space.redis.xrange(log, '-', '+')).map(([id]) => id)
+  }
+  expect(await kept()).toEqual(ids)
+  await space.redis.xack(log, 'behind', '5-9')
+  expect(await kept()).toEqual(['5-10', '10-1'])
+})
+
+test('a dead consumer that has messages in hand is not forgotten, or they would be lost with it', async () => {
+  const { redis, keys } = (await useApp(space, 'api')).app
+  const { key, name, add } = makeFunction(space, async () => undefined)
+  const definition = { name, group: name, stream: name }
+  const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: 1 })
+  await add(1)
+  await space.redis.xgroup('CREATE', key, name, '0')
+  await space.redis.xreadgroup('GROUP', name, 'holder', 'STREAMS', key, '>')
+  await space.redis.xgroup('CREATECONSUMER', key, name, 'idler')
+  const consumers = async () => (await space.redis.xinfo('CONSUMERS', key, name)) as string[][]
+  await until('one is forgotten', async () => {
+    await keepHouse(redis, keys, [{ member }])
+    return (await consumers()).length < 2
+  })
+  expect((await consumers()).map(([, consumer]) => consumer)).toEqual(['holder'])
+})

@@ -25,6 +25,12 @@ describe('STREAM_PARTITIONS', () => {
     )
   })
 
+  test('leaves an order in its partition, whatever version of the service asks', () => {
+    // The test vectors of FNV-1a.
+    const { partitionOf } = createKeys('x', 2 ** 32)
+    expect(['', 'a', 'foobar'].map(partitionOf)).toEqual([0x811c9dc5, 0xe40c292c, 0xbf9cf968])
+  })
+
   test('I4: the effect key of a message is its own, though two partitions have given the same id', async () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.keys`
     const effects: string[] = []

@@ -1,6 +1,12 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Consumer } from '../../src/streams/consumer.ts'
-import { createDecoder, type Delivery, type RetryRecord } from '../../src/streams/delivery.ts'
+import {
+  createDecoder,
+  type Delivery,
+  fromRetry,
+  type RetryRecord,
+  SUSPECT_DELIVERIES
+} from '../../src/streams/delivery.ts'
 import { toDeadLetter, toRetry } from '../../src/streams/failure.ts'
 import { resolveFunction } from '../../src/streams/function.ts'
 import { createGroupMember } from '../../src/streams/group.ts'
@@ -15,8 +21,8 @@ const RECORD: RetryRecord = {
   v: '1',
   data: '{"n":1}',
   requestId: 'r-1',
-  traceparent: '',
-  ordinal: '',
+  traceparent: 'a-trace',
+  ordinal: 'e:7',
   attempts: 1,
   firstAt: 1,
   taken: 0,
@@ -83,6 +89,49 @@ describe('a message that is tried again', () => {
     expect(calls).toBe(1)
   })
 
+  test('is run alone, once it was taken in vain time and again: what kills a worker takes no other along', async () => {
+    const steps: string[] = []
+    const { promise: over, resolve: end } = Promise.withResolvers<void>()
+    const fn = makeFunction(space, async ([message]) => {
+      steps.push(`${message?.body.n} begins`)
+      if (message?.body.n === 2) await over
+      steps.push(`${message?.body.n} ends`)
+      return undefined
+    })
+    await fn.add(2)
+    const { app } = await useWorker(space, fn.definition)
+    const { member } = app.streams.consumers.find(({ definition }) => definition.name === fn.name) as Consumer
+    const renew = vi.spyOn(member, 'renew')
+    await until('the other one runs', () => steps.length === 1)
+    const suspect = await addRetry(fn, { taken: 1 - SUSPECT_DELIVERIES })
+    await until('both are in hand', () => renew.mock.lastCall?.[0].length === 2)
+    end()
+    await until('it is settled', async () => !(await suspect.waits()))
+    expect(steps).toEqual(['2 begins', '2 ends', '1 begins', '1 ends'])
+  })
+
+  test('is run alone as often as it may be tried, and is then what kills its worker', async () => {
+    const attempts = 3
+    const runs: string[] = []
+    const make = () =>
+      makeFunction(space, async () => void runs.push('run'), { retry: { attempts, base: 1, max: 1 } })
+    const [last, over] = [make(), make()]
+    const taken = 1 - (SUSPECT_DELIVERIES - 1) - attempts
+    const tried = await addRetry(last, { taken })
+    await useWorker(space, last.definition)
+    await until('it was tried', async () => !(await tried.waits()))
+    expect(runs).toEqual(['run'])
+    await addRetry(over, { taken: taken - 1 })
+    const { app } = await useWorker(space, over.definition)
+    const { deadLetters } = app.streams
+    const [letter] = await until('it is a dead letter', async () => {
+      const { letters } = await deadLetters.list(over.name, '', 10)
+      return letters.length > 0 && letters
+    })
+    expect(letter?.code).toBe('crashed')
+    expect(runs).toEqual(['run'])
+  })
+
   test("is due by Redis's clock: a worker's own may be wrong", async () => {
     let calls = 0
     const now = Date.now
@@ -100,10 +149,27 @@ describe('a message that is tried again', () => {
   })
 })
 
+test('the pause before an attempt is random, up to base × 2ⁿ and at most max', () => {
+  const definition = resolveFunction({
+    ...makeFunction(space, async () => undefined).definition,
+    retry: { attempts: 8, base: 100, max: 500 }
+  })
+  const decode = createDecoder(definition, 0)
+  for (const [attempts, ceiling] of [100, 200, 400, 500, 500].entries()) {
+    const delivery = fromRetry('1-1', JSON.stringify({ ...RECORD, attempts }), '1')
+    const pauses = Array.from({ length: 1000 }, () => toRetry(decode(delivery), definition)).map(
+      outcome => outcome.kind === 'retry' && outcome.pause
+    )
+    const [least, most] = [Math.min(...pauses.map(Number)), Math.max(...pauses.map(Number))]
+    expect([least > 0, least < ceiling / 2, most > ceiling * 0.9, most <= ceiling]).not.toContain(false)
+  }
+})
+
 describe('who took a message to try it again', () => {
   /** A worker's place in a group; `take` gives the one message there is, when it is due. */
   async function join(fn: TestFunction, lease: number) {
-    const { app } = await useApp(space, 'worker')
+    // This is about messages: a Redis that is slow for a moment must not count as away.
+    const { app } = await useApp(space, 'worker', { STORE_TIMEOUT_MS: 5000 })
     const { redis, keys } = app
     const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
     const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease })
@@ -124,6 +190,7 @@ describe('who took a message to try it again', () => {
     const expectLetGo = async (ended: Delivery) => {
       const due = await message.due()
       await member.renew([ended])
+      await member.giveBack([ended], 0)
       expect(await message.due()).toBe(due)
       expect(await end(ended, { kind: 'done' })).toBe(0)
       expect(await message.waits()).toBe(true)
@@ -139,21 +206,76 @@ describe('who took a message to try it again', () => {
     expect(await end(givenUp, toDeadLetter(decode(givenUp), cause))).toBe(1)
     expect(await app.streams.deadLetters.redrive(fn.name, undefined, 100)).toBe(1)
     await expectLetGo(givenUp)
-    expect(await take()).toMatchObject({ deliveries: 1, record: { attempts: 0 } })
+    const again = { ...RECORD, attempts: 0, taken: expect.any(Number), redriven: 'failed' }
+    expect(await take()).toMatchObject({ deliveries: 1, record: again })
+  })
+
+  test('keeps it for a lease, and for another one with each renewal', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    const message = await addRetry(fn)
+    const { member, take } = await join(fn, 600_000)
+    const held = await take()
+    expect(await member.takeRetries(10, [])).toEqual([])
+    await message.letItsLeaseLapse()
+    await member.renew([held])
+    expect(await member.takeRetries(10, [])).toEqual([])
+  })
+
+  test('has it tried again after its pause, and not before', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    const message = await addRetry(fn)
+    const { member, take } = await join(fn, 1)
+    const record = JSON.stringify(RECORD)
+    const outcome: Outcome = { kind: 'retry', pause: 600_000, record }
+    await member.settle([{ delivery: await take(), outcome, counts: [], writes: [], events: [] }])
+    expect(await member.takeRetries(10, [])).toEqual([])
+    await message.letItsLeaseLapse()
+    expect(await member.takeRetries(10, [])).toHaveLength(1)
+  })
+
+  test('gets those that may have killed their worker one at a time', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    const { member, app } = await join(fn, 600_000)
+    const [retry, retrying] = [app.keys.retry(fn.name, 0), app.keys.retrying(fn.name, 0)]
+    const taken = 1 - SUSPECT_DELIVERIES
+    for (const [id, own] of [
+      ['1-1', taken],
+      ['1-2', taken],
+      ['1-3', 0]
+    ] as const) {
+      await space.redis.hset(retrying, id, JSON.stringify({ ...RECORD, taken: own }))
+      await space.redis.zadd(retry, 0, id)
+    }
+    const takeIds = async () => (await member.takeRetries(10, [])).map(({ id }) => id)
+    expect([await takeIds(), await takeIds(), await takeIds()]).toEqual([['1-1', '1-3'], ['1-2'], []])
+  })
+
+  test('is not held up by one whose record is gone', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    const { member, take, app } = await join(fn, 600_000)
+    const retry = app.keys.retry(fn.name, 0)
+    await space.redis.zadd(retry, 0, '0-1')
+    await addRetry(fn)
+    expect(await take()).toMatchObject({ id: '1-1' })
+    expect(await member.takeRetries(10, [])).toEqual([])
+    expect(await space.redis.zrange(retry, '0', '-1')).toEqual(['1-1'])
   })
 
   test('can give it back as often as it likes, which costs nothing, and holds it no more then', async () => {
     const fn = makeFunction(space, async () => undefined)
     const message = await addRetry(fn, { data: '{"n":1,"text":"a/b \\"é\\" \\u0001"}' })
-    const { member, take } = await join(fn, 1)
+    // So long a lease that what is due at once was given back.
+    const lease = 600_000
+    const { member, take } = await join(fn, lease)
     await take()
+    await message.letItsLeaseLapse()
     const second = await take()
     // It was taken in vain once: that counts.
     expect(second.deliveries).toBe(2)
     const tokens = new Set([second.token])
     let held = second
     for (let n = 0; n < 10; n++) {
-      await member.giveBack([held], 1)
+      await member.giveBack([held], lease)
       const due = await message.due()
       await member.renew([held])
       expect(await message.due()).toBe(due)

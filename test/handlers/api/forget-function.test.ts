@@ -4,6 +4,8 @@ import { promisify } from 'node:util'
 import { Type } from 'typebox'
 import { beforeAll, expect, test } from 'vitest'
 import type { App } from '../../../src/app.ts'
+import type { RedisStore } from '../../../src/stores/redis.ts'
+import { FunctionInUse, forgetFunction } from '../../../src/streams/forget.ts'
 import { openApp, type TestApp } from '../../app.ts'
 import { until, useSpace } from '../../space.ts'
 
@@ -96,6 +98,23 @@ test('one that a worker runs is not forgotten, not even in the partitions where 
     return answer.statusCode === 200 && answer.json()
   })
   expect(ended).toEqual({ function: 'alive', groups: 2, retries: 0 })
+})
+
+test('one that a worker takes up at that very moment keeps its group where that is', async () => {
+  await add('events')
+  const keys = [0, 1].map(partition => api.app.keys.stream('events', partition)) as [string, string]
+  for (const key of keys) await space.redis.xgroup('CREATE', key, 'raced', '0')
+  let runs = 0
+  const run: RedisStore['run'] = async work => {
+    // Both partitions were looked at.
+    if (++runs === 3) await space.redis.xreadgroup('GROUP', 'raced', 'c', 'COUNT', 1, 'STREAMS', keys[0], '>')
+    return api.app.redis.run(work)
+  }
+  const raced = forgetFunction({ ...api.app.redis, run }, api.app.keys, 'raced', 600_000)
+  await expect(raced).rejects.toThrow(FunctionInUse)
+  const groups = (await space.redis.xinfo('GROUPS', keys[0])) as string[][]
+  expect(groups.map(([, name]) => name)).toContain('raced')
+  for (const key of keys) await space.redis.xgroup('DESTROY', key, 'raced')
 })
 
 test('one on events is ended in every partition: group and retries are gone, dead letters stay', async () => {

@@ -127,6 +127,20 @@ test('metrics count what waits, what is done and what it was worth', async () =>
   expect(done.queue).toEqual({ depth: 0, pending: 0, oldest_seconds: 0 })
 })
 
+test('metrics tell of the queue what waits, what is in hand, and since when, over all partitions', async () => {
+  const env = { KEY_PREFIX: `${space.env.KEY_PREFIX}.queue`, STREAM_PARTITIONS: 2 }
+  const { app, call } = await useApp(space, 'api', env)
+  const [first, second] = [0, 1].map(partition => app.keys.stream('placed', partition)) as [string, string]
+  const before = (seconds: number) => `${Date.now() - seconds * 1000}-0`
+  await space.redis.xadd(first, before(100), 'v', '1')
+  for (const seconds of [3000, 2000]) await space.redis.xadd(second, before(seconds), 'v', '1')
+  await space.redis.xgroup('CREATE', second, 'process-orders', '0')
+  await space.redis.xreadgroup('GROUP', 'process-orders', 'c', 'COUNT', 1, 'STREAMS', second, '>')
+  const { queue } = (await call('/metrics')).json()
+  expect(queue).toEqual({ depth: 3, pending: 1, oldest_seconds: expect.any(Number) })
+  expect(Math.round(queue.oldest_seconds / 1000)).toBe(3)
+})
+
 describe('OpenAPI', () => {
   test.each(['api', 'worker'] as const)('I10: every route of mode %s is described', async mode => {
     const { app, call } = await useApp(space, mode)

@@ -1,0 +1,66 @@
+import { pino } from 'pino'
+import { expect, onTestFinished, test } from 'vitest'
+import { Availability } from '../../src/stores/availability.ts'
+import { StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
+
+/** A store that answers its probes, which it counts, as long as it is told to. */
+async function watch(timeout = 1000) {
+  const store = { answers: true, probes: 0 }
+  const availability = new Availability({
+    store: 'redis',
+    log: pino({ level: 'silent' }),
+    timeout,
+    probe: async () => {
+      store.probes++
+      if (!store.answers) await new Promise(() => {})
+    }
+  })
+  await availability.start()
+  onTestFinished(() => availability.stop())
+  return { store, availability }
+}
+
+const fail = (error: Error) => async () => {
+  throw error
+}
+
+test('while a store is down calls fail at once and are not made', async () => {
+  const { store, availability } = await watch(1)
+  store.answers = false
+  expect(await availability.check()).toBe(false)
+  let made = false
+  const call = availability.run(async () => {
+    made = true
+  })
+  await expect(call).rejects.toThrow('no answer within 1 ms')
+  expect(made).toBe(false)
+})
+
+test('a call without an answer takes the store down, one that is refused or about another store does not', async () => {
+  const { availability } = await watch()
+  for (const error of [new StoreRefused('redis'), new StoreUnavailable('mysql'), new Error('mine')]) {
+    await expect(availability.run(fail(error))).rejects.toBe(error)
+    expect(availability.up).toBe(true)
+  }
+  const away = new StoreUnavailable('redis')
+  await expect(availability.run(fail(away))).rejects.toBe(away)
+  expect(availability.up).toBe(false)
+  await availability.untilUp(new AbortController().signal)
+  expect(availability.up).toBe(true)
+})
+
+test('a store that has just fallen is asked once more before it counts as down', async () => {
+  const { store, availability } = await watch()
+  const stillUp = () =>
+    availability.run(fail(new StoreUnavailable('redis'))).catch(() => availability.stillUp())
+  expect(await stillUp()).toBe(true)
+  store.answers = false
+  expect(await stillUp()).toBe(false)
+})
+
+test('those who ask at the same time share one probe', async () => {
+  const { store, availability } = await watch()
+  const before = store.probes
+  await Promise.all([availability.check(), availability.check(), availability.check()])
+  expect(store.probes).toBe(before + 1)
+})

@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest'
+import { TerminalError } from '../../src/streams/function.ts'
+import { useApp } from '../app.ts'
+import { until, useSpace } from '../space.ts'
+import { makeFunction } from './functions.ts'
+
+const space = await useSpace()
+
+/** Dead letters of a function as it would have left them. */
+const bury = (key: string, count: number) =>
+  space.redis.eval(
+    `for i = 1, ${count} do redis.call('XADD', KEYS[1], '*', 'id', '7-' .. i, 'taken', '1', 'first_at', '1') end`,
+    1,
+    key
+  )
+
+test('redriven letters come back one after the other at the given rate, over all partitions', async () => {
+  const KEY_PREFIX = `${space.env.KEY_PREFIX}.rate`
+  const { keys, streams } = (await useApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 2 })).app
+  for (const partition of [0, 1]) await bury(keys.dead('gone', partition), 2)
+  expect(await streams.deadLetters.redrive('gone', undefined, 1)).toBe(4)
+  const dues = await Promise.all(
+    [0, 1].map(async partition => {
+      const found = await space.redis.zrange(keys.retry('gone', partition), '0', '-1', 'WITHSCORES')
+      return found.filter((_, index) => index % 2 === 1).map(Number)
+    })
+  )
+  const [first, second, third, fourth] = dues.flat() as [number, number, number, number]
+  expect([second - first, fourth - third]).toEqual([1000, 1000])
+  expect(third - second).toBeGreaterThanOrEqual(1000)
+})
+
+test('letters are listed once each, page by page, and all of them are redriven, however many', async () => {
+  const env = { KEY_PREFIX: `${space.env.KEY_PREFIX}.many`, STREAM_PARTITIONS: 2 }
+  const { keys, streams } = (await useApp(space, 'api', env)).app
+  for (const partition of [0, 1]) await bury(keys.dead('gone', partition), 600)
+  const ids: string[] = []
+  for (let after = ''; ; ) {
+    const { letters, next } = await streams.deadLetters.list('gone', after, 250)
+    ids.push(...letters.map(({ id }) => id))
+    if (next === '') break
+    after = next
+  }
+  expect([ids.length, new Set(ids).size]).toEqual([1200, 1200])
+  expect(await streams.deadLetters.redrive('gone', undefined, 1000)).toBe(1200)
+})
+
+test('of discarded letters the newest ones are kept', async () => {
+  const { keys, streams } = (await useApp(space, 'api')).app
+  await bury(keys.discarded('gone', 0), 10_500)
+  await bury(keys.dead('gone', 0), 1)
+  const { letters } = await streams.deadLetters.list('gone', '', 10)
+  const ids = letters.map(({ id }) => id)
+  expect(await streams.deadLetters.discard('gone', ids, 'a test')).toBe(1)
+  expect(await space.redis.xlen(keys.discarded('gone', 0))).toBeLessThan(10_500)
+})
+
+test('a letter that its function fails to take note of holds up no other, and is one in the end', async () => {
+  const fn = makeFunction(space, async () => undefined, {
+    retry: { attempts: 2, base: 1, max: 1 },
+    handler: async messages => ({
+      failed: messages.map(message => ({ message, cause: new TerminalError('no', 'never') }))
+    }),
+    onDead: async letters => {
+      if (letters.some(({ message }) => (message.body as { n: number }).n === 1))
+        throw new Error('not this one')
+      return {}
+    }
+  })
+  for (const n of [1, 2]) await fn.add(n)
+  const { app } = await useApp(space, 'worker', { LEASE_MS: 600_000 }, app => app.consume(fn.definition))
+  const letters = await until('both are dead letters', async () => {
+    const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    return letters.length === 2 && letters
+  })
+  expect(letters).toMatchObject([
+    { data: '{"n":2}', code: 'no', attempts: 1 },
+    { data: '{"n":1}', code: 'no', attempts: 4 }
+  ])
+})

@@ -1,0 +1,165 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fromEntry, SUSPECT_DELIVERIES } from '../../src/streams/delivery.ts'
+import { createGroupMember, type GroupMember } from '../../src/streams/group.ts'
+import type { Settlement } from '../../src/streams/settlement.ts'
+import { EVENTS } from '../../src/streams/streams.ts'
+import { openApp, type TestApp, useApp } from '../app.ts'
+import { until, useSpace } from '../space.ts'
+import { makeFunction, useWorker } from './functions.ts'
+
+const space = await useSpace()
+let worker: TestApp
+
+beforeAll(async () => {
+  // This is about messages: a Redis that is slow for a moment must not count as away.
+  worker = await openApp(space, 'worker', { STORE_TIMEOUT_MS: 5000 })
+})
+afterAll(() => worker.close())
+
+/** The end of a message that says nothing more. */
+const done = (id: string): Settlement => {
+  const delivery = fromEntry([id, []], 1)
+  return { delivery, outcome: { kind: 'done' }, counts: [], writes: [], events: [] }
+}
+
+describe('a consumer', () => {
+  test('runs a message once whose lease lapses in its own hand', async () => {
+    let calls = 0
+    const { promise: over, resolve: end } = Promise.withResolvers<void>()
+    const fn = makeFunction(space, async () => {
+      calls++
+      await over
+      return undefined
+    })
+    const id = await fn.add(1)
+    const { app } = await useWorker(space, fn.definition)
+    await until('it runs', () => calls === 1)
+    await until('the worker has come upon it', async () => {
+      const [[, consumer, , deliveries]] = (await space.redis.xpending(fn.key, fn.name, '-', '+', 1)) as [
+        [string, string, number, number]
+      ]
+      await space.redis.xclaim(fn.key, fn.name, consumer, 0, id, 'IDLE', 600_000, 'JUSTID')
+      return deliveries > 1
+    })
+    end()
+    await fn.settled()
+    await app.close()
+    expect(calls).toBe(1)
+  })
+
+  test('takes over what a dead one left', async () => {
+    const seen: number[] = []
+    const fn = makeFunction(space, async messages => {
+      seen.push(...messages.map(({ body }) => body.n))
+      return undefined
+    })
+    await space.redis.xgroup('CREATE', fn.key, fn.name, '0', 'MKSTREAM')
+    for (let n = 0; n < 30; n++) await fn.add(n)
+    await space.redis.xreadgroup('GROUP', fn.name, 'dead', 'COUNT', 30, 'STREAMS', fn.key, '>')
+    await useWorker(space, fn.definition)
+    await fn.settled()
+    expect(seen).toHaveLength(30)
+  })
+
+  test('takes over messages that may have killed their worker one by one, without waiting in between', async () => {
+    const batches: number[][] = []
+    const fn = makeFunction(space, async messages => void batches.push(messages.map(({ body }) => body.n)))
+    await space.redis.xgroup('CREATE', fn.key, fn.name, '0', 'MKSTREAM')
+    const ids: string[] = []
+    for (let n = 0; n < 3; n++) ids.push(await fn.add(n))
+    await space.redis.xreadgroup('GROUP', fn.name, 'dead', 'COUNT', 3, 'STREAMS', fn.key, '>')
+    const lease = 600_000
+    const lapsed = ['IDLE', lease, 'RETRYCOUNT', SUSPECT_DELIVERIES, 'JUSTID'] as const
+    await space.redis.xclaim(fn.key, fn.name, 'dead', 0, ...ids, ...lapsed)
+    await useApp(space, 'worker', { LEASE_MS: lease }, app => app.consume(fn.definition))
+    await fn.settled()
+    expect(batches).toEqual([[0], [1], [2]])
+  })
+
+  test('that lost its lease can end nothing', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    const id = await fn.add(1)
+    const { redis, keys } = worker.app
+    const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
+    const member = (consumer: string) =>
+      createGroupMember({ redis, keys, definition, partition: 0, consumer, lease: 1 })
+    const [slow, quick] = [member('slow'), member('quick')]
+    await slow.join()
+    await space.redis.xreadgroup('GROUP', fn.name, 'slow', 'COUNT', 1, 'STREAMS', fn.key, '>')
+    await until(
+      'the other one has taken over',
+      async () => (await quick.claim('0-0', 10)).deliveries.length === 1
+    )
+    const document = `{${space.env.KEY_PREFIX}:0}:doc:x`
+    const end = (value: string): Settlement[] => [
+      {
+        delivery: fromEntry([id, []], 1),
+        outcome: { kind: 'done' },
+        counts: [['duplicates', 1]],
+        writes: [{ key: document, value, ttl: 60_000 }],
+        events: [{ data: '{}', unless: '', requestId: '', traceparent: '' }]
+      }
+    ]
+    const traces = async () => [
+      await space.redis.xlen(fn.key),
+      await space.redis.get(document),
+      await space.redis.hget(keys.settled(0), 'duplicates')
+    ]
+    const before = await space.redis.xlen(keys.stream('events', 0))
+    expect(await slow.settle(end('slow'))).toBe(0)
+    expect(await traces()).toEqual([1, null, null])
+    await slow.renew([fromEntry([id, []], 1)])
+    await slow.giveBack([fromEntry([id, []], 1)], 0)
+    expect(await quick.settle(end('quick'))).toBe(1)
+    expect(await traces()).toEqual([0, 'quick', '1'])
+    expect(await slow.settle(end('slow again'))).toBe(0)
+    expect(await traces()).toEqual([0, 'quick', '1'])
+    expect((await space.redis.xlen(keys.stream('events', 0))) - before).toBe(1)
+    await space.redis.del(keys.settled(0))
+  })
+
+  test('leaves an event that it has settled to those who have not', async () => {
+    const { redis, keys } = worker.app
+    const [quick, events] = ['quick', keys.stream(EVENTS, 0)]
+    const definition = { name: quick, group: quick, stream: EVENTS }
+    const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: 600_000 })
+    await member.join()
+    await space.redis.xadd(events, '*', 'v', '1', 'data', '{}')
+    const ids = (await space.redis.xrange(events, '-', '+')).map(([id]) => id)
+    await space.redis.xreadgroup('GROUP', quick, 'c', 'STREAMS', events, '>')
+    await member.settle(ids.map(done))
+    expect(await space.redis.xpending(events, quick)).toEqual([0, null, null, null])
+    expect(await space.redis.xlen(events)).toBe(ids.length)
+  })
+
+  test('settles all of its messages in one call, in whatever order, and however long their ids are', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    // As text these ids would be in another order.
+    const ids = ['5-9', '5-10', '10-1']
+    for (const id of ids) await space.redis.xadd(fn.key, id, ...fn.fields(1))
+    const { redis, keys } = worker.app
+    const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
+    const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: 600_000 })
+    await member.join()
+    await space.redis.xreadgroup('GROUP', fn.name, 'c', 'STREAMS', fn.key, '>')
+    expect(await member.settle(['5-10', '10-1', '5-9'].map(done))).toBe(3)
+    expect(await space.redis.xlen(fn.key)).toBe(0)
+  })
+
+  test('gives back at once, or for when a lease is over; neither counts as a delivery', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    const given = fromEntry([await fn.add(1), []], 1)
+    const { redis, keys } = worker.app
+    const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
+    const [lease, partition] = [600_000, 0]
+    const [giver, taker] = ['giver', 'taker'].map(consumer =>
+      createGroupMember({ redis, keys, definition, partition, consumer, lease })
+    ) as [GroupMember, GroupMember]
+    await giver.join()
+    await space.redis.xreadgroup('GROUP', fn.name, 'giver', 'COUNT', 1, 'STREAMS', fn.key, '>')
+    await giver.giveBack([given], 0)
+    expect((await taker.claim('0-0', 10)).deliveries).toEqual([])
+    await giver.giveBack([given], lease)
+    expect((await taker.claim('0-0', 10)).deliveries).toMatchObject([{ id: given.id, deliveries: 1 }])
+  })
+})
