@@ -159,10 +159,32 @@ test('the trace of a request travels with its message and its event, and one wit
   await api.post({ order_id: 'traced', amount: 1 }, { traceparent })
   await api.post({ order_id: 'untraced', amount: 1 })
   expect(await traces(PLACED, '-')).toEqual([traceparent, ''])
+  const invalid = [
+    `ff${traceparent.slice(2)}`,
+    traceparent.replace(/4bf\w+/, '0'.repeat(32)),
+    `${traceparent}-x`
+  ]
+  for (const [n, given] of invalid.entries())
+    await api.post({ order_id: `mistraced-${n}`, amount: 1 }, { traceparent: given })
+  expect((await traces(PLACED, '-')).slice(2)).toEqual(['', '', ''])
   const [, untraced] = await space.redis.xrange(stream(PLACED), '-', '+')
   expect(untraced?.[1]).not.toContain('traceparent')
 
   await useApp(space, 'worker')
   await until('both are settled', async () => (await space.redis.xlen(stream(PLACED))) === 0)
-  expect(await traces('events', `(${last?.[0] ?? '0'}`)).toEqual([traceparent, ''])
+  expect((await traces('events', `(${last?.[0] ?? '0'}`)).filter(Boolean)).toEqual([traceparent])
+  const [[, told] = ['', []]] = await space.redis.xrange(stream('events'), `(${last?.[0] ?? '0'}`, '+')
+  const order = (await api.call('/orders/traced')).json()
+  expect(order.updated_at).not.toBe(order.created_at)
+  expect(JSON.parse(fieldOf(told, 'data'))).toEqual({
+    specversion: '1.0',
+    id: 'traced:completed',
+    source: '/orders',
+    type: 'order.completed',
+    subject: 'traced',
+    time: order.updated_at,
+    traceparent,
+    datacontenttype: 'application/json',
+    data: order
+  })
 })
