@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import type { App } from '../../../src/app.ts'
 import { freePort } from '../../../src/local/ports.ts'
-import { useApp } from '../../app.ts'
+import { type TestApp, useApp } from '../../app.ts'
 import { until, useSpace } from '../../space.ts'
 
 const space = await useSpace()
@@ -125,6 +125,40 @@ test('metrics count what waits, what is done and what it was worth', async () =>
     total_revenue: 59.059
   })
   expect(done.queue).toEqual({ depth: 0, pending: 0, oldest_seconds: 0 })
+
+  await space.sql('UPDATE order_totals SET failed = failed + 1, processing = processing + 2 WHERE slot = 0')
+  expect((await api.call('/metrics')).json().services.database.stats).toMatchObject({
+    total_orders: 8,
+    completed_orders: 5,
+    processing_orders: 2,
+    failed_orders: 1
+  })
+})
+
+test('Prometheus counts requests by route and status, orders by what became of them, and times batches', async () => {
+  const api = await useApp(space, 'api')
+  const worker = await useApp(space, 'worker')
+  const scrape = async ({ call }: TestApp) =>
+    (await call({ url: '/metrics', headers: { accept: 'text/plain' } })).body.split('\n')
+  for (const amount of [1, 1, 1, 2]) await api.post({ order_id: 'counted', amount })
+  await api.call('/nowhere')
+  expect(await scrape(api)).toEqual(
+    expect.arrayContaining([
+      'orderstream_orders_total{outcome="accepted"} 1',
+      'orderstream_orders_total{outcome="replayed"} 2',
+      'orderstream_orders_total{outcome="conflict"} 1',
+      'http_request_duration_seconds_count{method="POST",route="/orders",status="202"} 1',
+      'http_request_duration_seconds_count{method="POST",route="/orders",status="200"} 2',
+      'http_request_duration_seconds_count{method="POST",route="/orders",status="409"} 1',
+      'http_request_duration_seconds_count{method="GET",route="unknown",status="404"} 1'
+    ])
+  )
+  await until('the batch is counted', async () =>
+    (await scrape(worker)).includes('orderstream_messages_total{function="process-orders",outcome="done"} 1')
+  )
+  expect(await scrape(worker)).toContain(
+    'orderstream_batch_duration_seconds_count{function="process-orders"} 1'
+  )
 })
 
 describe('OpenAPI', () => {
@@ -164,5 +198,9 @@ describe('OpenAPI', () => {
     const page = await app.inject('/docs')
     expect(page.statusCode).toBe(200)
     expect(page.body).not.toMatch(/(src|href)="(https?:)?\/\//)
+    // Without the first it has no style; with the second a browser asks for its files over HTTPS.
+    const policy = page.headers['content-security-policy']
+    expect(policy).toContain("style-src 'self' 'unsafe-inline'")
+    expect(policy).not.toContain('upgrade-insecure-requests')
   })
 })
