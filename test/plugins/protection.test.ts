@@ -38,17 +38,33 @@ describe('rate limit', () => {
       'retry-after': '1'
     })
     expect(refused.json()).toMatchObject({ type: 'urn:orderstream:problem:too-many-requests', status: 429 })
-    expect((await call('/health')).statusCode).toBe(200)
+    for (const url of ['/health', '/health/live', '/health/ready', '/metrics'])
+      expect([url, (await call(url)).statusCode]).toEqual([url, 200])
     await until('the next second', async () => (await call('/orders/none')).statusCode === 404)
   })
 
-  test('takes an address for one client, whatever port a proxy puts behind it', async () => {
-    const { call } = await useApp(space, 'api', { RATE_LIMIT_MAX: 5, TRUST_PROXY: '127.0.0.1' })
-    let port = 1024
-    await until('a request is refused', () =>
-      untilRefused(url => call({ url, headers: { 'x-forwarded-for': `203.0.113.7:${port++}` } }))
-    )
-  })
+  test.each(['203.0.113.7', '[2001:db8::7]'])(
+    'takes %s for one client, whatever port a proxy puts behind it',
+    async address => {
+      const { call } = await useApp(space, 'api', { RATE_LIMIT_MAX: 5, TRUST_PROXY: '127.0.0.1' })
+      let port = 1024
+      await until('a request is refused', () =>
+        untilRefused(url => call({ url, headers: { 'x-forwarded-for': `${address}:${port++}` } }))
+      )
+    }
+  )
+
+  test.each(['', '10.0.0.0/8'])(
+    'does not believe an X-Forwarded-For unless its sender is trusted: "%s"',
+    async TRUST_PROXY => {
+      const { call, log } = await useApp(space, 'api', { RATE_LIMIT_MAX: 5, TRUST_PROXY })
+      let last = 0
+      await until('a request is refused', () =>
+        untilRefused(url => call({ url, headers: { 'x-forwarded-for': `203.0.113.${last++}` } }))
+      )
+      expect(new Set(log.flatMap(({ client }) => client ?? []))).toEqual(new Set(['127.0.0.1']))
+    }
+  )
 
   test('counts over all processes', async () => {
     const [a, b] = [
@@ -61,6 +77,9 @@ describe('rate limit', () => {
       await delay(150)
       return (await b.call('/orders/none')).statusCode === 429
     })
+    const counts = (await space.keys()).filter(key => key.includes(':rate:'))
+    expect(counts.length).toBeGreaterThan(0)
+    for (const key of counts) expect(await space.redis.ttl(key)).not.toBe(-1)
   })
 
   test('a route may have a limit of its own, lower or higher', async () => {
@@ -107,8 +126,11 @@ describe('answers', () => {
       'referrer-policy': 'no-referrer',
       'cross-origin-resource-policy': 'same-origin'
     })
-    const hostile = await call({ url: '/orders/none', headers: { 'x-request-id': 'a b\tc'.repeat(50) } })
-    expect(hostile.headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/)
+    const idFor = async (given: string) =>
+      (await call({ url: '/orders/none', headers: { 'x-request-id': given } })).headers['x-request-id']
+    expect(await idFor('x'.repeat(128))).toBe('x'.repeat(128))
+    for (const hostile of ['x'.repeat(129), 'a b\tc', ''])
+      expect(await idFor(hostile)).toMatch(/^[0-9a-f-]{36}$/)
   })
 
   test.each(['/nope', '/orders', '/orders/', '/orders/%zz', '/docs/../etc'])(
@@ -168,6 +190,18 @@ describe('answers', () => {
       expect(log).toContainEqual(expect.objectContaining({ status, error_id: problem.error_id }))
     }
   )
+
+  test('I9: a store that is away is named neither by its address nor by what it said', async () => {
+    const nowhere = String(await freePort())
+    const { call } = await useApp(space, 'api', { REDIS_PORT: nowhere, DB_PORT: nowhere })
+    const response = await call('/orders/none?a=secret')
+    expect([response.statusCode, response.headers['retry-after']]).toEqual([503, '1'])
+    expect(response.body).not.toMatch(/127\.0\.0\.1|ECONN|redis|mysql|secret/i)
+    expect(response.json()).toMatchObject({
+      type: 'urn:orderstream:problem:unavailable',
+      instance: '/orders/none'
+    })
+  })
 
   test('I9: a bug is told by its id alone; the log has the rest', async () => {
     const { app, call, log } = await useApp(space, 'api')

@@ -46,6 +46,12 @@ describe('resolveConfig', () => {
   })
 })
 
+test('an ADMIN_TOKEN has at least 16 characters', () => {
+  expect(resolveConfig({ MODE: 'api', ADMIN_TOKEN: 'x'.repeat(16) }).ADMIN_TOKEN).toBe('x'.repeat(16))
+  for (const short of ['', 'x'.repeat(15)])
+    expect(() => resolveConfig({ MODE: 'api', ADMIN_TOKEN: short })).toThrow(/ADMIN_TOKEN/)
+})
+
 test.each(['', '127.0.0.1', '10.0.0.0/8, fd00::/8', '::1'])('takes "%s" as proxies to trust', text => {
   expect(resolveConfig({ MODE: 'api', TRUST_PROXY: text }).TRUST_PROXY).toBe(text)
 })

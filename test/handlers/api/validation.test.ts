@@ -161,6 +161,7 @@ test.each([
     { 'content-type': 'application/json' },
     400
   ],
+  ['text', '{"order_id":"t","amount":1}', { 'content-type': 'text/plain' }, 415],
   ['a form', 'order_id=a&amount=1', { 'content-type': 'application/x-www-form-urlencoded' }, 415],
   [
     'a huge body',
