@@ -52,8 +52,7 @@ async function auditMetrics(app: FastifyInstance) {
     labelNames: ['function'],
     registers,
     collect() {
-      for (const { definition, waitingFor } of streams.consumers)
-        this.set({ function: definition.name }, waitingFor() ? 1 : 0)
+      for (const { name, paused } of streams.functions()) this.set({ function: name }, paused ? 1 : 0)
     }
   })
 }

@@ -19,6 +19,8 @@ declare module 'fastify' {
     consume: <Schema extends TSchema>(definition: StreamFunction<Schema>) => void
     streams: {
       consumers: readonly Consumer[]
+      /** Each function of this process; it is paused while it waits for a store in any of its partitions. */
+      functions: () => { name: string; paused: boolean }[]
       deadLetters: DeadLetters
       /** How many events each group had not settled when they were last counted, some seconds ago. */
       unsettled: () => ReadonlyMap<string, number>
@@ -40,6 +42,11 @@ async function streams(app: FastifyInstance) {
 
   app.decorate('streams', {
     consumers,
+    functions: () =>
+      functions.map(({ name }) => ({
+        name,
+        paused: consumers.some(each => each.definition.name === name && each.waitingFor() !== undefined)
+      })),
     deadLetters: createDeadLetters(redis, keys),
     unsettled: () => unsettled
   })

@@ -53,9 +53,9 @@ export default async function healthRoutes(app: App) {
 
   app.get('/health', { schema: health, config }, async (_request, reply) => {
     const [redisUp, databaseUp] = await Promise.all([redis.availability.check(), mysql.availability.check()])
-    const functions = streams.consumers.map(consumer => ({
-      name: consumer.definition.name,
-      state: consumer.waitingFor() ? ('paused' as const) : ('running' as const)
+    const functions = streams.functions().map(({ name, paused }) => ({
+      name,
+      state: paused ? ('paused' as const) : ('running' as const)
     }))
     const unsettled = [...streams.unsettled()].filter(([, count]) => count > MANY_UNSETTLED)
     const warnings = [

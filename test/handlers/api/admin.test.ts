@@ -120,6 +120,8 @@ test('I11: the audit balances at each stage of an order, of a duplicate and of a
 
   await space.redis.del(api.app.keys.accepted(0))
   expect(await audit()).toMatchObject({ redis_lost_data: true })
+  const after = await api.call({ url: '/metrics', headers: { accept: 'text/plain' } })
+  expect(after.body).toMatch(/^orderstream_audit\{figure="redis_lost_data"\} 1$/m)
 })
 
 test('an order that fails for good says why, and completes when it is redriven', async () => {
