@@ -35,6 +35,14 @@ describe('/admin', () => {
     expect(Object.keys(app.swagger().paths ?? {}).filter(path => path.startsWith('/admin'))).toEqual([])
   })
 
+  test('takes the token, however its scheme is written', async () => {
+    for (const scheme of ['Bearer', 'bearer'])
+      expect(
+        (await api.call({ url: '/admin/audit', headers: { authorization: `${scheme} ${ADMIN_TOKEN}` } }))
+          .statusCode
+      ).toBe(200)
+  })
+
   test.each([undefined, 'Bearer wrong', 'Basic abc', ''])('refuses %s as authorization', async given => {
     const response = await api.call({
       url: '/admin/audit',

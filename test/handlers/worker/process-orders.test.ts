@@ -139,6 +139,30 @@ test('a redriven order is told, though a GET put its document back before it was
   expect(events.filter(([, fields]) => fieldOf(fields, 'data').includes('"late:completed"'))).toHaveLength(1)
 })
 
+test('a redriven order that fails again is a dead letter for the reason that it has now', async () => {
+  const { app } = await useApp(space, 'api')
+  const { keys, orders, streams } = app
+  const id = '1769860800005-0'
+  const order = fail(message('again', '10'), { code: 'exhausted', detail: 'why' }, new Date().toISOString())
+  await orders.store.write([{ order, messageId: id, redriven: false, ordinal: '', partition: 0 }])
+  await space.sql(
+    "CREATE TRIGGER broken BEFORE UPDATE ON orders FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no price for it'"
+  )
+  await addRetry(keys, id, message('again', '10'), { attempts: 7, redriven: 'failed' })
+
+  await useApp(space, 'worker')
+  await settled(keys)
+  await space.sql('DROP TRIGGER broken')
+  const { letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  expect(letters.filter(({ data }) => data.includes('"again"'))).toEqual([
+    expect.objectContaining({
+      code: 'exhausted',
+      attempts: 8,
+      cause: expect.objectContaining({ message: expect.stringContaining('no price for it') })
+    })
+  ])
+})
+
 test('a retry that an older version left, which had no ordinal, is processed', async () => {
   const { app } = await useApp(space, 'worker')
   const older = { ordinal: undefined, number: '7', epoch: 'e', attempts: 1 }
