@@ -10,7 +10,7 @@ test('Durability tells what Redis promises now; one that may evict orders gets n
   timeout: 60_000
 }, async () => {
   const space = await stores.space()
-  const { call, post } = await useApp(space, 'api', { STORE_TIMEOUT_MS: 5000 })
+  const { call, post } = await useApp(space, 'api')
   let sent = 0
   const durability = async () => (await post({ order_id: `kept-${sent++}`, amount: 1 })).headers.durability
   const warnings = async () => (await call('/health')).json().warnings
@@ -33,8 +33,7 @@ test('without Redis, Durability tells what MySQL promises', { timeout: 60_000 },
   const space = await stores.space()
   const durability = async () => {
     const { post } = await useApp(space, 'api', {
-      REDIS_PORT: String(await freePort()),
-      STORE_TIMEOUT_MS: 5000
+      REDIS_PORT: String(await freePort())
     })
     return (await post({ order_id: `kept-${performance.now().toFixed()}`, amount: 1 })).headers.durability
   }

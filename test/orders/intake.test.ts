@@ -9,7 +9,7 @@ const space = await useSpace()
 let api: TestApp
 
 beforeAll(async () => {
-  api = await openApp(space, 'api', { STORE_TIMEOUT_MS: 5000 })
+  api = await openApp(space, 'api')
   return api.close
 })
 

@@ -9,7 +9,7 @@ import { useSpace } from '../space.ts'
 const space = await useSpace()
 
 test('orders are accepted in MySQL though all slots of the totals but one are held by a worker that hangs', async () => {
-  const api = await useApp(space, 'api', { REDIS_PORT: String(await freePort()), STORE_TIMEOUT_MS: 5000 })
+  const api = await useApp(space, 'api', { REDIS_PORT: String(await freePort()) })
   // The locks of the other level would cover the row that does not match, too.
   await space.sql('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
   await space.sql('START TRANSACTION')
@@ -25,7 +25,7 @@ test('orders are accepted in MySQL though all slots of the totals but one are he
 })
 
 test('I2: concurrent requests for one order, while Redis is away: one 202, the same again 200, another body 409', async () => {
-  const api = await useApp(space, 'api', { REDIS_PORT: String(await freePort()), STORE_TIMEOUT_MS: 5000 })
+  const api = await useApp(space, 'api', { REDIS_PORT: String(await freePort()) })
   const race = (amountOf: (n: number) => number) =>
     Promise.all(
       Array.from({ length: 20 }, (_, n) => api.post({ order_id: `race-${amountOf(1)}`, amount: amountOf(n) }))
@@ -40,14 +40,13 @@ test('an order that went past Redis is priced at the rate of its acceptance, and
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
   const without = await useApp(space, 'api', {
     REDIS_PORT: String(await freePort()),
-    TAX_RATE: '0.5',
-    STORE_TIMEOUT_MS: 5000
+    TAX_RATE: '0.5'
   })
   const headers = { 'x-request-id': 'req-spilled', traceparent }
   const accepted = (await without.post({ order_id: 'dear', amount: 10 }, headers)).json()
   await without.post({ order_id: 'untraced', amount: 1 })
 
-  const { app, call } = await useApp(space, 'api', { STORE_TIMEOUT_MS: 5000 })
+  const { app, call } = await useApp(space, 'api')
   await completeSpilled(app.mysql)
   const done = (await without.call('/orders/dear')).json()
   expect(done).toEqual({

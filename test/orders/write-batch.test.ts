@@ -8,8 +8,7 @@ const space = await useSpace()
 let service: TestApp
 
 beforeAll(async () => {
-  // The first look at MySQL brings the schema, which takes its time on a busy machine.
-  service = await openApp(space, 'worker', { STORE_TIMEOUT_MS: 5000 })
+  service = await openApp(space, 'worker')
   return service.close
 })
 

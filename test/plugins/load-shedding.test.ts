@@ -10,7 +10,7 @@ const block = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(
 const OPEN = ['/health', '/health/live', '/health/ready', '/metrics']
 
 test('while the event loop lags behind, requests are shed, but for those that say how it is', async () => {
-  const { call } = await useApp(space, 'api', { MAX_EVENT_LOOP_DELAY_MS: 20, STORE_TIMEOUT_MS: 5000 })
+  const { call } = await useApp(space, 'api', { MAX_EVENT_LOOP_DELAY_MS: 20 })
   const [refused, open] = await until('requests are shed', async () => {
     block(50)
     const before = await call('/orders/none')

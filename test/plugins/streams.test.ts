@@ -8,7 +8,7 @@ const space = await useSpace()
 
 test('a function that waits in one of its partitions is paused, and is told of once', async () => {
   let refuses = true
-  const { app, call } = await useApp(space, 'worker', { STREAM_PARTITIONS: 2, STORE_TIMEOUT_MS: 5000 }, app =>
+  const { app, call } = await useApp(space, 'worker', { STREAM_PARTITIONS: 2 }, app =>
     app.consume({
       name: 'reserve-stock',
       stream: 'stock',
