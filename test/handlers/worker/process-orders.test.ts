@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import processOrders from '../../../handlers/worker/process-orders.ts'
 import type { OrderRecord } from '../../../src/orders/order.ts'
 import { complete, fail } from '../../../src/orders/pricing.ts'
 import { fieldOf } from '../../../src/streams/delivery.ts'
@@ -117,6 +118,26 @@ test('I11: a message that is given up about an order that stands is a duplicate,
   const after = await audit()
   expect(after.duplicates - before.duplicates).toBe(1)
   expect(after.conflicts - before.conflicts).toBe(1)
+})
+
+test('a message that is in conflict with an order that waits tells nothing of that', async () => {
+  await useApp(space, 'api')
+  await space.sql(
+    "INSERT INTO orders (order_id, amount, status, created_at, updated_at) VALUES ('waits', 10, 'processing', NOW(3), NOW(3))"
+  )
+  // Without the task that would complete it.
+  const { app } = await useApp(space, 'api', {}, app => {
+    app.register(processOrders)
+  })
+  const { keys, streams } = app
+  await addRetry(keys, '1769860800006-0', message('waits', '11'), {})
+  await settled(keys)
+  const { letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  expect(letters.filter(({ data }) => data.includes('"waits"'))).toMatchObject([{ code: 'conflict' }])
+  expect(await space.redis.exists(keys.document('waits'))).toBe(0)
+  const events = await space.redis.xrange(keys.stream('events', 0), '-', '+')
+  expect(events.filter(([, fields]) => fieldOf(fields, 'data').includes('"waits'))).toEqual([])
+  await space.sql("DELETE FROM orders WHERE order_id = 'waits'")
 })
 
 test('a redriven order is told, though a GET put its document back before it was settled', async () => {
