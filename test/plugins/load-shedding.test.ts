@@ -12,7 +12,7 @@ const OPEN = ['/health', '/health/live', '/health/ready', '/metrics']
 test('while the event loop lags behind, requests are shed, but for those that say how it is', async () => {
   const { call } = await useApp(space, 'api', { MAX_EVENT_LOOP_DELAY_MS: 20 })
   const [refused, open] = await until('requests are shed', async () => {
-    block(50)
+    block(500)
     const before = await call('/orders/none')
     const open: number[] = []
     for (const url of OPEN) open.push((await call(url)).statusCode)
