@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import { freePort } from '../../src/local/ports.ts'
+import { toCandidate } from '../../src/orders/candidate.ts'
 import { relayOutbox } from '../../src/orders/relay.ts'
+import { spill } from '../../src/orders/spill.ts'
 import { completeSpilled } from '../../src/orders/sweep.ts'
 import { fieldOf } from '../../src/streams/delivery.ts'
 import { useApp } from '../app.ts'
@@ -34,6 +36,18 @@ test('I2: concurrent requests for one order, while Redis is away: one 202, the s
     (await race(amountOf)).map(({ statusCode }) => statusCode).sort()
   expect(await statuses(() => 9)).toEqual([...Array(19).fill(200), 202])
   expect(await statuses(n => n + 1)).toEqual([202, ...Array(19).fill(409)])
+})
+
+test('I2: a row that another process makes at the same time is found, and the others of the batch are accepted', async () => {
+  const { mysql, orders } = (await useApp(space, 'api')).app
+  const accepted = async () => (await orders.store.totals()).accepted
+  const candidate = (order_id: string, amount: number) =>
+    toCandidate({ order_id, amount }, '0.18', { requestId: '', traceparent: '' })
+  const before = await accepted()
+  expect(await spill(mysql, orders.store, [candidate('taken', 1)])).toEqual([undefined])
+  const known = await spill(mysql, orders.store, [candidate('free', 3), candidate('taken', 2)])
+  expect(known).toEqual([undefined, expect.objectContaining({ order_id: 'taken', amount: '1' })])
+  expect(await accepted()).toBe(before + 2)
 })
 
 test('an order that went past Redis is priced at the rate of its acceptance, and is told with request id and trace', async () => {

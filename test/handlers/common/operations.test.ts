@@ -93,6 +93,7 @@ test('a figure that cannot be read is absent from the scrape, the others are the
   expect(response.body).not.toMatch(/^orderstream_audit\{/m)
   expect(log).toContainEqual(
     expect.objectContaining({
+      level: 50,
       msg: 'figures could not be read for the metrics',
       err: expect.objectContaining({ message: expect.stringContaining('WRONGTYPE') })
     })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import processOrders from '../../../handlers/worker/process-orders.ts'
-import type { OrderRecord } from '../../../src/orders/order.ts'
+import { newRecord, type OrderRecord, renderDocument } from '../../../src/orders/order.ts'
 import { complete, fail } from '../../../src/orders/pricing.ts'
 import { fieldOf } from '../../../src/streams/delivery.ts'
 import type { Keys } from '../../../src/streams/keys.ts'
@@ -118,6 +118,26 @@ test('I11: a message that is given up about an order that stands is a duplicate,
   const after = await audit()
   expect(after.duplicates - before.duplicates).toBe(1)
   expect(after.conflicts - before.conflicts).toBe(1)
+})
+
+test('the document of a body that was refused gives way to that of the order that stands', async () => {
+  const { app, call } = await useApp(space, 'api')
+  const { keys, orders } = app
+  const order = complete(message('gives-way', '10'), new Date().toISOString())
+  await orders.store.write([{ order, messageId: '1-0', redriven: false, ordinal: '', partition: 0 }])
+  // As it is stored when an id that Redis has forgotten is accepted there while MySQL is away.
+  const key = keys.document('gives-way')
+  await space.redis.set(key, renderDocument(newRecord('gives-way', '11', order.created_at)))
+  await addRetry(keys, '1769860800007-0', message('gives-way', '11'), {})
+
+  await useApp(space, 'worker')
+  await settled(keys)
+  const answer = await call('/orders/gives-way')
+  expect([answer.headers['x-cache'], answer.json()]).toEqual([
+    'hit',
+    expect.objectContaining({ total: 11.8 })
+  ])
+  expect(await space.redis.ttl(key)).toBeGreaterThan(0)
 })
 
 test('a message that is in conflict with an order that waits tells nothing of that', async () => {
