@@ -1,8 +1,10 @@
 import { beforeAll, expect, test, vi } from 'vitest'
+import { createAppend } from '../../src/orders/append.ts'
+import { toCandidate } from '../../src/orders/candidate.ts'
 import { OrderConflict } from '../../src/orders/errors.ts'
 import { complete } from '../../src/orders/pricing.ts'
 import { StoreUnavailable } from '../../src/stores/errors.ts'
-import { openApp, type TestApp } from '../app.ts'
+import { openApp, type TestApp, useApp } from '../app.ts'
 import { useSpace } from '../space.ts'
 
 const space = await useSpace()
@@ -48,4 +50,14 @@ test('I2: MySQL is asked once more before an order counts as new to it', async (
   const rows = vi.spyOn(api.app.mysql, 'rows').mockRejectedValueOnce(new StoreUnavailable('mysql'))
   expect((await accept('asked-twice')).accepted).toBeUndefined()
   rows.mockRestore()
+})
+
+test('I1: a call that Redis runs after its deadline accepts nothing, and is not taken for one that did', async () => {
+  const { redis, keys } = (await useApp(space, 'api')).app
+  const append = createAppend({ redis, keys, timeout: -60_000, maxBacklog: 10 })
+  const late = toCandidate({ order_id: 'late', amount: 1 }, '0.18', { requestId: '', traceparent: '' })
+  const before = await space.redis.xlen(keys.stream('placed', 0))
+  await expect(append([late], 0)).rejects.toThrow('after its deadline')
+  expect(await space.redis.xlen(keys.stream('placed', 0))).toBe(before)
+  expect(await space.redis.exists(keys.document('late'))).toBe(0)
 })
