@@ -153,6 +153,15 @@ test('every fault is told at once, each with a JSON pointer', async () => {
 })
 
 test.each([
+  [1.00001, 'must have at most four decimals'],
+  [true, 'must be a number or a string'],
+  [0, 'must be > 0']
+])('of the amount %s it is said what was expected', async (amount, detail) => {
+  const { errors } = (await api.post({ order_id: 'amount', amount })).json()
+  expect(errors).toContainEqual({ pointer: '/amount', detail })
+})
+
+test.each([
   ['no JSON', '{', { 'content-type': 'application/json' }, 400],
   ['no body', '', { 'content-type': 'application/json' }, 400],
   [
