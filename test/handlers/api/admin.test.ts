@@ -249,7 +249,11 @@ describe('npm run admin', () => {
     for (let n = 0; n < 3; n++) await space.redis.xadd(app.keys.dead('process-orders', 0), '*', ...letter)
     expect((await run('audit', '--url', url)).out).toMatch(/^difference +0$/m)
     const listed = await run('dead-letters', 'list', '--url', url, '--json')
-    const [first, second] = JSON.parse(listed.out).dead_letters
+    const [first, second, third] = JSON.parse(listed.out).dead_letters
+    const page = (await run('dead-letters', 'list', '--limit', '2', '--url', url)).out
+    expect(page).toMatch(new RegExp(`\nMore: --after ${second.id}\n$`))
+    const next = (await run('dead-letters', 'list', '--after', second.id, '--url', url)).out
+    expect([next.includes(second.id), next.includes(third.id)]).toEqual([false, true])
     expect((await run('dead-letters', 'list', '--url', url)).out).toContain(`${first.id}  exhausted`)
     expect(JSON.parse((await run('dead-letters', 'show', first.id, '--url', url)).out)).toEqual(first)
     expect((await run('dead-letters', 'discard', first.id, '--reason', 'x', '--url', url)).out).toBe(
@@ -257,6 +261,9 @@ describe('npm run admin', () => {
     )
     expect((await run('dead-letters', 'redrive', second.id, '--url', url)).out).toBe(
       '1 sent back to process-orders.\n'
+    )
+    expect((await run('dead-letters', 'redrive', '--all', '--rate', '0', '--url', url)).err).toContain(
+      '\n/rate must be > 0\n'
     )
     expect((await run('dead-letters', 'redrive', '--all', '--rate', '1000', '--url', url)).out).toBe(
       '1 sent back to process-orders.\n'
@@ -272,6 +279,13 @@ describe('npm run admin', () => {
       out: '',
       err: 'Name the letters to redrive, or say --all.\n'
     })
+    const needed = 'Name the letters to discard, and the --reason.\n'
+    expect((await run('dead-letters', 'discard', '0:1-0')).err).toBe(needed)
+    const { app } = await useApp(space, 'api')
+    const url = await app.listen({ port: 0, host: '127.0.0.1' })
+    expect((await run('audit', '--url', url)).err).toBe(
+      'The api serves no /admin routes: start it with ADMIN_TOKEN.\n'
+    )
     expect((await run('audit', '--url', 'http://127.0.0.1:1')).err).toBe(
       'Nothing answers at http://127.0.0.1:1. Name the api with --url.\n'
     )
