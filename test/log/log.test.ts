@@ -12,6 +12,7 @@ async function levelsAt(LOG_LEVEL: string) {
   for (const url of ['/health/live', '/health/ready', '/orders/none']) await call(url)
   app.log.error('the last line')
   await until('the last line', () => log.some(({ msg }) => msg === 'the last line'))
+  for (const line of log) expect(line).toMatchObject({ mode: 'api', pid: process.pid })
   return log.filter(({ url }) => url).map(({ url, level }) => [url, level])
 }
 

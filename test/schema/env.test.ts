@@ -52,11 +52,14 @@ test('an ADMIN_TOKEN has at least 16 characters', () => {
     expect(() => resolveConfig({ MODE: 'api', ADMIN_TOKEN: short })).toThrow(/ADMIN_TOKEN/)
 })
 
-test.each(['', '127.0.0.1', '10.0.0.0/8, fd00::/8', '::1'])('takes "%s" as proxies to trust', text => {
-  expect(resolveConfig({ MODE: 'api', TRUST_PROXY: text }).TRUST_PROXY).toBe(text)
-})
+test.each(['', '127.0.0.1', '10.0.0.0/8, fd00::/8', '::1', '10.0.0.1/32', '::1/128'])(
+  'takes "%s" as proxies to trust',
+  text => {
+    expect(resolveConfig({ MODE: 'api', TRUST_PROXY: text }).TRUST_PROXY).toBe(text)
+  }
+)
 
-test.each(['true', 'proxy.local', '10.0.0.0/99', '10.0.0.0/', '127.0.0.1,'])(
+test.each(['true', 'proxy.local', '10.0.0.0/33', '::1/129', '10.0.0.0/', '127.0.0.1,'])(
   'refuses "%s" as proxies to trust',
   text => {
     expect(() => resolveConfig({ MODE: 'api', TRUST_PROXY: text })).toThrow(/TRUST_PROXY/)
