@@ -136,6 +136,17 @@ test('metrics count what waits, what is done and what it was worth', async () =>
   })
 })
 
+test('metrics tell how many messages are in hand, and how old the oldest one is', async () => {
+  const { app, call } = await useApp(space, 'api', { KEY_PREFIX: `${space.env.KEY_PREFIX}.old` })
+  const placed = app.keys.stream('placed', 0)
+  for (const id of ['1000-0', '2000-0']) await space.redis.xadd(placed, id, 'v', '1')
+  await space.redis.xgroup('CREATE', placed, 'process-orders', '0')
+  await space.redis.xreadgroup('GROUP', 'process-orders', 'c', 'COUNT', 1, 'STREAMS', placed, '>')
+  const { queue } = (await call('/metrics')).json()
+  expect([queue.depth, queue.pending]).toEqual([2, 1])
+  expect(Math.abs(Date.now() / 1000 - 1 - queue.oldest_seconds)).toBeLessThan(60)
+})
+
 test('Prometheus counts requests by route and status, orders by what became of them, and times batches', async () => {
   const api = await useApp(space, 'api')
   const worker = await useApp(space, 'worker')
