@@ -33,7 +33,6 @@ async function orders(app: FastifyInstance) {
     redis,
     mysql,
     store,
-    reader,
     keys,
     taxRate: config.TAX_RATE,
     timeout: config.STORE_TIMEOUT_MS,

@@ -18,6 +18,12 @@ export interface TestApp {
   close: () => Promise<void>
 }
 
+/**
+ * How long a store may take here (ms). A busy machine is no outage, and one that was taken for one would fail whatever
+ * comes next; what is about time limits says so itself.
+ */
+const PATIENCE = 5000
+
 /** Builds the service as `main` does, adds what `prepare` does, and makes it ready; whoever calls closes it. */
 export async function openApp(
   space: Space,
@@ -32,7 +38,9 @@ export async function openApp(
       done()
     }
   })
-  const app = await buildApp(space.config({ MODE: mode, ...overrides }), { logStream })
+  const app = await buildApp(space.config({ MODE: mode, STORE_TIMEOUT_MS: PATIENCE, ...overrides }), {
+    logStream
+  })
   prepare(app)
   await app.ready()
   const check = createCheck(app.swagger() as unknown as OpenApi)

@@ -9,7 +9,6 @@ import { OrderConflict } from './errors.ts'
 import { createMicroBatch } from './micro-batch.ts'
 import { amountOf, type OrderRecord, renderDocument } from './order.ts'
 import type { OrderStore } from './order-store.ts'
-import type { OrderReader } from './reader.ts'
 import { spill } from './spill.ts'
 
 /** Most orders that one round trip accepts, and most round trips under way for one partition. */
@@ -40,7 +39,6 @@ export interface IntakeOptions {
   redis: RedisStore
   mysql: MysqlStore
   store: OrderStore
-  reader: OrderReader
   keys: Keys
   /** Decimal text. */
   taxRate: string
@@ -54,7 +52,7 @@ type Result = { accepted: Durability } | { document: string } | { error: Error }
 
 /** Takes orders in: into Redis, or while that is away straight into MySQL, in batches that concurrent requests share. */
 export function createIntake(options: IntakeOptions): Intake {
-  const { redis, mysql, store, reader, keys } = options
+  const { redis, mysql, store, keys } = options
   const append = createAppend(options)
   const batches = Array.from({ length: keys.partitions }, (_, partition) =>
     createMicroBatch<Candidate, Result>({
@@ -101,8 +99,7 @@ export function createIntake(options: IntakeOptions): Intake {
       if ('error' in result) throw result.error
       if ('accepted' in result) return { document: candidate.document, accepted: result.accepted }
       if (amountOf(result.document) !== candidate.order.amount) throw new OrderConflict(order.order_id)
-      const { document } = await reader.confirm(order.order_id, result.document)
-      return { document, accepted: undefined }
+      return { document: result.document, accepted: undefined }
     }
   }
 }

@@ -22,11 +22,6 @@ export interface OrderReader {
    * @throws {StoreUnavailable} when the only store that might know it is away.
    */
   read: (id: string) => Promise<FoundOrder>
-  /**
-   * The newest document, given the one in Redis: a final one stands; a `processing` one may be behind, when its
-   * worker wrote the row and has not settled yet, so MySQL is asked. While MySQL is away it stands as it is.
-   */
-  confirm: (id: string, document: string) => Promise<FoundOrder>
 }
 
 /** Reads orders: Redis first, MySQL for what Redis does not have or cannot be sure of. */
@@ -40,6 +35,10 @@ export function createOrderReader(documents: Documents, store: OrderStore): Orde
     }
   })
 
+  /**
+   * The newest document, given the one in Redis: a final one stands; a `processing` one may be behind, when its
+   * worker wrote the row and has not settled yet, so MySQL is asked. While MySQL is away it stands as it is.
+   */
   const confirm = async (id: string, document: string): Promise<FoundOrder> => {
     if (isFinal(document)) return { document, cache: 'hit' }
     const row = await find(id).catch(unlessAway)
@@ -49,7 +48,6 @@ export function createOrderReader(documents: Documents, store: OrderStore): Orde
   }
 
   return {
-    confirm,
     read: async id => {
       const cached = await documents.get(id).catch(unlessAway)
       if (typeof cached === 'string') return confirm(id, cached)

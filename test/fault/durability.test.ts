@@ -38,4 +38,5 @@ test('Durability says what the stores promise as they are set now, and no order 
   await space.sql('SET GLOBAL innodb_flush_log_at_trx_commit = 1')
   await space.redis.config('SET', 'maxmemory-policy', 'volatile-lru')
   expect(await told()).toBe('fsync')
+  expect(await warnings()).toBeUndefined()
 })

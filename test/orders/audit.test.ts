@@ -45,3 +45,19 @@ test.each(['redis', 'mysql'])(
     })
   }
 )
+
+test('I11: a counter that stands behind what MySQL has seen of it is a loss of data, and one that is gone still counts', async () => {
+  const { redis, mysql, keys } = api.app
+  const counter = keys.accepted(0)
+  await completeOne()
+  await space.redis.hincrby(counter, 'count', -1)
+  expect(await readAudit(redis, mysql, keys)).toMatchObject({ redis_lost_data: true })
+  await space.redis.del(counter)
+  await completeOne()
+  expect(await readAudit(redis, mysql, keys)).toMatchObject({
+    accepted: sent,
+    completed: sent,
+    difference: 0,
+    redis_lost_data: true
+  })
+})

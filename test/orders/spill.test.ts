@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest'
 import { freePort } from '../../src/local/ports.ts'
+import { toCandidate } from '../../src/orders/candidate.ts'
+import { relayOutbox } from '../../src/orders/relay.ts'
+import { spill } from '../../src/orders/spill.ts'
+import { completeSpilled } from '../../src/orders/sweep.ts'
+import { fieldOf } from '../../src/streams/delivery.ts'
 import { useApp } from '../app.ts'
 import { useSpace } from '../space.ts'
 
@@ -19,4 +24,61 @@ test('orders are accepted in MySQL though all slots of the totals but one are he
   expect(await space.sql('SELECT slot, accepted FROM order_totals WHERE accepted > 0')).toEqual([
     { slot: 17, accepted: 10 }
   ])
+})
+
+test('I2: concurrent requests for one order, while Redis is away: one 202, the same again 200, another body 409', async () => {
+  const api = await useApp(space, 'api', { REDIS_PORT: String(await freePort()) })
+  const race = (amountOf: (n: number) => number) =>
+    Promise.all(
+      Array.from({ length: 20 }, (_, n) => api.post({ order_id: `race-${amountOf(1)}`, amount: amountOf(n) }))
+    )
+  const statuses = async (amountOf: (n: number) => number) =>
+    (await race(amountOf)).map(({ statusCode }) => statusCode).sort()
+  expect(await statuses(() => 9)).toEqual([...Array(19).fill(200), 202])
+  expect(await statuses(n => n + 1)).toEqual([202, ...Array(19).fill(409)])
+})
+
+test('I2: a row that another process makes at the same time is found, and the others of the batch are accepted', async () => {
+  const { mysql, orders } = (await useApp(space, 'api')).app
+  const accepted = async () => (await orders.store.totals()).accepted
+  const candidate = (order_id: string, amount: number) =>
+    toCandidate({ order_id, amount }, '0.18', { requestId: '', traceparent: '' })
+  const before = await accepted()
+  expect(await spill(mysql, orders.store, [candidate('taken', 1)])).toEqual([undefined])
+  const known = await spill(mysql, orders.store, [candidate('free', 3), candidate('taken', 2)])
+  expect(known).toEqual([undefined, expect.objectContaining({ order_id: 'taken', amount: '1' })])
+  expect(await accepted()).toBe(before + 2)
+})
+
+test('an order that went past Redis is priced at the rate of its acceptance, and is told with request id and trace', async () => {
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+  const without = await useApp(space, 'api', {
+    REDIS_PORT: String(await freePort()),
+    TAX_RATE: '0.5'
+  })
+  const headers = { 'x-request-id': 'req-spilled', traceparent }
+  const accepted = (await without.post({ order_id: 'dear', amount: 10 }, headers)).json()
+  await without.post({ order_id: 'untraced', amount: 1 })
+
+  const { app, call } = await useApp(space, 'api')
+  await completeSpilled(app.mysql)
+  const done = (await without.call('/orders/dear')).json()
+  expect(done).toEqual({
+    ...accepted,
+    tax: 5,
+    total: 15,
+    status: 'completed',
+    updated_at: done.processed_at,
+    processed_at: expect.any(String)
+  })
+  await relayOutbox(app.mysql, app.redis, app.keys, app.orders.documents)
+  expect((await call('/orders/dear')).json()).toEqual(done)
+  const events = (await space.redis.xrange(app.keys.stream('events', 0), '-', '+')).map(([, fields]) => ({
+    ...JSON.parse(fieldOf(fields, 'data')),
+    request: fieldOf(fields, 'request_id'),
+    trace: fieldOf(fields, 'traceparent')
+  }))
+  const told = { id: 'dear:completed', data: done, traceparent, request: 'req-spilled', trace: traceparent }
+  expect(events).toContainEqual(expect.objectContaining(told))
+  expect(events.find(({ id }) => id === 'untraced:completed')).toMatchObject({ trace: '' })
 })

@@ -108,7 +108,9 @@ test('a waiting row is completed and keeps the time of its acceptance', async ()
     "INSERT INTO orders (order_id, amount, status, created_at, updated_at) VALUES ('a', 100, 'processing', '2026-01-30 00:00:00', '2026-01-30 00:00:00')"
   )
   await space.sql('UPDATE order_totals SET processing = 1 WHERE slot = 3')
-  expect(await kinds(order('a', '7'), order('a'))).toEqual(['conflict', 'duplicate'])
+  const [conflict, duplicate] = await write(order('a', '7'), order('a'))
+  expect([conflict?.kind, duplicate?.kind]).toEqual(['conflict', 'duplicate'])
+  expect(duplicate?.order).toMatchObject({ status: 'completed', created_at: '2026-01-30T00:00:00.000Z' })
   expect(await space.sql('SELECT status, total, created_at FROM orders')).toEqual([
     { status: 'completed', total: '118.0000', created_at: '2026-01-30 00:00:00.000' }
   ])
@@ -127,4 +129,22 @@ test('many writers with the same orders at once: each order once, totals to matc
   expect(await space.sql('SELECT COUNT(*) AS rows_, CAST(SUM(total) AS CHAR) AS total FROM orders')).toEqual([
     { rows_: 200, total: '23600.0000' }
   ])
+})
+
+test('the highest number of a batch is what was seen of the accepted, and is never lowered', async () => {
+  const seen = () =>
+    space.sql(
+      'SELECT partition_no, MIN(highest) AS least, MAX(highest) AS most FROM accepted_seen GROUP BY 1'
+    )
+  await write(
+    order('a', '1', { ordinal: 'e:9' }),
+    order('b', '1', { ordinal: 'e:10' }),
+    order('c', '1', { ordinal: 'e:8' })
+  )
+  expect(await seen()).toEqual([{ partition_no: 0, least: 10, most: 10 }])
+  // Whichever slot is drawn.
+  const slots = Array.from({ length: 32 }, (_, slot) => ['e', 1, slot, 10])
+  await space.sql('INSERT INTO accepted_seen (epoch, partition_no, slot, highest) VALUES ?', [slots])
+  await write(order('d', '1', { ordinal: 'e:9', partition: 1 }))
+  expect(await seen()).toContainEqual({ partition_no: 1, least: 10, most: 10 })
 })

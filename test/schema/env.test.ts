@@ -46,8 +46,10 @@ describe('resolveConfig', () => {
   })
 })
 
-test.each(['', '127.0.0.1', '10.0.0.0/8, fd00::/8', '::1'])('takes "%s" as proxies to trust', text => {
-  expect(resolveConfig({ MODE: 'api', TRUST_PROXY: text }).TRUST_PROXY).toBe(text)
+test('an ADMIN_TOKEN has at least 16 characters', () => {
+  expect(resolveConfig({ MODE: 'api', ADMIN_TOKEN: 'x'.repeat(16) }).ADMIN_TOKEN).toBe('x'.repeat(16))
+  for (const short of ['', 'x'.repeat(15)])
+    expect(() => resolveConfig({ MODE: 'api', ADMIN_TOKEN: short })).toThrow(/ADMIN_TOKEN/)
 })
 
 test.each(['', ' ', 'Infinity', '1e400', '9'.repeat(400), '0x10', '1e3', ' 80 ', '8.5', 'eighty'])(
@@ -85,7 +87,14 @@ test('an empty HOST is a fault, not every address of the machine', () => {
   expect(() => resolveConfig({ MODE: 'api', HOST: '' })).toThrow(/HOST/)
 })
 
-test.each(['true', 'proxy.local', '10.0.0.0/99', '10.0.0.0/', '127.0.0.1,', '0.0.0.0/0', '::/0'])(
+test.each(['', '127.0.0.1', '10.0.0.0/8, fd00::/8', '::1', '10.0.0.1/32', '::1/128'])(
+  'takes "%s" as proxies to trust',
+  text => {
+    expect(resolveConfig({ MODE: 'api', TRUST_PROXY: text }).TRUST_PROXY).toBe(text)
+  }
+)
+
+test.each(['true', 'proxy.local', '10.0.0.0/33', '::1/129', '10.0.0.0/', '127.0.0.1,', '0.0.0.0/0', '::/0'])(
   'refuses "%s" as proxies to trust',
   text => {
     expect(() => resolveConfig({ MODE: 'api', TRUST_PROXY: text })).toThrow(/TRUST_PROXY/)

@@ -134,6 +134,9 @@ test('one on events is ended in every partition: group and retries are gone, dea
     return answer.statusCode === 200 && answer.json()
   })
   expect(answer).toEqual({ function: 'gone', groups: 2, retries: expect.any(Number) })
+  expect(api.log).toContainEqual(
+    expect.objectContaining({ ...answer, level: 40, msg: 'a function was forgotten' })
+  )
   expect(answer.retries).toBeGreaterThanOrEqual(2)
   const after = await left('gone', 'events')
   expect(after.map(({ groups, retries, messages }) => [groups, retries, messages])).toEqual([

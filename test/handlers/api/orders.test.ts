@@ -55,7 +55,8 @@ describe('POST /orders', () => {
 
   test('another body under a known id is refused, and the first stands', async () => {
     await api.post({ order_id: 'first', amount: 1 })
-    expect((await api.post({ order_id: 'first', amount: 2 })).statusCode).toBe(409)
+    const refused = await api.post({ order_id: 'first', amount: 2 })
+    expect([refused.statusCode, refused.json().type]).toEqual([409, 'urn:orderstream:problem:order-conflict'])
     expect((await completed('first')).json()).toMatchObject({ amount: 1 })
     expect((await api.post({ order_id: 'first', amount: 2 })).statusCode).toBe(409)
   })
@@ -127,7 +128,11 @@ describe('GET /orders/:order_id', () => {
   })
 
   test('an unknown id is a 404, an impossible one a 400', async () => {
-    expect((await api.call('/orders/unknown')).statusCode).toBe(404)
+    const unknown = await api.call('/orders/unknown')
+    expect([unknown.statusCode, unknown.json().type]).toEqual([
+      404,
+      'urn:orderstream:problem:order-not-found'
+    ])
     expect((await api.call(`/orders/${'x'.repeat(101)}`)).statusCode).toBe(400)
     expect((await api.call('/orders/%20')).json().errors).toEqual([
       { pointer: '/order_id', detail: expect.any(String) }

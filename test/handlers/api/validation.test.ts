@@ -163,6 +163,15 @@ test('a fault is a sentence that a person can read', async () => {
 })
 
 test.each([
+  [1.00001, 'must have at most four decimals'],
+  [true, 'must be a number or a string'],
+  [0, 'must be > 0']
+])('of the amount %s it is said what was expected', async (amount, detail) => {
+  const { errors } = (await api.post({ order_id: 'amount', amount })).json()
+  expect(errors).toContainEqual({ pointer: '/amount', detail })
+})
+
+test.each([
   ['no JSON', '{', { 'content-type': 'application/json' }, 400],
   ['no body', '', { 'content-type': 'application/json' }, 400],
   [
@@ -171,6 +180,7 @@ test.each([
     { 'content-type': 'application/json' },
     400
   ],
+  ['text', '{"order_id":"t","amount":1}', { 'content-type': 'text/plain' }, 415],
   ['a form', 'order_id=a&amount=1', { 'content-type': 'application/x-www-form-urlencoded' }, 415],
   [
     'a huge body',

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import type { App } from '../../../src/app.ts'
 import { freePort } from '../../../src/local/ports.ts'
-import { useApp } from '../../app.ts'
+import { type TestApp, useApp } from '../../app.ts'
 import { until, useSpace } from '../../space.ts'
 
 const space = await useSpace()
@@ -93,6 +93,7 @@ test('a figure that cannot be read is absent from the scrape, the others are the
   expect(response.body).not.toMatch(/^orderstream_audit\{/m)
   expect(log).toContainEqual(
     expect.objectContaining({
+      level: 50,
       msg: 'figures could not be read for the metrics',
       err: expect.objectContaining({ message: expect.stringContaining('WRONGTYPE') })
     })
@@ -125,6 +126,51 @@ test('metrics count what waits, what is done and what it was worth', async () =>
     total_revenue: 59.059
   })
   expect(done.queue).toEqual({ depth: 0, pending: 0, oldest_seconds: 0 })
+
+  await space.sql('UPDATE order_totals SET failed = failed + 1, processing = processing + 2 WHERE slot = 0')
+  expect((await api.call('/metrics')).json().services.database.stats).toMatchObject({
+    total_orders: 8,
+    completed_orders: 5,
+    processing_orders: 2,
+    failed_orders: 1
+  })
+})
+
+test('metrics tell how many messages are in hand, and how old the oldest one is', async () => {
+  const { app, call } = await useApp(space, 'api', { KEY_PREFIX: `${space.env.KEY_PREFIX}.old` })
+  const placed = app.keys.stream('placed', 0)
+  for (const id of ['1000-0', '2000-0']) await space.redis.xadd(placed, id, 'v', '1')
+  await space.redis.xgroup('CREATE', placed, 'process-orders', '0')
+  await space.redis.xreadgroup('GROUP', 'process-orders', 'c', 'COUNT', 1, 'STREAMS', placed, '>')
+  const { queue } = (await call('/metrics')).json()
+  expect([queue.depth, queue.pending]).toEqual([2, 1])
+  expect(Math.abs(Date.now() / 1000 - 1 - queue.oldest_seconds)).toBeLessThan(60)
+})
+
+test('Prometheus counts requests by route and status, orders by what became of them, and times batches', async () => {
+  const api = await useApp(space, 'api')
+  const worker = await useApp(space, 'worker')
+  const scrape = async ({ call }: TestApp) =>
+    (await call({ url: '/metrics', headers: { accept: 'text/plain' } })).body.split('\n')
+  for (const amount of [1, 1, 1, 2]) await api.post({ order_id: 'counted', amount })
+  await api.call('/nowhere')
+  expect(await scrape(api)).toEqual(
+    expect.arrayContaining([
+      'orderstream_orders_total{outcome="accepted"} 1',
+      'orderstream_orders_total{outcome="replayed"} 2',
+      'orderstream_orders_total{outcome="conflict"} 1',
+      'http_request_duration_seconds_count{method="POST",route="/orders",status="202"} 1',
+      'http_request_duration_seconds_count{method="POST",route="/orders",status="200"} 2',
+      'http_request_duration_seconds_count{method="POST",route="/orders",status="409"} 1',
+      'http_request_duration_seconds_count{method="GET",route="unknown",status="404"} 1'
+    ])
+  )
+  await until('the batch is counted', async () =>
+    (await scrape(worker)).includes('orderstream_messages_total{function="process-orders",outcome="done"} 1')
+  )
+  expect(await scrape(worker)).toContain(
+    'orderstream_batch_duration_seconds_count{function="process-orders"} 1'
+  )
 })
 
 test('metrics tell of the queue what waits, what is in hand, and since when, over all partitions', async () => {
@@ -178,5 +224,9 @@ describe('OpenAPI', () => {
     const page = await app.inject('/docs')
     expect(page.statusCode).toBe(200)
     expect(page.body).not.toMatch(/(src|href)="(https?:)?\/\//)
+    // Without the first it has no style; with the second a browser asks for its files over HTTPS.
+    const policy = page.headers['content-security-policy']
+    expect(policy).toContain("style-src 'self' 'unsafe-inline'")
+    expect(policy).not.toContain('upgrade-insecure-requests')
   })
 })

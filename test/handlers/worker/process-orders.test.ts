@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import type { OrderRecord } from '../../../src/orders/order.ts'
+import processOrders from '../../../handlers/worker/process-orders.ts'
+import { newRecord, type OrderRecord, renderDocument } from '../../../src/orders/order.ts'
 import { complete, fail } from '../../../src/orders/pricing.ts'
 import { fieldOf } from '../../../src/streams/delivery.ts'
 import type { Keys } from '../../../src/streams/keys.ts'
@@ -119,6 +120,46 @@ test('I11: a message that is given up about an order that stands is a duplicate,
   expect(after.conflicts - before.conflicts).toBe(1)
 })
 
+test('the document of a body that was refused gives way to that of the order that stands', async () => {
+  const { app, call } = await useApp(space, 'api')
+  const { keys, orders } = app
+  const order = complete(message('gives-way', '10'), new Date().toISOString())
+  await orders.store.write([{ order, messageId: '1-0', redriven: false, ordinal: '', partition: 0 }])
+  // As it is stored when an id that Redis has forgotten is accepted there while MySQL is away.
+  const key = keys.document('gives-way')
+  await space.redis.set(key, renderDocument(newRecord('gives-way', '11', order.created_at)))
+  await addRetry(keys, '1769860800007-0', message('gives-way', '11'), {})
+
+  await useApp(space, 'worker')
+  await settled(keys)
+  const answer = await call('/orders/gives-way')
+  expect([answer.headers['x-cache'], answer.json()]).toEqual([
+    'hit',
+    expect.objectContaining({ total: 11.8 })
+  ])
+  expect(await space.redis.ttl(key)).toBeGreaterThan(0)
+})
+
+test('a message that is in conflict with an order that waits tells nothing of that', async () => {
+  await useApp(space, 'api')
+  await space.sql(
+    "INSERT INTO orders (order_id, amount, status, created_at, updated_at) VALUES ('waits', 10, 'processing', NOW(3), NOW(3))"
+  )
+  // Without the task that would complete it.
+  const { app } = await useApp(space, 'api', {}, app => {
+    app.register(processOrders)
+  })
+  const { keys, streams } = app
+  await addRetry(keys, '1769860800006-0', message('waits', '11'), {})
+  await settled(keys)
+  const { letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  expect(letters.filter(({ data }) => data.includes('"waits"'))).toMatchObject([{ code: 'conflict' }])
+  expect(await space.redis.exists(keys.document('waits'))).toBe(0)
+  const events = await space.redis.xrange(keys.stream('events', 0), '-', '+')
+  expect(events.filter(([, fields]) => fieldOf(fields, 'data').includes('"waits'))).toEqual([])
+  await space.sql("DELETE FROM orders WHERE order_id = 'waits'")
+})
+
 test('a redriven order is told, though a GET put its document back before it was settled', async () => {
   const { app, call } = await useApp(space, 'api')
   const { keys, orders } = app
@@ -137,6 +178,30 @@ test('a redriven order is told, though a GET put its document back before it was
   await settled(keys)
   const events = await space.redis.xrange(keys.stream('events', 0), '-', '+')
   expect(events.filter(([, fields]) => fieldOf(fields, 'data').includes('"late:completed"'))).toHaveLength(1)
+})
+
+test('a redriven order that fails again is a dead letter for the reason that it has now', async () => {
+  const { app } = await useApp(space, 'api')
+  const { keys, orders, streams } = app
+  const id = '1769860800005-0'
+  const order = fail(message('again', '10'), { code: 'exhausted', detail: 'why' }, new Date().toISOString())
+  await orders.store.write([{ order, messageId: id, redriven: false, ordinal: '', partition: 0 }])
+  await space.sql(
+    "CREATE TRIGGER broken BEFORE UPDATE ON orders FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no price for it'"
+  )
+  await addRetry(keys, id, message('again', '10'), { attempts: 7, redriven: 'failed' })
+
+  await useApp(space, 'worker')
+  await settled(keys)
+  await space.sql('DROP TRIGGER broken')
+  const { letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  expect(letters.filter(({ data }) => data.includes('"again"'))).toEqual([
+    expect.objectContaining({
+      code: 'exhausted',
+      attempts: 8,
+      cause: expect.objectContaining({ message: expect.stringContaining('no price for it') })
+    })
+  ])
 })
 
 test('a retry that an older version left, which had no ordinal, is processed', async () => {
@@ -159,10 +224,32 @@ test('the trace of a request travels with its message and its event, and one wit
   await api.post({ order_id: 'traced', amount: 1 }, { traceparent })
   await api.post({ order_id: 'untraced', amount: 1 })
   expect(await traces(PLACED, '-')).toEqual([traceparent, ''])
+  const invalid = [
+    `ff${traceparent.slice(2)}`,
+    traceparent.replace(/4bf\w+/, '0'.repeat(32)),
+    `${traceparent}-x`
+  ]
+  for (const [n, given] of invalid.entries())
+    await api.post({ order_id: `mistraced-${n}`, amount: 1 }, { traceparent: given })
+  expect((await traces(PLACED, '-')).slice(2)).toEqual(['', '', ''])
   const [, untraced] = await space.redis.xrange(stream(PLACED), '-', '+')
   expect(untraced?.[1]).not.toContain('traceparent')
 
   await useApp(space, 'worker')
   await until('both are settled', async () => (await space.redis.xlen(stream(PLACED))) === 0)
-  expect(await traces('events', `(${last?.[0] ?? '0'}`)).toEqual([traceparent, ''])
+  expect((await traces('events', `(${last?.[0] ?? '0'}`)).filter(Boolean)).toEqual([traceparent])
+  const [[, told] = ['', []]] = await space.redis.xrange(stream('events'), `(${last?.[0] ?? '0'}`, '+')
+  const order = (await api.call('/orders/traced')).json()
+  expect(order.updated_at).not.toBe(order.created_at)
+  expect(JSON.parse(fieldOf(told, 'data'))).toEqual({
+    specversion: '1.0',
+    id: 'traced:completed',
+    source: '/orders',
+    type: 'order.completed',
+    subject: 'traced',
+    time: order.updated_at,
+    traceparent,
+    datacontenttype: 'application/json',
+    data: order
+  })
 })

@@ -1,0 +1,63 @@
+import { beforeAll, expect, test, vi } from 'vitest'
+import { createAppend } from '../../src/orders/append.ts'
+import { toCandidate } from '../../src/orders/candidate.ts'
+import { OrderConflict } from '../../src/orders/errors.ts'
+import { complete } from '../../src/orders/pricing.ts'
+import { StoreUnavailable } from '../../src/stores/errors.ts'
+import { openApp, type TestApp, useApp } from '../app.ts'
+import { useSpace } from '../space.ts'
+
+const space = await useSpace()
+let api: TestApp
+
+beforeAll(async () => {
+  api = await openApp(space, 'api')
+  return api.close
+})
+
+/** An order that MySQL has, and Redis has forgotten. */
+async function addRow(order_id: string): Promise<void> {
+  const placed = { order_id, amount: '1', tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.000Z' }
+  const order = complete(placed, '2026-01-31T12:00:01.000Z')
+  const draft = { order, messageId: '1-0', redriven: false, ordinal: '', partition: 0 }
+  await api.app.orders.store.write([draft])
+}
+
+const accept = (order_id: string, amount = 1) =>
+  api.app.orders.intake.accept({ order_id, amount }, { requestId: 'r', traceparent: '' })
+
+test('I2: of orders that are accepted together, each is answered what became of it, whoever knows it', async () => {
+  await addRow('row')
+  const asked = [
+    accept('row'),
+    accept('a'),
+    accept('row', 2),
+    accept('a', 2),
+    accept('b'),
+    accept('b'),
+    accept('row')
+  ]
+  const answers = (await Promise.allSettled(asked)).map(answer =>
+    answer.status === 'fulfilled' ? answer.value.accepted : answer.reason
+  )
+  const conflict = expect.any(OrderConflict)
+  expect(answers).toEqual([undefined, 'fsync', conflict, conflict, 'fsync', undefined, undefined])
+  expect(await space.redis.xlen(api.app.keys.stream('placed', 0))).toBe(2)
+})
+
+test('I2: MySQL is asked once more before an order counts as new to it', async () => {
+  await addRow('asked-twice')
+  const rows = vi.spyOn(api.app.mysql, 'rows').mockRejectedValueOnce(new StoreUnavailable('mysql'))
+  expect((await accept('asked-twice')).accepted).toBeUndefined()
+  rows.mockRestore()
+})
+
+test('I1: a call that Redis runs after its deadline accepts nothing, and is not taken for one that did', async () => {
+  const { redis, keys } = (await useApp(space, 'api')).app
+  const append = createAppend({ redis, keys, timeout: -60_000, maxBacklog: 10 })
+  const late = toCandidate({ order_id: 'late', amount: 1 }, '0.18', { requestId: '', traceparent: '' })
+  const before = await space.redis.xlen(keys.stream('placed', 0))
+  await expect(append([late], 0)).rejects.toThrow('after its deadline')
+  expect(await space.redis.xlen(keys.stream('placed', 0))).toBe(before)
+  expect(await space.redis.exists(keys.document('late'))).toBe(0)
+})

@@ -1,0 +1,31 @@
+import { connect } from 'node:net'
+import { expect, test } from 'vitest'
+import { useApp } from '../app.ts'
+import { until, useSpace } from '../space.ts'
+
+const space = await useSpace()
+
+test('a request whose head is complete only when the server closes is served, and ends its connection', async () => {
+  const { app } = await useApp(space, 'api')
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const takesMore = () =>
+    fetch(`${url}/health/live`).then(
+      () => true,
+      () => false
+    )
+  const socket = connect(Number(new URL(url).port), '127.0.0.1').setEncoding('utf8')
+  let answer = ''
+  socket.on('data', chunk => {
+    answer += chunk
+  })
+  socket.write('GET /health/live HTTP/1.1\r\n')
+  // What is under way as the stop begins.
+  await until('the request is there', takesMore)
+  const closed = app.close()
+  await until('it takes no more connections', async () => !(await takesMore()))
+  socket.write('host: x\r\n\r\n')
+  await until('the connection has ended', () => socket.closed)
+  await closed
+  expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+  expect(answer).toMatch(/^connection: close\r$/im)
+})

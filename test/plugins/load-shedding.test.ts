@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest'
+import { useApp } from '../app.ts'
+import { until, useSpace } from '../space.ts'
+
+const space = await useSpace()
+
+/** Nothing else runs in this process meanwhile. */
+const block = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+
+const OPEN = ['/health', '/health/live', '/health/ready', '/metrics']
+
+test('while the event loop lags behind, requests are shed, but for those that say how it is', async () => {
+  const { call } = await useApp(space, 'api', { MAX_EVENT_LOOP_DELAY_MS: 20 })
+  const [refused, open] = await until('requests are shed', async () => {
+    block(500)
+    const before = await call('/orders/none')
+    const open: number[] = []
+    for (const url of OPEN) open.push((await call(url)).statusCode)
+    const after = await call('/orders/none')
+    return before.statusCode === 503 && after.statusCode === 503 && ([before, open] as const)
+  })
+  expect(refused.headers).toMatchObject({ 'retry-after': '1', 'x-content-type-options': 'nosniff' })
+  expect(refused.json()).toMatchObject({
+    type: 'urn:orderstream:problem:overloaded',
+    detail: expect.stringContaining('try again')
+  })
+  expect(open).toEqual(OPEN.map(() => 200))
+  await until('requests are served again', async () => (await call('/orders/none')).statusCode === 404)
+})
+
+test('0 turns it off', async () => {
+  const { app } = await useApp(space, 'api', { MAX_EVENT_LOOP_DELAY_MS: 0 })
+  expect(app.isUnderPressure).toBeUndefined()
+})
