@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { envSchema } from 'env-schema'
 import type { FastifySchemaValidationError } from 'fastify'
 import { type Static, Type } from 'typebox'
+import { TOKEN_PATTERN } from './admin-token.ts'
 
 const port = (fallback: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 65535, default: fallback, description })
@@ -97,7 +98,7 @@ export const Env = Type.Object({
   ADMIN_TOKEN: Type.Optional(
     Type.String({
       minLength: 16,
-      pattern: '^[!-~]([ -~]*[!-~])?$',
+      pattern: TOKEN_PATTERN,
       description:
         'Bearer token of `/admin/*`, at least 16 characters of ASCII, no space at either end; without it those routes do not exist.'
     })

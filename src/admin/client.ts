@@ -1,3 +1,4 @@
+import { TOKEN_PATTERN } from '../../schema/admin-token.ts'
 import type { Audit } from '../../schema/audit.ts'
 import type { DeadLetter } from '../../schema/dead-letter.ts'
 import type { Forgotten } from '../../schema/function.ts'
@@ -27,7 +28,7 @@ export function createAdminClient(url: string, token: string): AdminClient {
     throw new AdminError(
       `The api cannot be at ${JSON.stringify(url)}: --url takes one as http://127.0.0.1:3000.`
     )
-  if (!/^([!-~]([ -~]*[!-~])?)?$/.test(token))
+  if (token !== '' && !RegExp(TOKEN_PATTERN).test(token))
     throw new AdminError(
       'The token has a space at an end, or a character beyond ASCII: no ADMIN_TOKEN has that.'
     )

@@ -27,13 +27,12 @@ export async function runBatch(runner: BatchRunner, deliveries: Delivery[]): Pro
   const foreign: Decoded[] = []
   for (const delivery of deliveries) {
     const decoded = runner.decode(delivery)
-    const { wanted, fault } = sift(decoded, definition)
-    const cause = fault ?? crashed(delivery, definition)
-    if (cause instanceof UnknownVersion) {
-      log.warn({ err: cause, message_id: delivery.id }, 'message is left to a newer worker')
+    const verdict = decoded.fault ?? crashed(delivery, definition) ?? wants(definition, decoded)
+    if (verdict instanceof UnknownVersion) {
+      log.warn({ err: verdict, message_id: delivery.id }, 'message is left to a newer worker')
       foreign.push(decoded)
-    } else if (cause) failures.push({ decoded, cause })
-    else if (wanted) ready.push(decoded)
+    } else if (verdict instanceof Error) failures.push({ decoded, cause: verdict })
+    else if (verdict) ready.push(decoded)
     else unwanted.push(decoded)
   }
   await giveBack(runner, foreign, 0, counts)
@@ -43,13 +42,12 @@ export async function runBatch(runner: BatchRunner, deliveries: Delivery[]): Pro
   return counts
 }
 
-/** Whether the function wants a message; a filter that throws fails that one message. */
-function sift({ message, fault }: Decoded, { filter }: ResolvedFunction): { wanted: boolean; fault?: Error } {
-  if (fault) return { wanted: false, fault }
+/** Whether a function wants a message, or why it could not tell: a filter that throws fails that one message. */
+function wants({ filter }: ResolvedFunction, { message }: Decoded): boolean | Error {
   try {
-    return { wanted: !filter || filter(message.body) }
+    return !filter || filter(message.body)
   } catch (error) {
-    return { wanted: false, fault: asError(error) }
+    return asError(error)
   }
 }
 

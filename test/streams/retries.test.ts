@@ -114,13 +114,17 @@ describe('a message that is tried again', () => {
     const attempts = 3
     const runs: string[] = []
     const make = () =>
-      makeFunction(space, async () => void runs.push('run'), { retry: { attempts, base: 1, max: 1 } })
+      makeFunction(space, async () => void runs.push('run'), {
+        retry: { attempts, base: 1, max: 1 },
+        // A filter can be what kills the worker, too.
+        filter: () => runs.push('filter') > 0
+      })
     const [last, over] = [make(), make()]
     const taken = 1 - (SUSPECT_DELIVERIES - 1) - attempts
     const tried = await addRetry(last, { taken })
     await useWorker(space, last.definition)
     await until('it was tried', async () => !(await tried.waits()))
-    expect(runs).toEqual(['run'])
+    expect(runs).toEqual(['filter', 'run'])
     await addRetry(over, { taken: taken - 1 })
     const { app } = await useWorker(space, over.definition)
     const { deadLetters } = app.streams
@@ -129,7 +133,7 @@ describe('a message that is tried again', () => {
       return letters.length > 0 && letters
     })
     expect(letter?.code).toBe('crashed')
-    expect(runs).toEqual(['run'])
+    expect(runs).toEqual(['filter', 'run'])
   })
 
   test("is due by Redis's clock: a worker's own may be wrong", async () => {
