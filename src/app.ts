@@ -4,6 +4,7 @@ import autoload from '@fastify/autoload'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify from 'fastify'
 import type { Config } from '../schema/env.ts'
+import { loadFunctions } from './load-functions.ts'
 import { logOptions } from './log/log.ts'
 import { refuseUnreadable, refuseUrl } from './problem.ts'
 import { requestId } from './request-context.ts'
@@ -28,8 +29,8 @@ export async function buildApp(config: Config, options: AppOptions = {}) {
   app.decorate('config', config)
   app.decorateRequest('knownRoute', null)
   await app.register(autoload, { dir: join(ROOT, 'plugins') })
-  await app.register(autoload, { dir: join(ROOT, 'handlers/common') })
-  await app.register(autoload, { dir: join(ROOT, 'handlers', config.MODE) })
+  await loadFunctions(app, join(ROOT, 'handlers/common'))
+  await loadFunctions(app, join(ROOT, 'handlers', config.MODE))
   return app
 }
 

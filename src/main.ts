@@ -1,6 +1,7 @@
 import closeWithGrace from 'close-with-grace'
 import { ConfigError, resolveConfig } from '../schema/env.ts'
 import { buildApp } from './app.ts'
+import { NoFunction } from './load-functions.ts'
 import { FunctionRefused } from './streams/check-function.ts'
 
 try {
@@ -24,7 +25,8 @@ try {
 
 /** Why the start failed, as a sentence where the reason is one that people can mend. */
 function explain(error: unknown): unknown {
-  if (error instanceof ConfigError || error instanceof FunctionRefused) return error.message
+  for (const kind of [ConfigError, FunctionRefused, NoFunction])
+    if (error instanceof kind) return error.message
   const { code, syscall, message, port } = error as NodeJS.ErrnoException & { port?: number }
   if (code === 'EADDRINUSE') return `Port ${port} is in use by another process. Set PORT to a free one.`
   if (syscall === 'listen' || syscall === 'getaddrinfo')
