@@ -99,7 +99,8 @@ export default async function admin(app: App) {
   if (config.ADMIN_TOKEN === undefined) return
   const isToken = createTokenCheck(config.ADMIN_TOKEN)
   app.addHook('onRequest', async ({ headers }, reply) => {
-    if (isToken(headers.authorization?.replace(/^Bearer /i, '') ?? '')) return
+    const [, token = ''] = /^Bearer +(.+)$/i.exec(headers.authorization ?? '') ?? []
+    if (isToken(token)) return
     reply.header('www-authenticate', 'Bearer')
     throw Object.assign(new Error('Send the ADMIN_TOKEN as bearer token.'), { statusCode: 401 })
   })

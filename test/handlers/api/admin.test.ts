@@ -41,14 +41,17 @@ describe('/admin', () => {
       ).toBe(200)
   })
 
-  test.each([undefined, 'Bearer wrong', 'Basic abc', ''])('refuses %s as authorization', async given => {
-    const response = await api.call({
-      url: '/admin/audit',
-      headers: given === undefined ? {} : { authorization: given }
-    })
-    expect(response.statusCode).toBe(401)
-    expect(response.headers['www-authenticate']).toBe('Bearer')
-  })
+  test.each([undefined, 'Bearer wrong', 'Basic abc', '', ADMIN_TOKEN, `Basic ${ADMIN_TOKEN}`])(
+    'refuses %s as authorization',
+    async given => {
+      const response = await api.call({
+        url: '/admin/audit',
+        headers: given === undefined ? {} : { authorization: given }
+      })
+      expect(response.statusCode).toBe(401)
+      expect(response.headers['www-authenticate']).toBe('Bearer')
+    }
+  )
 })
 
 test('an id that no letter can have is refused', async () => {
