@@ -116,7 +116,7 @@ test('a connection that comes too late for its caller goes back to the pool', as
 test('a process whose schema another one is migrating waits, in one connection however often it looks', async () => {
   const lock = "CONCAT('orderstream-migrate-', MD5(DATABASE()))"
   await space.sql(`DO GET_LOCK(${lock}, 0)`)
-  const { mysql } = (await useApp(space, 'api')).app
+  const { mysql } = (await useApp(space, 'api', { STORE_TIMEOUT_MS: 500 })).app
   for (let look = 0; look < 3; look++) expect(await mysql.availability.check()).toBe(false)
   const waiting =
     "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND state = 'User lock'"
