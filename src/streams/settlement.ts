@@ -62,7 +62,12 @@ function idRange(settlements: Settlement[]): [string, string] {
 /** Whether one stream id, `<ms>-<sequence>`, comes before another. With parts of the same length they compare as text. */
 function isBefore(a: string, b: string): boolean {
   if (a.length === b.length && a.indexOf('-') === b.indexOf('-')) return a < b
-  const [ms = '', sequence] = a.split('-')
-  const [otherMs = '', otherSequence] = b.split('-')
-  return ms === otherMs ? Number(sequence) < Number(otherSequence) : Number(ms) < Number(otherMs)
+  const [ms = '', sequence = ''] = a.split('-')
+  const [otherMs = '', otherSequence = ''] = b.split('-')
+  return ms === otherMs ? isLess(sequence, otherSequence) : isLess(ms, otherMs)
+}
+
+/** Compares whole numbers as text: they have no zeros in front, and may be too large for a number. */
+function isLess(a: string, b: string): boolean {
+  return a.length === b.length ? a < b : a.length < b.length
 }

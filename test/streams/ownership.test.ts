@@ -134,15 +134,16 @@ describe('a consumer', () => {
 
   test('settles all of its messages in one call, in whatever order, and however long their ids are', async () => {
     const fn = makeFunction(space, async () => undefined)
-    // As text these ids would be in another order.
-    const ids = ['5-9', '5-10', '10-1']
+    // As text the first ids would be in another order, as numbers the last two would be of the same time.
+    const ids = ['5-9', '5-10', '10-1', '18446744073709551613-10', '18446744073709551614-9']
     for (const id of ids) await space.redis.xadd(fn.key, id, ...fn.fields(1))
     const { redis, keys } = worker.app
     const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
     const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: 600_000 })
     await member.join()
     await space.redis.xreadgroup('GROUP', fn.name, 'c', 'STREAMS', fn.key, '>')
-    expect(await member.settle(['5-10', '10-1', '5-9'].map(done))).toBe(3)
+    const order = ['5-10', '10-1', '5-9', '18446744073709551613-10', '18446744073709551614-9']
+    expect(await member.settle(order.map(done))).toBe(5)
     expect(await space.redis.xlen(fn.key)).toBe(0)
   })
 
