@@ -69,7 +69,7 @@ export default async function processOrders(app: App) {
     for (const [index, message] of messages.entries()) {
       const outcome = outcomes[index] as WriteOutcome
       const { kind, order } = outcome
-      tell(result, message, order)
+      if (order.status !== 'processing') tell(result, message, order)
       if (kind === 'duplicate') result.duplicates.push(message)
       const cause = endOf(outcome, message)
       if (cause) result.failed.push({ message, cause })

@@ -20,7 +20,8 @@ export interface Draft {
  * What became of a draft, with the order as its row now stands:
  * `written`: the row is new, or had failed and was redriven. `repeated`: this very message had written it before, and
  * was delivered again. `duplicate`: another message, or a client while Redis was away, had the same order accepted; the
- * row is final either way. `conflict`: the row has another body, which stands.
+ * row is final, unless that client's order waits and this message gives up. `conflict`: the row has another body, which
+ * stands.
  */
 export interface WriteOutcome {
   kind: 'written' | 'repeated' | 'duplicate' | 'conflict'
@@ -93,15 +94,16 @@ function makePlan(drafts: Draft[], rows: Map<string, StoredOrder>): Plan {
       plan.outcomes.push({ kind: 'conflict', order: row })
       continue
     }
-    // A waiting row was accepted, and counted, on its own while Redis was away: this message is about the same order.
-    const mended = row.status === 'failed' && draft.redriven && order.status === 'completed'
-    const finished = row.status === 'processing' || mended
+    // A waiting row was accepted, and counted, on its own while Redis was away: this message is about the same order. It
+    // may complete that, but not give it up: the order would have failed, and there would be no letter to redrive.
+    const mended = row.status === 'failed' && draft.redriven
+    const finished = order.status === 'completed' && (row.status === 'processing' || mended)
     const now = finished ? { ...order, created_at: row.created_at, messageId: row.messageId } : row
     if (finished) {
       plan.finish.push({ order: now, from: row.status === 'failed' ? 'failed' : 'processing' })
       rows.set(order.order_id, now)
     }
-    const kind = row.messageId !== messageId ? 'duplicate' : mended ? 'written' : 'repeated'
+    const kind = row.messageId !== messageId ? 'duplicate' : finished ? 'written' : 'repeated'
     plan.outcomes.push({ kind, order: now })
   }
   return plan

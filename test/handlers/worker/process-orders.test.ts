@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import processOrders from '../../../handlers/worker/process-orders.ts'
 import { newRecord, type OrderRecord, renderDocument } from '../../../src/orders/order.ts'
 import { complete, fail } from '../../../src/orders/pricing.ts'
+import { completeSpilled } from '../../../src/orders/sweep.ts'
 import { fieldOf } from '../../../src/streams/delivery.ts'
 import type { Keys } from '../../../src/streams/keys.ts'
 import { ORDER_FUNCTION, PLACED } from '../../../src/streams/streams.ts'
@@ -158,6 +159,24 @@ test('a message that is in conflict with an order that waits tells nothing of th
   const events = await space.redis.xrange(keys.stream('events', 0), '-', '+')
   expect(events.filter(([, fields]) => fieldOf(fields, 'data').includes('"waits'))).toEqual([])
   await space.sql("DELETE FROM orders WHERE order_id = 'waits'")
+})
+
+test('a message that is given up about an order that waits does not give that up', async () => {
+  const { app } = await useApp(space, 'api', {}, app => {
+    app.register(processOrders)
+  })
+  const { keys, orders, streams } = app
+  await space.sql(
+    "INSERT INTO orders (order_id, amount, status, created_at, updated_at, tax_rate) VALUES ('waits-on', 10, 'processing', NOW(3), NOW(3), 0.18)"
+  )
+  await addRetry(keys, '1769860800008-0', message('waits-on', '10'), {}, 20)
+  await settled(keys)
+  expect((await orders.store.find(['waits-on'])).get('waits-on')).toMatchObject({ status: 'processing' })
+  const { letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  expect(letters.filter(({ data }) => data.includes('"waits-on"'))).toEqual([])
+  expect(await space.redis.exists(keys.document('waits-on'))).toBe(0)
+  await completeSpilled(app.mysql)
+  expect((await orders.store.find(['waits-on'])).get('waits-on')).toMatchObject({ total: '11.8' })
 })
 
 test('a redriven order is told, though a GET put its document back before it was settled', async () => {
