@@ -1,4 +1,5 @@
 import { isoNow } from '../clock.ts'
+import { StoreUnavailable } from '../stores/errors.ts'
 import type { MysqlStore, Transaction } from '../stores/mysql.ts'
 import type { OrderRecord } from './order.ts'
 import { complete } from './pricing.ts'
@@ -8,16 +9,53 @@ import { addToTotals } from './totals.ts'
 /** Most rows of one transaction. */
 const SIZE = 500
 
+/** What a run has done; there may be more for the next one. */
+export interface Sweep {
+  completed: number
+  more: boolean
+  /** Why orders could not be completed, by their ids: they wait on. */
+  failed: Map<string, unknown>
+}
+
 /**
  * Completes orders that were accepted straight into MySQL, and notes each one in the outbox, in one transaction. Rows
- * that another worker has in hand are passed over. Redis is not needed.
- * @returns how many were completed; when it is the most of one transaction, there may be more.
+ * that another worker has in hand are passed over. Redis is not needed. When an order fails, the rows have a transaction
+ * each, so that it holds up no other.
+ * @throws {StoreUnavailable} when MySQL is away.
  */
-export async function completeSpilled(mysql: MysqlStore): Promise<{ completed: number; more: boolean }> {
-  const completed = await mysql.transaction(async transaction => {
+export async function completeSpilled(mysql: MysqlStore): Promise<Sweep> {
+  try {
+    const completed = await completeRows(mysql, `ORDER BY created_at LIMIT ${SIZE}`)
+    return { completed, more: completed === SIZE, failed: new Map() }
+  } catch (error) {
+    if (error instanceof StoreUnavailable) throw error
+    return completeEach(mysql)
+  }
+}
+
+async function completeEach(mysql: MysqlStore): Promise<Sweep> {
+  const sweep: Sweep = { completed: 0, more: false, failed: new Map() }
+  const rows = await mysql.rows<{ order_id: string }>(
+    `SELECT order_id FROM orders WHERE status = 'processing' ORDER BY created_at LIMIT ${SIZE}`,
+    []
+  )
+  for (const { order_id } of rows) {
+    try {
+      sweep.completed += await completeRows(mysql, 'AND order_id = ?', order_id)
+    } catch (error) {
+      if (error instanceof StoreUnavailable) throw error
+      sweep.failed.set(order_id, error)
+    }
+  }
+  return sweep
+}
+
+/** Completes waiting rows in one transaction; gives how many. */
+async function completeRows(mysql: MysqlStore, which: string, ...values: string[]): Promise<number> {
+  return mysql.transaction(async transaction => {
     const rows = await transaction.rows<OrderRow & { tax_rate: string }>(
-      `SELECT ${COLUMNS}, tax_rate FROM orders WHERE status = 'processing' ORDER BY created_at LIMIT ${SIZE} FOR UPDATE SKIP LOCKED`,
-      []
+      `SELECT ${COLUMNS}, tax_rate FROM orders WHERE status = 'processing' ${which} FOR UPDATE SKIP LOCKED`,
+      values
     )
     if (rows.length === 0) return 0
     const now = isoNow()
@@ -35,7 +73,6 @@ export async function completeSpilled(mysql: MysqlStore): Promise<{ completed: n
     )
     return orders.length
   })
-  return { completed, more: completed === SIZE }
 }
 
 /** Completes rows that exist and are locked: all in one statement, the row's other columns as they are. */

@@ -82,3 +82,26 @@ test('an order that went past Redis is priced at the rate of its acceptance, and
   expect(events).toContainEqual(expect.objectContaining(told))
   expect(events.find(({ id }) => id === 'untraced:completed')).toMatchObject({ trace: '' })
 })
+
+test('an order that cannot be completed holds up no other that went past Redis, and is named', async () => {
+  const { mysql, orders } = (await useApp(space, 'api')).app
+  const ids = ['first', 'odd', 'last']
+  const candidates = ids.map(order_id =>
+    toCandidate({ order_id, amount: 1 }, '0.18', { requestId: '', traceparent: '' })
+  )
+  await spill(mysql, orders.store, candidates)
+  await space.sql("ALTER TABLE orders ADD CONSTRAINT odd CHECK (status <> 'completed' OR order_id <> 'odd')")
+  const before = await orders.store.totals()
+  const { completed, more, failed } = await completeSpilled(mysql)
+  expect([completed, more, [...failed.keys()]]).toEqual([2, false, ['odd']])
+  expect(String(failed.get('odd'))).toContain('odd')
+  const rows = await orders.store.find(ids)
+  expect(ids.map(id => rows.get(id)?.status)).toEqual(['completed', 'processing', 'completed'])
+  expect(await orders.store.totals()).toMatchObject({
+    completed: before.completed + 2,
+    processing: before.processing - 2
+  })
+
+  await space.sql('ALTER TABLE orders DROP CONSTRAINT odd')
+  expect(await completeSpilled(mysql)).toEqual({ completed: 1, more: false, failed: new Map() })
+})
