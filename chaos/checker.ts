@@ -2,10 +2,10 @@ import type { Audit } from './audit.ts'
 import type { EventLog } from './events.ts'
 import type { DoneFault } from './faults.ts'
 import type { DeadLetter, Holdings, Row } from './holdings.ts'
-import type { Ledger, Told } from './ledger.ts'
+import type { Attempt, Ledger, Told } from './ledger.ts'
 import { taxOn, toText, toUnits } from './money.ts'
-import type { FaultKind } from './plan.ts'
-import { isFelt, type Span, type Stall } from './stalls.ts'
+import { isFelt, type Outage, outagesOf, overlaps } from './outages.ts'
+import type { Stall } from './stalls.ts'
 
 /** What the checker compares: what clients were told, what the stores hold, and what was done to them meanwhile. */
 export interface Evidence {
@@ -27,26 +27,14 @@ export interface Remarks {
   conflictsFoundLater: number
   /** Finished orders that were seen unfinished again, as they had been accepted anew while MySQL was away. */
   acceptedAnew: number
+  /** Finished orders that were seen unfinished again: Redis had not been told, and MySQL was away. */
+  unsettled: number
   /** Rows of orders whose every request was left without an answer. */
   untold: number
   rows: number
   documents: number
   repeatedEvents: number
 }
-
-/** A time in which a store was away, or had lost documents. */
-type Outage = Span & { target: DoneFault['target'] }
-
-const storeFaults: readonly FaultKind[] = [
-  'kill-redis',
-  'kill-mariadb',
-  'pause-redis',
-  'pause-mariadb',
-  'cut-redis',
-  'cut-mariadb',
-  'full-redis',
-  'purge-documents'
-]
 
 /**
  * Adds to the ledger's violations whatever does not fit. It shares no code with the service: not its queries, not its
@@ -58,11 +46,13 @@ export function check(evidence: Evidence): Remarks {
     holdings.deadLetters.filter(({ code }) => code === 'conflict'),
     ({ order_id }) => order_id
   )
-  const outages = [...evidence.faults.filter(({ kind }) => storeFaults.includes(kind)), ...evidence.stalls]
+  const { faults, stalls } = evidence
+  const judged: Judged = { ledger, faults, outages: outagesOf(faults, stalls) }
   const remarks: Remarks = {
     acceptedTwice: 0,
     conflictsFoundLater: 0,
     acceptedAnew: 0,
+    unsettled: 0,
     untold: 0,
     rows: 0,
     documents: holdings.documents.length,
@@ -72,9 +62,9 @@ export function check(evidence: Evidence): Remarks {
     const [row] = holdings.rows.get(order.id) ?? []
     const letters = (conflicts.get(order.id) ?? []).map(({ amount }) => toUnits(amount))
     const stored = { amount: row && toUnits(row.amount), letters }
-    checkTold(order, stored, { ledger, outages }, remarks)
+    checkTold(order, stored, judged, remarks)
     checkRefusals(order, stored, ledger)
-    checkRegressions(order, { ledger, outages }, remarks)
+    checkRegressions(order, judged, remarks)
     if (row && !order.attempts.some(({ status }) => status === 200 || status === 202)) remarks.untold++
   }
   for (const [id, rows] of holdings.rows) {
@@ -99,13 +89,14 @@ interface Stored {
 /** What of the evidence tells whether something is wrong or could not be known. */
 interface Judged {
   ledger: Ledger
-  outages: Outage[]
+  faults: DoneFault[]
+  outages: (api?: string) => Outage[]
 }
 
 /** Every body that was told 202 or 200 is the row, or a dead letter for which a store that was away is the reason. */
 function checkTold(order: Told, { amount, letters }: Stored, { ledger, outages }: Judged, remarks: Remarks) {
   const told = order.attempts.filter(({ status }) => status === 200 || status === 202)
-  const wasAway = (attempt: Span) => outages.some(outage => isFelt(outage, attempt))
+  const wasAway = (attempt: Attempt) => outages(attempt.api).some(outage => isFelt(outage, attempt))
   const excused = order.attempts.some(wasAway)
   for (const body of new Set(told.map(attempt => attempt.amount))) {
     const text = toText(body)
@@ -146,13 +137,14 @@ function checkRefusals(order: Told, { amount, letters }: Stored, ledger: Ledger)
 }
 
 /**
- * A finished order is never seen unfinished again. It can only be excused if it was accepted anew while MySQL, which
- * alone knew that it was finished, was away, and is away still.
+ * A finished order is never seen unfinished again. It can only be excused while MySQL, which alone knew that it was
+ * finished, is away: when it was accepted anew in that outage, or when its worker or Redis had a fault before Redis was
+ * told.
  */
-function checkRegressions(order: Told, { ledger, outages }: Judged, remarks: Remarks) {
+function checkRegressions(order: Told, { ledger, faults, outages }: Judged, remarks: Remarks) {
   for (const regression of order.regressions) {
     const finishedAt = order.finished?.at ?? 0
-    const away = outages.filter(outage => outage.target === 'mariadb' && isFelt(outage, regression))
+    const away = outages().filter(outage => outage.target === 'mariadb' && isFelt(outage, regression))
     const anew = order.attempts.some(
       attempt =>
         attempt.ended > finishedAt &&
@@ -160,7 +152,14 @@ function checkRegressions(order: Told, { ledger, outages }: Judged, remarks: Rem
         attempt.status !== 409 &&
         away.some(outage => isFelt(outage, attempt))
     )
+    const life = { began: order.attempts[0]?.began ?? 0, ended: regression.ended }
+    const untold =
+      away.length > 0 &&
+      [...outages(), ...faults].some(
+        ({ target, ...span }) => /^(redis|worker-\d)$/.test(target) && overlaps(span, life)
+      )
     if (anew) remarks.acceptedAnew++
+    else if (untold) remarks.unsettled++
     else {
       const detail = `${regression.source}, sent ${(regression.began - finishedAt).toFixed(0)} ms after it was seen finished: ${regression.document}`
       ledger.violate('wrong', 'processing after completed', order.id, detail)

@@ -3,10 +3,11 @@ import type { DoneFault } from './faults.ts'
 import { groups, type Ledger, type Told, type Violation } from './ledger.ts'
 import type { Counts } from './load.ts'
 import { toText } from './money.ts'
+import { isFelt, overlaps } from './outages.ts'
 import type { Fault } from './plan.ts'
 import type { Reads } from './reader.ts'
 import type { Rest } from './rest.ts'
-import { isFelt, overlaps, type Stall } from './stalls.ts'
+import type { Stall } from './stalls.ts'
 
 /** All that a run gave. */
 export interface Outcome {
@@ -146,7 +147,8 @@ function renderRest({ rest, remarks }: Outcome): string[] {
     `Held: ${remarks.rows} rows (${remarks.untold} of orders without any 2xx), ${remarks.documents} documents`,
     `While a store was away: ${remarks.acceptedTwice} orders told 202 twice, ` +
       `${remarks.conflictsFoundLater} bodies accepted and found to be conflicts, ` +
-      `${remarks.acceptedAnew} views of finished orders that were accepted anew; ` +
+      `${remarks.acceptedAnew} views of finished orders that were accepted anew, ` +
+      `${remarks.unsettled} of ones that Redis had not been told of; ` +
       `events delivered again: ${remarks.repeatedEvents}`
   ]
 }

@@ -1,11 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Span } from './outages.ts'
 import { type StoreAccess, withMysql, withRedis } from './stores.ts'
-
-/** A stretch of time, in ms since the start of the process. */
-export interface Span {
-  began: number
-  ended: number
-}
 
 /** A time in which a store kept a client waiting, or failed it. */
 export interface Stall extends Span {
@@ -18,9 +13,6 @@ export interface StallWatch {
   /** Watches until aborted. */
   run: (signal: AbortSignal) => Promise<void>
 }
-
-/** How long after an outage it may still be felt, ms: until everybody has noticed that the store is back. */
-const NOTICE = 3000
 
 /** Time between an answer and the next look, ms. */
 const BETWEEN = 100
@@ -80,14 +72,4 @@ export function createStallWatch(access: StoreAccess): StallWatch {
       await Promise.all([watch('redis', redis, signal), watch('mariadb', mariadb, signal)])
     }
   }
-}
-
-/** Whether two stretches have a moment in common. */
-export function overlaps(one: Span, other: Span): boolean {
-  return one.began < other.ended && one.ended > other.began
-}
-
-/** Whether an outage lasted during that time, or had ended so shortly before that it may still have been felt. */
-export function isFelt({ began, ended }: Span, during: Span): boolean {
-  return overlaps({ began, ended: ended + NOTICE }, during)
 }

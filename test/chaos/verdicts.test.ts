@@ -74,7 +74,22 @@ describe('an outage excuses', () => {
     ['what was told during it', [], [away(500, 1500)]],
     ['what was told shortly after it', [], [away(0, 500)]],
     ['nothing from before it', [twice, bodies], [away(5000, 6000)]],
-    ['nothing if it is of no store', [twice, bodies], [away(500, 1500, 'kill-api', 'api-1')]]
+    ['nothing if it is of no store', [twice, bodies], [away(500, 1500, 'kill-api', 'api-1')]],
+    [
+      'what an api was told that had stood still as it ended',
+      [],
+      [away(-9000, -5000), away(-6000, 500, 'pause-api', 'api-1')]
+    ],
+    [
+      'nothing if another one had',
+      [twice, bodies],
+      [away(-9000, -5000), away(-6000, 500, 'pause-api', 'api-2')]
+    ],
+    [
+      'nothing if it had ended long before',
+      [twice, bodies],
+      [away(-9000, -5000), away(-1000, 500, 'pause-api', 'api-1')]
+    ]
   ])('%s', (_what, found, faults) => {
     const run = goodRun()
     post(run.ledger, 'one', 202)
@@ -87,7 +102,19 @@ describe('an outage excuses', () => {
   test.each<[string, string[], Evidence['faults']]>([
     ['a finished order that was accepted anew while MySQL was away, and is', [], [away(2000, 9000)]],
     ['it no more once MySQL had been back', ['again'], [away(2000, 3500), away(8500, 9000)]],
-    ['it not if Redis was away', ['again'], [away(2000, 9000, 'kill-redis', 'redis')]]
+    ['it not if Redis was away', ['again'], [away(2000, 9000, 'kill-redis', 'redis')]],
+    [
+      'one that Redis was not told of, while MySQL is away',
+      [],
+      [away(1400, 2500, 'kill-redis', 'redis'), away(8500, 9000)]
+    ],
+    [
+      'one whose worker had not told Redis, while MySQL is away',
+      [],
+      [away(1400, 2500, 'pause-worker', 'worker-2'), away(8500, 9000)]
+    ],
+    ['none of both if it was an api', ['again'], [away(1400, 2500, 'kill-api', 'api-1'), away(8500, 9000)]],
+    ['none of both before the order', ['again'], [away(0, 900, 'kill-redis', 'redis'), away(8500, 9000)]]
   ])('%s', (_what, found, faults) => {
     const run = goodRun()
     const order = post(run.ledger, 'one', 0, 3000)
