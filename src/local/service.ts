@@ -10,11 +10,18 @@ export const root = join(import.meta.dirname, '../..')
 const main = join(root, 'src/main.ts')
 
 /**
- * How Node.js is started, here as in the image: with a young generation of a fixed size. Left at its default it grows with
- * what passes through, so that a worker that drains a long backlog comes to a third more memory than one with a short one;
- * kept smaller, it costs the api a tenth of its speed.
+ * How Node.js is started, here as in the image.
+ * A young generation of a fixed size: left at its default it grows with what passes through, so that a worker that drains a
+ * long backlog comes to a third more memory than one with a short one; kept smaller, it costs the api a tenth of its speed.
+ * No allocation-site pretenuring: with a hundred requests or more in flight V8 takes some of what each one makes for
+ * long-lived and allocates it in the old generation, where what is dead keeps the rest of its request alive until the next
+ * full collection. It costs the api a fifth of its processor time, and a worker a fifth of its memory.
  */
-export const nodeFlags = ['--min-semi-space-size=16', '--max-semi-space-size=16']
+export const nodeFlags = [
+  '--min-semi-space-size=16',
+  '--max-semi-space-size=16',
+  '--no-allocation-site-pretenuring'
+]
 
 /** The roles of the service, each a process of its own here. */
 export const modes = ['api', 'worker'] as const
