@@ -6,6 +6,7 @@ import { createIntake, type Intake } from '../src/orders/intake.ts'
 import type { OrderRecord } from '../src/orders/order.ts'
 import { createOrderStore, type OrderStore } from '../src/orders/order-store.ts'
 import { createOrderReader, type OrderReader } from '../src/orders/reader.ts'
+import { createRecentDocuments } from '../src/orders/recent-documents.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -27,8 +28,9 @@ declare module 'fastify' {
 async function orders(app: FastifyInstance) {
   const { config, keys, redis, mysql } = app
   const store = createOrderStore(mysql)
-  const documents = createDocuments(redis, keys, config.CACHE_TTL_SECONDS)
-  const reader = createOrderReader(documents, store)
+  const ttl = config.CACHE_TTL_SECONDS * 1000
+  const documents = createDocuments(redis, keys, ttl)
+  const reader = createOrderReader({ documents, recent: createRecentDocuments(ttl), store })
   const intake = createIntake({
     redis,
     mysql,

@@ -48,6 +48,7 @@ function introduce({ at, extent, seconds, machine }: Results): string {
     '- `orderstream` is what is shipped, with all it has switched on: log, metrics, rate limit, load shedding, and known',
     '  ids looked up in both stores. Redis syncs its log before it answers (`always`, which is how it is shipped) or once',
     '  a second (`everysec`); MySQL syncs every commit. Where nothing is said, it is `always`.',
+    '  A read is of an order that the api has just read (`recent`), or comes from Redis (`cached`) or MySQL (`uncached`).',
     '- `express` (Express, ioredis, mysql2) and `bullmq` (Fastify, BullMQ) are the same service built on those, in',
     '  [bench/peers/](bench/peers/). Their Redis syncs once a second.',
     '- `limit` and `constant` are what the stack can do without that work: Fastify that answers from no store, a loop',

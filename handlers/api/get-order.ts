@@ -11,7 +11,7 @@ const schema = {
   response: {
     200: rendered(Order, {
       description: 'The order as it stands.',
-      headers: { 'X-Cache': '`hit`: Redis answered; `miss`: MySQL did.' }
+      headers: { 'X-Cache': '`hit`: a cache answered; `miss`: MySQL did.' }
     }),
     400: problem('The id is not a valid one.'),
     404: problem('There is no such order.'),

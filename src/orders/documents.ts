@@ -20,9 +20,8 @@ export interface Documents {
   putBack: (order: OrderRecord) => Promise<void>
 }
 
-export function createDocuments(redis: RedisStore, keys: Keys, ttlSeconds: number): Documents {
-  const ttl = ttlSeconds * 1000
-
+/** `ttl` is how long the document of a finished order stays after its last use, in ms. */
+export function createDocuments(redis: RedisStore, keys: Keys, ttl: number): Documents {
   /** Gives documents their full TTL anew. XX: one that has none by now belongs to an order that waits, and must get none. */
   const renew = (used: string[]) =>
     redis.run(client => Promise.all(used.map(key => client.pexpire(key, ttl, 'XX'))))
@@ -51,7 +50,7 @@ export function createDocuments(redis: RedisStore, keys: Keys, ttlSeconds: numbe
     }),
     putBack: async order => {
       await redis.run(client =>
-        client.set(keys.document(order.order_id), renderDocument(order), 'EX', ttlSeconds, 'NX')
+        client.set(keys.document(order.order_id), renderDocument(order), 'PX', ttl, 'NX')
       )
     }
   }

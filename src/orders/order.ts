@@ -47,7 +47,12 @@ export function statusText(status: Order['status']): string {
   return `"status":"${status}"`
 }
 
-/** Whether a document is final. */
+/** Whether a document is that of a completed order, which nothing changes any more. */
+export function isCompleted(document: string): boolean {
+  return document.includes(statusText('completed'))
+}
+
+/** Whether a document is final; that of a failed order may yet become that of a completed one. */
 export function isFinal(document: string): boolean {
   return !document.includes(statusText('processing'))
 }

@@ -1,9 +1,11 @@
+import { endOfTurn } from '../end-of-turn.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
 import type { Documents } from './documents.ts'
 import { OrderNotFound } from './errors.ts'
 import { createMicroBatch } from './micro-batch.ts'
-import { isFinal, type OrderRecord, renderDocument } from './order.ts'
+import { isCompleted, isFinal, type OrderRecord, renderDocument } from './order.ts'
 import type { OrderStore } from './order-store.ts'
+import type { RecentDocuments } from './recent-documents.ts'
 
 /** Most ids that one shared query looks up, and most such queries under way. */
 const FIND_SIZE = 200
@@ -11,7 +13,7 @@ const FIND_IN_FLIGHT = 2
 
 export interface FoundOrder {
   document: string
-  /** Whether Redis answered (`hit`) or MySQL (`miss`). */
+  /** Whether a cache answered (`hit`: Redis, or what was just read from it) or MySQL (`miss`). */
   cache: 'hit' | 'miss'
 }
 
@@ -24,8 +26,14 @@ export interface OrderReader {
   read: (id: string) => Promise<FoundOrder>
 }
 
-/** Reads orders: Redis first, MySQL for what Redis does not have or cannot be sure of. */
-export function createOrderReader(documents: Documents, store: OrderStore): OrderReader {
+export interface OrderReaderOptions {
+  documents: Documents
+  recent: RecentDocuments
+  store: OrderStore
+}
+
+/** Reads orders: what was just read, then Redis, then MySQL for what Redis does not have or cannot be sure of. */
+export function createOrderReader({ documents, recent, store }: OrderReaderOptions): OrderReader {
   const find = createMicroBatch<string, OrderRecord | undefined>({
     size: FIND_SIZE,
     inFlight: FIND_IN_FLIGHT,
@@ -40,6 +48,7 @@ export function createOrderReader(documents: Documents, store: OrderStore): Orde
    * worker wrote the row and has not settled yet, so MySQL is asked. While MySQL is away it stands as it is.
    */
   const confirm = async (id: string, document: string): Promise<FoundOrder> => {
+    if (isCompleted(document)) recent.keep(id, document)
     if (isFinal(document)) return { document, cache: 'hit' }
     const row = await find(id).catch(unlessAway)
     if (!row || row instanceof StoreUnavailable || row.status === 'processing')
@@ -49,6 +58,11 @@ export function createOrderReader(documents: Documents, store: OrderStore): Orde
 
   return {
     read: async id => {
+      const known = recent.get(id)
+      if (known !== undefined) {
+        await endOfTurn()
+        return { document: known, cache: 'hit' }
+      }
       const cached = await documents.get(id).catch(unlessAway)
       if (typeof cached === 'string') return confirm(id, cached)
       const row = await find(id)

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { complete, fail } from '../../../src/orders/pricing.ts'
 import { openApp, type TestApp, useApp } from '../../app.ts'
 import { startProxy } from '../../fault/proxy.ts'
 import { until, useSpace } from '../../space.ts'
@@ -117,14 +118,33 @@ describe('GET /orders/:order_id', () => {
       const response = await completed('cached')
       return response.headers['x-cache'] === 'hit' && response
     })
-    await space.redis.del(api.app.keys.document('cached'))
-    const miss = await api.call('/orders/cached')
+    const key = api.app.keys.document('cached')
+    await space.redis.del(key)
+    // Another process: this one has just read it.
+    const other = await openApp(space, 'api')
+    const miss = await other.call('/orders/cached')
+    await other.close()
     expect(miss.headers['x-cache']).toBe('miss')
     expect(miss.body).toBe(hit.body)
-    await until(
-      'the document is back',
-      async () => (await api.call('/orders/cached')).headers['x-cache'] === 'hit'
-    )
+    await until('the document is back', async () => (await space.redis.get(key)) === hit.body)
+  })
+
+  test('a completed order that was just read needs no store; one that failed may change and is asked for each time', async () => {
+    const placed = { amount: '1', tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.000Z' }
+    const at = '2026-01-31T12:00:01.000Z'
+    const orders = [
+      complete({ order_id: 'known', ...placed }, at),
+      fail({ order_id: 'gave-up', ...placed }, { code: 'exhausted', detail: 'why' }, at)
+    ]
+    for (const order of orders) {
+      const { key, value, ttl } = api.app.orders.documents.toWrite(order)
+      await space.redis.set(key, value, 'PX', ttl)
+      expect((await api.call(`/orders/${order.order_id}`)).body).toBe(value)
+      await space.redis.del(key)
+    }
+    const known = await api.call('/orders/known')
+    expect([known.statusCode, known.headers['x-cache'], known.json().total]).toEqual([200, 'hit', 1.18])
+    expect((await api.call('/orders/gave-up')).statusCode).toBe(404)
   })
 
   test('an unknown id is a 404, an impossible one a 400', async () => {
@@ -148,11 +168,13 @@ describe('GET /orders/:order_id', () => {
     worker = await openApp(space, 'worker')
     await completed('ttl')
     await until('the order is settled', async () => (await space.redis.pttl(key)) > 0)
+    // By processes that have not just read it.
+    const [one, other] = [await useApp(space, 'api'), await useApp(space, 'api')]
     await space.redis.pexpire(key, 1000_000)
-    await api.call('/orders/ttl')
+    await one.call('/orders/ttl')
     await until('it is renewed', async () => (await space.redis.pttl(key)) > 3500_000)
     await space.redis.pexpire(key, 2000_000)
-    await api.call('/orders/ttl')
+    await other.call('/orders/ttl')
     expect(await space.redis.pttl(key)).toBeLessThanOrEqual(2000_000)
   })
 

@@ -1,0 +1,49 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { createRecentDocuments } from '../../src/orders/recent-documents.ts'
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+const HOUR = 3_600_000
+
+test('a document is kept for a while, and no longer however often it is read', () => {
+  const recent = createRecentDocuments(HOUR)
+  recent.keep('a', 'document of a')
+  let reads = 0
+  while (recent.get('a') === 'document of a') {
+    reads++
+    vi.advanceTimersByTime(100)
+  }
+  expect(recent.get('a')).toBeUndefined()
+  expect(reads).toBe(100)
+})
+
+test('it is never kept for longer than half of the time that Redis keeps it', () => {
+  const recent = createRecentDocuments(1000)
+  for (let at = 0; at < 5000; at += 50) {
+    recent.keep(String(at), 'document')
+    vi.advanceTimersByTime(50)
+    expect(recent.get(String(at))).toBe('document')
+    expect(recent.get(String(at - 450))).toBeUndefined()
+  }
+})
+
+test('what nobody asked for in a long time is gone at the first question', () => {
+  const recent = createRecentDocuments(HOUR)
+  recent.keep('a', 'document of a')
+  vi.advanceTimersByTime(HOUR)
+  expect(recent.get('a')).toBeUndefined()
+})
+
+test('it holds the latest ten thousand, and never more than twice as many', () => {
+  const recent = createRecentDocuments(HOUR)
+  const ids = Array.from({ length: 45_678 }, (_, index) => `order-${index}`)
+  for (const id of ids) recent.keep(id, id)
+  expect(ids.slice(-10_000).map(recent.get)).toEqual(ids.slice(-10_000))
+  const held = ids.filter(id => recent.get(id) !== undefined)
+  expect(held.length).toBeLessThanOrEqual(20_000)
+})
