@@ -15,7 +15,7 @@ const main = join(root, 'src/main.ts')
  * long backlog comes to a third more memory than one with a short one; kept smaller, it costs the api a tenth of its speed.
  * No allocation-site pretenuring: with a hundred requests or more in flight V8 takes some of what each one makes for
  * long-lived and allocates it in the old generation, where what is dead keeps the rest of its request alive until the next
- * full collection. It costs the api a fifth of its processor time, and a worker a fifth of its memory.
+ * full collection. It costs an api with 256 connections a fifth of its processor time.
  */
 export const nodeFlags = [
   '--min-semi-space-size=16',
