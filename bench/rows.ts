@@ -50,9 +50,9 @@ function rowId(number: number): string {
   return `${(number * STEP).toString(16).padStart(8, '0')}-row-${number}`
 }
 
-/** Writes a file of the paths of so many of the first `rows` rows, each at most once, drawn at random. */
-export async function writePaths(file: string, rows: number, count: number): Promise<void> {
+/** Writes a file of the paths of so many of the rows `from` to before `to`, each at most once, drawn at random. */
+export async function writePaths(file: string, from: number, to: number, count: number): Promise<void> {
   const numbers = new Set<number>()
-  while (numbers.size < count) numbers.add(Math.floor(Math.random() * rows))
+  while (numbers.size < count) numbers.add(from + Math.floor(Math.random() * (to - from)))
   await writeFile(file, [...numbers].map(number => `/orders/${rowId(number)}\n`).join(''))
 }

@@ -65,7 +65,7 @@ async function measure(
   // Documents that an earlier round has put back would be read instead of rows.
   await contestant.place.redis.flushall()
   const file = join(dir, `growth-${round}`)
-  await writePaths(file, rows, Math.min(rows, READABLE))
+  await writePaths(file, 0, rows, Math.min(rows, READABLE))
   const metricsFile = join(dir, 'metrics')
   await writeFile(metricsFile, '/metrics\n')
   const { rate: drained } = await drainMore(contestant, orders)

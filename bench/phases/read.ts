@@ -26,9 +26,10 @@ export async function read(bench: Bench): Promise<void> {
   const files = { recent: join(dir, 'recent'), cached: join(dir, 'cached'), uncached: join(dir, 'uncached') }
   await service.place.reset()
   await addRows(service.place, 0, CACHED + UNCACHED)
-  await writePaths(files.recent, RECENT, RECENT)
-  await writePaths(files.cached, CACHED, CACHED)
-  await writePaths(files.uncached, CACHED + UNCACHED, UNCACHED)
+  await writePaths(files.recent, 0, RECENT, RECENT)
+  await writePaths(files.cached, 0, CACHED, CACHED)
+  // None of those whose document a read puts into Redis.
+  await writePaths(files.uncached, CACHED, CACHED + UNCACHED, UNCACHED)
 
   await withRunning([bare.startApi(), service.startApi()], async apis => {
     const [constant, api] = apis as [Running, Running]
