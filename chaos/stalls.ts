@@ -47,16 +47,17 @@ export function createStallWatch(access: StoreAccess): StallWatch {
   const watch = async (target: Stall['target'], watched: Watched, signal: AbortSignal) => {
     let failingSince: number | undefined
     while (!signal.aborted) {
+      // The first look begins with the connection: a store can hang while that is opened, too.
       let began = performance.now()
       const use = async (look: Look) => {
         while (!signal.aborted) {
-          began = performance.now()
           await look()
           const ended = performance.now()
           if (failingSince !== undefined || ended - began > LATE)
             stalls.push({ target, began: failingSince ?? began, ended })
           failingSince = undefined
           await delay(BETWEEN)
+          began = performance.now()
         }
       }
       await watched(access, use).catch(() => {

@@ -2,27 +2,35 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { createStallWatch } from '../../chaos/stalls.ts'
 import { useOwnStores } from '../fault/own-stores.ts'
-import { until } from '../space.ts'
+import { type Space, until } from '../space.ts'
 import { accessOf } from './access.ts'
 
 const stores = await useOwnStores()
 
-test.each([
+const targets = [
   ['redis', stores.redis],
   ['mariadb', stores.mysql]
-] as const)(
+] as const
+
+/** Starts a watch of the running test; `lastedAt` tells whether it has noted a stall of a store at a moment. */
+function startWatch(space: Space) {
+  const { stalls, run } = createStallWatch(accessOf(space))
+  const end = new AbortController()
+  const watching = run(end.signal)
+  onTestFinished(async () => {
+    end.abort()
+    await watching
+  })
+  const lastedAt = (target: string, time: number) =>
+    stalls.some(stall => stall.target === target && stall.began < time && stall.ended > time)
+  return { stalls, lastedAt }
+}
+
+test.each(targets)(
   'a %s that hangs, and one that is gone, is a stall until it answers again',
   async (target, store) => {
     const space = await stores.space()
-    const { stalls, run } = createStallWatch(accessOf(space))
-    const end = new AbortController()
-    const watching = run(end.signal)
-    onTestFinished(async () => {
-      end.abort()
-      await watching
-    })
-    const lastedAt = (time: number) =>
-      stalls.some(stall => stall.target === target && stall.began < time && stall.ended > time)
+    const { stalls, lastedAt } = startWatch(space)
     await until('the watch has written to both', async () => {
       const tables = await space.sql("SHOW TABLES LIKE 'chaos_look'")
       return tables.length > 0 && (await space.redis.exists('chaos-look'))
@@ -33,8 +41,19 @@ test.each([
       await delay(500)
       const lastMoment = performance.now()
       await store.start()
-      await until('it is noted', () => lastedAt(lastMoment))
+      await until('it is noted', () => lastedAt(target, lastMoment))
     }
     expect(stalls.every(({ began, ended }) => began < ended)).toBe(true)
   }
 )
+
+// A connection is opened and made ready first: a store that hangs meanwhile hangs for the service, too.
+test.each(targets)('a %s that hangs when the watch begins is a stall', async (target, store) => {
+  const space = await stores.space()
+  await store.freeze()
+  const { lastedAt } = startWatch(space)
+  await delay(500)
+  const lastMoment = performance.now()
+  await store.start()
+  await until('it is noted', () => lastedAt(target, lastMoment))
+})
