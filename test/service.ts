@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -20,7 +20,7 @@ export interface Service extends LocalServer {
 
 /**
  * Starts an entry of the service in a space and waits until it is live. Deprecated calls end it, and so does the running
- * test's end.
+ * test's end; its log is kept when that test failed.
  */
 export async function startEntry(
   space: Space,
@@ -28,9 +28,10 @@ export async function startEntry(
   entry: string,
   env: Record<string, string>
 ): Promise<LocalServer> {
+  const dir = await mkdtemp(join(tmpdir(), `orderstream-${name}-`))
   const server = await startServer({
     name,
-    dir: await mkdtemp(join(tmpdir(), `orderstream-${name}-`)),
+    dir,
     mark: entry,
     command: process.execPath,
     args: () => [...nodeFlags, '--throw-deprecation', entry],
@@ -43,7 +44,11 @@ export async function startEntry(
       return typeof answer === 'string' ? answer : undefined
     }
   })
-  onTestFinished(() => server.stop())
+  onTestFinished(async ({ task }) => {
+    await server.stop()
+    if (task.result?.state === 'fail') console.error(`The log of the failed test is kept: ${server.log}`)
+    else await rm(dir, { recursive: true })
+  })
   return server
 }
 

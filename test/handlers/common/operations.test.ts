@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { App } from '../../../src/app.ts'
 import { freePort } from '../../../src/local/ports.ts'
 import { type TestApp, useApp } from '../../app.ts'
@@ -210,6 +210,7 @@ describe('OpenAPI', () => {
   test.each(['api', 'worker'] as const)('a public linter has nothing against that of mode %s', async mode => {
     const { call } = await useApp(space, mode, { ADMIN_TOKEN: 'sixteen characters' })
     const file = join(tmpdir(), `openapi-${process.pid}-${mode}.json`)
+    onTestFinished(() => rm(file, { force: true }))
     await writeFile(file, (await call('/openapi.json')).body)
     const redocly = join(import.meta.dirname, '../../../node_modules/.bin/redocly')
     const { stdout, stderr } = await promisify(execFile)(redocly, ['lint', file], {
