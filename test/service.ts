@@ -29,7 +29,14 @@ export async function startEntry(
   env: Record<string, string>
 ): Promise<LocalServer> {
   const dir = await mkdtemp(join(tmpdir(), `orderstream-${name}-`))
-  const server = await startServer({
+  let server: LocalServer | undefined
+  // Before the start: one that is expected to fail leaves a log as well.
+  onTestFinished(async ({ task }) => {
+    await server?.stop()
+    if (task.result?.state === 'fail') console.error(`Logs of the failed test are kept in ${dir}`)
+    else await rm(dir, { recursive: true })
+  })
+  server = await startServer({
     name,
     dir,
     mark: entry,
@@ -43,11 +50,6 @@ export async function startEntry(
       )
       return typeof answer === 'string' ? answer : undefined
     }
-  })
-  onTestFinished(async ({ task }) => {
-    await server.stop()
-    if (task.result?.state === 'fail') console.error(`The log of the failed test is kept: ${server.log}`)
-    else await rm(dir, { recursive: true })
   })
   return server
 }
