@@ -53,6 +53,12 @@ install_dependencies() {
   # npm writes the second file last, so it stands for a finished installation.
   installed=node_modules/.package-lock.json
   if [ ! -f "$installed" ] || [ -n "$(find package-lock.json -newer "$installed")" ]; then
+    # npm ci empties that directory first, and would empty what a link leads to.
+    if [ -L node_modules ]; then
+      echo "Set-up: node_modules is a link to dependencies that may not be those of package-lock.json, and npm ci would" \
+        "delete them there. Remove the link (rm node_modules) and try again." >&2
+      exit 1
+    fi
     began=$(date +%s)
     echo 'Set-up: dependencies from package-lock.json (npm ci, about half a minute) ...'
     # NODE_ENV=production would leave out the Node.js that runs all the rest.

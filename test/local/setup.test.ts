@@ -1,8 +1,18 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { root, run } from './launcher.ts'
 
 // A clone with its dependencies in place, and a machine that has neither the stores nor a package manager.
@@ -64,14 +74,35 @@ test('a store that is too old counts as missing', async () => {
   expect(program.output()).toContain('missing: Redis 7.0 or newer')
 })
 
-test('dependencies older than the lock file are installed again, and a failure shows why', async () => {
+/** A lock file that is newer than the dependencies, and an npm that says how it was called and fails. */
+function outdate() {
   const lock = join(clone, 'package-lock.json')
   const later = new Date(Date.now() + 60_000)
   utimesSync(lock, later, later)
   const npm = join(programs, 'npm')
   writeFileSync(npm, '#!/bin/sh\necho "npm was called with $*"\nexit 1\n', { mode: 0o755 })
+}
+
+test('dependencies older than the lock file are installed again, and a failure shows why', async () => {
+  outdate()
   const program = setup('start')
   expect(await program.ended).toBe(1)
   expect(program.output()).toContain('npm was called with ci --include=dev')
   expect(program.output()).toContain('Set-up: npm ci failed; its output is above.')
+})
+
+test('dependencies that a link leads to are not deleted', async () => {
+  outdate()
+  const [modules, elsewhere] = [join(clone, 'node_modules'), join(clone, 'elsewhere')]
+  renameSync(modules, elsewhere)
+  symlinkSync(elsewhere, modules)
+  onTestFinished(() => {
+    unlinkSync(modules)
+    renameSync(elsewhere, modules)
+  })
+  const program = setup('start')
+  expect(await program.ended).toBe(1)
+  expect(program.output()).toMatch(
+    /^Set-up: node_modules is a link .+ Remove the link \(rm node_modules\) and try again\.\n$/
+  )
 })
