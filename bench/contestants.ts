@@ -44,6 +44,12 @@ export interface ContestantOptions {
 
 const peer = (name: string, program: string) => join(import.meta.dirname, 'peers', name, `${program}.ts`)
 
+/**
+ * What is not as shipped: all load comes from one address, whose requests are counted and must not be refused; and no
+ * balancer has to notice a stop.
+ */
+const OVER_ITS_DEFAULTS = { RATE_LIMIT_MAX: '1000000', DRAIN_DELAY_MS: '0' }
+
 /** The service, as it is shipped. `database` is for one that keeps what it has. */
 export async function orderstream(
   options: ContestantOptions,
@@ -57,7 +63,7 @@ export async function orderstream(
     const server = await startService({
       mode,
       dir,
-      env: { ...place.env, DRAIN_DELAY_MS: '0', ...env },
+      env: { ...place.env, ...OVER_ITS_DEFAULTS, ...env },
       host: '127.0.0.1',
       signal
     })
@@ -94,7 +100,7 @@ export async function peerSystem(
   }
 }
 
-/** What the stack can do at most: no store behind the api, nothing but the store's own work in the other two. */
+/** What the stack does without our work: no store behind the api; in the other two one loop on one connection. */
 export interface Limit {
   name: string
   place: Place

@@ -11,7 +11,7 @@ export interface Plan {
   sustained?: { probe: number; hold: number; half: number }
   /** Rows that the table grows to, and orders that wait. */
   growth?: { rows: number[]; waiting: number; orders: number; rounds: number; seconds: number }
-  workers?: { counts: number[]; orders: number }
+  workers?: { rounds: number; counts: number[]; orders: number }
   memory?: { orders: number }
 }
 
@@ -22,7 +22,7 @@ export const plans: Record<Extent, Plan> = {
     drain: { rounds: 3, orders: 200_000, peerOrders: 20_000, appended: 50_000 },
     sustained: { probe: 4, hold: 30, half: 15 },
     growth: { rows: [1_000_000, 10_000_000], waiting: 1_000_000, orders: 60_000, rounds: 3, seconds: 2 },
-    workers: { counts: [1, 2, 4], orders: 100_000 },
+    workers: { rounds: 3, counts: [1, 2, 4], orders: 50_000 },
     memory: { orders: 50_000 }
   },
   quick: {

@@ -13,7 +13,7 @@ const WARM_UP = 1
 /** Rows that are read, once each, whatever the size of the table. */
 const READABLE = 100_000
 
-const FEW = 'few rows'
+const FEW = `${READABLE.toLocaleString('en')} rows`
 
 interface Figures {
   drain: number
@@ -75,7 +75,10 @@ async function measure(
     await readPaths({ ...load, seconds: WARM_UP }, metricsFile)
     const metrics = await readPaths({ ...load, connections: 1 }, metricsFile)
     const { requests } = await readPaths({ ...load, seconds: WARM_UP }, file)
-    const read = await readPaths(load, file, requests + CONNECTIONS)
+    const first = requests + CONNECTIONS
+    const read = await readPaths(load, file, first)
+    if (first + read.requests > READABLE)
+      throw new Error(`${READABLE} rows are too few for ${read.requests} reads, of one row each`)
     return { drain: drained, read: read.rate, metrics_p50_ms: metrics.p50_ms, metrics_p99_ms: metrics.p99_ms }
   })
 }

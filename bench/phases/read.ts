@@ -34,18 +34,17 @@ export async function read(bench: Bench): Promise<void> {
   await withRunning([bare.startApi(), service.startApi()], async apis => {
     const [constant, api] = apis as [Running, Running]
     let next = 0
-    const get = async (url: string, file: string, seconds = plan.seconds) =>
-      readPaths({ url, seconds, connections: CONNECTIONS, signal }, file)
+    const get = (url: string, file: string, seconds = plan.seconds, from = 0) =>
+      readPaths({ url, seconds, connections: CONNECTIONS, signal }, file, from)
     const getUncached = async () => {
-      const options = { url: api.url, seconds: plan.seconds, connections: CONNECTIONS, signal }
-      const load = await readPaths(options, files.uncached, next)
+      const load = await get(api.url, files.uncached, plan.seconds, next)
       next += load.requests + CONNECTIONS
       if (next > UNCACHED) throw new Error(`${UNCACHED} uncached orders were not enough`)
       return load
     }
-    // The first read of each puts its document into Redis.
     await get(constant.url, files.cached, WARM_UP)
-    await get(api.url, files.cached, WARM_UP * 3)
+    // The first read of each puts its document into Redis.
+    for (let done = 0; done < CACHED; ) done += (await get(api.url, files.cached, WARM_UP, done)).requests
 
     const found = await inTurn<string, Load>(bench, 'read', plan.rounds, {
       constant: () => get(constant.url, files.cached),

@@ -10,7 +10,7 @@ export async function workers(bench: Bench): Promise<void> {
   const found = await inTurn(
     bench,
     'workers',
-    1,
+    plan.rounds,
     Object.fromEntries(plan.counts.map(count => [String(count), () => drain(service, plan.orders, count)]))
   )
   for (const [count, results] of Object.entries(found)) {

@@ -5,9 +5,9 @@ const titles: Record<string, string> = {
   read: 'Reading finished orders',
   append: 'Appending messages to a stream',
   drain: 'Processing a backlog with one worker',
-  workers: 'Processing a backlog with more workers',
+  workers: 'Processing a backlog with more workers on the same cores',
   sustained: 'Accepting and processing at once, with a flat backlog',
-  'end-to-end': 'From POST to completed at half of that rate, p99',
+  'end-to-end': 'From POST to completed, each at half of its own rate, p99',
   memory: 'Memory of Redis for one order',
   'growth-drain': 'Processing a backlog beside other rows',
   'growth-read': 'Reading rows beside other rows',
@@ -42,10 +42,10 @@ export function inOrder(series: Series[]): Series[] {
 
 /** Whether a contestant is the service: by its name, or as a number of something that it was measured with. */
 export function isOurs(contestant: string): boolean {
-  return /^(orderstream|few |\d)/.test(contestant)
+  return /^(orderstream|\d)/.test(contestant)
 }
 
-/** Whether a contestant is what the stack can do at most. */
+/** Whether a contestant is what the stack does without the service's work. */
 export function isLimit(contestant: string): boolean {
   return /^(limit|constant)\b/.test(contestant)
 }

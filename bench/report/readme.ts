@@ -42,8 +42,9 @@ function introduce({ at, extent, seconds, machine }: Results): string {
     `\`npm run bench\`${much} took these figures on ${at.slice(0, 10)}, in ${duration(seconds)}, on one machine: ` +
       `${describe(machine)}.`,
     'The load comes from the same machine and shares its cores, so the ratios say more than the figures.',
-    'A figure is the median of its rounds; contestants take turns in each round. All use the same stores: MariaDB has a',
-    'buffer pool of 4 GB, and Redis does not rewrite its log meanwhile.',
+    'A figure is the median of its rounds, in which contestants take turns; one without a low and a high had one round,',
+    'and may be off by a fifth. All use the same stores: MariaDB has a buffer pool of 4 GB, and Redis does not rewrite its',
+    'log meanwhile.',
     '',
     '- `orderstream` is what is shipped, with all it has switched on: log, metrics, rate limit, load shedding, and known',
     '  ids looked up in both stores. Redis syncs its log before it answers (`always`, which is how it is shipped) or once',
@@ -51,8 +52,8 @@ function introduce({ at, extent, seconds, machine }: Results): string {
     '  A read is of an order that the api has just read (`recent`), or comes from Redis (`cached`) or MySQL (`uncached`).',
     '- `express` (Express, ioredis, mysql2) and `bullmq` (Fastify, BullMQ) are the same service built on those, in',
     '  [bench/peers/](bench/peers/). Their Redis syncs once a second.',
-    '- `limit` and `constant` are what the stack can do without that work: Fastify that answers from no store, a loop',
-    '  of multi-row INSERTs, pipelined XADDs to a Redis that syncs once a second.'
+    '- `limit` and `constant` are what the stack does without that work: Fastify that answers from no store, one loop of',
+    '  multi-row INSERTs on one connection, pipelined XADDs to a Redis that syncs once a second.'
   ].join('\n')
 }
 
