@@ -82,7 +82,7 @@ export interface Letter<Body = unknown> {
 }
 
 /** What `app.consume` may leave out. */
-export const DEFAULTS = {
+const DEFAULTS = {
   version: '1',
   /** Messages, and milliseconds to wait for more when a batch is not full. */
   batch: { size: 100, window: 5 },
