@@ -46,7 +46,12 @@ export function createRecentDocuments(ttl: number): RecentDocuments {
     keep: (id, document) => {
       age()
       if (young.size === SIZE) begin(performance.now())
-      young.set(id, document)
+      young.set(copyOf(id), document)
     }
   }
+}
+
+/** The same text in memory of its own: an id is a part of the URL that it came in, and would keep all of that alive. */
+function copyOf(text: string): string {
+  return Buffer.from(text).toString()
 }

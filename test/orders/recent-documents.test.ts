@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createRecentDocuments } from '../../src/orders/recent-documents.ts'
 
@@ -46,4 +48,19 @@ test('it holds the latest ten thousand, and never more than twice as many', () =
   expect(ids.slice(-10_000).map(recent.get)).toEqual(ids.slice(-10_000))
   const held = ids.filter(id => recent.get(id) !== undefined)
   expect(held.length).toBeLessThanOrEqual(20_000)
+})
+
+test('it keeps nothing of the URL that an id came in', () => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const recent = createRecentDocuments(HOUR)
+  collect()
+  const before = process.memoryUsage().heapUsed
+  for (let number = 100; number < 200; number++) {
+    const url = `/orders/an-order-with-number-${number}?x=${'y'.repeat(1_000_000)}`
+    recent.keep(url.slice('/orders/'.length, url.indexOf('?')), 'document')
+  }
+  collect()
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(20_000_000)
+  expect(recent.get('an-order-with-number-123')).toBe('document')
 })
