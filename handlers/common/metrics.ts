@@ -4,6 +4,7 @@ import { ref } from '../../schema/ref.ts'
 import { anyRoute } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
 import { readMetrics } from '../../src/metrics-report.ts'
+import { shared } from '../../src/shared.ts'
 
 /** A client that takes JSON too gets that: many send a list of all that they can read. */
 const wantsText = (accept = '') =>
@@ -29,14 +30,18 @@ const schema = {
 
 /** GET /metrics: figures for people and dashboards (JSON), and for Prometheus. */
 export default async function metricsRoute(app: App) {
-  const { metrics, redis, keys, orders } = app
+  const { redis, keys, orders } = app
+  const { registry } = app.metrics
+  const expose = shared(() => registry.metrics())
+  const report = shared(() => readMetrics(redis, keys, orders.store))
 
-  // Figures are wanted most when the service is busy: they are neither limited nor shed.
+  // Figures are wanted most when the service is busy: they are neither limited nor shed. So they are read once for all
+  // who ask at a time, or many who do would leave the stores no time for orders.
   const config = { rateLimit: false, pressureHandler: () => undefined } as const
   app.get('/metrics', { schema, config }, async (request, reply) => {
     if (wantsText(request.headers.accept)) {
-      return reply.header('content-type', metrics.registry.contentType).send(await metrics.registry.metrics())
+      return reply.header('content-type', registry.contentType).send(await expose())
     }
-    return readMetrics(redis, keys, orders.store)
+    return report()
   })
 }

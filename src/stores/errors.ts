@@ -14,7 +14,7 @@ export class StoreUnavailable extends Error {
   }
 }
 
-/** The store answers, but takes no writes now: it is full, read-only, or cannot persist. Reads go on. */
+/** The store answers, but not this call: it takes no writes now (full, read-only, cannot persist), or forbids it. */
 export class StoreRefused extends StoreUnavailable {
   override name = 'StoreRefused'
 }
@@ -82,12 +82,12 @@ const REDIS_UNAVAILABLE = new Set([
   'TRYAGAIN',
   'BUSY', // a script is running
   'NOAUTH',
-  'WRONGPASS',
-  'NOPERM'
+  'WRONGPASS'
 ])
 const REDIS_REFUSED = new Set([
   'OOM', // at maxmemory
   'MISCONF', // it cannot save to its disk
+  'NOPERM', // this user may not do that; it may do other things
   'NOREPLICAS'
 ])
 

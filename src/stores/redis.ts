@@ -44,6 +44,8 @@ function connectionOptions(config: Config, more: RedisOptions): RedisOptions & {
     // The certificate has to name the host. An address is looked for in it as well, but TLS has no way to ask for one.
     ...(config.REDIS_TLS && { tls: isIP(config.REDIS_HOST) ? {} : { servername: config.REDIS_HOST } }),
     lazyConnect: true,
+    // A probe asks what is needed. The driver would ask for INFO, which a user may not see, and say so beside the log.
+    enableReadyCheck: false,
     connectTimeout: config.STORE_TIMEOUT_MS,
     // A call that was given up on must not happen later: nothing is queued while offline, nothing is sent twice.
     enableOfflineQueue: false,

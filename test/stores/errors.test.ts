@@ -69,9 +69,9 @@ describe('what a server says of itself is not held against the call', () => {
     ['BUSY', StoreUnavailable],
     ['NOAUTH', StoreUnavailable],
     ['WRONGPASS', StoreUnavailable],
-    ['NOPERM', StoreUnavailable],
     ['OOM', StoreRefused],
     ['MISCONF', StoreRefused],
+    ['NOPERM', StoreRefused],
     ['NOREPLICAS', StoreRefused],
     ['READONLY', ReadOnlyReplica],
     ['UNBLOCKED', GroupMissing]

@@ -3,7 +3,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { App } from '../../../src/app.ts'
 import { freePort } from '../../../src/local/ports.ts'
 import { type TestApp, useApp } from '../../app.ts'
@@ -171,6 +171,40 @@ test('Prometheus counts requests by route and status, orders by what became of t
   expect(await scrape(worker)).toContain(
     'orderstream_batch_duration_seconds_count{function="process-orders"} 1'
   )
+})
+
+test.each(['application/json', 'text/plain'])(
+  'many who want the figures as %s at once share one look at the stores',
+  async accept => {
+    const { call } = await useApp(space, 'api')
+    const commands = async () =>
+      Number(/^total_commands_processed:(\d+)/m.exec(await space.redis.info('stats'))?.[1])
+    const before = await commands()
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, () => call({ url: '/metrics', headers: { accept } }))
+    )
+    expect((await commands()) - before).toBeLessThan(100)
+    expect(answers.map(({ statusCode }) => statusCode)).toEqual(Array(100).fill(200))
+  }
+)
+
+test('a Redis user who may not see the figures of Redis takes orders all the same', async () => {
+  const name = `${space.env.KEY_PREFIX}-app`
+  await space.redis.call('ACL', 'SETUSER', name, 'on', '>secret', '~*', '&*', '+@all', '-info')
+  onTestFinished(async () => {
+    await space.redis.call('ACL', 'DELUSER', name)
+  })
+  const warn = vi.spyOn(console, 'warn')
+  const api = await useApp(space, 'api', { REDIS_USERNAME: name, REDIS_PASSWORD: 'secret' })
+  expect(warn).not.toHaveBeenCalled()
+  const { services } = (await api.call('/metrics')).json()
+  expect(services.redis).toEqual({
+    status: 'connected',
+    total_commands_processed: null,
+    instantaneous_ops_per_sec: null
+  })
+  expect((await api.post({ order_id: 'no-figures', amount: 1 })).headers.durability).not.toBe('mysql')
+  expect(api.log).not.toContainEqual(expect.objectContaining({ msg: 'redis is not available' }))
 })
 
 test('metrics tell of the queue what waits, what is in hand, and since when, over all partitions', async () => {
