@@ -42,7 +42,8 @@ async function limitRate(app: FastifyInstance) {
   app.addHook('onRequest', function countRequest(request, reply, done) {
     const { rateLimit: own } = routeOf(request).config
     if (own === false) return done()
-    const count = counter.hit(request.ip)
+    // A connection that is closed already has no address. Such requests count together.
+    const count = counter.hit(request.ip ?? '')
     if (own !== undefined || count <= max) return done()
     refuse.call(this, request, reply).then(() => done(), done)
   })

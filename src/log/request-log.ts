@@ -22,18 +22,14 @@ export interface RequestLogOptions {
   write: ((line: string) => void) | undefined
 }
 
-/** A connection of a client, and the latest answer on it while that is under way. */
-interface Connection {
-  reply: FastifyReply | undefined
-}
-
 /**
  * One log line for each request when it is finished, with all that is known of it, and none when it begins. One whose
  * client went away before the answer was out has its line too: what it did, an order accepted perhaps, it did. Fastify
  * does not tell of those, so they are found when the connection closes; a listener for each request would cost each one.
  */
 export class RequestLog extends LogController {
-  readonly #connections = new WeakMap<Socket, Connection>()
+  /** The answers that are under way on each connection: more than one, where a client sends without waiting. */
+  readonly #underWay = new WeakMap<Socket, Set<FastifyReply>>()
   readonly #write: RequestLogOptions['write']
   readonly #base: string
 
@@ -45,9 +41,8 @@ export class RequestLog extends LogController {
 
   override incomingRequest(request: FastifyRequest, reply: FastifyReply): void {
     const { socket } = request.raw
-    const connection = this.#connections.get(socket)
-    if (connection) connection.reply = reply
-    else this.#watch(socket, { reply })
+    const underWay = this.#underWay.get(socket) ?? this.#watch(socket)
+    underWay.add(reply)
   }
 
   override routeNotFound(): void {}
@@ -59,8 +54,7 @@ export class RequestLog extends LogController {
     request: FastifyRequest,
     reply: FastifyReply
   ): void {
-    const connection = this.#connections.get(request.raw.socket)
-    if (connection?.reply === reply) connection.reply = undefined
+    this.#underWay.get(request.raw.socket)?.delete(reply)
     const error = aborted ?? (reply.statusCode >= 500 ? request.failure?.error : undefined)
     const { log } = request.server
     if (error) log.error({ ...facts(request, reply), err: error }, 'request failed')
@@ -68,13 +62,19 @@ export class RequestLog extends LogController {
     else this.#write?.(this.#render(facts(request, reply)))
   }
 
-  #watch(socket: Socket, connection: Connection): void {
-    this.#connections.set(socket, connection)
+  #watch(socket: Socket): Set<FastifyReply> {
+    const underWay = new Set<FastifyReply>()
+    this.#underWay.set(socket, underWay)
     socket.once('close', () => {
-      const { reply } = connection
-      if (!reply || reply.raw.writableFinished) return
-      reply.server.log.info(facts(reply.request, reply), 'client gone before its answer')
+      for (const reply of underWay) {
+        if (reply.raw.writableFinished) continue
+        const known = facts(reply.request, reply)
+        // One that was not sent is not known yet: it would read 200.
+        const status = reply.raw.headersSent ? known.status : undefined
+        reply.server.log.info({ ...known, status }, 'client gone before its answer')
+      }
     })
+    return underWay
   }
 
   /** The line that the logger would write, at a third of its cost: this one is written for each request. */

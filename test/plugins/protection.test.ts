@@ -1,7 +1,9 @@
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { freePort } from '../../src/local/ports.ts'
 import { useApp } from '../app.ts'
+import { postOrder, startService } from '../service.ts'
 import { until, useSpace } from '../space.ts'
 
 const space = await useSpace()
@@ -155,24 +157,43 @@ test.each([
 )
 
 describe('log', () => {
-  test('has a line for a request whose client went away before the answer', async () => {
+  test('has a line for each request whose client went away before the answer, which has no status yet', async () => {
     const answer = Promise.withResolvers<string>()
-    let underWay = false
+    let underWay = 0
     const { app, log } = await useApp(space, 'api', {}, app => {
       app.get('/slow', () => {
-        underWay = true
+        underWay++
         return answer.promise
       })
     })
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
     const socket = connect(Number(port), '127.0.0.1')
-    socket.write('GET /slow HTTP/1.1\r\nhost: x\r\nx-request-id: gone-1\r\n\r\n')
-    await until('it is under way', () => underWay)
+    for (const id of ['gone-1', 'gone-2'])
+      socket.write(`GET /slow HTTP/1.1\r\nhost: x\r\nx-request-id: ${id}\r\n\r\n`)
+    await until('both are under way', () => underWay === 2)
     socket.destroy()
-    await until('the line', () =>
-      log.some(({ msg, request_id }) => msg === 'client gone before its answer' && request_id === 'gone-1')
-    )
+    const lines = await until('the lines', () => {
+      const found = log.filter(({ msg }) => msg === 'client gone before its answer')
+      return found.length === 2 && found
+    })
+    expect(lines).toEqual(['gone-1', 'gone-2'].map(request_id => expect.objectContaining({ request_id })))
+    for (const line of lines) expect(line).not.toHaveProperty('status')
     answer.resolve('too late')
+  })
+
+  test('has no fault of ours for a client that sends its order and resets the connection', async () => {
+    const api = await startService(space, 'api')
+    const body = JSON.stringify({ order_id: 'reset', amount: 1 })
+    for (let n = 0; n < 20; n++) {
+      const socket = connect(Number(new URL(api.url).port), '127.0.0.1')
+      await once(socket, 'connect')
+      const head = `POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}`
+      socket.write(`${head}\r\n\r\n${body}`, () => socket.resetAndDestroy())
+      await once(socket, 'close')
+    }
+    await postOrder(api.url, 'not-reset', 1)
+    await until('the last line', () => api.lines().some(({ order_id }) => order_id === 'not-reset'))
+    expect(api.lines().filter(({ status, error_id }) => status === 500 || error_id)).toEqual([])
   })
 
   test('has one line for each request, with request id, trace id and order id', async () => {
