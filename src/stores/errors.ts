@@ -107,7 +107,7 @@ export function fromRedis(error: unknown): Error {
   if (word === 'READONLY') return new ReadOnlyReplica('redis', error)
   if (REDIS_REFUSED.has(word)) return new StoreRefused('redis', error)
   if (REDIS_UNAVAILABLE.has(word)) return new StoreUnavailable('redis', error)
-  return error
+  return withoutCall(error)
 }
 
 /** errno of MySQL and MariaDB: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html */
@@ -158,5 +158,11 @@ export function fromMysql(error: unknown): Error {
   if (MYSQL_CONTENTION.has(errno)) return new Contention(error.message, { cause: error })
   if (MYSQL_REFUSED.has(errno)) return new StoreRefused('mysql', error)
   if (MYSQL_UNAVAILABLE.has(errno)) return new StoreUnavailable('mysql', error)
+  return withoutCall(error)
+}
+
+/** An error that nobody foresaw, without the call that a driver hangs on it: a batch of orders, in each line of the log. */
+function withoutCall(error: Error): Error {
+  for (const name of ['command', 'sql', 'parameters']) Reflect.deleteProperty(error, name)
   return error
 }

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import {
   Contention,
@@ -90,6 +91,19 @@ describe('what a server says of itself is not held against the call', () => {
       expect((await told.catch(fromMysql))?.constructor, String(number)).toBe(type)
     }
   })
+})
+
+test('an error that nobody foresaw does not carry the call, which may be a batch of orders, into the log', async () => {
+  const key = `{${space.env.KEY_PREFIX}:0}:errors`
+  const told = [
+    await failure(space.redis.eval("return redis.call('INCRBY', KEYS[1], ARGV[1])", 1, key, 'an-order')),
+    await space.sql('SELECT ? + no_such_column', ['an-order']).catch(fromMysql)
+  ]
+  for (const error of told) {
+    expect(error).toBeInstanceOf(Error)
+    expect(error).not.toBeInstanceOf(StoreUnavailable)
+    expect(inspect(error)).not.toContain('an-order')
+  }
 })
 
 test('a table that has no room left is a refusal of the store', async () => {
