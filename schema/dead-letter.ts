@@ -60,7 +60,7 @@ export const Redrive = Type.Object(
       Type.Array(LetterId, { minItems: 1, maxItems: 1000, description: 'Which letters; all without it.' })
     ),
     rate: Type.Optional(
-      Type.Number({ exclusiveMinimum: 0, maximum: 100_000, description: 'Letters a second; 100 by default.' })
+      Type.Number({ minimum: 0.01, maximum: 100_000, description: 'Letters a second; 100 by default.' })
     )
   },
   { $id: 'Redrive', additionalProperties: false, description: 'Dead letters to send back to their function.' }

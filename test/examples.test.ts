@@ -29,7 +29,10 @@ test('send-receipt tells a web hook of every completed order, again while that f
       const keys = attempts.get(order_id) ?? []
       attempts.set(order_id, [...keys, String(request.headers['idempotency-key'])])
       const fine = status === 'completed' && total === 118
-      response.statusCode = order_id === 'refused' ? 422 : keys.length === 0 || !fine ? 503 : 200
+      // The first time one is sent elsewhere, the other one is told that this is not working.
+      const first = order_id === 'one' ? 302 : 503
+      response.setHeader('location', '/elsewhere')
+      response.statusCode = order_id === 'refused' ? 422 : keys.length === 0 || !fine ? first : 200
       response.end()
     })
   }).listen(0, '127.0.0.1')

@@ -29,6 +29,8 @@ export default async function sendReceipt(
         // The same however often this event is told, so that the other side can drop a repetition.
         headers: { 'content-type': 'application/json', 'idempotency-key': `receipt:${message.body.id}` },
         body: JSON.stringify(message.body.data),
+        // Followed, a POST would become a GET, and what answers that has not had the receipt.
+        redirect: 'manual',
         signal
       })
       await answer.body?.cancel()

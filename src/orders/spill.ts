@@ -1,4 +1,4 @@
-import { DuplicateKey, StoreUnavailable } from '../stores/errors.ts'
+import { Contention, DuplicateKey, StoreUnavailable } from '../stores/errors.ts'
 import type { MysqlStore } from '../stores/mysql.ts'
 import type { Candidate } from './candidate.ts'
 import type { OrderRecord } from './order.ts'
@@ -14,7 +14,7 @@ const ATTEMPTS = 5
 /**
  * Accepts orders straight into MySQL, as waiting rows, and counts them in the same transaction. Gives for each one the
  * order that is known under its id already, or undefined when it is accepted now.
- * @throws {StoreUnavailable} when MySQL is away, too.
+ * @throws {StoreUnavailable} when MySQL is away, too, or when somebody holds one of the rows for too long.
  */
 export async function spill(
   mysql: MysqlStore,
@@ -49,6 +49,8 @@ async function insertUnknown(
       )
       return known
     } catch (error) {
+      // Whoever holds one of the rows, or is about to insert it, has not ended it yet: the client asks again.
+      if (error instanceof Contention) throw new StoreUnavailable('mysql', error)
       if (!(error instanceof DuplicateKey)) throw error
       if (attempt === ATTEMPTS) throw new StoreUnavailable('mysql', error)
       known = await store.find(ids)

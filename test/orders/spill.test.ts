@@ -50,6 +50,20 @@ test('I2: a row that another process makes at the same time is found, and the ot
   expect(await accepted()).toBe(before + 2)
 })
 
+test('an order whose row somebody holds is refused for now, and is no fault', {
+  timeout: 60_000
+}, async () => {
+  const api = await useApp(space, 'api', { REDIS_PORT: '1' })
+  await space.sql('START TRANSACTION')
+  await space.sql(
+    "INSERT INTO orders (order_id, amount, status, created_at, updated_at) VALUES ('held', 1, 'completed', NOW(3), NOW(3))"
+  )
+  const refused = await api.post({ order_id: 'held', amount: 1 })
+  expect([refused.statusCode, refused.headers['retry-after']]).toEqual([503, '1'])
+  await space.sql('ROLLBACK')
+  expect((await api.post({ order_id: 'held', amount: 1 })).statusCode).toBe(202)
+})
+
 test('an order that went past Redis is priced at the rate of its acceptance, and is told with request id and trace', async () => {
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
   const without = await useApp(space, 'api', {

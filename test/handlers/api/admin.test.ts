@@ -216,6 +216,8 @@ test('letters go back at 100 a second unless the request says otherwise, and the
   await act('redrive', { function: 'nobody', ids: ids.slice(0, 2) })
   const due = async (id: string) => Number(await space.redis.zscore(app.keys.retry('nobody', 0), id))
   expect((await due('1-0')) - (await due('0-0'))).toBe(10)
+  // At a rate like this one the last of them would go back in decades.
+  expect((await act('redrive', { function: 'nobody', rate: 1e-9 })).statusCode).toBe(400)
   await act('discard', { function: 'nobody', ids: ids.slice(2), reason: 'a test' })
   await call({ method: 'DELETE', url: '/admin/functions/nobody', headers: { authorization } })
   const told = log.filter(({ level }) => level === 40)
