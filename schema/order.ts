@@ -9,16 +9,16 @@ const ORDER_ID = '^[A-Za-z0-9_-]{1,100}$'
 const AMOUNT_TEXT = '^(?!0(\\.0{1,4})?$)(0|[1-9]\\d{0,5})(\\.\\d{1,4})?$'
 
 /**
- * Whether a JSON number is an exact amount of at most four decimals. It is judged by its value as parsed: the
- * shortest text that names the same double is what the client meant (0.3, 100.1, 1e3). `multipleOf: 0.0001` would
- * refuse some of those, since 0.0001 has no exact double.
+ * Whether a JSON number has at most four decimals; its bounds are told by their own keywords. It is judged by its value as
+ * parsed: the shortest text that names the same double is what the client meant (0.3, 100.1, 1e3). `multipleOf: 0.0001`
+ * would refuse some of those, since 0.0001 has no exact double.
  */
-export function isAmountNumber(value: number): boolean {
-  return /^\d{1,6}(\.\d{1,4})?$/.test(String(value))
+export function hasFourDecimals(value: number): boolean {
+  return Number.isInteger(value) || /^-?\d+\.\d{1,4}$/.test(String(value))
 }
 
 /** Formats that request validation knows beside the standard ones. */
-export const formats = { amount: { type: 'number', validate: isAmountNumber } } as const
+export const formats = { amount: { type: 'number', validate: hasFourDecimals } } as const
 
 export const OrderId = Type.String({
   pattern: ORDER_ID,

@@ -6,6 +6,7 @@ import type { Problem } from '../schema/problem.ts'
 import { asError } from './as-error.ts'
 import { BacklogFull } from './orders/backlog.ts'
 import { OrderConflict, OrderNotFound } from './orders/errors.ts'
+import { routeOf } from './request-context.ts'
 import { securityHeaders } from './security-headers.ts'
 import { StoreUnavailable } from './stores/errors.ts'
 import { FunctionInUse } from './streams/forget.ts'
@@ -60,6 +61,12 @@ const HIDDEN_DETAIL = new Map<string, string>([
   ['overloaded', 'The service sheds load to stay responsive. Nothing was changed; try again.']
 ])
 
+/** What to do about a mistake that the framework only names. */
+const ADVICE = new Map<string, (request: FastifyRequest) => string>([
+  ['unsupported-media-type', () => 'Send the body as JSON, with the header Content-Type: application/json.'],
+  ['body-too-large', request => `The body may have at most ${routeOf(request).bodyLimit} bytes.`]
+])
+
 /** What clients call the parts of a request, by the framework's words. */
 const PARTS: Record<string, string> = { body: 'body', params: 'path', querystring: 'query', headers: 'head' }
 
@@ -85,7 +92,7 @@ function toProblem(error: Error, kind: Kind, request: FastifyRequest, errorId: s
     status: kind.status,
     detail: validation
       ? `The ${PARTS[validationContext ?? ''] ?? 'request'} does not match its schema.`
-      : (HIDDEN_DETAIL.get(kind.type) ?? error.message),
+      : (HIDDEN_DETAIL.get(kind.type) ?? ADVICE.get(kind.type)?.(request) ?? error.message),
     instance: request.url.split('?', 1)[0]?.slice(0, 500) ?? '/',
     error_id: errorId,
     ...(validation && { errors: validation.map(describeFault) })

@@ -2,14 +2,16 @@ import AjvCompiler from '@fastify/ajv-compiler'
 import type { FastifySchemaValidationError } from 'fastify'
 import { formats } from '../schema/order.ts'
 
-/** Nothing is dropped, filled in or converted unseen, and every fault is told. */
+/** Of what was parsed nothing is dropped, filled in or converted unseen, and every fault is told. */
 const STRICT = {
   removeAdditional: false,
   coerceTypes: false,
   useDefaults: false,
   allErrors: true,
   allowUnionTypes: true,
-  formats
+  formats,
+  // A fault comes with the schema that it is against, whose description says what was expected.
+  verbose: true
 } as const
 
 /**
@@ -42,6 +44,10 @@ export function describeFault(fault: FastifySchemaValidationError): { pointer: s
     }
   if (keyword === 'format' && params.format === 'amount')
     return { pointer: fault.instancePath, detail: 'must have at most four decimals' }
+  if (keyword === 'pattern') {
+    const { description } = (fault as { parentSchema?: { description?: string } }).parentSchema ?? {}
+    if (description) return { pointer: fault.instancePath, detail: `is not valid. Expected: ${description}` }
+  }
   return { pointer: fault.instancePath, detail: message ?? 'is not valid' }
 }
 

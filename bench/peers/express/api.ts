@@ -1,7 +1,7 @@
 import express, { type NextFunction, type Request, type Response } from 'express'
 import { Redis } from 'ioredis'
 import { createPool } from 'mysql2/promise'
-import { isAmountNumber, type NewOrder } from '../../../schema/order.ts'
+import { hasFourDecimals, type NewOrder } from '../../../schema/order.ts'
 import { keyPrefix, mysqlOptions, port, redisOptions } from '../shared/environment.ts'
 import { accept, documentKey, findRow } from '../shared/orders.ts'
 import { streamKey } from './stream.ts'
@@ -74,6 +74,6 @@ function isNewOrder(body: unknown): body is NewOrder {
   const { order_id, amount, ...unknown } = body as Record<string, unknown>
   if (Object.keys(unknown).length > 0) return false
   if (typeof order_id !== 'string' || !/^[A-Za-z0-9_-]{1,100}$/.test(order_id)) return false
-  if (typeof amount === 'number') return amount > 0 && isAmountNumber(amount)
+  if (typeof amount === 'number') return amount > 0 && amount <= 999999.9999 && hasFourDecimals(amount)
   return typeof amount === 'string' && /^(0|[1-9]\d{0,5})(\.\d{1,4})?$/.test(amount) && Number(amount) > 0
 }

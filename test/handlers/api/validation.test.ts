@@ -165,10 +165,36 @@ test('a fault is a sentence that a person can read', async () => {
 test.each([
   [1.00001, 'must have at most four decimals'],
   [true, 'must be a number or a string'],
-  [0, 'must be > 0']
-])('of the amount %s it is said what was expected', async (amount, detail) => {
+  [0, 'must be > 0'],
+  [-5, 'must be > 0'],
+  [1_000_000, 'must be <= 999999.9999'],
+  [1e30, 'must be <= 999999.9999'],
+  [
+    '1e3',
+    'is not valid. Expected: A number or a string, above 0, at most 999999.9999, with at most four decimals.'
+  ]
+])('of the amount %s it is said what was expected, and nothing else', async (amount, detail) => {
   const { errors } = (await api.post({ order_id: 'amount', amount })).json()
-  expect(errors).toContainEqual({ pointer: '/amount', detail })
+  const told = errors.filter(({ pointer }: { pointer: string }) => pointer === '/amount')
+  expect(told).toContainEqual({ pointer: '/amount', detail })
+  if (amount !== true) expect(told).toHaveLength(1)
+})
+
+test('of an id, a media type and a size it is said what would be right', async () => {
+  const id = 'Expected: 1 to 100 of A–Z, a–z, 0–9, underscore and hyphen. It names one order forever.'
+  const detail = `is not valid. ${id}`
+  expect((await api.post({ order_id: 'a b', amount: 1 })).json().errors).toEqual([
+    { pointer: '/order_id', detail }
+  ])
+  expect((await api.call('/orders/a%20b')).json().errors).toEqual([{ pointer: '/order_id', detail }])
+  const send = async (payload: string, type: string) => {
+    const headers = { 'content-type': type }
+    return (await api.call({ method: 'POST', url: '/orders', payload, headers })).json().detail
+  }
+  expect(await send('<order/>', 'application/xml')).toContain('Content-Type: application/json')
+  expect(await send(`"${'x'.repeat(20_000)}"`, 'application/json')).toBe(
+    'The body may have at most 16384 bytes.'
+  )
 })
 
 test.each([
