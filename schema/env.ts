@@ -68,7 +68,8 @@ export const Env = Type.Object({
     minimum: 1,
     maximum: 31_536_000,
     default: 3600,
-    description: 'How long the document of a finished order stays in Redis after its last use.'
+    description:
+      'How long the document of a finished order stays in Redis unread; a read renews that time once half of it has passed.'
   }),
   KEY_PREFIX: Type.String({
     pattern: '^[A-Za-z0-9_.-]{1,40}$',

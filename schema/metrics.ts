@@ -29,7 +29,10 @@ export const Metrics = Type.Object(
           ),
           failed_orders: Nullable(Type.Integer()),
           total_revenue: Nullable(
-            Type.Number({ description: 'Sum of the totals of completed orders, exact.' })
+            Type.Number({
+              description:
+                'Sum of the totals of completed orders; exact up to 99 billion, as far as a JSON number is.'
+            })
           )
         })
       })

@@ -35,6 +35,12 @@ export function problem(description: string) {
   return response(Problem, { description, mediaType: 'application/problem+json' })
 }
 
+/** An error response that says when to try again. */
+export function retryable(description: string) {
+  const headers = { 'Retry-After': 'Seconds after which another try makes sense.' }
+  return response(Problem, { description, headers, mediaType: 'application/problem+json' })
+}
+
 /** Errors that any route may answer. */
 export const anyRoute = {
   408: problem('The request took too long to arrive.'),

@@ -11,7 +11,7 @@ import {
 } from '../../schema/dead-letter.ts'
 import { Forgotten, FunctionParams } from '../../schema/function.ts'
 import { ref } from '../../schema/ref.ts'
-import { anyRoute, problem, response } from '../../schema/response.ts'
+import { anyRoute, problem, response, retryable } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
 import { readAudit } from '../../src/orders/audit.ts'
 import { forgetFunction } from '../../src/streams/forget.ts'
@@ -20,9 +20,9 @@ const common = { tags: ['admin'], security: [{ bearer: [] }] }
 const errors = {
   400: problem('The request is not valid.'),
   401: problem('The bearer token is missing or wrong.'),
-  429: problem('Too many requests.'),
+  429: retryable('Too many requests.'),
   ...anyRoute,
-  503: problem('A store that is needed is away; try again.')
+  503: retryable('A store that is needed is away; try again.')
 }
 
 const bodyErrors = {
@@ -82,7 +82,8 @@ const schemas = {
       200: response(Forgotten, { description: 'What was ended.' }),
       404: problem('There is nothing of such a function.'),
       409: problem('A worker still runs it, or it is process-orders.'),
-      ...errors
+      ...errors,
+      ...bodyErrors
     }
   }
 } as const

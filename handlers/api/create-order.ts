@@ -1,6 +1,6 @@
 import { NewOrder, Order } from '../../schema/order.ts'
 import { ref } from '../../schema/ref.ts'
-import { anyRoute, problem, rendered } from '../../schema/response.ts'
+import { anyRoute, problem, rendered, retryable } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
 import { OrderConflict } from '../../src/orders/errors.ts'
 import { traceparent } from '../../src/request-context.ts'
@@ -28,9 +28,9 @@ const schema = {
     409: problem('The id names an order with another body.'),
     413: problem('The body is too large.'),
     415: problem('The body is not JSON.'),
-    429: problem('Too many requests.'),
+    429: retryable('Too many requests.'),
     ...anyRoute,
-    503: problem('The order was not accepted, as far as is known; send the same again.')
+    503: retryable('The order was not accepted, as far as is known; send the same again.')
   }
 } as const
 

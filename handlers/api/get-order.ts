@@ -1,5 +1,5 @@
 import { Order, OrderParams } from '../../schema/order.ts'
-import { anyRoute, problem, rendered } from '../../schema/response.ts'
+import { anyRoute, problem, rendered, retryable } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
 
 const schema = {
@@ -15,9 +15,9 @@ const schema = {
     }),
     400: problem('The id is not a valid one.'),
     404: problem('There is no such order.'),
-    429: problem('Too many requests.'),
+    429: retryable('Too many requests.'),
     ...anyRoute,
-    503: problem('The store that may know the order is away; try again.')
+    503: retryable('The store that may know the order is away; try again.')
   }
 } as const
 

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { anyRoute, problem } from '../../schema/response.ts'
+import { anyRoute, retryable } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
 
 const schema = {
@@ -11,9 +11,9 @@ const schema = {
       description: 'OpenAPI 3.1.',
       content: { 'application/json': { schema: Type.Unsafe<string>({ type: 'object' }) } }
     },
-    429: problem('Too many requests.'),
+    429: retryable('Too many requests.'),
     ...anyRoute,
-    503: problem('The service is overloaded; try again.')
+    503: retryable('The service is overloaded; try again.')
   }
 } as const
 

@@ -30,7 +30,8 @@ export interface AppendOptions {
 
 /**
  * Accepts orders in Redis, all of one partition in one script call.
- * @throws {StoreUnavailable} when they were not accepted there, and will not be.
+ * @throws {StoreUnavailable} when nothing said that they were accepted. They were, if only the answer was lost; none that
+ *   has not been by then will be.
  */
 export type Append = (candidates: Candidate[], partition: number) => Promise<Appended[]>
 
