@@ -49,6 +49,8 @@ function createServer(config: Config, logStream: Writable | undefined) {
     requestTimeout: config.REQUEST_TIMEOUT_MS,
     // Node.js would look every half minute, and give the head a minute of its own.
     http: {
+      // Refused by `security`, with a reason.
+      requireHostHeader: false,
       headersTimeout: config.REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: Math.min(TIMEOUT_CHECK, config.REQUEST_TIMEOUT_MS)
     },
@@ -60,6 +62,9 @@ function createServer(config: Config, logStream: Writable | undefined) {
     clientErrorHandler: refuseUnreadable,
     schemaController: { compilersFactory: { buildValidator } }
   }).withTypeProvider<TypeBoxTypeProvider>()
+  // An expectation that is not known is not met, and no reason to refuse (RFC 9110, section 10.1.1). Node.js would, without
+  // a word.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   // Every body is JSON.
   app.removeContentTypeParser('text/plain')
   return app

@@ -156,6 +156,19 @@ test.each([
   }
 )
 
+test('I9: a request without a Host is a problem as any other; one with an unknown expectation is served', async () => {
+  const { app, log } = await useApp(space, 'api')
+  const port = Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port)
+  const refused = await send(port, 'GET /orders/none HTTP/1.1\r\nconnection: close\r\n\r\n')
+  expect(refused).toMatch(/^HTTP\/1.1 400 .*"detail":"Send a Host header: HTTP\/1.1 wants one."/s)
+  const [, error_id] = /"error_id":"([^"]+)"/.exec(refused) ?? []
+  await until('the line', () => log.some(line => line.error_id === error_id && line.status === 400))
+  const old = await send(port, 'GET /orders/none HTTP/1.0\r\n\r\n')
+  expect(old).toMatch(/^HTTP\/1.1 404 /)
+  const expecting = 'GET /orders/none HTTP/1.1\r\nhost: x\r\nexpect: the-moon\r\nconnection: close\r\n\r\n'
+  expect(await send(port, expecting)).toMatch(/^HTTP\/1.1 404 /)
+})
+
 describe('log', () => {
   test('has a line for each request whose client went away before the answer, which has no status yet', async () => {
     const answer = Promise.withResolvers<string>()
