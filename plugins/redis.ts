@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createRedisStore, type RedisStore } from '../src/stores/redis.ts'
 import { createKeys, type Keys } from '../src/streams/keys.ts'
-import { checkPartitionCount } from '../src/streams/partition-count.ts'
+import { createPartitionCheck } from '../src/streams/partition-count.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -14,7 +14,7 @@ declare module 'fastify' {
 /** The Redis of this process. One that is away does not stop the start: it is used from when it answers. */
 async function redis(app: FastifyInstance) {
   const keys = createKeys(app.config.KEY_PREFIX, app.config.STREAM_PARTITIONS)
-  const store = createRedisStore(app.config, app.log, client => checkPartitionCount(client, keys))
+  const store = createRedisStore(app.config, app.log, createPartitionCheck(keys))
   app.decorate('keys', keys)
   app.decorate('redis', store)
   app.addHook('onClose', () => store.close())

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { StoreRefused } from '../../src/stores/errors.ts'
 import { TerminalError } from '../../src/streams/function.ts'
 import { createKeys } from '../../src/streams/keys.ts'
-import { checkPartitionCount, PartitionCountChanged } from '../../src/streams/partition-count.ts'
+import { createPartitionCheck, PartitionCountChanged } from '../../src/streams/partition-count.ts'
 import { openApp, useApp } from '../app.ts'
 import { until, useSpace } from '../space.ts'
 import { makeFunction } from './functions.ts'
@@ -83,6 +83,69 @@ describe('STREAM_PARTITIONS', () => {
   })
 })
 
+describe('two counts', () => {
+  /** What the probes of a process with that count do, and the count that then stands in Redis. */
+  const processOf = (KEY_PREFIX: string, partitions: number) => {
+    const keys = createKeys(KEY_PREFIX, partitions)
+    const check = createPartitionCheck(keys)
+    return { keys, probe: () => check(space.redis), count: () => space.redis.get(keys.partitionCount()) }
+  }
+
+  test('never take turns: a process that has run with one uses Redis no more when a later one has changed it', async () => {
+    const KEY_PREFIX = `${space.env.KEY_PREFIX}.turns`
+    const old = await useApp(space, 'api', { KEY_PREFIX })
+    await until('it has set its count', () => old.app.redis.availability.up)
+    const fresh = await openApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 4 })
+    expect(fresh.app.redis.availability.up).toBe(true)
+    await until('the old one has noticed', async () => !(await old.app.redis.availability.check()))
+    expect(await fresh.app.redis.availability.check()).toBe(true)
+    expect(await space.redis.get(fresh.app.keys.partitionCount())).toBe('4')
+    expect(
+      old.log.some(({ err }) => (err as Error)?.message.includes('STREAM_PARTITIONS=4 has started'))
+    ).toBe(true)
+    const spilled = await old.post({ order_id: 'spilled', amount: 1 })
+    expect([spilled.statusCode, spilled.headers.durability]).toEqual([202, 'mysql'])
+
+    // Rolled back: the old one is back when one like it has found that nothing waits, and not before.
+    await fresh.close()
+    expect(await old.app.redis.availability.check()).toBe(false)
+    await useApp(space, 'api', { KEY_PREFIX })
+    await until('the old one is back', () => old.app.redis.availability.check())
+  })
+
+  test('are one again after a flush: the first to look sets its own', async () => {
+    const KEY_PREFIX = `${space.env.KEY_PREFIX}.flushed`
+    const [two, other] = [processOf(KEY_PREFIX, 2), processOf(KEY_PREFIX, 2)]
+    await two.probe()
+    await other.probe()
+    await space.redis.del(two.keys.partitionCount())
+    await other.probe()
+    await two.probe()
+    expect(await two.count()).toBe('2')
+  })
+
+  test('one that was lowered is set back when an order has come where it would be lost', async () => {
+    const KEY_PREFIX = `${space.env.KEY_PREFIX}.late`
+    const [four, two] = [processOf(KEY_PREFIX, 4), processOf(KEY_PREFIX, 2)]
+    await four.probe()
+    await two.probe()
+    await two.probe()
+    expect(await two.count()).toBe('2')
+
+    // As a process with four does that has not looked since.
+    const late = four.keys.stream('placed', 3)
+    await space.redis.xadd(late, '*', 'v', '1')
+    await expect(two.probe()).rejects.toThrow('partition 3 still has 1 messages')
+    expect(await two.count()).toBe('4')
+    await four.probe()
+    await expect(two.probe()).rejects.toThrow(PartitionCountChanged)
+    await space.redis.del(late)
+    await two.probe()
+    expect(await two.count()).toBe('2')
+    await expect(four.probe()).rejects.toThrow('STREAM_PARTITIONS=2 has started')
+  })
+})
+
 describe('STREAM_PARTITIONS that is lowered', () => {
   /** Whether an api takes the count, and what it says if it does not. */
   const takes = async (overrides: Record<string, unknown>) => {
@@ -152,7 +215,7 @@ describe('STREAM_PARTITIONS that is lowered', () => {
       return seen
     }
     const client = Object.create(space.redis, { get: { value: get } }) as typeof space.redis
-    await expect(checkPartitionCount(client, keys)).rejects.toThrow(PartitionCountChanged)
+    await expect(createPartitionCheck(keys)(client)).rejects.toThrow(PartitionCountChanged)
     expect(await space.redis.get(keys.partitionCount())).toBe('3')
   })
 })
