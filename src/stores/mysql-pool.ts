@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { promisify } from 'node:util'
-import { createPool, type PoolConnection, type PoolOptions } from 'mysql2'
+import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
 import type { Config } from '../../schema/env.ts'
 import { fromMysql, isAway, StoreUnavailable } from './errors.ts'
 
@@ -35,11 +35,7 @@ export function connectionOptions(config: Config): PoolOptions {
 
 export function createMysqlPool(config: Config): MysqlPool {
   const pool = createPool({ ...connectionOptions(config), connectionLimit: config.DB_POOL_SIZE })
-  // Queued ahead of whatever the pool hands the connection out for.
-  pool.on('connection', connection => {
-    for (const statement of SESSION) connection.query(statement, error => error && connection.destroy())
-  })
-  const take = promisify(pool.getConnection.bind(pool))
+  const take = createTake(pool, config.STORE_TIMEOUT_MS)
   const end = promisify(pool.end.bind(pool))
   return {
     using: async work => {
@@ -56,8 +52,14 @@ export function createMysqlPool(config: Config): MysqlPool {
         throw known
       }
     },
-    // It reports connections that were still being opened to a server that hangs; they are gone all the same.
-    close: () => end().catch(() => {})
+    // It reports connections that were still being opened to a server that hangs, and never ends with one that was given
+    // up meanwhile; they are gone all the same.
+    close: () =>
+      within(
+        config.STORE_TIMEOUT_MS,
+        end().catch(() => {}),
+        async () => {}
+      )
   }
 }
 
@@ -78,23 +80,57 @@ export function query<T>(
   })
 }
 
+/**
+ * Makes what takes a connection from the pool, with its session set. A statement has no deadline while it waits for those
+ * ahead of it, and none behind them is called back once the connection is given up: so nothing is handed out before the
+ * session is set, in `timeout` ms for each statement, and one that is not is destroyed.
+ */
+function createTake(pool: Pool, timeout: number): () => Promise<PoolConnection> {
+  const unset = new WeakSet<PoolConnection>()
+  pool.on('connection', connection => unset.add(connection))
+  const set = async (connection: PoolConnection) => {
+    try {
+      for (const statement of SESSION) await query(connection, statement, [], timeout)
+      return connection
+    } catch (error) {
+      connection.destroy()
+      throw error
+    }
+  }
+  return () =>
+    new Promise((resolve, reject) => {
+      pool.getConnection((error, connection) => {
+        if (error) reject(error)
+        else resolve(unset.delete(connection) ? set(connection) : connection)
+      })
+    })
+}
+
 /** A pooled connection within `deadline` milliseconds; one that comes later goes back to the pool. */
 async function connect(take: () => Promise<PoolConnection>, deadline: number): Promise<PoolConnection> {
   const pending = take()
-  let timer: NodeJS.Timeout | undefined
-  const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      pending.then(
-        connection => connection.release(),
-        () => {}
-      )
-      reject(new StoreUnavailable('mysql', new Error(`no connection within ${deadline} ms`)))
-    }, deadline)
-  })
+  const expire = async () => {
+    pending.then(
+      connection => connection.release(),
+      () => {}
+    )
+    throw new StoreUnavailable('mysql', new Error(`no connection within ${deadline} ms`))
+  }
   try {
-    return await Promise.race([pending, expired])
+    return await within(deadline, pending, expire)
   } catch (error) {
     throw fromMysql(error)
+  }
+}
+
+/** What `work` comes to, or what `expire` says when that takes longer than `timeout` ms. */
+async function within<T>(timeout: number, work: Promise<T>, expire: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const expired = new Promise<T>(resolve => {
+    timer = setTimeout(() => resolve(expire()), timeout)
+  })
+  try {
+    return await Promise.race([work, expired])
   } finally {
     clearTimeout(timer)
   }

@@ -3,8 +3,9 @@ import { type AddressInfo, createServer } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
 import type { Transaction } from '../../src/stores/mysql.ts'
-import { connectionOptions, createMysqlPool } from '../../src/stores/mysql-pool.ts'
+import { connectionOptions, createMysqlPool, query } from '../../src/stores/mysql-pool.ts'
 import { useApp } from '../app.ts'
+import { startProxy } from '../fault/proxy.ts'
 import { until, useSpace } from '../space.ts'
 
 const space = await useSpace()
@@ -89,6 +90,16 @@ test('a pool is closed though a connection is still being opened to a server tha
   await used
 })
 
+test('a pool is closed though a statement that was not answered is given up meanwhile', async () => {
+  const proxy = await startProxy(Number(space.env.DB_PORT))
+  const pool = createMysqlPool(space.config({ MODE: 'api', DB_PORT: proxy.port }))
+  const held = proxy.holdAt('SELECT 1')
+  const used = expect(pool.using(connection => query(connection, 'SELECT 1', [], 300))).rejects.toThrow()
+  await held
+  await pool.close()
+  await used
+})
+
 test.each([
   ['db.example', true],
   ['10.0.0.1', false]
@@ -111,6 +122,25 @@ test('a connection that comes too late for its caller goes back to the pool', as
   end()
   await first
   expect(await pool.using(async () => 'there is one')).toBe('there is one')
+})
+
+test('a connection whose session is not set in time is given up, and makes room for another one', async () => {
+  const proxy = await startProxy(Number(space.env.DB_PORT))
+  const config = { MODE: 'api', DB_PORT: proxy.port, DB_POOL_SIZE: 2, STORE_TIMEOUT_MS: 500 }
+  const pool = createMysqlPool(space.config(config))
+  onTestFinished(() => pool.close())
+  const held = proxy.holdAt('SET SESSION time_zone')
+  const all = await Promise.allSettled(
+    Array.from({ length: 4 }, () => pool.using(connection => query(connection, 'SELECT 1', [], 500)))
+  )
+  await held
+  for (const { status, reason } of all as PromiseRejectedResult[])
+    expect([status, reason]).toEqual(['rejected', expect.any(StoreUnavailable)])
+  // What was held back stays so: only connections that are new get through.
+  proxy.freeze()
+  proxy.release()
+  const rows = () => pool.using(connection => query(connection, 'SELECT 1 AS one', [], 500))
+  expect(await until('there is room', () => rows().catch(() => undefined))).toEqual([{ one: 1 }])
 })
 
 test('a process whose schema another one is migrating waits, in one connection however often it looks', async () => {
