@@ -126,6 +126,7 @@ const MYSQL_UNAVAILABLE = new Set([
   1158, // network read error
   1159, // network read timeout
   1203, // more than max_user_connections
+  1226, // the account is at one of its limits
   1317, // query interrupted (KILL QUERY)
   1927 // MariaDB: connection killed
 ])

@@ -119,7 +119,9 @@ async function connect(take: () => Promise<PoolConnection>, deadline: number): P
   try {
     return await within(deadline, pending, expire)
   } catch (error) {
-    throw fromMysql(error)
+    // Whatever the server says to one that it lets not in, it says of no call: the account may be locked, or at a limit.
+    const known = fromMysql(error)
+    throw known instanceof StoreUnavailable ? known : new StoreUnavailable('mysql', error)
   }
 }
 

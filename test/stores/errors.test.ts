@@ -84,7 +84,7 @@ describe('what a server says of itself is not held against the call', () => {
   test.each([
     [[1205, 1213, 1020], Contention],
     [[1021, 1114, 1290, 1836], StoreRefused],
-    [[1040, 1044, 1045, 1049, 1053, 1129, 1158, 1159, 1203, 1317, 1927], StoreUnavailable]
+    [[1040, 1044, 1045, 1049, 1053, 1129, 1158, 1159, 1203, 1226, 1317, 1927], StoreUnavailable]
   ])('MySQL: %s', async (numbers, type) => {
     for (const number of numbers) {
       const told = space.sql(`SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${number}, MESSAGE_TEXT = 'so it is'`)

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
@@ -141,6 +142,25 @@ test('a connection whose session is not set in time is given up, and makes room 
   proxy.release()
   const rows = () => pool.using(connection => query(connection, 'SELECT 1 AS one', [], 500))
   expect(await until('there is room', () => rows().catch(() => undefined))).toEqual([{ one: 1 }])
+})
+
+test.each([
+  ['is at its limit of connections', 'WITH MAX_USER_CONNECTIONS 1', ''],
+  ['has been locked', '', 'ACCOUNT LOCK']
+])('an account that %s gets no connection, which is held against no call', async (_what, first, then) => {
+  const DB_USER = `user_${randomBytes(4).toString('hex')}`
+  const account = `'${DB_USER}'@'${space.env.DB_HOST}'`
+  await space.sql(`CREATE USER ${account} IDENTIFIED BY 'word' ${first}`)
+  onTestFinished(async () => {
+    await space.sql(`DROP USER ${account}`)
+  })
+  await space.sql(`GRANT SELECT ON ${space.env.DB_NAME}.* TO ${account}`)
+  const pool = createMysqlPool(space.config({ MODE: 'api', DB_USER, DB_PASSWORD: 'word' }))
+  onTestFinished(() => pool.close())
+  await pool.using(async () => {
+    await space.sql(`ALTER USER ${account} ${then}`)
+    await expect(pool.using(async () => {})).rejects.toBeInstanceOf(StoreUnavailable)
+  })
 })
 
 test('a process whose schema another one is migrating waits, in one connection however often it looks', async () => {
