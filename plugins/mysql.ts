@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { writeInVain } from '../src/orders/vain-write.ts'
 import { createMysqlStore, type MysqlStore } from '../src/stores/mysql.ts'
 
 declare module 'fastify' {
@@ -13,7 +14,7 @@ declare module 'fastify' {
  * used from when it answers.
  */
 async function mysql(app: FastifyInstance) {
-  const store = createMysqlStore(app.config, app.log)
+  const store = createMysqlStore(app.config, app.log, writeInVain)
   app.decorate('mysql', store)
   app.addHook('onClose', () => store.close())
   await store.start()

@@ -7,6 +7,8 @@ export interface AvailabilityOptions {
   log: FastifyBaseLogger
   /** Resolves when the store can serve; it does first what a new connection needs (migrations, checks). */
   probe: () => Promise<void>
+  /** Resolves when the store can be written to, too; without it the probe is the whole truth. */
+  tryWrite?: () => Promise<void>
   /** Longest time one probe may take, in milliseconds. */
   timeout: number
 }
@@ -36,6 +38,7 @@ export class Availability {
   #reason: unknown = 'not connected yet'
   #fellAt = Number.NEGATIVE_INFINITY
   #probing: Promise<boolean> | undefined
+  #writing: Promise<boolean> | undefined
   #loop: Promise<void> | undefined
   #wake: AbortController | undefined
 
@@ -83,6 +86,17 @@ export class Availability {
   }
 
   /**
+   * Asks the store now, and with a write if it answers: one that takes none may still answer its probes, and leave every
+   * write without an answer. Concurrent callers share one. It is for a caller whose call has just failed.
+   */
+  takesWrites(): Promise<boolean> {
+    this.#writing ??= this.#tryWrite().finally(() => {
+      this.#writing = undefined
+    })
+    return this.#writing
+  }
+
+  /**
    * Whether the store is up, for a caller whose call has just failed: one that fell only now is asked once more, since
    * a single late answer is no outage. One that fell a while ago costs no time.
    */
@@ -123,6 +137,17 @@ export class Availability {
       expired.abort()
     }
     return this.#up
+  }
+
+  async #tryWrite(): Promise<boolean> {
+    if (!(await this.check())) return false
+    try {
+      await this.#options.tryWrite?.()
+      return true
+    } catch (error) {
+      // Any other error is an answer.
+      return !(error instanceof StoreUnavailable)
+    }
   }
 
   async #watch(): Promise<void> {

@@ -38,8 +38,15 @@ export interface MysqlStore {
   close: () => Promise<void>
 }
 
-/** The MySQL of this process: a pool behind a breaker. Migrations are applied with the first probe that answers. */
-export function createMysqlStore(config: Config, log: FastifyBaseLogger): MysqlStore {
+/**
+ * The MySQL of this process: a pool behind a breaker. Migrations are applied with the first probe that answers.
+ * `writeInVain` is a transaction that writes and changes nothing.
+ */
+export function createMysqlStore(
+  config: Config,
+  log: FastifyBaseLogger,
+  writeInVain: (transaction: Transaction) => Promise<void>
+): MysqlStore {
   const pool = createMysqlPool(config)
   const timeout = config.STORE_TIMEOUT_MS
   let durable = false
@@ -63,7 +70,8 @@ export function createMysqlStore(config: Config, log: FastifyBaseLogger): MysqlS
         query<RowDataPacket[]>(connection, DURABILITY, [], timeout)
       )
       durable = row?.flush === 1
-    }
+    },
+    tryWrite: () => runOnce(pool, writeInVain, timeout * SHORT_STATEMENT)
   })
 
   return {

@@ -45,9 +45,10 @@ export function createOutages(
   const over = new AbortController()
   stopping.addEventListener('abort', () => setTimeout(() => over.abort(), LAST_WAIT).unref(), { once: true })
 
-  /** Tells once of a store that answers and refuses; of one that is away its breaker tells. */
+  /** Tells once of a store that answers, and refuses what is written or leaves it hanging; of one that is away its breaker tells. */
   const tell = (cause: StoreUnavailable) => {
-    if (!(cause instanceof StoreRefused) || refusing.has(cause.store)) return
+    const answers = cause instanceof StoreRefused || stores[cause.store].up
+    if (!answers || refusing.has(cause.store)) return
     refusing.add(cause.store)
     log.warn({ err: cause, store: cause.store }, 'the function waits for a store that takes no writes')
   }
@@ -102,9 +103,9 @@ async function ride<T>(work: () => Promise<T>, wait: Wait): Promise<T> {
 }
 
 /**
- * Whether an error tells of an outage rather than of the messages: the store refuses, or does not even answer its own
- * ping. When the ping answers, the failure is the messages'.
+ * Whether an error tells of an outage rather than of the messages: the store refuses, or does not answer its own ping, or
+ * a write that has nothing to do with them. When it answers both, the failure is the messages'.
  */
 export async function isOutage({ stores }: Outages, cause: StoreUnavailable): Promise<boolean> {
-  return cause instanceof StoreRefused || !(await stores[cause.store].check())
+  return cause instanceof StoreRefused || !(await stores[cause.store].takesWrites())
 }
