@@ -24,6 +24,14 @@ export class ReadOnlyReplica extends StoreRefused {
   override name = 'ReadOnlyReplica'
 }
 
+/**
+ * Other calls of this process have all the connections that it may have, for longer than this one could wait. The store
+ * was not asked. As when it refuses, the call is not at fault, and the store not away.
+ */
+export class NoFreeConnection extends StoreRefused {
+  override name = 'NoFreeConnection'
+}
+
 /** The consumer group, or the stream it belongs to, is gone (after a flush or a failover). */
 export class GroupMissing extends Error {
   override name = 'GroupMissing'

@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { promisify } from 'node:util'
 import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
 import type { Config } from '../../schema/env.ts'
-import { fromMysql, isAway, StoreUnavailable } from './errors.ts'
+import { fromMysql, isAway, NoFreeConnection, StoreUnavailable } from './errors.ts'
 
 /** What every session is set to: UTC, short lock waits, no clamping of values, and no gap locks between workers. */
 const SESSION = [
@@ -33,13 +33,21 @@ export function connectionOptions(config: Config): PoolOptions {
   }
 }
 
-export function createMysqlPool(config: Config): MysqlPool {
-  const pool = createPool({ ...connectionOptions(config), connectionLimit: config.DB_POOL_SIZE })
+/** At most `size` connections. */
+export function createMysqlPool(config: Config, size: number): MysqlPool {
+  const pool = createPool({ ...connectionOptions(config), connectionLimit: size })
   const take = createTake(pool, config.STORE_TIMEOUT_MS)
   const end = promisify(pool.end.bind(pool))
+  let used = 0
+  /** Why there was no connection in time. */
+  const late = (deadline: number) =>
+    used === size
+      ? new NoFreeConnection('mysql', new Error(`all ${size} connections were in use for ${deadline} ms`))
+      : new StoreUnavailable('mysql', new Error(`no connection within ${deadline} ms`))
   return {
     using: async work => {
-      const connection = await connect(take, config.STORE_TIMEOUT_MS)
+      const connection = await connect(take, config.STORE_TIMEOUT_MS, late)
+      used++
       try {
         const result = await work(connection)
         connection.release()
@@ -50,6 +58,8 @@ export function createMysqlPool(config: Config): MysqlPool {
         if (isAway(known, 'mysql')) connection.destroy()
         else connection.release()
         throw known
+      } finally {
+        used--
       }
     },
     // It reports connections that were still being opened to a server that hangs, and never ends with one that was given
@@ -106,15 +116,19 @@ function createTake(pool: Pool, timeout: number): () => Promise<PoolConnection> 
     })
 }
 
-/** A pooled connection within `deadline` milliseconds; one that comes later goes back to the pool. */
-async function connect(take: () => Promise<PoolConnection>, deadline: number): Promise<PoolConnection> {
+/** A pooled connection within `deadline` milliseconds, or what `late` says; one that comes later goes back to the pool. */
+async function connect(
+  take: () => Promise<PoolConnection>,
+  deadline: number,
+  late: (deadline: number) => StoreUnavailable
+): Promise<PoolConnection> {
   const pending = take()
   const expire = async () => {
     pending.then(
       connection => connection.release(),
       () => {}
     )
-    throw new StoreUnavailable('mysql', new Error(`no connection within ${deadline} ms`))
+    throw late(deadline)
   }
   try {
     return await within(deadline, pending, expire)

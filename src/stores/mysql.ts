@@ -47,7 +47,9 @@ export function createMysqlStore(
   log: FastifyBaseLogger,
   writeInVain: (transaction: Transaction) => Promise<void>
 ): MysqlStore {
-  const pool = createMysqlPool(config)
+  const pool = createMysqlPool(config, config.DB_POOL_SIZE - 1)
+  // One that no work can take: a process that is busy must not find that MySQL is away.
+  const probes = createMysqlPool(config, 1)
   const timeout = config.STORE_TIMEOUT_MS
   let durable = false
   // Migrations may take longer than a probe; the probes of that time wait for the same run.
@@ -66,7 +68,7 @@ export function createMysqlStore(
     timeout,
     probe: async () => {
       await migrateOnce()
-      const [row] = await pool.using(connection =>
+      const [row] = await probes.using(connection =>
         query<RowDataPacket[]>(connection, DURABILITY, [], timeout)
       )
       durable = row?.flush === 1
@@ -86,7 +88,7 @@ export function createMysqlStore(
     start: () => availability.start(),
     close: async () => {
       await availability.stop()
-      await pool.close()
+      await Promise.all([pool.close(), probes.close()])
     }
   }
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
+import { NoFreeConnection, StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
 import type { Transaction } from '../../src/stores/mysql.ts'
 import { connectionOptions, createMysqlPool, query } from '../../src/stores/mysql-pool.ts'
 import { useApp } from '../app.ts'
@@ -84,7 +84,7 @@ test('a pool is closed though a connection is still being opened to a server tha
   })
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  const pool = createMysqlPool(space.config({ MODE: 'api', DB_PORT: port }))
+  const pool = createMysqlPool(space.config({ MODE: 'api', DB_PORT: port }), 2)
   const used = expect(pool.using(async () => {})).rejects.toThrow()
   await once(server, 'connection')
   await pool.close()
@@ -93,7 +93,7 @@ test('a pool is closed though a connection is still being opened to a server tha
 
 test('a pool is closed though a statement that was not answered is given up meanwhile', async () => {
   const proxy = await startProxy(Number(space.env.DB_PORT))
-  const pool = createMysqlPool(space.config({ MODE: 'api', DB_PORT: proxy.port }))
+  const pool = createMysqlPool(space.config({ MODE: 'api', DB_PORT: proxy.port }), 2)
   const held = proxy.holdAt('SELECT 1')
   const used = expect(pool.using(connection => query(connection, 'SELECT 1', [], 300))).rejects.toThrow()
   await held
@@ -110,14 +110,14 @@ test.each([
 })
 
 test('a connection that comes too late for its caller goes back to the pool', async () => {
-  const pool = createMysqlPool(space.config({ MODE: 'api', DB_POOL_SIZE: 2, STORE_TIMEOUT_MS: 1000 }))
+  const pool = createMysqlPool(space.config({ MODE: 'api', STORE_TIMEOUT_MS: 1000 }), 2)
   onTestFinished(() => pool.close())
   const { promise: over, resolve: end } = Promise.withResolvers<void>()
   const both = (work: () => Promise<void>) => Promise.allSettled([pool.using(work), pool.using(work)])
   const first = both(() => over)
   const late = {
     status: 'rejected',
-    reason: new StoreUnavailable('mysql', new Error('no connection within 1000 ms'))
+    reason: new NoFreeConnection('mysql', new Error('all 2 connections were in use for 1000 ms'))
   }
   expect(await both(async () => {})).toEqual([late, late])
   end()
@@ -127,8 +127,8 @@ test('a connection that comes too late for its caller goes back to the pool', as
 
 test('a connection whose session is not set in time is given up, and makes room for another one', async () => {
   const proxy = await startProxy(Number(space.env.DB_PORT))
-  const config = { MODE: 'api', DB_PORT: proxy.port, DB_POOL_SIZE: 2, STORE_TIMEOUT_MS: 500 }
-  const pool = createMysqlPool(space.config(config))
+  const config = { MODE: 'api', DB_PORT: proxy.port, STORE_TIMEOUT_MS: 500 }
+  const pool = createMysqlPool(space.config(config), 2)
   onTestFinished(() => pool.close())
   const held = proxy.holdAt('SET SESSION time_zone')
   const all = await Promise.allSettled(
@@ -144,6 +144,19 @@ test('a connection whose session is not set in time is given up, and makes room 
   expect(await until('there is room', () => rows().catch(() => undefined))).toEqual([{ one: 1 }])
 })
 
+test('a process that has all its connections in use does not count MySQL as away', async () => {
+  const { mysql } = (await useApp(space, 'api', { DB_POOL_SIZE: 2, STORE_TIMEOUT_MS: 500 })).app
+  await until('MySQL is up', () => mysql.availability.up)
+  const { promise: over, resolve: end } = Promise.withResolvers<void>()
+  const long = mysql.transaction(() => over)
+  await expect(mysql.rows('SELECT 1', [])).rejects.toBeInstanceOf(NoFreeConnection)
+  expect(mysql.availability.up).toBe(true)
+  expect(await mysql.availability.check()).toBe(true)
+  end()
+  await long
+  expect(await mysql.rows('SELECT 1 AS one', [])).toEqual([{ one: 1 }])
+})
+
 test.each([
   ['is at its limit of connections', 'WITH MAX_USER_CONNECTIONS 1', ''],
   ['has been locked', '', 'ACCOUNT LOCK']
@@ -155,7 +168,7 @@ test.each([
     await space.sql(`DROP USER ${account}`)
   })
   await space.sql(`GRANT SELECT ON ${space.env.DB_NAME}.* TO ${account}`)
-  const pool = createMysqlPool(space.config({ MODE: 'api', DB_USER, DB_PASSWORD: 'word' }))
+  const pool = createMysqlPool(space.config({ MODE: 'api', DB_USER, DB_PASSWORD: 'word' }), 2)
   onTestFinished(() => pool.close())
   await pool.using(async () => {
     await space.sql(`ALTER USER ${account} ${then}`)
