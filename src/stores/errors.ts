@@ -99,6 +99,11 @@ const REDIS_REFUSED = new Set([
   'NOREPLICAS'
 ])
 
+/** Whether a Redis call failed by what the server said, and not for want of an answer. */
+export function isRedisAnswer(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError'
+}
+
 /**
  * What a failed Redis call means, as a class. An error that the server sent is told apart by its first word;
  * anything else (closed socket, timeout, refused connection) means that no answer came.
@@ -106,7 +111,7 @@ const REDIS_REFUSED = new Set([
 export function fromRedis(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error))
   if (isClassified(error)) return error
-  if (error.name !== 'ReplyError') return new StoreUnavailable('redis', error)
+  if (!isRedisAnswer(error)) return new StoreUnavailable('redis', error)
   const word = error.message.split(' ', 1)[0] ?? ''
   if (word === 'NOSCRIPT') return new ScriptMissing(error.message, { cause: error })
   if (word === 'BUSYGROUP') return new GroupExists(error.message, { cause: error })

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import { isRedisAnswer } from './errors.ts'
 
 export interface RedisFacts {
   /** `fsync`: a write is on disk before its reply. `memory`: it may not be. */
@@ -10,10 +11,11 @@ export interface RedisFacts {
 /**
  * Reads what this Redis guarantees. A managed Redis may forbid CONFIG: then nothing is known, and the weaker
  * guarantee is the one that is told.
+ * @throws when no answer comes, of which nothing follows: not that this Redis evicts nothing.
  */
 export async function readFacts(client: Redis): Promise<RedisFacts> {
-  const reply = (await client.call('CONFIG', 'GET', '*append*').catch(() => [])) as string[]
-  const policy = (await client.call('CONFIG', 'GET', 'maxmemory-policy').catch(() => [])) as string[]
+  const reply = await readConfig(client, '*append*')
+  const policy = await readConfig(client, 'maxmemory-policy')
   const settings = new Map<string, string>()
   const pairs = [...reply, ...policy]
   for (let i = 0; i + 1 < pairs.length; i += 2) settings.set(pairs[i] as string, pairs[i + 1] as string)
@@ -25,5 +27,15 @@ export async function readFacts(client: Redis): Promise<RedisFacts> {
   return {
     durability: synced ? 'fsync' : 'memory',
     evicts: settings.get('maxmemory-policy')?.startsWith('allkeys-') ?? false
+  }
+}
+
+/** Settings as name, value, name, value …; none where the server says that it tells none. */
+async function readConfig(client: Redis, pattern: string): Promise<string[]> {
+  try {
+    return (await client.call('CONFIG', 'GET', pattern)) as string[]
+  } catch (error) {
+    if (isRedisAnswer(error)) return []
+    throw error
   }
 }

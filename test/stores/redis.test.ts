@@ -81,6 +81,30 @@ test('a call whose answer a broken connection took along is not sent again', asy
   expect(await space.redis.get(key)).toBe(null)
 })
 
+test('a probe whose connection breaks before Redis has said what it guarantees finds no Redis', async () => {
+  const proxy = await startProxy(Number(space.env.REDIS_PORT))
+  const { redis } = (await useApp(space, 'api', { REDIS_PORT: proxy.port })).app
+  expect(redis.availability.up).toBe(true)
+  const held = proxy.holdAt('maxmemory-policy')
+  const found = redis.availability.check()
+  await held
+  redis.client.disconnect(true)
+  expect(await found).toBe(false)
+  proxy.release()
+  await until('it is back', () => redis.availability.up)
+})
+
+test('a Redis that forbids to ask what it guarantees is used, and taken to guarantee little', async () => {
+  const REDIS_USERNAME = space.env.KEY_PREFIX as string
+  await space.redis.call('ACL', 'SETUSER', REDIS_USERNAME, 'on', '>word', '~*', '&*', '+@all', '-config')
+  onTestFinished(async () => {
+    await space.redis.call('ACL', 'DELUSER', REDIS_USERNAME)
+  })
+  const { redis } = (await useApp(space, 'api', { REDIS_USERNAME, REDIS_PASSWORD: 'word' })).app
+  expect(redis.availability.up).toBe(true)
+  expect(redis.facts()).toEqual({ durability: 'memory', evicts: false })
+})
+
 test('a server that stays a replica is left less and less often, and at once when it had not been one for long', async () => {
   const { redis } = (await useApp(space, 'api')).app
   const leave = redis.client.options.reconnectOnError
