@@ -1,6 +1,6 @@
 import type { Transaction } from '../stores/mysql.ts'
 
-/** Writes that meet no row, to each table that an order goes through. Without the gap locks of others they wait for none. */
+/** Writes to each table that an order goes through. They meet no row, and so wait for none that another transaction holds. */
 const IN_VAIN = [
   "UPDATE orders SET status = status WHERE order_id = ''",
   'UPDATE order_totals SET slot = slot WHERE slot = -1',

@@ -5,7 +5,7 @@ import { StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
 
 /** A store that answers its probes, which it counts, as long as it is told to. */
 async function watch(timeout = 1000) {
-  const store = { answers: true, probes: 0 }
+  const store = { answers: true, probes: 0, write: async () => {} }
   const availability = new Availability({
     store: 'redis',
     log: pino({ level: 'silent' }),
@@ -13,7 +13,8 @@ async function watch(timeout = 1000) {
     probe: async () => {
       store.probes++
       if (!store.answers) await new Promise(() => {})
-    }
+    },
+    tryWrite: () => store.write()
   })
   await availability.start()
   onTestFinished(() => availability.stop())
@@ -63,4 +64,17 @@ test('those who ask at the same time share one probe', async () => {
   const before = store.probes
   await Promise.all([availability.check(), availability.check(), availability.check()])
   expect(store.probes).toBe(before + 1)
+})
+
+test('a store that answers its probes takes writes unless one gets no answer; an error that it gives is one', async () => {
+  const { store, availability } = await watch(100)
+  expect(await availability.takesWrites()).toBe(true)
+  store.write = fail(new Error('mine'))
+  expect(await availability.takesWrites()).toBe(true)
+  store.write = fail(new StoreUnavailable('redis'))
+  expect(await availability.takesWrites()).toBe(false)
+  expect(availability.up).toBe(true)
+  store.write = async () => {}
+  store.answers = false
+  expect(await availability.takesWrites()).toBe(false)
 })
