@@ -49,7 +49,9 @@ export async function relayOutbox(
         group: '',
         consumer: ''
       })
-      await settle(own.map(row => toSettlement(row, documents)))
+      const { refused } = await settle(own.map(row => toSettlement(row, documents)))
+      // Nothing is forgotten then.
+      for (const error of refused.values()) throw error
     }
     return rows.length
   })

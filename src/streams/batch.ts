@@ -1,6 +1,7 @@
 import { asError } from '../as-error.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
 import type { BatchCounts, BatchRunner } from './batch-runner.ts'
+import { checkResult } from './check-result.ts'
 import { type Decoded, type Delivery, SUSPECT_DELIVERIES, UnknownVersion } from './delivery.ts'
 import { type Failure, giveBack, settleDone, settleFailures } from './ending.ts'
 import { CrashedError } from './failure.ts'
@@ -119,5 +120,6 @@ async function settleAll(
 
 async function callHandler({ definition, log }: BatchRunner, batch: Decoded[]): Promise<BatchResult> {
   const messages = batch.map(({ message }) => message)
-  return (await withTimeout(definition, signal => definition.handler(messages, { log, signal }))) ?? {}
+  const result = await withTimeout(definition, signal => definition.handler(messages, { log, signal }))
+  return checkResult(result, messages)
 }

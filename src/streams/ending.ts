@@ -1,7 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { asError } from '../as-error.ts'
 import type { BatchCounts, BatchRunner } from './batch-runner.ts'
-import type { Decoded, Delivery } from './delivery.ts'
+import { checkResult } from './check-result.ts'
+import type { Decoded } from './delivery.ts'
 import { countsOf, isFinal, toDeadLetter, toRetry } from './failure.ts'
 import type { BatchResult, KeyWrite, OutgoingEvent } from './function.ts'
 import type { Counter, Outcome, Settlement } from './settlement.ts'
@@ -14,21 +15,31 @@ export interface Failure {
 }
 
 /** What ends a message in hand. */
-type DeliverySettlement = Settlement & { delivery: Delivery }
+type DecodedSettlement = Settlement & { decoded: Decoded }
 
-/** Settles messages that are done, with what the handler said is to be written and told. */
+/** Settles messages that are done, with what the handler said is to be written and told; what cannot be, has failed. */
 export async function settleDone(
   runner: BatchRunner,
   batch: Decoded[],
   result: BatchResult,
   counts: BatchCounts
 ): Promise<void> {
+  await settleFailures(runner, await endDone(runner, batch, result, counts), counts)
+}
+
+/** Settles messages that are done; gives those of which Redis refused to write a key. */
+async function endDone(
+  runner: BatchRunner,
+  batch: Decoded[],
+  result: BatchResult,
+  counts: BatchCounts
+): Promise<Failure[]> {
   const duplicates = new Set(result.duplicates?.map(({ id }) => id))
   const settlements = toSettlements(batch, result, decoded => ({
     outcome: { kind: 'done' },
     counts: countsOf(runner.definition, decoded, duplicates.has(decoded.message.id) ? 'duplicate' : 'done')
   }))
-  const settled = await settle(runner, settlements, counts)
+  const { settled, refused } = await settle(runner, settlements, counts)
   counts.done += settled
   if (settled > 0) {
     runner.log.info(
@@ -36,6 +47,7 @@ export async function settleDone(
       'batch settled'
     )
   }
+  return refused
 }
 
 /** Sends failed messages to their next attempt, or to the dead letters once the function was told and has had its say. */
@@ -61,15 +73,38 @@ export async function settleFailures(
     {},
     decoded => ({ outcome: toRetry(decoded, definition), counts: [] })
   )
-  const given = toSettlements([...dead.keys()], told ?? {}, decoded => {
+  counts.retried += (await settle(runner, again, counts)).settled
+  for (const { decoded, cause } of retried) report(runner.log, decoded, cause, false)
+  const unwritten = [
+    ...(await bury(runner, dead, told ?? {}, counts)),
+    ...(await endDone(runner, done, told ?? {}, counts))
+  ]
+  // The function has had its say, and would say the same again: they are dead letters without what it said.
+  for (const { decoded, cause } of unwritten) {
+    const line = { err: cause, message_id: decoded.message.id }
+    runner.log.error(line, 'what the function said of its dead letter could not be written')
+  }
+  const causes = unwritten.map(({ decoded, cause }) => [decoded, dead.get(decoded) ?? cause] as const)
+  await bury(runner, new Map(causes), {}, counts)
+}
+
+/** Makes dead letters of messages, with what the function said of them; gives those of which Redis refused a key. */
+async function bury(
+  runner: BatchRunner,
+  dead: Map<Decoded, Error>,
+  told: BatchResult,
+  counts: BatchCounts
+): Promise<Failure[]> {
+  const { definition, log } = runner
+  const settlements = toSettlements([...dead.keys()], told, decoded => {
     const cause = dead.get(decoded) as Error
     return { outcome: toDeadLetter(decoded, cause), counts: countsOf(definition, decoded, 'dead', cause) }
   })
-  counts.retried += await settle(runner, again, counts)
-  counts.dead += await settle(runner, given, counts)
-  for (const { decoded, cause } of retried) report(runner.log, decoded, cause, false)
-  for (const [decoded, cause] of dead) report(runner.log, decoded, cause, true)
-  await settleDone(runner, done, told ?? {}, counts)
+  const { settled, refused } = await settle(runner, settlements, counts)
+  counts.dead += settled
+  for (const [decoded, cause] of dead)
+    if (!refused.some(failure => failure.decoded === decoded)) report(log, decoded, cause, true)
+  return refused
 }
 
 /** Sorts letters by what the function said of them: a duplicate is done, and a cause that it gives is the one. */
@@ -104,7 +139,11 @@ async function tell(
   if (final.length === 0 || !onDead) return {}
   const letters = final.map(({ decoded, cause }) => ({ message: decoded.message, cause }))
   try {
-    return await outages.ride(() => withTimeout(definition, signal => onDead(letters, { log, signal })))
+    const told = await outages.ride(() => withTimeout(definition, signal => onDead(letters, { log, signal })))
+    return checkResult(
+      told,
+      letters.map(({ message }) => message)
+    )
   } catch (error) {
     log.error({ err: error }, 'the function could not take note of its dead letters')
     const [first] = final
@@ -134,28 +173,33 @@ export async function giveBack(
 }
 
 /**
- * Settles, whatever it takes of waiting for Redis; gives how many this consumer still owned. None is in hand any more,
- * though others of its batch may be for long.
+ * Settles, whatever it takes of waiting for Redis; gives how many this consumer still owned, and those of which Redis
+ * refused to write a key. None of the others is in hand any more, though some of its batch may be for long.
  */
 async function settle(
   { member, outages, inHand, log }: BatchRunner,
-  settlements: DeliverySettlement[],
+  settlements: DecodedSettlement[],
   counts: BatchCounts
-): Promise<number> {
-  if (settlements.length === 0) return 0
+): Promise<{ settled: number; refused: Failure[] }> {
+  if (settlements.length === 0) return { settled: 0, refused: [] }
   try {
-    const settled = await outages.ride(() => member.settle(settlements))
-    counts.left += settlements.length - settled
-    return settled
+    const { settled, refused } = await outages.ride(() => member.settle(settlements))
+    counts.left += settlements.length - settled - refused.size
+    const failures: Failure[] = []
+    for (const [position, { decoded }] of settlements.entries()) {
+      const cause = refused.get(position)
+      if (cause) failures.push({ decoded, cause })
+      else inHand.delete(decoded.delivery)
+    }
+    return { settled, refused: failures }
   } catch (error) {
     log.warn(
       { err: error, messages: settlements.length },
       'messages were processed but not settled; they come again'
     )
     counts.left += settlements.length
-    return 0
-  } finally {
-    for (const { delivery } of settlements) inHand.delete(delivery)
+    for (const { decoded } of settlements) inHand.delete(decoded.delivery)
+    return { settled: 0, refused: [] }
   }
 }
 
@@ -164,10 +208,11 @@ function toSettlements(
   batch: Decoded[],
   { writes = [], events = [] }: BatchResult,
   end: (decoded: Decoded) => { outcome: Outcome; counts: [Counter, number][] }
-): DeliverySettlement[] {
+): DecodedSettlement[] {
   const writesOf = Map.groupBy(writes, ({ message }: KeyWrite) => message.id)
   const eventsOf = Map.groupBy(events, ({ message }: OutgoingEvent) => message.id)
   return batch.map(decoded => ({
+    decoded,
     delivery: decoded.delivery,
     ...end(decoded),
     writes: writesOf.get(decoded.message.id) ?? [],

@@ -5,7 +5,7 @@ import { type Delivery, type Entry, fromEntry, fromRetry, SUSPECT_DELIVERIES } f
 import type { ResolvedFunction } from './function.ts'
 import type { Keys } from './keys.ts'
 import { toMember } from './known-functions.ts'
-import { type Settlement, settlementArgs } from './settlement.ts'
+import { type Settled, type Settlement, type SettleReply, settlementArgs, toSettled } from './settlement.ts'
 import { EVENTS, LOGS } from './streams.ts'
 
 const scripts = {
@@ -38,8 +38,8 @@ export interface GroupMember {
   claim: (cursor: string, count: number) => Promise<{ deliveries: Delivery[]; cursor: string }>
   /** Takes up to `count` messages whose next attempt is due; of those `inHand` it renews the lease if that has lapsed. */
   takeRetries: (count: number, inHand: Iterable<Delivery>) => Promise<Delivery[]>
-  /** Ends messages in one atomic step with all that belongs to them; gives how many this consumer still owned. */
-  settle: (settlements: Settlement[]) => Promise<number>
+  /** Ends messages in one atomic step with all that belongs to them. */
+  settle: (settlements: Settlement[]) => Promise<Settled>
   renew: (deliveries: Delivery[]) => Promise<void>
   /** Gives back what was not tried; it can be taken over once it has been idle for a lease, of which `idle` ms are gone. */
   giveBack: (deliveries: Delivery[], idle: number) => Promise<void>
@@ -71,7 +71,7 @@ export interface SettlerOptions {
   consumer: string
 }
 
-/** Ends messages in one atomic step with all that belongs to them; gives how many the consumer still owned. */
+/** Ends messages in one atomic step with all that belongs to them. */
 export function createSettler({ redis, keys, partition, name, stream, group, consumer }: SettlerOptions) {
   const fixed = [
     keys.stream(stream, partition),
@@ -82,9 +82,10 @@ export function createSettler({ redis, keys, partition, name, stream, group, con
     keys.settled(partition)
   ]
   const owner = [group, consumer, LOGS.includes(stream) ? 'keep' : 'delete']
-  return (settlements: Settlement[]): Promise<number> => {
+  return async (settlements: Settlement[]): Promise<Settled> => {
     const call = settlementArgs(settlements, fixed, owner)
-    return redis.run(client => scripts.settle(client, call.keys, call.args)) as Promise<number>
+    const reply = await redis.run(client => scripts.settle(client, call.keys, call.args))
+    return toSettled(reply as SettleReply)
   }
 }
 

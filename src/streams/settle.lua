@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- Settles messages, all in one step: each one is done, is tried again later, or goes to the dead letters; its keys are
 -- written and its events appended with it. A message that this consumer no longer owns (its lease ran out and another
--- one took it over) is left alone with all that belongs to it.
+-- one took it over) is left alone with all that belongs to it, and so is one of which Redis refuses to write a key (it
+-- holds something else than text, say).
 --
 -- KEYS  1 stream   2 events   3 retry   4 retrying   5 dead   6 settled   7.. keys to write, message by message
 -- ARGV  1 group   2 consumer   3 'delete' when settled entries leave the stream, else 'keep'
@@ -12,15 +13,19 @@
 --       token   only of source 'retry', which is owned if it was neither taken nor ended since (see take-retries);
 --               'stream' is owned if it is pending for this consumer, and with 'none' there is nothing to own: it is
 --               only written and told
+--       of each key its value and its TTL in ms
 --       of outcome 'retry' the pause before it in ms and the record; of 'dead' a JSON list of fields and values
 --       of each counter of `settled` its name and what to add to it
---       of each key its value and its TTL in ms
 --       of each event its text, what shows in the first key that it is out already, request id, traceparent
--- Gives how many were settled. It runs on a full server too, since settling is what frees it.
+-- Gives {settled, refused}: how many were settled, and the position, from 0, and the error of each one that was refused.
+--       It runs on a full server too, since settling is what frees it.
+--
+-- The keys come first, since they may fail: what was written of a message before an error would be written once more
+-- each time that it comes again.
 
 local stream, events, retry, retrying, dead, counters = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local group, consumer, delete = ARGV[1], ARGV[2], ARGV[3] == 'delete'
-local arg, key = 5, 7
+local arg, key = 5, 6
 local function nextArg()
   arg = arg + 1
   return ARGV[arg]
@@ -56,11 +61,28 @@ end
 
 local untraced = {} -- an event has no field for what it does not have: every function reads each one
 local settled, entries = 0, {}
+local position, refused = -1, {}
 while arg < #ARGV do
+  position = position + 1
   local shape, id = nextShape(), nextArg()
   local source, outcome = shape.source, shape.outcome
   local token = source == 'retry' and nextArg()
   local owned = owns(source, id, token)
+
+  -- The first key comes last: it is what shows that the events are out, and they are not if another key is refused.
+  local before = nil
+  if owned then
+    for i = shape.writes, 1, -1 do
+      local old = redis.pcall('SET', KEYS[key + i], ARGV[arg + 2 * i - 1], 'PX', ARGV[arg + 2 * i], 'GET')
+      if type(old) == 'table' then -- an error: what was there before is text, or false
+        owned = false
+        refused[#refused + 1], refused[#refused + 2] = position, old.err
+        break
+      end
+      before = old
+    end
+  end
+  key, arg = key + shape.writes, arg + 2 * shape.writes
 
   if outcome == 'retry' then
     local pause, record = nextArg(), nextArg()
@@ -79,16 +101,6 @@ while arg < #ARGV do
   for _ = 1, shape.counts do
     local counter, change = nextArg(), nextArg()
     if owned then redis.call('HINCRBY', counters, counter, change) end
-  end
-
-  local before = nil
-  for i = 1, shape.writes do
-    local value, ttl = nextArg(), nextArg()
-    if owned then
-      local old = redis.call('SET', KEYS[key], value, 'PX', ttl, 'GET')
-      if i == 1 then before = old end
-    end
-    key = key + 1
   end
 
   for _ = 1, shape.tells do
@@ -114,4 +126,4 @@ if #entries > 0 then
   redis.call('XACK', stream, group, unpack(entries))
   if delete then redis.call('XDEL', stream, unpack(entries)) end
 end
-return settled
+return {settled, refused}

@@ -21,6 +21,14 @@ export interface Settlement {
   events: (Pick<OutgoingEvent, 'data' | 'unless'> & { requestId: string; traceparent: string })[]
 }
 
+/** What came of settling. */
+export interface Settled {
+  /** How many the consumer still owned, and has ended. */
+  settled: number
+  /** Those that it still owns, since Redis refused to write a key of theirs: by position, with the reason. */
+  refused: Map<number, Error>
+}
+
 /** The keys and arguments that `settle.lua` takes for settlements, behind those that every call has. */
 export function settlementArgs(
   settlements: Settlement[],
@@ -35,17 +43,27 @@ export function settlementArgs(
       delivery.id
     )
     if (delivery.source === 'retry') args.push(delivery.token)
-    if (outcome.kind === 'retry') args.push(outcome.pause, outcome.record)
-    if (outcome.kind === 'dead') args.push(JSON.stringify(outcome.fields))
-    for (const [counter, change] of counts) args.push(counter, change)
     for (const { key, value, ttl } of writes) {
       keys.push(key)
       args.push(value, ttl)
     }
+    if (outcome.kind === 'retry') args.push(outcome.pause, outcome.record)
+    if (outcome.kind === 'dead') args.push(JSON.stringify(outcome.fields))
+    for (const [counter, change] of counts) args.push(counter, change)
     for (const { data, unless, requestId, traceparent } of events)
       args.push(data, unless, requestId, traceparent)
   }
   return { keys, args }
+}
+
+/** What `settle.lua` gives. */
+export type SettleReply = [settled: number, refused: (number | string)[]]
+
+export function toSettled([settled, list]: SettleReply): Settled {
+  const refused = new Map<number, Error>()
+  for (let i = 0; i + 1 < list.length; i += 2)
+    refused.set(Number(list[i]), new Error(`Redis refused to write a key of this message: ${list[i + 1]}`))
+  return { settled, refused }
 }
 
 /** The lowest and the highest id of what came from the stream, or twice ''. */

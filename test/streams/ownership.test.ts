@@ -106,13 +106,13 @@ describe('a consumer', () => {
       await space.redis.hget(keys.settled(0), 'duplicates')
     ]
     const before = await space.redis.xlen(keys.stream('events', 0))
-    expect(await slow.settle(end('slow'))).toBe(0)
+    expect((await slow.settle(end('slow'))).settled).toBe(0)
     expect(await traces()).toEqual([1, null, null])
     await slow.renew([fromEntry([id, []], 1)])
     await slow.giveBack([fromEntry([id, []], 1)], 0)
-    expect(await quick.settle(end('quick'))).toBe(1)
+    expect((await quick.settle(end('quick'))).settled).toBe(1)
     expect(await traces()).toEqual([0, 'quick', '1'])
-    expect(await slow.settle(end('slow again'))).toBe(0)
+    expect((await slow.settle(end('slow again'))).settled).toBe(0)
     expect(await traces()).toEqual([0, 'quick', '1'])
     expect((await space.redis.xlen(keys.stream('events', 0))) - before).toBe(1)
     await space.redis.del(keys.settled(0))
@@ -143,7 +143,7 @@ describe('a consumer', () => {
     await member.join()
     await space.redis.xreadgroup('GROUP', fn.name, 'c', 'STREAMS', fn.key, '>')
     const order = ['5-10', '10-1', '5-9', '18446744073709551613-10', '18446744073709551614-9']
-    expect(await member.settle(order.map(done))).toBe(5)
+    expect((await member.settle(order.map(done))).settled).toBe(5)
     expect(await space.redis.xlen(fn.key)).toBe(0)
   })
 

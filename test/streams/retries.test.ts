@@ -189,8 +189,8 @@ describe('who took a message to try it again', () => {
     const fn = makeFunction(space, async () => undefined)
     const message = await addRetry(fn)
     const { app, member, take } = await join(fn, 60_000)
-    const end = (delivery: Delivery, outcome: Outcome) =>
-      member.settle([{ delivery, outcome, counts: [], writes: [], events: [] }])
+    const end = async (delivery: Delivery, outcome: Outcome) =>
+      (await member.settle([{ delivery, outcome, counts: [], writes: [], events: [] }])).settled
     const expectLetGo = async (ended: Delivery) => {
       const due = await message.due()
       await member.renew([ended])
