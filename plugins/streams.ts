@@ -8,6 +8,7 @@ import { type Consumer, createConsumer } from '../src/streams/consumer.ts'
 import { createDeadLetters, type DeadLetters } from '../src/streams/dead-letters.ts'
 import { type ResolvedFunction, resolveFunction, type StreamFunction } from '../src/streams/function.ts'
 import { keepHouse } from '../src/streams/housekeeping.ts'
+import { createSuspects } from '../src/streams/suspects.ts'
 import { readUnsettled } from '../src/streams/unsettled.ts'
 
 declare module 'fastify' {
@@ -36,6 +37,7 @@ async function streams(app: FastifyInstance) {
   const { config, keys, redis, mysql, metrics } = app
   const consumers: Consumer[] = []
   const functions: ResolvedFunction[] = []
+  const suspects = createSuspects()
   let unsettled: ReadonlyMap<string, number> = new Map()
   // Unique over hosts and restarts: a new process must never answer to the name, and so own the messages, of a dead one.
   const name = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
@@ -61,6 +63,7 @@ async function streams(app: FastifyInstance) {
           redis,
           stores: { redis: redis.availability, mysql: mysql.availability },
           lease: config.LEASE_MS,
+          suspects,
           log,
           onBatch: (counts, seconds) => metrics.batch(definition.name, counts, seconds)
         })

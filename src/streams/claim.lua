@@ -1,24 +1,27 @@
 #!lua flags=allow-oom
 -- Takes over messages that nobody has touched for a lease, with how often each was delivered, this time included.
--- One that was delivered often without an outcome is a suspect: it may be what kills its worker, so only one of them
--- is taken at a time. The others are put back as they were, or the innocent would be counted out with the culprit.
+-- One that was delivered often without an outcome is a suspect: it may be what kills its worker. It is taken alone, if
+-- at all; all others are put back as they were, or the innocent would be counted out with the culprit.
 --
 -- KEYS  1 stream
 -- ARGV  1 group   2 consumer   3 lease in ms   4 cursor   5 most messages
---       6 deliveries that make a suspect
--- Gives {next cursor, {id, fields, deliveries} for each}.
+--       6 deliveries that make a suspect   7 'suspect' to take one where there is nothing else, else 'safe'
+-- Gives {next cursor, {id, fields, deliveries} for each, suspects that were put back}.
+
+local function deliveriesOf(id)
+  local pending = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)
+  return pending[1] and pending[1][4] or 1
+end
 
 local reply = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4], 'COUNT', ARGV[5])
-local claimed, suspected = {}, false
+local claimed, suspects = {}, {}
 for _, entry in ipairs(reply[2]) do
-  local pending = redis.call('XPENDING', KEYS[1], ARGV[1], entry[1], entry[1], 1)
-  local deliveries = pending[1] and pending[1][4] or 1
-  local suspect = deliveries >= tonumber(ARGV[6])
-  if suspect and suspected then
-    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, entry[1], 'IDLE', ARGV[3], 'RETRYCOUNT', deliveries - 1, 'JUSTID')
-  else
-    claimed[#claimed + 1] = {entry[1], entry[2], deliveries}
-  end
-  suspected = suspected or suspect
+  local message = {entry[1], entry[2], deliveriesOf(entry[1])}
+  local list = message[3] >= tonumber(ARGV[6]) and suspects or claimed
+  list[#list + 1] = message
 end
-return {reply[1], claimed}
+if ARGV[7] == 'suspect' and #claimed == 0 then claimed[1] = table.remove(suspects, 1) end
+for _, message in ipairs(suspects) do
+  redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, message[1], 'IDLE', ARGV[3], 'RETRYCOUNT', message[3] - 1, 'JUSTID')
+end
+return {reply[1], claimed, #suspects}

@@ -4,7 +4,7 @@ import type { Availability } from '../stores/availability.ts'
 import { GroupMissing, type StoreName, StoreUnavailable } from '../stores/errors.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import type { BatchCounts } from './batch-runner.ts'
-import { createDecoder, type Delivery, SUSPECT_DELIVERIES } from './delivery.ts'
+import { createDecoder, type Delivery } from './delivery.ts'
 import type { ResolvedFunction } from './function.ts'
 import { createGroupMember, type GroupMember } from './group.ts'
 import type { Keys } from './keys.ts'
@@ -12,6 +12,7 @@ import { createOutages } from './outage.ts'
 import { createStreamReader } from './reader.ts'
 import { createSlots } from './slots.ts'
 import { createSources } from './sources.ts'
+import type { Suspects } from './suspects.ts'
 
 export interface ConsumerOptions {
   definition: ResolvedFunction
@@ -23,6 +24,8 @@ export interface ConsumerOptions {
   stores: Record<StoreName, Availability>
   /** How long a message may lie untouched before another worker takes it over (ms). */
   lease: number
+  /** Shared by all consumers of this process. */
+  suspects: Suspects
   log: FastifyBaseLogger
   /** Told after each batch. */
   onBatch: (counts: BatchCounts, seconds: number) => void
@@ -49,7 +52,7 @@ const ERROR_PAUSE = 500
  * It reads only into free slots, so it holds at most batch size × concurrency messages, and renews the lease of those.
  */
 export function createConsumer(options: ConsumerOptions): Consumer {
-  const { definition, lease, log } = options
+  const { definition, lease, suspects, log } = options
   const member = createGroupMember(options)
   const reader = createStreamReader(options.redis, member)
   const stopping = new AbortController()
@@ -58,7 +61,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const inHand = new Set<Delivery>()
   const runner = { definition, member, decode, outages, inHand, log, lease }
   const slots = createSlots(runner, options.onBatch)
-  const sources = createSources({ member, reader, batch: definition.batch, lease, inHand })
+  const sources = createSources({ member, reader, batch: definition.batch, lease, inHand, suspects })
 
   const consume = async () => {
     // A Redis that is full refuses to make the group.
@@ -66,10 +69,9 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     while (!stopping.signal.aborted) {
       await slots.oneFree()
       if (stopping.signal.aborted) return
-      const deliveries = await sources.next()
+      const { deliveries, ended } = await sources.next()
       // What may kill this process must not take other batches with it.
-      if (deliveries.some(delivery => delivery.deliveries >= SUSPECT_DELIVERIES))
-        await slots.runAlone(deliveries)
+      if (ended) await slots.runAlone(deliveries).finally(ended)
       else if (deliveries.length > 0) slots.run(deliveries)
     }
   }

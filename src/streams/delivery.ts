@@ -35,8 +35,15 @@ export interface Delivery {
   record: RetryRecord
 }
 
-/** Deliveries without an outcome after which a message may be what kills its worker, and is run alone. */
+/**
+ * Deliveries without an outcome after which a message may be what kills its worker. Such a suspect is a batch of its own,
+ * beside which its function runs nothing and its process no other suspect.
+ */
 export const SUSPECT_DELIVERIES = 3
+
+export function isSuspect({ deliveries }: Delivery): boolean {
+  return deliveries >= SUSPECT_DELIVERIES
+}
 
 /** A delivery, and the message in it; without one, `fault` says why it cannot be handed to the function. */
 export interface Decoded {

@@ -24,6 +24,15 @@ const FORGET_AFTER = 10
 /** Most leases that one script call renews: it keeps Redis busy while it runs, 7 ms or so. */
 const RENEW_SIZE = 1000
 
+/** What to take: no suspect (see SUSPECT_DELIVERIES), or a single one where there is nothing else. */
+export type Which = 'safe' | 'suspect'
+
+/** What was taken, and how many suspects were passed over. */
+export interface Taken {
+  deliveries: Delivery[]
+  suspects: number
+}
+
 /** One consumer's place in the group of a function, in one partition: all that the runtime does in Redis Streams. */
 export interface GroupMember {
   stream: string
@@ -35,9 +44,9 @@ export interface GroupMember {
    */
   join: () => Promise<void>
   /** Takes over up to `count` messages that nobody has touched for a lease; `cursor` says where to go on. */
-  claim: (cursor: string, count: number) => Promise<{ deliveries: Delivery[]; cursor: string }>
+  claim: (cursor: string, count: number, which: Which) => Promise<Taken & { cursor: string }>
   /** Takes up to `count` messages whose next attempt is due; of those `inHand` it renews the lease if that has lapsed. */
-  takeRetries: (count: number, inHand: Iterable<Delivery>) => Promise<Delivery[]>
+  takeRetries: (count: number, inHand: Iterable<Delivery>, which: Which) => Promise<Taken>
   /** Ends messages in one atomic step with all that belongs to them. */
   settle: (settlements: Settlement[]) => Promise<Settled>
   renew: (deliveries: Delivery[]) => Promise<void>
@@ -113,23 +122,25 @@ export function createGroupMember({
         .run(client => client.sadd(keys.functions(partition), toMember(definition)))
         .catch(unlessRefused)
     },
-    claim: async (cursor, count) => {
+    claim: async (cursor, count, which) => {
       const reply = await redis.run(client =>
-        scripts.claim(client, [stream], [group, consumer, lease, cursor, count, SUSPECT_DELIVERIES])
+        scripts.claim(client, [stream], [group, consumer, lease, cursor, count, SUSPECT_DELIVERIES, which])
       )
-      const [next, entries] = reply as [string, [...Entry, deliveries: number][]]
+      const [next, entries, suspects] = reply as [string, [...Entry, deliveries: number][], number]
       return {
         cursor: next,
-        deliveries: entries.map(([id, fields, times]) => fromEntry([id, fields], times))
+        deliveries: entries.map(([id, fields, times]) => fromEntry([id, fields], times)),
+        suspects
       }
     },
-    takeRetries: async (count, inHand) => {
+    takeRetries: async (count, inHand, which) => {
       const held: string[] = []
       for (const { source, id, token } of inHand) if (source === 'retry') held.push(`${id}#${token}`)
       const reply = await redis.run(client =>
-        scripts.takeRetries(client, [retry, retrying], [lease, count, SUSPECT_DELIVERIES, ...held])
+        scripts.takeRetries(client, [retry, retrying], [lease, count, SUSPECT_DELIVERIES, which, ...held])
       )
-      return (reply as [string, string, string][]).map(([id, record, token]) => fromRetry(id, record, token))
+      const [taken, suspects] = reply as [[string, string, string][], number]
+      return { deliveries: taken.map(([id, record, token]) => fromRetry(id, record, token)), suspects }
     },
     settle: createSettler({ redis, keys, partition, name, stream: definition.stream, group, consumer }),
     renew: async deliveries => {

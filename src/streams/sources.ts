@@ -1,18 +1,28 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Delivery, type Entry, fromEntry, SUSPECT_DELIVERIES } from './delivery.ts'
+import { type Delivery, type Entry, fromEntry, isSuspect } from './delivery.ts'
 import type { ResolvedFunction } from './function.ts'
-import type { GroupMember } from './group.ts'
+import type { GroupMember, Taken, Which } from './group.ts'
 import type { StreamReader } from './reader.ts'
+import type { Suspects } from './suspects.ts'
 
 /** How often retries that are due are asked for, at most (ms). */
 const RETRY_INTERVAL = 50
 
+const NOTHING: Batch = { deliveries: [] }
+
 /** Cursor of a scan of the pending list that is not under way. */
 const START = '0-0'
 
+/** What one batch is made of. */
+export interface Batch {
+  /** None after a while. */
+  deliveries: Delivery[]
+  /** Of a suspect alone: to be called when its batch has ended, so that another one may run in this process. */
+  ended?: (() => void) | undefined
+}
+
 export interface Sources {
-  /** Messages for one batch, or none after a while. */
-  next: () => Promise<Delivery[]>
+  next: () => Promise<Batch>
 }
 
 export interface SourcesOptions {
@@ -22,50 +32,70 @@ export interface SourcesOptions {
   lease: number
   /** What this process has in hand itself: its lease may lapse when the process is stalled, and it is passed over. */
   inHand: ReadonlySet<Delivery>
+  /** Shared with the other consumers of this process. */
+  suspects: Suspects
 }
 
 /** Where a consumer's messages come from: retries that are due, what dead consumers left, and new ones, in this order. */
-export function createSources({ member, reader, batch, lease, inHand }: SourcesOptions): Sources {
+export function createSources({ member, reader, batch, lease, inHand, suspects }: SourcesOptions): Sources {
   let cursor = START
   let claimsDue = 0
   let retriesDue = 0
 
-  const retries = async () => {
-    if (performance.now() < retriesDue) return []
-    const taken = await member.takeRetries(batch.size, inHand)
-    if (taken.length === 0) retriesDue = performance.now() + RETRY_INTERVAL
+  /** Asks for a suspect only where there is nothing else, and none runs in this process. */
+  const take = async <T extends Taken>(ask: (which: Which) => Promise<T>): Promise<T & Batch> => {
+    const safe = await ask('safe')
+    const ended = safe.deliveries.length === 0 && safe.suspects > 0 ? suspects.admit() : undefined
+    if (!ended) return safe
+    try {
+      const taken = await ask('suspect')
+      if (taken.deliveries.some(isSuspect)) return { ...taken, ended }
+      ended()
+      return taken
+    } catch (error) {
+      ended()
+      throw error
+    }
+  }
+
+  const retries = async (): Promise<Batch> => {
+    if (performance.now() < retriesDue) return NOTHING
+    const taken = await take(which => member.takeRetries(batch.size, inHand, which))
+    if (taken.deliveries.length === 0) retriesDue = performance.now() + RETRY_INTERVAL
     return taken
   }
 
   /** Looks through the pending list four times in a lease, a batch at a time. */
-  const claims = async () => {
-    if (performance.now() < claimsDue) return []
-    const claimed = await member.claim(cursor, batch.size)
-    cursor = claimed.cursor
-    // Other suspects than the one that was taken are still where the scan began.
-    const suspects = claimed.deliveries.some(({ deliveries }) => deliveries >= SUSPECT_DELIVERIES)
-    if (suspects) cursor = START
-    else if (cursor === START) claimsDue = performance.now() + lease / 4
+  const claims = async (): Promise<Batch> => {
+    if (performance.now() < claimsDue) return NOTHING
+    const { deliveries, ended, ...claimed } = await take(which => member.claim(cursor, batch.size, which))
+    // Suspects that were put back come next; while another one runs in this process, they are passed over.
+    if (deliveries.length === 0 || claimed.suspects === 0) {
+      cursor = claimed.cursor
+      if (cursor === START) claimsDue = performance.now() + lease / 4
+    }
     const held = new Set(Array.from(inHand, ({ id }) => id))
-    return claimed.deliveries.filter(({ id }) => !held.has(id))
+    const others = deliveries.filter(({ id }) => !held.has(id))
+    if (others.length === 0) ended?.()
+    return { deliveries: others, ended }
   }
 
   /** New messages: what is there, and what comes within the window if that does not fill the batch. */
-  const fresh = async () => {
+  const fresh = async (): Promise<Batch> => {
     const entries: Entry[] = await reader.wait(batch.size)
     if (entries.length > 0 && entries.length < batch.size && batch.window > 0) {
       await delay(batch.window)
       // What has been read is in hand: a failure here must not lose sight of it.
       entries.push(...(await reader.take(batch.size - entries.length).catch(() => [])))
     }
-    return entries.map(entry => fromEntry(entry, 1))
+    return { deliveries: entries.map(entry => fromEntry(entry, 1)) }
   }
 
   return {
     next: async () => {
       for (const source of [retries, claims]) {
-        const deliveries = await source()
-        if (deliveries.length > 0) return deliveries
+        const found = await source()
+        if (found.deliveries.length > 0) return found
       }
       return fresh()
     }

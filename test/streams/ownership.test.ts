@@ -88,7 +88,7 @@ describe('a consumer', () => {
     await space.redis.xreadgroup('GROUP', fn.name, 'slow', 'COUNT', 1, 'STREAMS', fn.key, '>')
     await until(
       'the other one has taken over',
-      async () => (await quick.claim('0-0', 10)).deliveries.length === 1
+      async () => (await quick.claim('0-0', 10, 'safe')).deliveries.length === 1
     )
     const document = `{${space.env.KEY_PREFIX}:0}:doc:x`
     const end = (value: string): Settlement[] => [
@@ -159,8 +159,8 @@ describe('a consumer', () => {
     await giver.join()
     await space.redis.xreadgroup('GROUP', fn.name, 'giver', 'COUNT', 1, 'STREAMS', fn.key, '>')
     await giver.giveBack([given], 0)
-    expect((await taker.claim('0-0', 10)).deliveries).toEqual([])
+    expect((await taker.claim('0-0', 10, 'safe')).deliveries).toEqual([])
     await giver.giveBack([given], lease)
-    expect((await taker.claim('0-0', 10)).deliveries).toMatchObject([{ id: given.id, deliveries: 1 }])
+    expect((await taker.claim('0-0', 10, 'safe')).deliveries).toMatchObject([{ id: given.id, deliveries: 1 }])
   })
 })
