@@ -69,19 +69,9 @@ export interface GroupMemberOptions {
   lease: number
 }
 
-export interface SettlerOptions {
-  redis: RedisStore
-  keys: Keys
-  partition: number
-  /** Whose retries and dead letters. */
-  name: string
-  stream: string
-  group: string
-  consumer: string
-}
-
 /** Ends messages in one atomic step with all that belongs to them. */
-export function createSettler({ redis, keys, partition, name, stream, group, consumer }: SettlerOptions) {
+function createSettler({ redis, keys, definition, partition, consumer }: GroupMemberOptions) {
+  const { name, stream, group } = definition
   const fixed = [
     keys.stream(stream, partition),
     keys.stream(EVENTS, partition),
@@ -98,14 +88,8 @@ export function createSettler({ redis, keys, partition, name, stream, group, con
   }
 }
 
-export function createGroupMember({
-  redis,
-  keys,
-  definition,
-  partition,
-  consumer,
-  lease
-}: GroupMemberOptions): GroupMember {
+export function createGroupMember(options: GroupMemberOptions): GroupMember {
+  const { redis, keys, definition, partition, consumer, lease } = options
   const { name, group } = definition
   const stream = keys.stream(definition.stream, partition)
   const retry = keys.retry(name, partition)
@@ -142,7 +126,7 @@ export function createGroupMember({
       const [taken, suspects] = reply as [[string, string, string][], number]
       return { deliveries: taken.map(([id, record, token]) => fromRetry(id, record, token)), suspects }
     },
-    settle: createSettler({ redis, keys, partition, name, stream: definition.stream, group, consumer }),
+    settle: createSettler(options),
     renew: async deliveries => {
       for (let first = 0; first < deliveries.length; first += RENEW_SIZE) {
         const part = deliveries.slice(first, first + RENEW_SIZE)

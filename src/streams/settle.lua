@@ -11,8 +11,7 @@
 --       shape   its source, its outcome, and how many counters, values and events it has, as in 'stream done 0 1 1'
 --       id
 --       token   only of source 'retry', which is owned if it was neither taken nor ended since (see take-retries);
---               'stream' is owned if it is pending for this consumer, and with 'none' there is nothing to own: it is
---               only written and told
+--               'stream' is owned if it is pending for this consumer
 --       of each key its value and its TTL in ms
 --       of outcome 'retry' the pause before it in ms and the record; of 'dead' a JSON list of fields and values
 --       of each counter of `settled` its name and what to add to it
@@ -55,8 +54,7 @@ end
 
 local function owns(source, id, token)
   if source == 'stream' then return pending[id] end
-  if source == 'retry' then return redis.call('HGET', retrying, id .. '#') == token end
-  return true
+  return redis.call('HGET', retrying, id .. '#') == token
 end
 
 local untraced = {} -- an event has no field for what it does not have: every function reads each one
@@ -115,7 +113,7 @@ while arg < #ARGV do
     settled = settled + 1
     if source == 'stream' then
       entries[#entries + 1] = id
-    elseif source == 'retry' and outcome ~= 'retry' then
+    elseif outcome ~= 'retry' then
       redis.call('ZREM', retry, id)
       redis.call('HDEL', retrying, id, id .. '#')
     end

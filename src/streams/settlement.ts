@@ -14,7 +14,7 @@ export type Counter = 'duplicates' | 'conflicts' | 'redriving'
 
 /** The end of one delivery, with all that is written in the same step. */
 export interface Settlement {
-  delivery: Pick<Delivery, 'id' | 'token'> & { source: Delivery['source'] | 'none' }
+  delivery: Pick<Delivery, 'id' | 'source' | 'token'>
   outcome: Outcome
   counts: [Counter, change: number][]
   writes: Pick<KeyWrite, 'key' | 'value' | 'ttl'>[]

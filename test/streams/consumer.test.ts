@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { OrderEvent } from '../../schema/order-event.ts'
 import type { Consumer } from '../../src/streams/consumer.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
-import { createSettler } from '../../src/streams/group.ts'
+import { createGroupMember } from '../../src/streams/group.ts'
 import { EVENTS } from '../../src/streams/streams.ts'
 import { openApp, type TestApp, useApp } from '../app.ts'
 import { until, useSpace } from '../space.ts'
@@ -153,15 +153,19 @@ describe('a stream function', () => {
 describe('a consumer', () => {
   test('tells an event unless the first key that is written with it shows that it is out', async () => {
     const { redis, keys } = worker.app
-    const names = { name: 'teller', stream: EVENTS, group: 'teller', consumer: 'c' }
-    const settle = createSettler({ redis, keys, partition: 0, ...names })
+    const fn = makeFunction(space, async () => undefined)
+    const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
+    const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: 60_000 })
+    await member.join()
     const [out, other] = ['out', 'other'].map(name => `{${space.env.KEY_PREFIX}:0}:told:${name}`)
     const tell = async (...written: (string | undefined)[]) => {
       await space.redis.mset(out as string, 'it is all-told', other as string, 'nothing')
       const before = await space.redis.xlen(keys.stream(EVENTS, 0))
-      await settle([
+      const id = await fn.add(1)
+      await space.redis.xreadgroup('GROUP', fn.name, 'c', 'STREAMS', fn.key, '>')
+      await member.settle([
         {
-          delivery: { source: 'none', id: 'x', token: '' },
+          delivery: { source: 'stream', id, token: '' },
           outcome: { kind: 'done' },
           counts: [],
           writes: written.map(key => ({ key: key as string, value: 'new', ttl: 60_000 })),

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest'
+import { relayOutbox } from '../../src/orders/relay.ts'
+import { StoreRefused } from '../../src/stores/errors.ts'
+import { useApp } from '../app.ts'
+import type { Space } from '../space.ts'
+import { useOwnStores } from './own-stores.ts'
+
+const stores = await useOwnStores()
+
+/** Has an order that was finished in MySQL wait to be told. */
+async function addToOutbox(space: Space, id: string): Promise<void> {
+  await space.sql(
+    "INSERT INTO orders (order_id, amount, tax, total, status, created_at, updated_at, processed_at) VALUES (?, 10, 1.8, 11.8, 'completed', NOW(3), NOW(3), NOW(3))",
+    [id]
+  )
+  await space.sql('INSERT INTO outbox (order_id) VALUES (?)', [id])
+}
+
+const outboxOf = async (space: Space) =>
+  (await space.sql<{ order_id: string }>('SELECT order_id FROM outbox ORDER BY id')).map(row => row.order_id)
+
+test('I7: a full Redis is not filled further by orders that go past it: those wait in MySQL to be told', async () => {
+  const space = await stores.space()
+  const { app } = await useApp(space, 'api')
+  const relay = () => relayOutbox(app.mysql, app.redis, app.keys, app.orders.documents)
+  await addToOutbox(space, 'late')
+  await space.redis.config('SET', 'maxmemory', 1_000_000)
+  for (let n = 0; n < 3; n++) await expect(relay()).rejects.toBeInstanceOf(StoreRefused)
+  expect(await outboxOf(space)).toEqual(['late'])
+  expect(await space.redis.exists(app.keys.stream('events', 0), app.keys.document('late'))).toBe(0)
+
+  await space.redis.config('SET', 'maxmemory', 0)
+  expect(await relay()).toEqual({ told: 1, more: false })
+  expect(await outboxOf(space)).toEqual([])
+  expect(await space.redis.xlen(app.keys.stream('events', 0))).toBe(1)
+  expect(JSON.parse((await space.redis.get(app.keys.document('late'))) ?? '')).toMatchObject({ total: 11.8 })
+})
+
+test('what one partition was told is not told again because another one could not be', async () => {
+  const space = await stores.space()
+  const { app } = await useApp(space, 'api', { STREAM_PARTITIONS: 2 })
+  const { keys } = app
+  const [first, second] = [0, 1].map(
+    partition => ['a', 'b', 'c', 'd'].find(id => keys.partitionOf(id) === partition) as string
+  ) as [string, string]
+  await addToOutbox(space, first)
+  await addToOutbox(space, second)
+  // A Redis that becomes full in between cannot be made; one that takes no event there fails in the same place.
+  const [events, refused] = [0, 1].map(partition => keys.stream('events', partition)) as [string, string]
+  await space.redis.rpush(refused, 'no stream')
+  const relay = () => relayOutbox(app.mysql, app.redis, keys, app.orders.documents)
+  expect(await relay()).toEqual({ told: 1, more: false })
+  expect(await outboxOf(space)).toEqual([second])
+  for (let n = 0; n < 3; n++) await expect(relay()).rejects.toThrow('WRONGTYPE')
+  expect(await space.redis.xlen(events)).toBe(1)
+
+  await space.redis.del(refused)
+  expect(await relay()).toEqual({ told: 1, more: false })
+  expect([await space.redis.xlen(events), await space.redis.xlen(refused)]).toEqual([1, 1])
+  expect(await outboxOf(space)).toEqual([])
+})
