@@ -2,9 +2,9 @@ import { asError } from '../as-error.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
 import type { BatchCounts, BatchRunner } from './batch-runner.ts'
 import { checkResult } from './check-result.ts'
-import { type Decoded, type Delivery, SUSPECT_DELIVERIES, UnknownVersion } from './delivery.ts'
+import { type Decoded, type Delivery, UnknownVersion } from './delivery.ts'
 import { type Failure, giveBack, settleDone, settleFailures } from './ending.ts'
-import { CrashedError } from './failure.ts'
+import { crashed } from './failure.ts'
 import type { BatchResult, ResolvedFunction } from './function.ts'
 import { isOutage } from './outage.ts'
 import { withTimeout } from './timeout.ts'
@@ -50,12 +50,6 @@ function wants({ filter }: ResolvedFunction, { message }: Decoded): boolean | Er
   } catch (error) {
     return asError(error)
   }
-}
-
-/** One message delivered in vain for three times runs alone, `attempts` times; then it is what kills its process. */
-function crashed(delivery: Delivery, { retry }: ResolvedFunction): Error | undefined {
-  const alone = delivery.deliveries - SUSPECT_DELIVERIES + 1
-  return alone > retry.attempts ? new CrashedError(delivery.deliveries - 1) : undefined
 }
 
 /** `wait` is that of a batch which this one probes for, so that the pauses go on growing. */

@@ -3,7 +3,7 @@ import { asError } from '../as-error.ts'
 import type { BatchCounts, BatchRunner } from './batch-runner.ts'
 import { checkResult } from './check-result.ts'
 import type { Decoded } from './delivery.ts'
-import { countsOf, isFinal, toDeadLetter, toRetry } from './failure.ts'
+import { countsOf, isBeyondTelling, isFinal, toDeadLetter, toRetry } from './failure.ts'
 import type { BatchResult, KeyWrite, OutgoingEvent } from './function.ts'
 import type { Counter, Outcome, Settlement } from './settlement.ts'
 import { withTimeout } from './timeout.ts'
@@ -129,7 +129,7 @@ function report(log: FastifyBaseLogger, { message }: Decoded, cause: Error, dead
 
 /**
  * Tells the function of its dead letters; undefined when it could not take note, and they must be tried again. One that
- * it fails to take note of time and again becomes a dead letter untold.
+ * it fails to take note of time and again, or that kills its worker then as well, becomes a dead letter untold.
  */
 async function tell(
   { definition, outages, log }: BatchRunner,
@@ -137,6 +137,10 @@ async function tell(
 ): Promise<BatchResult | undefined> {
   const { onDead } = definition
   if (final.length === 0 || !onDead) return {}
+  if (final.every(({ decoded }) => isBeyondTelling(decoded.delivery, definition))) {
+    log.error('the function is not told of a dead letter: it may be what kills the process then, too')
+    return {}
+  }
   const letters = final.map(({ decoded, cause }) => ({ message: decoded.message, cause }))
   try {
     const told = await outages.ride(() => withTimeout(definition, signal => onDead(letters, { log, signal })))

@@ -1,10 +1,10 @@
-import type { Decoded, Delivery } from './delivery.ts'
+import { type Decoded, type Delivery, SUSPECT_DELIVERIES } from './delivery.ts'
 import { type ResolvedFunction, TerminalError } from './function.ts'
 import type { Counter, Outcome } from './settlement.ts'
 import { ORDER_FUNCTION } from './streams.ts'
 
 /** The message was handed out again and again, and its worker never came to say what became of it. */
-export class CrashedError extends TerminalError {
+class CrashedError extends TerminalError {
   constructor(deliveries: number) {
     super(
       'crashed',
@@ -16,6 +16,19 @@ export class CrashedError extends TerminalError {
 /** Whether a failure is the last one: it can never succeed, or its attempts are used up. */
 export function isFinal({ message }: Decoded, cause: Error, definition: ResolvedFunction): boolean {
   return cause instanceof TerminalError || message.attempt >= definition.retry.attempts
+}
+
+/** One message delivered in vain for three times runs alone, `attempts` times; then it is what kills its process. */
+export function crashed({ deliveries }: Delivery, { retry }: ResolvedFunction): Error | undefined {
+  return deliveries >= SUSPECT_DELIVERIES + retry.attempts ? new CrashedError(deliveries - 1) : undefined
+}
+
+/**
+ * Whether a message has been given up for killing its process, and the process has died as often again with it since:
+ * while its function was told of that. It is in a batch of its own by then.
+ */
+export function isBeyondTelling({ deliveries }: Delivery, { retry }: ResolvedFunction): boolean {
+  return deliveries >= SUSPECT_DELIVERIES + 2 * retry.attempts
 }
 
 /** Another attempt after a random pause of up to base × 2^attempt (full jitter), at most max. */

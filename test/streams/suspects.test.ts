@@ -115,4 +115,23 @@ describe('a message that may have killed its worker', () => {
     expect(await take(10, 'suspect')).toEqual(['1-2', 0])
     expect(await take(10, 'suspect')).toEqual([0])
   })
+
+  test('is a dead letter untold in the end: telling its function of it may be what kills the worker, too', async () => {
+    const told: unknown[] = []
+    const attempts = 2
+    const fn = makeFunction(space, async () => undefined, {
+      retry: { attempts, base: 1, max: 1 },
+      onDead: async letters => {
+        told.push(...letters.map(({ message }) => (message.body as { n: number }).n))
+        return {}
+      }
+    })
+    const last = SUSPECT_DELIVERIES + 2 * attempts - 1
+    await leave(fn, last - 1, last)
+    const { app } = await useApp(space, 'worker', { LEASE_MS }, app => app.consume(fn.definition))
+    await fn.settled()
+    const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    expect(letters.map(({ code }) => code)).toEqual(['crashed', 'crashed'])
+    expect(told).toEqual([0])
+  })
 })
