@@ -32,6 +32,9 @@ declare module 'fastify' {
 /** How often the events are counted that groups have not settled (ms). */
 const COUNT_EVERY = 5000
 
+/** How long before the end of its grace a stop gives back what is in hand, at the most (ms). */
+const HAND_BACK = 1000
+
 /** `app.consume` is to streams what `app.post` is to HTTP. */
 async function streams(app: FastifyInstance) {
   const { config, keys, redis, mysql, metrics } = app
@@ -64,6 +67,10 @@ async function streams(app: FastifyInstance) {
           stores: { redis: redis.availability, mysql: mysql.availability },
           lease: config.LEASE_MS,
           suspects,
+          patience:
+            config.DRAIN_DELAY_MS +
+            config.SHUTDOWN_GRACE_MS -
+            Math.min(HAND_BACK, config.SHUTDOWN_GRACE_MS / 2),
           log,
           onBatch: (counts, seconds) => metrics.batch(definition.name, counts, seconds)
         })

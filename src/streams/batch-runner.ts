@@ -12,6 +12,8 @@ export interface BatchRunner {
   outages: Outages
   /** What was taken and is neither settled nor given back yet: the leases of these are renewed. */
   inHand: Set<Delivery>
+  /** Aborted when the worker stops and can wait no longer for what is in hand: that is given back. */
+  leaving: AbortSignal
   log: FastifyBaseLogger
   /** Milliseconds. */
   lease: number

@@ -17,7 +17,8 @@ const TRIES = 3
  *
  *     deliveries -> decode -> handler --returns--> settle: done, retry later, or dead letter
  *                                |  \--throws-----> split in two, each half again, until the culprit stands alone
- *                                 \--store away---> wait for it, then probe with one message, then the rest
+ *                                |\--store away---> wait for it, then probe with one message, then the rest
+ *                                 \--worker leaves-> given back, untried
  */
 export async function runBatch(runner: BatchRunner, deliveries: Delivery[]): Promise<BatchCounts> {
   const counts: BatchCounts = { done: 0, retried: 0, dead: 0, left: 0 }
@@ -67,6 +68,10 @@ async function run(
       wait.end()
       return await settleAll(runner, batch, result, counts)
     } catch (error) {
+      if (runner.leaving.aborted) {
+        wait.end()
+        return giveBack(runner, batch, runner.lease, counts)
+      }
       const cause = asError(error)
       if (cause instanceof StoreUnavailable) {
         if (await isOutage(runner.outages, cause)) {
@@ -112,8 +117,13 @@ async function settleAll(
   await settleFailures(runner, failures, counts)
 }
 
-async function callHandler({ definition, log }: BatchRunner, batch: Decoded[]): Promise<BatchResult> {
+async function callHandler(
+  { definition, leaving, log }: BatchRunner,
+  batch: Decoded[]
+): Promise<BatchResult> {
   const messages = batch.map(({ message }) => message)
-  const result = await withTimeout(definition, signal => definition.handler(messages, { log, signal }))
+  const result = await withTimeout(definition, leaving, signal =>
+    definition.handler(messages, { log, signal })
+  )
   return checkResult(result, messages)
 }

@@ -26,6 +26,8 @@ export interface ConsumerOptions {
   lease: number
   /** Shared by all consumers of this process. */
   suspects: Suspects
+  /** How long what is in hand may take once the worker stops, before it is given back (ms). */
+  patience: number
   log: FastifyBaseLogger
   /** Told after each batch. */
   onBatch: (counts: BatchCounts, seconds: number) => void
@@ -37,8 +39,13 @@ export interface Consumer {
   /** The store that the function waits for, if it does. */
   waitingFor: () => StoreName | undefined
   start: () => void
-  /** Takes nothing new, finishes what is in hand, leaves the group. */
+  /** Takes nothing new, finishes what is in hand or gives it back, leaves the group. */
   stop: () => Promise<void>
+}
+
+/** What a handler's signal is aborted with when the worker stops and can wait no longer. */
+class WorkerLeaves extends Error {
+  override name = 'WorkerLeaves'
 }
 
 /** Pause before the loop goes on after an error (ms). */
@@ -56,10 +63,11 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const member = createGroupMember(options)
   const reader = createStreamReader(options.redis, member)
   const stopping = new AbortController()
+  const leaving = new AbortController()
   const outages = createOutages(options.stores, stopping.signal, log)
   const decode = createDecoder(definition, options.partition)
   const inHand = new Set<Delivery>()
-  const runner = { definition, member, decode, outages, inHand, log, lease }
+  const runner = { definition, member, decode, outages, inHand, leaving: leaving.signal, log, lease }
   const slots = createSlots(runner, options.onBatch)
   const sources = createSources({ member, reader, batch: definition.batch, lease, inHand, suspects })
 
@@ -94,9 +102,11 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     },
     stop: async () => {
       stopping.abort()
+      const timer = setTimeout(() => leaving.abort(new WorkerLeaves('the worker stops')), options.patience)
       await reader.interrupt().catch(() => {})
       await loop
       await slots.close()
+      clearTimeout(timer)
       await member.leave().catch(() => {})
       reader.close()
     }

@@ -60,6 +60,15 @@ export async function settleFailures(
   const { definition } = runner
   const final = failures.filter(({ decoded, cause }) => isFinal(decoded, cause, definition))
   const told = await tell(runner, final)
+  if (!told && runner.leaving.aborted) {
+    const untold = final.map(({ decoded }) => decoded)
+    await giveBack(runner, untold, runner.lease, counts)
+    return settleFailures(
+      runner,
+      failures.filter(({ decoded }) => !untold.includes(decoded)),
+      counts
+    )
+  }
   if (!told && failures.length > 1) {
     for (const failure of failures) await settleFailures(runner, [failure], counts)
     return
@@ -128,11 +137,11 @@ function report(log: FastifyBaseLogger, { message }: Decoded, cause: Error, dead
 }
 
 /**
- * Tells the function of its dead letters; undefined when it could not take note, and they must be tried again. One that
- * it fails to take note of time and again, or that kills its worker then as well, becomes a dead letter untold.
+ * Tells the function of its dead letters; undefined when it could not take note, and they must be tried again, or the
+ * worker leaves. One that it fails to take note of time and again, or that kills its worker then as well, becomes a dead letter untold.
  */
 async function tell(
-  { definition, outages, log }: BatchRunner,
+  { definition, outages, leaving, log }: BatchRunner,
   final: Failure[]
 ): Promise<BatchResult | undefined> {
   const { onDead } = definition
@@ -143,12 +152,15 @@ async function tell(
   }
   const letters = final.map(({ decoded, cause }) => ({ message: decoded.message, cause }))
   try {
-    const told = await outages.ride(() => withTimeout(definition, signal => onDead(letters, { log, signal })))
+    const told = await outages.ride(() =>
+      withTimeout(definition, leaving, signal => onDead(letters, { log, signal }))
+    )
     return checkResult(
       told,
       letters.map(({ message }) => message)
     )
   } catch (error) {
+    if (leaving.aborted) return undefined
     log.error({ err: error }, 'the function could not take note of its dead letters')
     const [first] = final
     return final.length === 1 && first && first.decoded.message.attempt >= 2 * definition.retry.attempts

@@ -71,7 +71,7 @@ export class TerminalError extends Error {
 export interface BatchContext {
   /** Logger that names the function. */
   log: FastifyBaseLogger
-  /** Aborted when the batch has used up the function's timeout. */
+  /** Aborted when the batch has used up the function's timeout, or the grace of a worker that stops. */
   signal: AbortSignal
 }
 

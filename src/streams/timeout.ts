@@ -6,26 +6,32 @@ class HandlerTimeout extends Error {
 }
 
 /**
- * Runs a handler for as long as its function may take; after that its signal is aborted and its outcome is of no
- * interest any more.
- * @throws {HandlerTimeout}
+ * Runs a handler for as long as its function may take, or until `leaving` is aborted; after that its signal is aborted
+ * and its outcome is of no interest any more.
+ * @throws {HandlerTimeout} and the reason of `leaving`, without calling the handler when it is aborted already.
  */
 export async function withTimeout<T>(
   { name, timeout }: ResolvedFunction,
+  leaving: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>
 ): Promise<T> {
+  leaving.throwIfAborted()
   const expired = new AbortController()
-  let timer: NodeJS.Timeout | undefined
-  const expiry = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const error = new HandlerTimeout(`${name} did not finish within ${timeout} ms`)
-      expired.abort(error)
-      reject(error)
-    }, timeout)
-  })
+  const { promise: expiry, reject } = Promise.withResolvers<never>()
+  const cut = (error: Error) => {
+    expired.abort(error)
+    reject(error)
+  }
+  const leave = () => cut(leaving.reason)
+  const timer = setTimeout(
+    () => cut(new HandlerTimeout(`${name} did not finish within ${timeout} ms`)),
+    timeout
+  )
+  leaving.addEventListener('abort', leave)
   try {
     return await Promise.race([work(expired.signal), expiry])
   } finally {
     clearTimeout(timer)
+    leaving.removeEventListener('abort', leave)
   }
 }
