@@ -4,7 +4,7 @@ import ajvFormats from 'ajv-formats'
 import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import { onTestFinished } from 'vitest'
 import { type App, buildApp } from '../src/app.ts'
-import type { Space } from './space.ts'
+import { PATIENT, type Space } from './space.ts'
 
 /** An app in this process, with its log and with calls whose answers are checked against the OpenAPI document. */
 export interface TestApp {
@@ -19,12 +19,9 @@ export interface TestApp {
 }
 
 /**
- * How long a store may take here (ms). A busy machine is no outage, and one that was taken for one would fail whatever
- * comes next; what is about time limits says so itself.
+ * Builds the service as `main` does, patient with its stores unless the overrides say otherwise, adds what `prepare` does,
+ * and makes it ready; whoever calls closes it.
  */
-const PATIENCE = 5000
-
-/** Builds the service as `main` does, adds what `prepare` does, and makes it ready; whoever calls closes it. */
 export async function openApp(
   space: Space,
   mode: 'api' | 'worker',
@@ -38,9 +35,7 @@ export async function openApp(
       done()
     }
   })
-  const app = await buildApp(space.config({ MODE: mode, STORE_TIMEOUT_MS: PATIENCE, ...overrides }), {
-    logStream
-  })
+  const app = await buildApp(space.config({ MODE: mode, ...PATIENT, ...overrides }), { logStream })
   prepare(app)
   await app.ready()
   const check = createCheck(app.swagger() as unknown as OpenApi)

@@ -3,9 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import type { Health } from '../schema/health.ts'
 import { type LocalServer, startServer } from '../src/local/server.ts'
 import { nodeFlags } from '../src/local/service.ts'
-import type { Space } from './space.ts'
+import { type Space, until } from './space.ts'
 
 const MAIN = join(import.meta.dirname, '../src/main.ts')
 
@@ -54,19 +55,28 @@ export async function startEntry(
   return server
 }
 
-/** Starts `main.ts` in a mode. */
+/**
+ * Starts `main.ts` in a mode and waits until it sees both stores: one that is live may still be at its migrations. Where
+ * a store is away, or is kept from answering, it is enough that it is `live`.
+ */
 export async function startService(
   space: Space,
   mode: 'api' | 'worker',
-  env: Record<string, string> = {}
+  env: Record<string, string> = {},
+  ready: 'healthy' | 'live' = 'healthy'
 ): Promise<Service> {
   const server = await startEntry(space, mode, MAIN, { MODE: mode, ...env })
+  const url = `http://127.0.0.1:${server.port}`
+  if (ready === 'healthy')
+    await until(`the ${mode} is healthy`, async () => (await healthOf(url)) === 'healthy')
   return {
     ...server,
-    url: `http://127.0.0.1:${server.port}`,
+    url,
     lines: () =>
       readFileSync(server.log, 'utf8')
         .split('\n')
+        // What follows the last newline is still being written.
+        .slice(0, -1)
         .filter(line => line.startsWith('{'))
         .map(line => JSON.parse(line)),
     end: async signal => {
@@ -74,6 +84,11 @@ export async function startService(
       return server.exited
     }
   }
+}
+
+/** What a service says of itself and its stores. */
+export async function healthOf(url: string): Promise<Health['status']> {
+  return ((await (await fetch(`${url}/health`)).json()) as Health).status
 }
 
 /** Posts one order; gives the status, and the answer's JSON. */

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { until } from '../space.ts'
 
 /** One POST, and what came of it. Times are those of `performance.now()`. */
 export interface Answer {
@@ -43,6 +44,31 @@ export async function send(url: string, id: string, amount: number | string = AM
   }
   return { ...answer, answered: performance.now() }
 }
+
+/**
+ * Sends order after order until one is answered as wanted; gives all the answers, with that one as the last. Each has an
+ * id of its own: one that was refused may be known all the same, and be answered differently for that.
+ */
+export async function sendUntil(
+  url: string,
+  prefix: string,
+  wanted: (answer: Answer) => boolean
+): Promise<Answer[]> {
+  const answers: Answer[] = []
+  await until(`an order of ${prefix} is answered as wanted`, async () => {
+    const answer = await send(url, `${prefix}-${answers.length}`)
+    answers.push(answer)
+    return wanted(answer)
+  })
+  return answers
+}
+
+/** The ids of these orders. */
+export const idsIn = (answers: Answer[]): string[] => answers.map(({ id }) => id)
+
+/** The ids of those of them that were accepted. */
+export const acceptedIn = (answers: Answer[]): string[] =>
+  idsIn(answers.filter(({ status }) => status === 202))
 
 /** Posts `rate` new orders a second by the clock and not by the answers: what is slow gets as many as what is quick. */
 export function startLoad(url: string, rate: number, prefix: string): Load {
