@@ -4,12 +4,11 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Health } from '../../schema/health.ts'
-import { freePort } from '../../src/local/ports.ts'
 import { startRedis } from '../../src/local/redis.ts'
 import { startService } from '../service.ts'
-import { type Space, until } from '../space.ts'
+import { PATIENT, type Space, until } from '../space.ts'
 import { ADMIN_TOKEN, expectCompleted, untilAtRest } from './evidence.ts'
-import { send } from './load.ts'
+import { acceptedIn, idsIn, send, sendUntil } from './load.ts'
 import { useOwnStores } from './own-stores.ts'
 import { startProxy } from './proxy.ts'
 
@@ -29,8 +28,8 @@ const refusals: [word: string, Refusal][] = [
   [
     'READONLY',
     {
-      // Its master does not answer, so it keeps what it has.
-      begin: async redis => redis.replicaof('127.0.0.1', await freePort()),
+      // Nothing is its master, so it keeps what it has.
+      begin: redis => redis.replicaof('127.0.0.1', 1),
       end: redis => redis.replicaof('NO', 'ONE')
     }
   ],
@@ -67,14 +66,12 @@ test.each(refusals)(
   },
   async (word, { begin, end }) => {
     const space = await stores.space()
-    const api = await startService(space, 'api', { ADMIN_TOKEN })
-    expect((await send(api.url, 'waiting')).durability).toBe('fsync')
+    const api = await startService(space, 'api', { ADMIN_TOKEN, ...PATIENT })
+    const waiting = await send(api.url, 'waiting')
+    expect(waiting.durability).toBe('fsync')
     await begin(space.redis)
     await expect(space.redis.set('x', 'y')).rejects.toThrow(word)
-    await until(
-      'orders go into MySQL',
-      async () => (await send(api.url, `spilled-${word}`)).durability === 'mysql'
-    )
+    const spilled = await sendUntil(api.url, 'spilled', ({ durability }) => durability === 'mysql')
     await until('it is up all the same', async () => {
       const health = (await (await fetch(`${api.url}/health`)).json()) as Health
       return health.services.redis === 'connected'
@@ -89,10 +86,12 @@ test.each(refusals)(
       expect.objectContaining({ status: 'processing' })
     ])
     await end(space.redis)
-    await startService(space, 'worker')
-    expect((await send(api.url, 'later')).status).toBe(202)
+    await startService(space, 'worker', PATIENT)
+    const later = await send(api.url, 'later')
+    expect(later.status).toBe(202)
     await untilAtRest(api)
-    await expectCompleted(space, ['waiting', `spilled-${word}`, 'later'])
+    const sent = [waiting, ...spilled, later]
+    await expectCompleted(space, acceptedIn(sent), idsIn(sent))
   }
 )
 
@@ -101,24 +100,22 @@ test('after a failover that closes no connection, api and worker leave the old m
 }, async () => {
   const space = await stores.space()
   const proxy = await startProxy(Number(space.env.REDIS_PORT))
-  const env = { ADMIN_TOKEN, REDIS_PORT: String(proxy.port) }
+  const env = { ADMIN_TOKEN, REDIS_PORT: String(proxy.port), ...PATIENT }
   const api = await startService(space, 'api', env)
   await startService(space, 'worker', env)
-  expect((await send(api.url, 'before')).durability).toBe('fsync')
+  const before = await send(api.url, 'before')
+  expect(before.durability).toBe('fsync')
   await untilAtRest(api)
 
   const next = await startReplica(space)
   await next.redis.replicaof('NO', 'ONE')
   await space.redis.replicaof('127.0.0.1', next.port)
   proxy.moveTo(next.port)
-  const ids = ['before']
-  await until('orders go into the new master', async () => {
-    const { id, status, durability } = await send(api.url, `after-${ids.length}`)
-    if (status === 202) ids.push(id)
-    return durability === 'fsync'
-  })
+  // The new master takes them.
+  const after = await sendUntil(api.url, 'after', ({ durability }) => durability === 'fsync')
   await untilAtRest(api)
-  await expectCompleted({ ...space, redis: next.redis }, ids)
+  const sent = [before, ...after]
+  await expectCompleted({ ...space, redis: next.redis }, acceptedIn(sent), idsIn(sent))
   await space.redis.replicaof('NO', 'ONE')
 })
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { inParallel, postOrder, startService } from '../service.ts'
-import { until, useSpace } from '../space.ts'
+import { PATIENT, until, useSpace } from '../space.ts'
 
 const space = await useSpace()
 const queue = `{${space.env.KEY_PREFIX}:0}:placed`
@@ -11,7 +11,7 @@ const pending = async () =>
 test('I1: a worker killed in mid-batch under load, five times over: every accepted order completes, once', {
   timeout: 120_000
 }, async () => {
-  const api = await startService(space, 'api')
+  const api = await startService(space, 'api', PATIENT)
   const accepted: string[] = []
   let sending = true
   const load = inParallel(
@@ -25,7 +25,7 @@ test('I1: a worker killed in mid-batch under load, five times over: every accept
     }
   )
   for (let kill = 0; kill < 5; kill++) {
-    const worker = await startService(space, 'worker', { LEASE_MS: '1000' })
+    const worker = await startService(space, 'worker', { LEASE_MS: '1000', ...PATIENT })
     const before = accepted.length
     await until('there is load', () => accepted.length > before + 300)
     await until('the worker has messages in hand', async () => (await pending()) > 0)
@@ -33,7 +33,7 @@ test('I1: a worker killed in mid-batch under load, five times over: every accept
   }
   sending = false
   await load
-  await startService(space, 'worker', { LEASE_MS: '1000' })
+  await startService(space, 'worker', { LEASE_MS: '1000', ...PATIENT })
   await until('all are settled', async () => (await space.redis.xlen(queue)) === 0, 40_000)
 
   const rows = await space.sql<{ order_id: string }>("SELECT order_id FROM orders WHERE status = 'completed'")
