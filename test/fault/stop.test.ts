@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { postOrder, startService } from '../service.ts'
-import { until, useSpace } from '../space.ts'
+import { PATIENT, until, useSpace } from '../space.ts'
 
 const space = await useSpace()
 const queue = `{${space.env.KEY_PREFIX}:0}:placed`
@@ -9,14 +9,17 @@ const queue = `{${space.env.KEY_PREFIX}:0}:placed`
 test('I8: a worker that is told to stop under load exits with 0, leaves no consumer and nothing in hand', {
   timeout: 60_000
 }, async () => {
-  const api = await startService(space, 'api')
+  const api = await startService(space, 'api', PATIENT)
   let sending = true
-  let sent = 0
+  const accepted: string[] = []
   const load = (async () => {
-    for (; sending; sent++) await postOrder(api.url, `stop-${sent}`, 1)
+    for (let n = 0; sending; n++) {
+      const id = `stop-${n}`
+      if ((await postOrder(api.url, id, 1)).status === 202) accepted.push(id)
+    }
   })()
   for (let round = 0; round < 3; round++) {
-    const worker = await startService(space, 'worker')
+    const worker = await startService(space, 'worker', PATIENT)
     await until('it works', () => worker.lines().some(({ msg }) => msg === 'batch settled'))
     expect(await worker.end('SIGTERM')).toEqual({ code: 0, signal: null })
     expect(await space.redis.xinfo('CONSUMERS', queue, 'process-orders')).toEqual([])
@@ -24,16 +27,18 @@ test('I8: a worker that is told to stop under load exits with 0, leaves no consu
   }
   sending = false
   await load
-  await startService(space, 'worker')
+  await startService(space, 'worker', PATIENT)
   await until('all are settled', async () => (await space.redis.xlen(queue)) === 0)
-  expect(await space.sql('SELECT COUNT(*) AS n FROM orders')).toEqual([{ n: sent }])
+  const rows = await space.sql<{ order_id: string }>('SELECT order_id FROM orders')
+  expect(rows.map(({ order_id }) => order_id).sort()).toEqual(accepted.sort())
 })
 
 test('an api that is told to stop says so to orchestrators, answers what is under way, and exits with 0', {
   timeout: 60_000
 }, async () => {
-  // The grace is not used up by the delay before it.
-  const api = await startService(space, 'api', { DRAIN_DELAY_MS: '1000', SHUTDOWN_GRACE_MS: '1000' })
+  // The grace is not used up by the delay before it, which is long enough for all that follows.
+  const drain = { DRAIN_DELAY_MS: '5000', SHUTDOWN_GRACE_MS: '4000' }
+  const api = await startService(space, 'api', { ...drain, ...PATIENT })
   const ended = api.end('SIGTERM')
   await until('it is not ready', async () => (await fetch(`${api.url}/health/ready`)).status === 503)
   const late = await postOrder(api.url, 'late', 1)
@@ -45,7 +50,7 @@ test('an api that is told to stop says so to orchestrators, answers what is unde
 test('a client that keeps its connection open after its answer does not hold up the stop', {
   timeout: 60_000
 }, async () => {
-  const api = await startService(space, 'api')
+  const api = await startService(space, 'api', PATIENT)
   const socket = connect(api.port, '127.0.0.1').setEncoding('utf8')
   let answer = ''
   socket.on('data', chunk => {
