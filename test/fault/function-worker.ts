@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { Redis } from 'ioredis'
 import { Type } from 'typebox'
@@ -34,8 +35,10 @@ function fragile({ redis, config }: App): StreamFunction<typeof Body> {
   }
 }
 
-/** Works for as many milliseconds as WORK_MS says. */
+/** Works until there is a key `<KEY_PREFIX>:enough`. */
 function slow(app: App): StreamFunction<typeof Body> {
+  const { redis, config } = app
+  const enough = () => redis.run(client => client.exists(`${config.KEY_PREFIX}:enough`))
   return {
     ...common,
     name: 'slow',
@@ -44,7 +47,7 @@ function slow(app: App): StreamFunction<typeof Body> {
     timeout: 600_000,
     handler: async messages => {
       await note(app, 'begun', messages.length)
-      await new Promise(resolve => setTimeout(resolve, Number(process.env.WORK_MS)))
+      while ((await enough()) === 0) await delay(50)
       await note(app, 'ended', messages.length)
     }
   }

@@ -1,24 +1,40 @@
 import { expect, test } from 'vitest'
-import { until, useSpace } from '../space.ts'
+import { PATIENT, until, useSpace } from '../space.ts'
 import { keyOf } from './evidence.ts'
 import { addMessage, notesOf, startFunction } from './function-service.ts'
 import { byLength } from './long.ts'
 
 const space = await useSpace()
-const [WORK, LEASE] = byLength([3000, 1000], [60_000, 30_000])
+
+/**
+ * A lease that outlasts a moment in which its holder stands still (ms), and how many renewals, of which it has three in
+ * its time, are seen.
+ */
+const [LEASE, RENEWALS] = byLength([9000, 4], [30_000, 7])
 
 test('a function that takes longer than the lease of its messages runs once: the lease is renewed', {
-  timeout: WORK + 60_000
+  timeout: 4 * LEASE + 60_000
 }, async () => {
   for (let n = 0; n < 5; n++) await addMessage(space, 'slow', n)
-  const env = { WORK_MS: String(WORK), LEASE_MS: String(LEASE) }
+  const env = { LEASE_MS: String(LEASE), ...PATIENT }
   // Two of them: the other one would take over what has no lease.
   await Promise.all([startFunction(space, 'slow', env), startFunction(space, 'slow', env)])
+  await until('it has begun', async () => (await notesOf(space)).begun === '5')
+  let [falls, before] = [0, 0]
   await until(
-    'all is settled',
-    async () => (await notesOf(space)).ended === '5' && (await space.redis.xlen(keyOf(space, 'slow'))) === 0,
-    WORK + 20_000
+    'the lease is renewed for longer than it lasts',
+    async () => {
+      const [[, , idle]] = (await space.redis.xpending(keyOf(space, 'slow'), 'slow', '-', '+', 1)) as [
+        [id: string, consumer: string, idle: number, deliveries: number]
+      ]
+      if (idle < before) falls++
+      before = idle
+      return falls === RENEWALS
+    },
+    4 * LEASE
   )
+  await space.redis.set(`${space.env.KEY_PREFIX}:enough`, '1')
+  await until('all is settled', async () => (await space.redis.xlen(keyOf(space, 'slow'))) === 0)
   expect(await notesOf(space)).toEqual({ begun: '5', ended: '5' })
   expect(await space.redis.xlen(keyOf(space, 'dead:slow'))).toBe(0)
 })
@@ -28,7 +44,7 @@ test('a function that hangs past its timeout is aborted, and its messages are tr
 }, async () => {
   await space.redis.del(`${space.env.KEY_PREFIX}:notes`)
   for (let n = 0; n < 3; n++) await addMessage(space, 'hanging', n)
-  const worker = await startFunction(space, 'hanging', { LEASE_MS: '1000' })
+  const worker = await startFunction(space, 'hanging', { LEASE_MS: '1000', ...PATIENT })
   await until('all are done', async () => (await notesOf(space)).ended === '3')
   expect(await notesOf(space)).toEqual({ begun: '6', aborted: '3', ended: '3' })
   await until('nothing waits', async () => (await space.redis.zcard(keyOf(space, 'retry:hanging'))) === 0)
