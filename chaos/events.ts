@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
-import { keysOf, openRedis, type StoreAccess } from './stores.ts'
+import { keysOf, openRedis, type StoreAccess, WATCHING } from './stores.ts'
 
 /** What the stream `events` has told so far. */
 export interface EventLog {
@@ -64,8 +64,8 @@ export function createEventLog(access: StoreAccess): EventLog {
     }
   }
 
-  const drain = async () => {
-    const client = openRedis(access)
+  const drain = async (connectTimeout?: number) => {
+    const client = openRedis(access, connectTimeout)
     try {
       for (const stream of keysOf(access, 'events')) await drainStream(client, stream)
     } finally {
@@ -78,10 +78,10 @@ export function createEventLog(access: StoreAccess): EventLog {
     failed,
     repeated: () => repeated,
     faulty,
-    drain,
+    drain: () => drain(),
     run: async signal => {
       while (!signal.aborted) {
-        await drain().catch(() => {})
+        await drain(WATCHING).catch(() => {})
         await delay(PAUSE, undefined, { signal }).catch(() => {})
       }
     }

@@ -9,12 +9,19 @@ export interface StoreAccess {
   partitions: number
 }
 
-/** A connection to Redis of our own. It fails soon and tries nothing again, as the server may be away on purpose. */
-export function openRedis({ redis }: StoreAccess): Redis {
+/**
+ * How long opening a connection may take, ms. What has to be done waits for a server that a busy machine holds up; one
+ * that is gone refuses at once. What watches all along does not wait: it tries again.
+ */
+const WAIT = 30_000
+export const WATCHING = 2000
+
+/** A connection to Redis of our own. It tries nothing again, as the server may be away on purpose. */
+export function openRedis({ redis }: StoreAccess, connectTimeout = WAIT): Redis {
   const client = new Redis({
     ...redis,
     replyMapping: 'legacy',
-    connectTimeout: 2000,
+    connectTimeout,
     commandTimeout: 30_000,
     maxRetriesPerRequest: 0,
     retryStrategy: () => null
@@ -25,8 +32,12 @@ export function openRedis({ redis }: StoreAccess): Redis {
 }
 
 /** Does `work` with a connection to Redis, closed afterwards. */
-export async function withRedis<T>(access: StoreAccess, work: (client: Redis) => Promise<T>): Promise<T> {
-  const client = openRedis(access)
+export async function withRedis<T>(
+  access: StoreAccess,
+  work: (client: Redis) => Promise<T>,
+  connectTimeout = WAIT
+): Promise<T> {
+  const client = openRedis(access, connectTimeout)
   try {
     return await work(client)
   } finally {
@@ -37,7 +48,8 @@ export async function withRedis<T>(access: StoreAccess, work: (client: Redis) =>
 /** Does `work` with a connection to MySQL, closed afterwards. Decimals and times come as text. */
 export async function withMysql<T>(
   { mysql }: StoreAccess,
-  work: (connection: Connection) => Promise<T>
+  work: (connection: Connection) => Promise<T>,
+  connectTimeout = WAIT
 ): Promise<T> {
   const connection = await createConnection({
     ...mysql,
@@ -45,7 +57,7 @@ export async function withMysql<T>(
     dateStrings: true,
     supportBigNumbers: true,
     bigNumberStrings: true,
-    connectTimeout: 2000
+    connectTimeout
   })
   connection.on('error', () => {})
   try {

@@ -12,6 +12,11 @@ const targets = [
   ['mariadb', stores.mysql]
 ] as const
 
+const hasWritten = async (space: Space) => {
+  const tables = await space.sql("SHOW TABLES LIKE 'chaos_look'")
+  return tables.length > 0 && (await space.redis.exists('chaos-look')) === 1
+}
+
 /** Starts a watch of the running test; `lastedAt` tells whether it has noted a stall of a store at a moment. */
 function startWatch(space: Space) {
   const { stalls, run } = createStallWatch(accessOf(space))
@@ -31,10 +36,7 @@ test.each(targets)(
   async (target, store) => {
     const space = await stores.space()
     const { stalls, lastedAt } = startWatch(space)
-    await until('the watch has written to both', async () => {
-      const tables = await space.sql("SHOW TABLES LIKE 'chaos_look'")
-      return tables.length > 0 && (await space.redis.exists('chaos-look'))
-    })
+    await until('the watch has written to both', () => hasWritten(space))
 
     for (const harm of [store.freeze, store.kill]) {
       await harm()
@@ -56,4 +58,14 @@ test.each(targets)('a %s that hangs when the watch begins is a stall', async (ta
   const lastMoment = performance.now()
   await store.start()
   await until('it is noted', () => lastedAt(target, lastMoment))
+})
+
+test('a machine that stands still between two looks is a stall of both', async () => {
+  const space = await stores.space()
+  const { lastedAt } = startWatch(space)
+  await until('the watch has written to both', () => hasWritten(space))
+  // As all of this is on one machine, this process stands still like the rest.
+  const began = performance.now()
+  while (performance.now() - began < 500);
+  await until('it is noted', () => targets.every(([target]) => lastedAt(target, began + 250)))
 })
