@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { DeadLetter } from '../../schema/dead-letter.ts'
 import type { LocalServer } from '../../src/local/server.ts'
 import { type Service, startService } from '../service.ts'
-import { until, useSpace } from '../space.ts'
+import { PATIENT, until, useSpace } from '../space.ts'
 import { ADMIN_TOKEN, keyOf } from './evidence.ts'
 import { addMessage, startFunction } from './function-service.ts'
 
@@ -36,7 +36,7 @@ async function keepRunning(upkeep: Upkeep): Promise<void> {
 test('I5: messages that kill their worker every time end as dead letters, while 1,000 others of the stream are done', {
   timeout: 180_000
 }, async () => {
-  const api = await startService(space, 'api', { ADMIN_TOKEN })
+  const api = await startService(space, 'api', { ADMIN_TOKEN, ...PATIENT })
   const killers = new Map<string, string>()
   for (let n = 0; n < 1000; n++) {
     if (n === 150) killers.set(await addMessage(space, 'fragile', -1, 'exit'), 'exit')

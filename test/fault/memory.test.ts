@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { startService } from '../service.ts'
-import { until } from '../space.ts'
+import { PATIENT, until } from '../space.ts'
 import { appendOrders, idsOf } from './bulk.ts'
 import { ADMIN_TOKEN, keyOf, look, untilAtRest } from './evidence.ts'
 import { byLength } from './long.ts'
@@ -19,7 +19,7 @@ const NODE_OPTIONS = '--max-old-space-size=64'
 async function drain(count: number): Promise<number> {
   const space = await stores.space()
   await appendOrders(space, idsOf('drain', count))
-  const worker = await startService(space, 'worker', { NODE_OPTIONS })
+  const worker = await startService(space, 'worker', { NODE_OPTIONS, ...PATIENT })
   const began = performance.now()
   await until(
     'the backlog is drained',
@@ -34,7 +34,7 @@ async function drain(count: number): Promise<number> {
   )
   expect((await worker.end('SIGTERM')).code).toBe(0)
 
-  const api = await startService(space, 'api', { ADMIN_TOKEN })
+  const api = await startService(space, 'api', { ADMIN_TOKEN, ...PATIENT })
   expect(await untilAtRest(api)).toMatchObject({ accepted: count, completed: count })
   expect(await look(space, 'SELECT COUNT(*) AS n FROM orders')).toEqual([{ n: count }])
   await api.end('SIGTERM')

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { expect, onTestFinished, test } from 'vitest'
 import { COLUMNS } from '../../src/orders/row.ts'
 import { inParallel, type Service, startService } from '../service.ts'
-import { openSpace, type Space, until, useSpace } from '../space.ts'
+import { openSpace, PATIENT, type Space, until, useSpace } from '../space.ts'
 import { appendOrders, idsOf } from './bulk.ts'
 import { ADMIN_TOKEN, eventIds, keyOf, look, untilAtRest } from './evidence.ts'
 import { send } from './load.ts'
@@ -65,8 +65,8 @@ test.each([
       }
     })
     onTestFinished(() => space.close())
-    const api = await startService(space, 'api', { ADMIN_TOKEN })
-    const first = await startService(space, 'worker')
+    const api = await startService(space, 'api', { ADMIN_TOKEN, ...PATIENT })
+    const first = await startService(space, 'worker', PATIENT)
     expect((await send(api.url, 'known')).status).toBe(202)
     await untilAtRest(api)
     await first.end('SIGTERM')
@@ -79,15 +79,13 @@ test.each([
     const redis = await startProxy(Number(env.REDIS_PORT))
     const mysql = await startProxy(Number(env.DB_PORT))
     const reached = hold(redis, mysql)
-    const paused = await startService(space, 'worker', {
-      REDIS_PORT: String(redis.port),
-      DB_PORT: String(mysql.port),
-      LEASE_MS: '1000'
-    })
+    // As impatient as it is by default: it wakes to find its calls timed out as well.
+    const ports = { REDIS_PORT: String(redis.port), DB_PORT: String(mysql.port) }
+    const paused = await startService(space, 'worker', { ...ports, LEASE_MS: '1000' }, 'live')
     await reached
     process.kill(paused.pid, 'SIGSTOP')
 
-    const other = await startService(space, 'worker', { LEASE_MS: '1000' })
+    const other = await startService(space, 'worker', { LEASE_MS: '1000', ...PATIENT })
     const audit = await untilAtRest(api)
     expect(audit).toMatchObject({
       accepted: 102,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { inParallel, startService } from '../service.ts'
-import { until } from '../space.ts'
+import { PATIENT, until } from '../space.ts'
 import { idsOf } from './bulk.ts'
 import { ADMIN_TOKEN, completedIds, expectCompleted, keyOf, readAudit, untilAtRest } from './evidence.ts'
 import { send, shareOf, startLoad } from './load.ts'
@@ -12,8 +12,8 @@ test('I1: Redis at its maxmemory: every order is accepted and completed, those t
   timeout: 120_000
 }, async () => {
   const space = await stores.space()
-  const api = await startService(space, 'api', { ADMIN_TOKEN })
-  const early = await startService(space, 'worker')
+  const api = await startService(space, 'api', { ADMIN_TOKEN, ...PATIENT })
+  const early = await startService(space, 'worker', PATIENT)
   const ids = idsOf('early', 1000)
   const post = async (id: string) => expect((await send(api.url, id)).status).toBe(202)
   await inParallel(ids, 32, post)
@@ -41,7 +41,7 @@ test('I1: Redis at its maxmemory: every order is accepted and completed, those t
     200,
     expect.stringMatching(/^orderstream_audit\{figure="accepted"\} [1-9]/m)
   ])
-  await startService(space, 'worker')
+  await startService(space, 'worker', PATIENT)
   await until('what waited is completed', async () => {
     const completed = new Set(await completedIds(space))
     return waiting.every(id => completed.has(id))

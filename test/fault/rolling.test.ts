@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type Service, startService } from '../service.ts'
-import { until, useSpace } from '../space.ts'
+import { PATIENT, until, useSpace } from '../space.ts'
 import { ADMIN_TOKEN, expectCompleted, keepEvents, keyOf, untilAtRest } from './evidence.ts'
 import { latencyOf, startLoad } from './load.ts'
 import { byLength } from './long.ts'
@@ -27,10 +27,8 @@ test('I8: one of three workers is stopped and started again and again under load
   timeout: ROUNDS * 10_000 + 120_000
 }, async () => {
   await keepEvents(space)
-  // This is about stops: a disk that is slow for a moment must not count as an outage.
-  const patient = { STORE_TIMEOUT_MS: '5000' }
-  const api = await startService(space, 'api', { ADMIN_TOKEN, ...patient })
-  const start = () => startService(space, 'worker', { LOG_LEVEL: 'debug', ...patient })
+  const api = await startService(space, 'api', { ADMIN_TOKEN, ...PATIENT })
+  const start = () => startService(space, 'worker', { LOG_LEVEL: 'debug', ...PATIENT })
   const workers = [await start(), await start(), await start()]
   const processed: [string, string][] = []
   const load = startLoad(api.url, 100, 'rolling')

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { inParallel, startService } from '../service.ts'
-import { useSpace } from '../space.ts'
+import { PATIENT, useSpace } from '../space.ts'
 import { idsOf } from './bulk.ts'
 import { ADMIN_TOKEN, completedIds, eventIds, expectCompleted, keyOf, untilAtRest } from './evidence.ts'
 import { send } from './load.ts'
@@ -18,9 +18,9 @@ const settle = createHash('sha1')
 test('I1, I4: a worker killed after its commit and before its settle: one row, one set of totals, one event', {
   timeout: byLength(90_000, 600_000)
 }, async () => {
-  const api = await startService(space, 'api', { ADMIN_TOKEN })
+  const api = await startService(space, 'api', { ADMIN_TOKEN, ...PATIENT })
   const proxy = await startProxy(Number(space.env.REDIS_PORT))
-  const throughProxy = { REDIS_PORT: String(proxy.port), LEASE_MS: '1000' }
+  const throughProxy = { REDIS_PORT: String(proxy.port), LEASE_MS: '1000', ...PATIENT }
   const ids: string[] = []
 
   for (let round = 0; round < byLength(2, 20); round++) {
@@ -31,7 +31,7 @@ test('I1, I4: a worker killed after its commit and before its settle: one row, o
     const told = await eventIds(space)
     ids.push(...own)
     const reached = proxy.holdAt(settle)
-    const killed = await startService(space, 'worker', throughProxy)
+    const killed = await startService(space, 'worker', throughProxy, 'live')
     await reached
     // The rows are committed, and Redis has not heard of it: each message is there, and nothing more is told.
     expect(await completedIds(space)).toHaveLength(ids.length)

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest'
 import { inParallel, postOrder, startService } from '../service.ts'
-import { until, useSpace } from '../space.ts'
+import { PATIENT, until, useSpace } from '../space.ts'
 
 const space = await useSpace()
 
 test('10,000 orders at concurrency 64 are 10,000 completed rows with exact sums, and nothing is left in Redis', {
   timeout: 120_000
 }, async () => {
-  const api = await startService(space, 'api')
-  const worker = await startService(space, 'worker')
+  const api = await startService(space, 'api', PATIENT)
+  const worker = await startService(space, 'worker', PATIENT)
   const amounts = Array.from({ length: 10_000 }, (_, index) => ((index * 7919) % 9_999_999) + 1)
   await inParallel([...amounts.entries()], 64, async ([index, units]) => {
     const { status } = await postOrder(api.url, `spike-${index}`, (units / 10_000).toFixed(4))

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Order } from '../../schema/order.ts'
 import { postOrder, startService } from '../service.ts'
-import { until } from '../space.ts'
+import { PATIENT, until } from '../space.ts'
 import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
@@ -19,8 +19,8 @@ test('a service that starts before its stores says so, and catches up when they 
   const space = await stores.space()
   await Promise.all([stores.redis.kill(), stores.mysql.kill()])
 
-  const api = await startService(space, 'api')
-  await startService(space, 'worker')
+  const api = await startService(space, 'api', PATIENT, 'live')
+  await startService(space, 'worker', PATIENT, 'live')
   expect(await health(api.url)).toMatchObject({ code: 503, status: 'degraded' })
   expect((await postOrder(api.url, 'early', 1)).status).toBe(503)
 
@@ -37,8 +37,8 @@ test('each store can be killed and come back: orders go through again, earlier o
   timeout: 90_000
 }, async () => {
   const space = await stores.space()
-  const api = await startService(space, 'api')
-  await startService(space, 'worker', { LEASE_MS: '1000' })
+  const api = await startService(space, 'api', PATIENT)
+  await startService(space, 'worker', { LEASE_MS: '1000', ...PATIENT })
   const completes = async (id: string) => {
     await until(`${id} is accepted`, async () =>
       [200, 202].includes((await postOrder(api.url, id, 1)).status)
