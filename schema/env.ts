@@ -55,7 +55,7 @@ export const Env = Type.Object({
     minimum: 2,
     maximum: 500,
     default: 10,
-    description: 'Most MySQL connections of one process.'
+    description: 'Most MySQL connections of one process, one of them for probes.'
   }),
 
   TAX_RATE: Type.String({
@@ -81,7 +81,7 @@ export const Env = Type.Object({
     maximum: 256,
     default: 1,
     description:
-      'Partitions the orders and events are spread over, each in one hash slot. It can change only while no order waits or is a dead letter, and be lowered only when no function has anything left in those that go.'
+      'Partitions the orders and events are spread over, each in one hash slot. It can change only while no order waits or is a dead letter, and be lowered only when no function has anything left in those that go. Give all processes the same: one that still runs with another count uses Redis no more, and accepts into MySQL, until it is started anew.'
   }),
   MAX_BACKLOG: Type.Integer({
     minimum: 1,
