@@ -84,9 +84,12 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     }
   }
 
+  let waitsToRead = false
   const run = async () => {
     while (!stopping.signal.aborted) {
+      waitsToRead = true
       await options.stores.redis.untilUp(stopping.signal)
+      waitsToRead = false
       await consume().catch(error => recover(error, options, stopping.signal))
     }
   }
@@ -95,7 +98,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   return {
     definition,
     member,
-    waitingFor: () => outages.waitingFor,
+    waitingFor: () => outages.waitingFor ?? (waitsToRead ? 'redis' : undefined),
     start: () => {
       slots.keepLeases()
       loop = run()

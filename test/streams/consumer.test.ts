@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { OrderEvent } from '../../schema/order-event.ts'
+import { freePort } from '../../src/local/ports.ts'
 import type { Consumer } from '../../src/streams/consumer.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
 import { createGroupMember } from '../../src/streams/group.ts'
@@ -176,6 +177,14 @@ describe('a consumer', () => {
     }
     expect(await tell(out, other)).toBe(0)
     expect(await tell(other, out)).toBe(1)
+  })
+
+  test('that has nothing in hand while Redis is away is paused, in health too', async () => {
+    const { call } = await useApp(space, 'worker', { REDIS_PORT: await freePort() })
+    expect((await call('/health')).json()).toMatchObject({
+      status: 'degraded',
+      functions: [{ name: 'process-orders', state: 'paused' }]
+    })
   })
 
   test('I8: that stops finishes what it has in hand, takes nothing new, and leaves the group', async () => {
