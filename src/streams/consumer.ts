@@ -116,7 +116,10 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   }
 }
 
-/** Decides how the loop goes on after an error: at once when the group was lost, else after a pause or a probe. */
+/**
+ * Decides how the loop goes on after an error: at once when the group was lost, else after a pause; where Redis cannot be
+ * used, it is probed before that.
+ */
 async function recover(
   error: unknown,
   { log, stores }: ConsumerOptions,
