@@ -2,12 +2,12 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createDatabase, type LocalMariadb, startMariadb } from '../src/local/mariadb.ts'
-import { portFault } from '../src/local/ports.ts'
 import { describeExit } from '../src/local/process.ts'
 import { startRedis } from '../src/local/redis.ts'
 import type { LocalServer } from '../src/local/server.ts'
 import { startService } from '../src/local/service.ts'
 import { type MemberName, memberNames } from './plan.ts'
+import { choosePorts } from './ports.ts'
 import type { StoreAccess } from './stores.ts'
 
 /** One process of the system. It keeps its port and its directory over restarts. */
@@ -51,7 +51,11 @@ const START_WITHIN = 120_000
 
 /** Starts every process and resolves when all are ready. */
 export async function startCluster({ dir, partitions, signal }: ClusterOptions): Promise<Cluster> {
-  const ports = await choosePorts()
+  const chosen = await choosePorts(memberNames.length)
+  const ports = Object.fromEntries(memberNames.map((name, index) => [name, chosen[index]])) as Record<
+    MemberName,
+    number
+  >
   const incidents: string[] = []
   const adminToken = 'chaos-admin-token-of-a-private-instance'
   const env: NodeJS.ProcessEnv = {
@@ -182,20 +186,4 @@ function createMember(
       await server?.stop()
     }
   }
-}
-
-/**
- * Ports below those that the system gives to outgoing connections: a client that knocks at the port of a dead server
- * would else now and then be given that very port, be connected to itself, and keep the server from coming back.
- */
-async function choosePorts(): Promise<Record<MemberName, number>> {
-  const chosen: number[] = []
-  while (chosen.length < memberNames.length) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000)
-    if (!chosen.includes(port) && !(await portFault(port))) chosen.push(port)
-  }
-  return Object.fromEntries(memberNames.map((name, index) => [name, chosen[index]])) as Record<
-    MemberName,
-    number
-  >
 }

@@ -6,6 +6,9 @@ import { afterAll, inject } from 'vitest'
 import { type Config, resolveConfig } from '../schema/env.ts'
 import type { Stores } from './stores.ts'
 
+/** A port where nothing listens, and that no client is given for its own end: such a one would be connected to itself. */
+export const NOWHERE = 1
+
 /** One test file's own part of the stores: a database and a key prefix that nobody else uses. */
 export interface Space {
   /** The environment of a process that works in this space. */

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, onTestFailed, onTestFinished } from 'vitest'
+import { choosePorts } from '../../chaos/ports.ts'
 import { type LocalMariadb, startMariadb } from '../../src/local/mariadb.ts'
-import { freePort } from '../../src/local/ports.ts'
 import { type LocalStore, startRedis } from '../../src/local/redis.ts'
 import { openSpace, type Space } from '../space.ts'
 
@@ -62,9 +62,9 @@ function ownStore<Store extends LocalStore>(open: () => Promise<Store>) {
  */
 export async function useOwnStores(): Promise<OwnStores> {
   const dir = await mkdtemp(join(tmpdir(), 'orderstream-stores-'))
-  const ports = { redis: await freePort(), mysql: await freePort() }
-  const redis = ownStore(() => startRedis({ dir: join(dir, 'redis'), port: ports.redis }))
-  const mysql = ownStore<LocalMariadb>(() => startMariadb({ dir: join(dir, 'mariadb'), port: ports.mysql }))
+  const [redisPort, mysqlPort] = await choosePorts(2)
+  const redis = ownStore(() => startRedis({ dir: join(dir, 'redis'), port: redisPort }))
+  const mysql = ownStore<LocalMariadb>(() => startMariadb({ dir: join(dir, 'mariadb'), port: mysqlPort }))
   let failed = false
   afterAll(async () => {
     await Promise.all([redis.stop(), mysql.stop()])

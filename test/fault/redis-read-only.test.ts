@@ -6,7 +6,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { Health } from '../../schema/health.ts'
 import { startRedis } from '../../src/local/redis.ts'
 import { startService } from '../service.ts'
-import { PATIENT, type Space, until } from '../space.ts'
+import { NOWHERE, PATIENT, type Space, until } from '../space.ts'
 import { ADMIN_TOKEN, expectCompleted, untilAtRest } from './evidence.ts'
 import { acceptedIn, idsIn, send, sendUntil } from './load.ts'
 import { useOwnStores } from './own-stores.ts'
@@ -29,7 +29,7 @@ const refusals: [word: string, Refusal][] = [
     'READONLY',
     {
       // Nothing is its master, so it keeps what it has.
-      begin: redis => redis.replicaof('127.0.0.1', 1),
+      begin: redis => redis.replicaof('127.0.0.1', NOWHERE),
       end: redis => redis.replicaof('NO', 'ONE')
     }
   ],

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, expect, test } from 'vitest'
 import { freePort, portFault } from '../../src/local/ports.ts'
 import { startRedis } from '../../src/local/redis.ts'
+import { NOWHERE } from '../space.ts'
 import { alive, launch, notedPids, type Program, run } from './launcher.ts'
 
 const data = realpathSync(mkdtempSync(join(tmpdir(), 'orderstream-start-')))
@@ -161,7 +162,7 @@ test('a store that the environment names is used, and not stopped', { timeout },
 })
 
 test('a store that the environment names wrongly is told of', { timeout }, async () => {
-  const nowhere = { DB_HOST: '127.0.0.1', DB_PORT: String(await freePort()) }
+  const nowhere = { DB_HOST: '127.0.0.1', DB_PORT: String(NOWHERE) }
   const program = track(launch(data, [], nowhere))
   await program.says(/But MySQL cannot be used, .*grep 'not available' \S+api\.log/)
   expect(readFileSync(join(data, 'api.log'), 'utf8')).toContain('mysql is not available')

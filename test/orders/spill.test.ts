@@ -1,17 +1,16 @@
 import { expect, test } from 'vitest'
-import { freePort } from '../../src/local/ports.ts'
 import { toCandidate } from '../../src/orders/candidate.ts'
 import { relayOutbox } from '../../src/orders/relay.ts'
 import { spill } from '../../src/orders/spill.ts'
 import { completeSpilled } from '../../src/orders/sweep.ts'
 import { fieldOf } from '../../src/streams/delivery.ts'
 import { useApp } from '../app.ts'
-import { useSpace } from '../space.ts'
+import { NOWHERE, useSpace } from '../space.ts'
 
 const space = await useSpace()
 
 test('orders are accepted in MySQL though all slots of the totals but one are held by a worker that hangs', async () => {
-  const api = await useApp(space, 'api', { REDIS_PORT: String(await freePort()) })
+  const api = await useApp(space, 'api', { REDIS_PORT: NOWHERE })
   // The locks of the other level would cover the row that does not match, too.
   await space.sql('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
   await space.sql('START TRANSACTION')
@@ -27,7 +26,7 @@ test('orders are accepted in MySQL though all slots of the totals but one are he
 })
 
 test('I2: concurrent requests for one order, while Redis is away: one 202, the same again 200, another body 409', async () => {
-  const api = await useApp(space, 'api', { REDIS_PORT: String(await freePort()) })
+  const api = await useApp(space, 'api', { REDIS_PORT: NOWHERE })
   const race = (amountOf: (n: number) => number) =>
     Promise.all(
       Array.from({ length: 20 }, (_, n) => api.post({ order_id: `race-${amountOf(1)}`, amount: amountOf(n) }))
@@ -67,7 +66,7 @@ test('an order whose row somebody holds is refused for now, and is no fault', {
 test('an order that went past Redis is priced at the rate of its acceptance, and is told with request id and trace', async () => {
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
   const without = await useApp(space, 'api', {
-    REDIS_PORT: String(await freePort()),
+    REDIS_PORT: NOWHERE,
     TAX_RATE: '0.5'
   })
   const headers = { 'x-request-id': 'req-spilled', traceparent }

@@ -1,11 +1,10 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { freePort } from '../../src/local/ports.ts'
 import { StoreUnavailable } from '../../src/stores/errors.ts'
 import { useApp } from '../app.ts'
 import { startProxy } from '../fault/proxy.ts'
-import { until, useSpace } from '../space.ts'
+import { NOWHERE, until, useSpace } from '../space.ts'
 
 const space = await useSpace()
 const key = `{${space.env.KEY_PREFIX}:0}:calls`
@@ -37,7 +36,7 @@ function withoutFlags(socket: Socket) {
 }
 
 test.each([
-  ['nothing listens there', freePort, 'ECONNREFUSED'],
+  ['nothing listens there', async () => NOWHERE, 'ECONNREFUSED'],
   [
     'another service listens there',
     () => serve(socket => socket.end('HTTP/1.1 200 OK\r\n\r\n')),

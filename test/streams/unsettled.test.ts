@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest'
-import { freePort } from '../../src/local/ports.ts'
 import { MANY_UNSETTLED, readUnsettled } from '../../src/streams/unsettled.ts'
 import { type TestApp, useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { NOWHERE, until, useSpace } from '../space.ts'
 
 const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'
@@ -43,7 +42,7 @@ test('a gauge tells what each group of events has not settled, read or not, over
 })
 
 test('the gauge is absent while Redis is away, and the other figures are there', async () => {
-  const api = await useApp(space, 'api', { REDIS_PORT: String(await freePort()) })
+  const api = await useApp(space, 'api', { REDIS_PORT: NOWHERE })
   expect(await gauges(api)).toEqual([])
   expect((await api.call('/health')).json().warnings).toBeUndefined()
   expect((await api.call({ url: '/metrics', headers: { accept: 'text/plain' } })).body).toContain(

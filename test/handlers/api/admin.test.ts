@@ -145,7 +145,10 @@ test('I11: the audit balances at each stage of an order, of a duplicate and of a
   expect(after.body).toMatch(/^orderstream_audit\{figure="redis_lost_data"\} 1$/m)
 })
 
-test('an order that fails for good says why, and completes when it is redriven', async () => {
+// The pauses between eight attempts alone are up to 25 s.
+test('an order that fails for good says why, and completes when it is redriven', {
+  timeout: 90_000
+}, async () => {
   const { app, call } = await useApp(space, 'api', {
     ADMIN_TOKEN,
     KEY_PREFIX: `${space.env.KEY_PREFIX}.fails`

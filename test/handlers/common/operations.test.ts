@@ -5,9 +5,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { App } from '../../../src/app.ts'
-import { freePort } from '../../../src/local/ports.ts'
 import { type TestApp, useApp } from '../../app.ts'
-import { until, useSpace } from '../../space.ts'
+import { NOWHERE, until, useSpace } from '../../space.ts'
 
 const space = await useSpace()
 
@@ -44,8 +43,7 @@ describe.each(['api', 'worker'] as const)('mode %s', mode => {
   })
 
   test('is degraded with one store, and neither healthy nor ready without any', async () => {
-    const nowhere = String(await freePort())
-    const one = await useApp(space, mode, { REDIS_PORT: nowhere })
+    const one = await useApp(space, mode, { REDIS_PORT: NOWHERE })
     const degraded = await one.call('/health')
     expect([degraded.statusCode, degraded.json().status]).toEqual([200, 'degraded'])
     expect(degraded.json().services).toEqual({ redis: 'disconnected', database: 'connected' })
@@ -55,7 +53,7 @@ describe.each(['api', 'worker'] as const)('mode %s', mode => {
       queue: { depth: null }
     })
 
-    const none = await useApp(space, mode, { REDIS_PORT: nowhere, DB_PORT: nowhere })
+    const none = await useApp(space, mode, { REDIS_PORT: NOWHERE, DB_PORT: NOWHERE })
     expect((await none.call('/health')).statusCode).toBe(503)
     expect((await none.call('/health/ready')).statusCode).toBe(503)
     expect((await none.call('/health/live')).statusCode).toBe(200)
