@@ -77,7 +77,8 @@ while arg < #ARGV do
         refused[#refused + 1], refused[#refused + 2] = position, old.err
         break
       end
-      before = old
+      -- The same key may be written more than once: what counts is what was there before the first time.
+      if before == nil and KEYS[key + i] == KEYS[key + 1] then before = old end
     end
   end
   key, arg = key + shape.writes, arg + 2 * shape.writes

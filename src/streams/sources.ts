@@ -86,7 +86,10 @@ export function createSources({ member, reader, batch, lease, inHand, suspects }
     if (entries.length > 0 && entries.length < batch.size && batch.window > 0) {
       await delay(batch.window)
       // What has been read is in hand: a failure here must not lose sight of it.
-      entries.push(...(await reader.take(batch.size - entries.length).catch(() => [])))
+      const more = await reader.take(batch.size - entries.length).catch(() => [])
+      // A group that was made anew meanwhile gives what was read before once more.
+      const read = new Set(entries.map(([id]) => id))
+      entries.push(...more.filter(([id]) => !read.has(id)))
     }
     return { deliveries: entries.map(entry => fromEntry(entry, 1)) }
   }

@@ -169,7 +169,7 @@ describe('a consumer', () => {
           delivery: { source: 'stream', id, token: '' },
           outcome: { kind: 'done' },
           counts: [],
-          writes: written.map(key => ({ key: key as string, value: 'new', ttl: 60_000 })),
+          writes: written.map(key => ({ key: key as string, value: 'all-told', ttl: 60_000 })),
           events: [{ data: '{}', unless: 'all-told', requestId: '', traceparent: '' }]
         }
       ])
@@ -177,6 +177,8 @@ describe('a consumer', () => {
     }
     expect(await tell(out, other)).toBe(0)
     expect(await tell(other, out)).toBe(1)
+    // What shows it is what was there before, also for a message that comes twice in a batch and has its writes twice.
+    expect(await tell(other, other)).toBe(1)
   })
 
   test('that has nothing in hand while Redis is away is paused, in health too', async () => {
