@@ -1,6 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { asError } from '../as-error.ts'
-import { isAway } from '../stores/errors.ts'
 import type { BatchCounts, BatchRunner } from './batch-runner.ts'
 import { checkResult } from './check-result.ts'
 import type { Decoded } from './delivery.ts'
@@ -190,7 +189,7 @@ export async function giveBack(
 }
 
 /**
- * Settles, whatever it takes of waiting for Redis; gives how many this consumer has ended, and those of which Redis
+ * Settles, whatever it takes of waiting for Redis; gives how many this consumer still owned, and those of which Redis
  * refused to write a key. None of the others is in hand any more, though some of its batch may be for long.
  */
 async function settle(
@@ -199,20 +198,8 @@ async function settle(
   counts: BatchCounts
 ): Promise<{ settled: number; refused: Failure[] }> {
   if (settlements.length === 0) return { settled: 0, refused: [] }
-  let unanswered = false
-  const trySettle = async () => {
-    const { up } = outages.stores.redis
-    try {
-      return await member.settle(settlements)
-    } catch (error) {
-      unanswered ||= up && isAway(error, 'redis')
-      throw error
-    }
-  }
   try {
-    const { settled: owned, refused } = await outages.ride(trySettle)
-    // The script ends all that is owned, or has not run: where nothing is left, a try whose reply was lost had ended it.
-    const settled = unanswered && owned === 0 ? settlements.length - refused.size : owned
+    const { settled, refused } = await outages.ride(() => member.settle(settlements))
     counts.left += settlements.length - settled - refused.size
     const failures: Failure[] = []
     for (const [position, { decoded }] of settlements.entries()) {

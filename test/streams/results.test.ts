@@ -1,11 +1,8 @@
-import { describe, expect, test, vi } from 'vitest'
-import { StoreUnavailable } from '../../src/stores/errors.ts'
+import { describe, expect, test } from 'vitest'
 import { checkResult } from '../../src/streams/check-result.ts'
-import type { Consumer } from '../../src/streams/consumer.ts'
 import { fieldOf } from '../../src/streams/delivery.ts'
 import { type BatchResult, type Message, TerminalError } from '../../src/streams/function.ts'
 import { EVENTS } from '../../src/streams/streams.ts'
-import { useApp } from '../app.ts'
 import { until, useSpace } from '../space.ts'
 import { makeFunction, type TestFunction, useWorker } from './functions.ts'
 
@@ -97,35 +94,6 @@ describe('a write that Redis would refuse', () => {
       expect(await runFive(fn)).toEqual([0, 1, 2, 3, 4].map(n => `${n} no not this one`))
     }
   )
-})
-
-test('a batch is counted and logged as done though the reply to its settling was lost: the next try finds nothing', async () => {
-  const fn = makeFunction(space, async () => undefined)
-  for (let n = 0; n < 3; n++) await fn.add(n)
-  const { call, log } = await useApp(space, 'worker', {}, app => {
-    app.consume(fn.definition)
-    const { member } = app.streams.consumers.find(({ definition }) => definition.name === fn.name) as Consumer
-    const { settle } = member
-    vi.spyOn(member, 'settle').mockImplementationOnce(async settlements => {
-      await settle(settlements)
-      throw new StoreUnavailable('redis', new Error('the reply was lost'))
-    })
-  })
-  const counted = async () => {
-    const { body } = await call({ url: '/metrics', headers: { accept: 'text/plain' } })
-    return body
-      .split('\n')
-      .filter(line => line.startsWith(`orderstream_messages_total{function="${fn.name}"`))
-  }
-  const of = (outcome: string, count: number) =>
-    `orderstream_messages_total{function="${fn.name}",outcome="${outcome}"} ${count}`
-  const lines = await until('they are counted', async () => {
-    const found = await counted()
-    return found.length > 0 && found
-  })
-  expect(lines).toContain(of('done', 3))
-  expect(lines).not.toContain(of('left', 3))
-  expect(log.filter(({ msg }) => msg === 'batch settled')).toMatchObject([{ messages: 3 }])
 })
 
 test('a result is refused that would be lost in part, or cannot be written', () => {
