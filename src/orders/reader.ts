@@ -53,7 +53,10 @@ export function createOrderReader({ documents, recent, store }: OrderReaderOptio
     const row = await find(id).catch(unlessAway)
     if (!row || row instanceof StoreUnavailable || row.status === 'processing')
       return { document, cache: 'hit' }
-    return { document: renderDocument(row), cache: 'miss' }
+    const newer = renderDocument(row)
+    // Whoever asks again gets no older one, though MySQL be away by then and Redis not told yet.
+    if (row.status === 'completed') recent.keep(id, newer)
+    return { document: newer, cache: 'miss' }
   }
 
   return {

@@ -28,6 +28,17 @@ test('an order whose worker has written the row and not settled yet is completed
   expect([again.statusCode, again.body]).toEqual([200, read.body])
 })
 
+test('an order that was completed for a reader stays so for the next one, though MySQL cannot be asked any more', async () => {
+  await api.post({ order_id: 'told', amount: 10 })
+  const order = complete(message('told'), '2026-01-31T12:00:01.000Z')
+  await api.app.orders.store.write([{ order, messageId: '2-0', redriven: false, ordinal: '', partition: 0 }])
+  const first = (await api.call('/orders/told')).json()
+  expect(first.status).toBe('completed')
+  // As when it is away: no row can be seen.
+  await space.sql("DELETE FROM orders WHERE order_id = 'told'")
+  expect((await api.call('/orders/told')).json()).toEqual(first)
+})
+
 test('a row that waits is read from MySQL each time: only a final document is put back, and for a time', async () => {
   await space.sql(
     "INSERT INTO orders (order_id, amount, status, created_at, updated_at) VALUES ('waits', 10, 'processing', NOW(3), NOW(3))"
