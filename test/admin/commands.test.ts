@@ -60,7 +60,7 @@ test('npm run admin does what the routes do', async () => {
     '1 sent back to process-orders.\n'
   )
   expect((await run('dead-letters', 'redrive', '--all', '--rate', '0', '--url', url)).err).toContain(
-    '\n/rate must be > 0\n'
+    '\n/rate must be >= 0.01\n'
   )
   expect((await run('dead-letters', 'redrive', '--all', '--rate', '1000', '--url', url)).out).toBe(
     '1 sent back to process-orders.\n'
