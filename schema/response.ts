@@ -31,14 +31,13 @@ export function rendered<T extends TSchema>(schema: T, shape: Shape) {
 }
 
 /** An error response, after RFC 9457. */
-export function problem(description: string) {
-  return response(Problem, { description, mediaType: 'application/problem+json' })
+export function problem(description: string, headers: Record<string, string> = {}) {
+  return response(Problem, { description, headers, mediaType: 'application/problem+json' })
 }
 
 /** An error response that says when to try again. */
 export function retryable(description: string) {
-  const headers = { 'Retry-After': 'Seconds after which another try makes sense.' }
-  return response(Problem, { description, headers, mediaType: 'application/problem+json' })
+  return problem(description, { 'Retry-After': 'Seconds after which another try makes sense.' })
 }
 
 /** Errors that any route may answer. */

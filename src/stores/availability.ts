@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
+import { shared } from '../shared.ts'
 import { isAway, type StoreName, StoreUnavailable } from './errors.ts'
 
 export interface AvailabilityOptions {
@@ -37,8 +38,6 @@ export class Availability {
   #up = false
   #reason: unknown = 'not connected yet'
   #fellAt = Number.NEGATIVE_INFINITY
-  #probing: Promise<boolean> | undefined
-  #writing: Promise<boolean> | undefined
   #loop: Promise<void> | undefined
   #wake: AbortController | undefined
 
@@ -78,23 +77,13 @@ export class Availability {
   }
 
   /** Asks the store now; concurrent callers share one probe. Resolves to whether it is up. */
-  check(): Promise<boolean> {
-    this.#probing ??= this.#probe().finally(() => {
-      this.#probing = undefined
-    })
-    return this.#probing
-  }
+  readonly check = shared(() => this.#probe())
 
   /**
    * Asks the store now, and with a write if it answers: one that takes none may still answer its probes, and leave every
    * write without an answer. Concurrent callers share one. It is for a caller whose call has just failed.
    */
-  takesWrites(): Promise<boolean> {
-    this.#writing ??= this.#tryWrite().finally(() => {
-      this.#writing = undefined
-    })
-    return this.#writing
-  }
+  readonly takesWrites = shared(() => this.#tryWrite())
 
   /**
    * Whether the store is up, for a caller whose call has just failed: one that fell only now is asked once more, since

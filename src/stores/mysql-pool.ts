@@ -36,17 +36,18 @@ export function connectionOptions(config: Config): PoolOptions {
 /** At most `size` connections. */
 export function createMysqlPool(config: Config, size: number): MysqlPool {
   const pool = createPool({ ...connectionOptions(config), connectionLimit: size })
-  const take = createTake(pool, config.STORE_TIMEOUT_MS)
+  const timeout = config.STORE_TIMEOUT_MS
+  const take = createTake(pool, timeout)
   const end = promisify(pool.end.bind(pool))
   let used = 0
   /** Why there was no connection in time. */
-  const late = (deadline: number) =>
+  const late = () =>
     used === size
-      ? new NoFreeConnection('mysql', new Error(`all ${size} connections were in use for ${deadline} ms`))
-      : new StoreUnavailable('mysql', new Error(`no connection within ${deadline} ms`))
+      ? new NoFreeConnection('mysql', new Error(`all ${size} connections were in use for ${timeout} ms`))
+      : new StoreUnavailable('mysql', new Error(`no connection within ${timeout} ms`))
   return {
     using: async work => {
-      const connection = await connect(take, config.STORE_TIMEOUT_MS, late)
+      const connection = await connect(take, timeout, late)
       used++
       try {
         const result = await work(connection)
@@ -66,7 +67,7 @@ export function createMysqlPool(config: Config, size: number): MysqlPool {
     // up meanwhile; they are gone all the same.
     close: () =>
       within(
-        config.STORE_TIMEOUT_MS,
+        timeout,
         end().catch(() => {}),
         async () => {}
       )
@@ -120,7 +121,7 @@ function createTake(pool: Pool, timeout: number): () => Promise<PoolConnection> 
 async function connect(
   take: () => Promise<PoolConnection>,
   deadline: number,
-  late: (deadline: number) => StoreUnavailable
+  late: () => StoreUnavailable
 ): Promise<PoolConnection> {
   const pending = take()
   const expire = async () => {
@@ -128,7 +129,7 @@ async function connect(
       connection => connection.release(),
       () => {}
     )
-    throw late(deadline)
+    throw late()
   }
   try {
     return await within(deadline, pending, expire)

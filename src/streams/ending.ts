@@ -63,11 +63,8 @@ export async function settleFailures(
   if (!told && runner.leaving.aborted) {
     const untold = final.map(({ decoded }) => decoded)
     await giveBack(runner, untold, runner.lease, counts)
-    return settleFailures(
-      runner,
-      failures.filter(({ decoded }) => !untold.includes(decoded)),
-      counts
-    )
+    const others = failures.filter(failure => !final.includes(failure))
+    return settleFailures(runner, others, counts)
   }
   if (!told && failures.length > 1) {
     for (const failure of failures) await settleFailures(runner, [failure], counts)
@@ -138,7 +135,8 @@ function report(log: FastifyBaseLogger, { message }: Decoded, cause: Error, dead
 
 /**
  * Tells the function of its dead letters; undefined when it could not take note, and they must be tried again, or the
- * worker leaves. One that it fails to take note of time and again, or that kills its worker then as well, becomes a dead letter untold.
+ * worker leaves. One that it fails to take note of time and again, or that kills its worker then as well, becomes a dead
+ * letter untold.
  */
 async function tell(
   { definition, outages, leaving, log }: BatchRunner,
