@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { createConnection, type RowDataPacket } from 'mysql2/promise'
+import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise'
 import { afterAll, inject } from 'vitest'
 import { type Config, resolveConfig } from '../schema/env.ts'
 import type { Stores } from './stores.ts'
@@ -28,6 +28,18 @@ export interface Space {
  * one would fail whatever comes next; a test of how soon an outage is seen does without it.
  */
 export const PATIENT = { STORE_TIMEOUT_MS: '5000' }
+
+/** A connection of its own to the database of a space: the space's own may have died with its server, and locks are of a connection. */
+export function connectTo({ env }: Pick<Space, 'env'>): Promise<Connection> {
+  return createConnection({
+    host: env.DB_HOST as string,
+    port: Number(env.DB_PORT),
+    user: env.DB_USER as string,
+    password: env.DB_PASSWORD as string,
+    database: env.DB_NAME as string,
+    dateStrings: true
+  })
+}
 
 export async function openSpace(stores: Stores): Promise<Space> {
   const name = `test_${randomBytes(6).toString('hex')}`

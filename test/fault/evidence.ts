@@ -1,8 +1,8 @@
-import { createConnection, type RowDataPacket } from 'mysql2/promise'
+import type { RowDataPacket } from 'mysql2/promise'
 import { expect } from 'vitest'
 import type { Audit } from '../../schema/audit.ts'
 import type { Service } from '../service.ts'
-import { type Space, until } from '../space.ts'
+import { connectTo, type Space, until } from '../space.ts'
 
 /** The token of every api that these tests start. */
 export const ADMIN_TOKEN = 'a-token-for-tests-only'
@@ -12,15 +12,7 @@ const AMOUNT_WITH_TAX = 14.75
 
 /** Rows, over a connection of its own: the one before may have died with its server. */
 export async function look<T>(space: Space, query: string, values: unknown[] = []): Promise<T[]> {
-  const { DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME } = space.env
-  const connection = await createConnection({
-    host: DB_HOST as string,
-    port: Number(DB_PORT),
-    user: DB_USER as string,
-    password: DB_PASSWORD as string,
-    database: DB_NAME as string,
-    dateStrings: true
-  })
+  const connection = await connectTo(space)
   try {
     return (await connection.query<(T & RowDataPacket)[]>(query, values))[0]
   } finally {

@@ -3,7 +3,7 @@ import { startService } from '../service.ts'
 import { PATIENT, until } from '../space.ts'
 import { ADMIN_TOKEN, completedIds, expectCompleted, untilAtRest } from './evidence.ts'
 import { type Answer, acceptedIn, idsIn, latencyOf, sendUntil, shareOf, startLoad } from './load.ts'
-import { byLength } from './long.ts'
+import { byLength, LONG } from './long.ts'
 import { useOwnStores } from './own-stores.ts'
 import { startPoll } from './poll.ts'
 
@@ -60,8 +60,10 @@ test.each([
     tell(`Redis ${how}, whole run`, answers)
     const later = answers.filter(({ due }) => due > away + 1000)
     tell(`Redis ${how}, after the first second`, later)
-    expect(shareOf(answers, 202)).toBeGreaterThanOrEqual(byLength(0, ACCEPTED))
-    expect(latencyOf(later).p99).toBeLessThan(byLength(Number.POSITIVE_INFINITY, P99))
+    if (LONG) {
+      expect(shareOf(answers, 202)).toBeGreaterThanOrEqual(ACCEPTED)
+      expect(latencyOf(later).p99).toBeLessThan(P99)
+    }
 
     const audit = await untilAtRest(api)
     const completed = await expectCompleted(space, acceptedIn(answers), idsIn(answers))

@@ -1,23 +1,15 @@
-import { createConnection } from 'mysql2/promise'
 import { expect, onTestFinished, test } from 'vitest'
 import type { App } from '../../src/app.ts'
 import { useApp } from '../app.ts'
 import { startProxy } from '../fault/proxy.ts'
-import { until, useSpace } from '../space.ts'
+import { connectTo, until, useSpace } from '../space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
 
 /** As a backup takes it: reads go on, and each write waits. Gives what unlocks them. */
 async function lockTables() {
-  const { DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME } = space.env
-  const connection = await createConnection({
-    host: DB_HOST as string,
-    port: Number(DB_PORT),
-    user: DB_USER as string,
-    password: DB_PASSWORD as string,
-    database: DB_NAME as string
-  })
+  const connection = await connectTo(space)
   onTestFinished(() => connection.destroy())
   await connection.query('LOCK TABLES orders READ LOCAL, outbox READ LOCAL')
   return async () => {
