@@ -3,15 +3,15 @@ import { type Static, Type } from 'typebox'
 const ORDER_ID = '^[A-Za-z0-9_-]{1,100}$'
 
 /**
- * Money as text: up to six digits before the point and four behind it, above zero, no sign, no exponent.
- * What it admits lies between 0.0001 and 999999.9999.
+ * Money as text: up to six digits before the point and four behind it, above zero, no sign, no exponent. Zeros at the end
+ * do not count. What it admits lies between 0.0001 and 999999.9999.
  */
-const AMOUNT_TEXT = '^(?!0(\\.0{1,4})?$)(0|[1-9]\\d{0,5})(\\.\\d{1,4})?$'
+const AMOUNT_TEXT = '^(?!0(\\.0+)?$)(0|[1-9]\\d{0,5})(\\.\\d{1,4}0*)?$'
 
 /**
- * Whether a JSON number has at most four decimals; its bounds are told by their own keywords. It is judged by its value as
- * parsed: the shortest text that names the same double is what the client meant (0.3, 100.1, 1e3). `multipleOf: 0.0001`
- * would refuse some of those, since 0.0001 has no exact double.
+ * Whether a JSON number has at most four decimals; its bounds have keywords of their own. Judges the shortest text that
+ * names the same double (0.3, 100.1, 1000), which is what the client sent: a body with a number that has more digits than
+ * that is refused before. `multipleOf: 0.0001` would refuse some of those, since 0.0001 has no exact double.
  */
 export function hasFourDecimals(value: number): boolean {
   return Number.isInteger(value) || /^-?\d+\.\d{1,4}$/.test(String(value))
@@ -32,7 +32,8 @@ export const Amount = Type.Unsafe<number | string>({
   maximum: 999999.9999,
   format: 'amount',
   pattern: AMOUNT_TEXT,
-  description: 'A number or a string, above 0, at most 999999.9999, with at most four decimals.',
+  description:
+    'A number or a string, above 0, at most 999999.9999, with at most four decimals as it is written; zeros at the end do not count. Only a number may have an exponent.',
   examples: [100, '99.95']
 })
 

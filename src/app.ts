@@ -4,6 +4,7 @@ import autoload from '@fastify/autoload'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify from 'fastify'
 import type { Config } from '../schema/env.ts'
+import { acceptJsonBodies } from './http/json-body.ts'
 import { loadFunctions } from './load-functions.ts'
 import { logOptions } from './log/log.ts'
 import { refuseUnreadable, refuseUrl } from './problem.ts'
@@ -65,7 +66,6 @@ function createServer(config: Config, logStream: Writable | undefined) {
   // An expectation that is not known is not met, and no reason to refuse (RFC 9110, section 10.1.1). Node.js would, without
   // a word.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
-  // Every body is JSON.
-  app.removeContentTypeParser('text/plain')
+  acceptJsonBodies(app)
   return app
 }

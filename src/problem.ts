@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Problem } from '../schema/problem.ts'
 import { asError } from './as-error.ts'
+import { RefusedJson } from './http/json-body.ts'
 import { BacklogFull } from './orders/backlog.ts'
 import { OrderConflict, OrderNotFound } from './orders/errors.ts'
 import { routeOf } from './request-context.ts'
@@ -25,6 +26,7 @@ interface Kind {
 
 /** Errors of the domain and of the stores. What is not listed is the framework's, or a bug. */
 const KINDS = new Map<new (...args: never[]) => Error, Kind>([
+  [RefusedJson, { status: 400, type: 'refused-json', title: 'The JSON of the body is refused' }],
   [OrderConflict, { status: 409, type: 'order-conflict', title: 'The order exists with another body' }],
   [FunctionInUse, { status: 409, type: 'function-in-use', title: 'The function is in use' }],
   [OrderNotFound, { status: 404, type: 'order-not-found', title: 'There is no such order' }],
@@ -91,12 +93,18 @@ function toProblem(error: Error, kind: Kind, request: FastifyRequest, errorId: s
     title: kind.title,
     status: kind.status,
     detail: validation
-      ? `The ${PARTS[validationContext ?? ''] ?? 'request'} does not match its schema.`
+      ? mismatch(validationContext, request)
       : (HIDDEN_DETAIL.get(kind.type) ?? ADVICE.get(kind.type)?.(request) ?? error.message),
     instance: request.url.split('?', 1)[0]?.slice(0, 500) ?? '/',
     error_id: errorId,
-    ...(validation && { errors: validation.map(describeFault) })
+    ...(validation && { errors: validation.map(describeFault) }),
+    ...(error instanceof RefusedJson && { errors: error.faults })
   }
+}
+
+function mismatch(part: string | undefined, { body }: FastifyRequest): string {
+  if (part === 'body' && body === undefined) return 'The request has no body, and its schema requires one.'
+  return `The ${PARTS[part ?? ''] ?? 'request'} does not match its schema.`
 }
 
 /** Answers whatever was thrown; the error's id stands in the answer and in the request's log line. */

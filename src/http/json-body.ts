@@ -1,0 +1,54 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { findFaults, type JsonFault } from './json-faults.ts'
+
+/** The body is valid JSON, but parsing would change what was sent without a word; `faults` says where. */
+export class RefusedJson extends Error {
+  override name = 'RefusedJson'
+  readonly faults: JsonFault[]
+
+  constructor(faults: JsonFault[]) {
+    super(`The body is JSON, but ${faults[0]?.detail}.`)
+    this.faults = faults
+  }
+}
+
+type Done = (error: Error | null, body?: unknown) => void
+
+/** Makes JSON the one form of a body. An empty body is no body: whether a route needs one is for its schema to say. */
+export function acceptJsonBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'string' },
+    (_request, text: string, done: Done) => {
+      done(null, text === '' ? undefined : readJson(text))
+    }
+  )
+  // A client may name a media type and send nothing: what there is no parser for would be refused.
+  app.addHook('onRequest', ({ headers }, _reply, done) => {
+    if (headers['content-type'] !== undefined && isEmpty(headers)) delete headers['content-type']
+    done()
+  })
+}
+
+function isEmpty(headers: FastifyRequest['headers']): boolean {
+  const { 'content-length': length = '0', 'transfer-encoding': encoding } = headers
+  return length === '0' && encoding === undefined
+}
+
+function readJson(sent: string): unknown {
+  // Some programs put a byte order mark first, which a reader may pass over (RFC 8259, section 8.1).
+  const text = sent.charCodeAt(0) === 0xfe_ff ? sent.slice(1) : sent
+  const value = parse(text)
+  const faults = findFaults(text, value)
+  if (faults.length > 0) throw new RefusedJson(faults)
+  return value
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw Object.assign(new Error('The body is not valid JSON.', { cause }), { statusCode: 400 })
+  }
+}
