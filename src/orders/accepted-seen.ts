@@ -1,4 +1,5 @@
-import type { MysqlStore, Transaction } from '../stores/mysql.ts'
+import type { MysqlStore } from '../stores/mysql.ts'
+import type { Transaction } from '../stores/transaction.ts'
 import { drawSlot } from './totals.ts'
 
 interface Numbered {

@@ -1,6 +1,7 @@
 import { isoNow } from '../clock.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
-import type { MysqlStore, Transaction } from '../stores/mysql.ts'
+import type { MysqlStore } from '../stores/mysql.ts'
+import type { Transaction } from '../stores/transaction.ts'
 import type { OrderRecord } from './order.ts'
 import { complete } from './pricing.ts'
 import { COLUMNS, fromRow, type OrderRow, toDatetime } from './row.ts'

@@ -1,5 +1,6 @@
 import type { Order } from '../../schema/order.ts'
-import type { MysqlStore, Transaction } from '../stores/mysql.ts'
+import type { MysqlStore } from '../stores/mysql.ts'
+import type { Transaction } from '../stores/transaction.ts'
 import { canonicalAmount, sum } from './money.ts'
 
 /** Totals over all rows. Counts are safe integers; revenue is decimal text. */

@@ -1,4 +1,4 @@
-import type { Transaction } from '../stores/mysql.ts'
+import type { Transaction } from '../stores/transaction.ts'
 
 /** Writes to each table that an order goes through. They meet no row, and so wait for none that another transaction holds. */
 const IN_VAIN = [

@@ -1,5 +1,6 @@
 import { DuplicateKey } from '../stores/errors.ts'
-import type { MysqlStore, Transaction } from '../stores/mysql.ts'
+import type { MysqlStore } from '../stores/mysql.ts'
+import type { Transaction } from '../stores/transaction.ts'
 import { noteAccepted } from './accepted-seen.ts'
 import type { OrderRecord } from './order.ts'
 import { COLUMNS, fromRow, type OrderRow, type StoredOrder, toValues } from './row.ts'

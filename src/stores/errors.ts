@@ -106,7 +106,8 @@ export function isRedisAnswer(error: unknown): error is Error {
 
 /**
  * What a failed Redis call means, as a class. An error that the server sent is told apart by its first word;
- * anything else (closed socket, timeout, refused connection) means that no answer came.
+ * anything else (closed socket, timeout, refused connection) means that no answer came. Only for errors of the driver's
+ * own calls.
  */
 export function fromRedis(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error))
@@ -158,14 +159,15 @@ const MYSQL_ALREADY_CHANGED = new Set([
 const DUPLICATE_KEY = 1062
 
 /**
- * What a failed MySQL call means, as a class: by errno where the server sent one; without one no answer came.
+ * What an error of the MySQL driver means, as a class: by errno where the server sent one; without one no answer came.
+ * Only for errors of the driver's own calls: an error of any other library may have a `code` too.
  */
 export function fromMysql(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error))
   if (isClassified(error)) return error
   const { errno, sqlState } = error as { errno?: number; sqlState?: string }
   if (errno === undefined || sqlState === undefined) {
-    return 'code' in error ? new StoreUnavailable('mysql', error) : error
+    return 'code' in error || 'fatal' in error ? new StoreUnavailable('mysql', error) : error
   }
   if (errno === DUPLICATE_KEY) return new DuplicateKey(error.message, { cause: error })
   if (MYSQL_ALREADY_CHANGED.has(errno)) return new AlreadyChanged(error.message, { cause: error })

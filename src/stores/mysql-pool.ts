@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { promisify } from 'node:util'
 import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
 import type { Config } from '../../schema/env.ts'
-import { fromMysql, isAway, NoFreeConnection, StoreUnavailable } from './errors.ts'
+import { fromMysql, NoFreeConnection, StoreUnavailable } from './errors.ts'
 
 /** What every session is set to: UTC, short lock waits, no clamping of values, and no gap locks between workers. */
 const SESSION = [
@@ -10,9 +10,12 @@ const SESSION = [
   'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED'
 ]
 
-/** Connections to MySQL; failures come as classes. */
+/** Connections to MySQL. Errors of its statements come as classes; what else `work` throws passes through as it is. */
 export interface MysqlPool {
-  /** Runs `work` on a connection of its own, which goes back to the pool or, without an answer, is given up. */
+  /**
+   * Runs `work` on a connection of its own, which goes back to the pool. One on which a statement got no answer, or was
+   * refused, is closed: the next user could read the late reply, and only a new session sees rights that were given back.
+   */
   using: <T>(work: (connection: PoolConnection) => Promise<T>) => Promise<T>
   close: () => Promise<void>
 }
@@ -50,17 +53,11 @@ export function createMysqlPool(config: Config, size: number): MysqlPool {
       const connection = await connect(take, timeout, late)
       used++
       try {
-        const result = await work(connection)
-        connection.release()
-        return result
-      } catch (error) {
-        const known = fromMysql(error)
-        // A connection without an answer is in an unknown state: the next one to use it could read this call's reply.
-        if (isAway(known, 'mysql')) connection.destroy()
-        else connection.release()
-        throw known
+        return await work(connection)
       } finally {
         used--
+        if (spoiled.has(connection)) connection.destroy()
+        else connection.release()
       }
     },
     // It reports connections that were still being opened to a server that hangs, and never ends with one that was given
@@ -74,8 +71,12 @@ export function createMysqlPool(config: Config, size: number): MysqlPool {
   }
 }
 
+/** Connections that nobody may use again. */
+const spoiled = new WeakSet<PoolConnection>()
+
 /**
  * One statement; `timeout` in milliseconds. By callback, since the driver's promises take a stack trace for each call.
+ * Here alone errors of the driver become classes.
  */
 export function query<T>(
   connection: PoolConnection,
@@ -85,8 +86,10 @@ export function query<T>(
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     connection.query({ sql, values, timeout }, (error, result) => {
-      if (error) reject(error)
-      else resolve(result as T)
+      if (!error) return resolve(result as T)
+      const known = fromMysql(error)
+      if (known instanceof StoreUnavailable) spoiled.add(connection)
+      reject(known)
     })
   })
 }

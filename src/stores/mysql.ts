@@ -1,10 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { ResultSetHeader, RowDataPacket } from 'mysql2/promise'
+import type { RowDataPacket } from 'mysql2/promise'
 import type { Config } from '../../schema/env.ts'
 import { Availability } from './availability.ts'
-import { Contention, fromMysql, isAway } from './errors.ts'
+import { Contention, fromMysql } from './errors.ts'
 import { migrate } from './migrate.ts'
-import { connectionOptions, createMysqlPool, type MysqlPool, query } from './mysql-pool.ts'
+import { connectionOptions, createMysqlPool, query } from './mysql-pool.ts'
+import { runTransaction, type Transaction } from './transaction.ts'
 
 /** How often a transaction that lost against another one is done anew before the loss is reported. */
 const CONTENTION_RETRIES = 3
@@ -16,19 +17,14 @@ const SHORT_STATEMENT = 2
 /** Asked with every probe: it may change while the server runs. */
 const DURABILITY = 'SELECT @@GLOBAL.innodb_flush_log_at_trx_commit AS flush'
 
-/** One connection inside a transaction. */
-export interface Transaction {
-  rows: <T>(sql: string, values: unknown[]) => Promise<T[]>
-  run: (sql: string, values: unknown[]) => Promise<ResultSetHeader>
-}
-
 export interface MysqlStore {
   availability: Availability
   /** Reads rows outside a transaction. */
   rows: <T>(sql: string, values: unknown[]) => Promise<T[]>
   /**
-   * Runs `work` in a READ COMMITTED transaction and commits; whatever it throws rolls back. Deadlocks and lock
-   * waits are retried here, so `work` may run more than once. A statement may take ten times STORE_TIMEOUT_MS, one of
+   * Runs `work` in a READ COMMITTED transaction and commits. Whatever it throws rolls back and passes through as it is;
+   * errors of its statements are classes already. Deadlocks and lock waits are retried here, so `work` may run more than
+   * once. A statement may take ten times STORE_TIMEOUT_MS, one of
    * a `short` transaction, for which a client waits, twice that.
    */
   transaction: <T>(work: (transaction: Transaction) => Promise<T>, length?: 'short') => Promise<T>
@@ -73,7 +69,7 @@ export function createMysqlStore(
       )
       durable = row?.flush === 1
     },
-    tryWrite: () => runOnce(pool, writeInVain, timeout * SHORT_STATEMENT)
+    tryWrite: () => runTransaction(pool, writeInVain, timeout * SHORT_STATEMENT)
   })
 
   return {
@@ -82,7 +78,7 @@ export function createMysqlStore(
       availability.run(() => pool.using(connection => query(connection, sql, values, timeout))),
     transaction: (work, length) => {
       const each = timeout * (length === 'short' ? SHORT_STATEMENT : LONG_STATEMENT)
-      return availability.run(() => retryContention(() => runOnce(pool, work, each)))
+      return availability.run(() => retryContention(() => runTransaction(pool, work, each)))
     },
     durable: () => durable,
     start: () => availability.start(),
@@ -91,27 +87,6 @@ export function createMysqlStore(
       await Promise.all([pool.close(), probes.close()])
     }
   }
-}
-
-/** One try of a transaction; `timeout` is for each statement, in milliseconds. */
-function runOnce<T>(
-  pool: MysqlPool,
-  work: (transaction: Transaction) => Promise<T>,
-  timeout: number
-): Promise<T> {
-  return pool.using(async connection => {
-    const statement = <R>(sql: string, values: unknown[] = []) => query<R>(connection, sql, values, timeout)
-    await statement('START TRANSACTION')
-    try {
-      const result = await work({ rows: statement, run: statement })
-      await statement('COMMIT')
-      return result
-    } catch (error) {
-      const known = fromMysql(error)
-      if (!isAway(known, 'mysql')) await statement('ROLLBACK')
-      throw known
-    }
-  })
 }
 
 async function retryContention<T>(work: () => Promise<T>): Promise<T> {

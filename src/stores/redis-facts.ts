@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { isRedisAnswer } from './errors.ts'
+import { isRedisAnswer, StoreRefused } from './errors.ts'
 
 export interface RedisFacts {
   /** `fsync`: a write is on disk before its reply. `memory`: it may not be. */
@@ -35,7 +35,7 @@ async function readConfig(client: Redis, pattern: string): Promise<string[]> {
   try {
     return (await client.call('CONFIG', 'GET', pattern)) as string[]
   } catch (error) {
-    if (isRedisAnswer(error)) return []
+    if (isRedisAnswer(error) || error instanceof StoreRefused) return []
     throw error
   }
 }

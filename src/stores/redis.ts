@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import type { FastifyBaseLogger } from 'fastify'
-import { Redis, type RedisOptions } from 'ioredis'
+import { type Command, Redis, type RedisOptions } from 'ioredis'
 import type { Config } from '../../schema/env.ts'
 import { Availability } from './availability.ts'
 import { fromRedis, ReadOnlyReplica, StoreUnavailable } from './errors.ts'
@@ -24,7 +24,7 @@ export interface RedisStore {
   availability: Availability
   /** What the server was last seen to guarantee. */
   facts: () => RedisFacts
-  /** Runs commands through the breaker, with errors as classes. */
+  /** Runs commands through the breaker. What `work` throws that is not an error of a command passes through as it is. */
   run: <T>(work: (client: Redis) => Promise<T>) => Promise<T>
   /**
    * A connection of its own for blocking reads: on a shared one every other command would wait behind them.
@@ -78,6 +78,22 @@ function leaveReplica(): (error: Error) => boolean {
 }
 
 /**
+ * A connection whose commands fail with errors as classes. They are mapped here and nowhere else: an error that a caller
+ * throws between two commands is none of Redis.
+ */
+class Connection extends Redis {
+  override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
+    const { reject } = command
+    command.reject = error => reject(fromRedis(error))
+    return super.sendCommand(command, stream)
+  }
+
+  override duplicate(override: Partial<RedisOptions> = {}): Redis {
+    return new Connection({ ...this.options, ...override } as RedisOptions & { replyMapping: 'legacy' })
+  }
+}
+
+/**
  * The Redis of this process: one shared connection behind a breaker.
  * `check` is what a probe asks of it: it reads a key, and throws when this Redis must not be used (see the partition
  * count).
@@ -88,7 +104,7 @@ export function createRedisStore(
   check: (client: Redis) => Promise<void>
 ): RedisStore {
   const timeout = config.STORE_TIMEOUT_MS
-  const client = new Redis(
+  const client = new Connection(
     connectionOptions(config, { commandTimeout: timeout, socketTimeout: Math.max(SILENCE, 2 * timeout) })
   )
   // A probe logs them once; what a command that has no connection fails with does not say why there is none.
@@ -127,9 +143,9 @@ export function createRedisStore(
     client,
     availability,
     facts: () => facts,
-    run: work => availability.run(() => work(client).catch(reportAsRedis)),
+    run: work => availability.run(() => work(client)),
     blockingConnection: block => {
-      const connection = new Redis(connectionOptions(config, { socketTimeout: block + BLOCK_GRACE }))
+      const connection = new Connection(connectionOptions(config, { socketTimeout: block + BLOCK_GRACE }))
       connection.on('error', () => {})
       connection.on('end', () => blocking.delete(connection))
       blocking.add(connection)
