@@ -1,3 +1,5 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import Negotiator from 'negotiator'
 import { Type } from 'typebox'
 import { Metrics } from '../../schema/metrics.ts'
 import { ref } from '../../schema/ref.ts'
@@ -6,19 +8,32 @@ import type { App } from '../../src/app.ts'
 import { readMetrics } from '../../src/metrics-report.ts'
 import { shared } from '../../src/shared.ts'
 
-/** A client that takes JSON too gets that: many send a list of all that they can read. */
-const wantsText = (accept = '') =>
-  /text\/plain|application\/openmetrics-text/.test(accept) && !accept.includes('application/json')
+const JSON_TYPE = 'application/json'
+
+/** What a client may ask for. A media range with parameters matches a type that has them: those are what Prometheus sends. */
+const TYPES = [
+  JSON_TYPE,
+  'text/plain; version=0.0.4; charset=utf-8',
+  'text/plain; version=1.0.0; escaping=allow-utf-8; charset=utf-8',
+  'application/openmetrics-text; version=1.0.0; escaping=allow-utf-8; charset=utf-8',
+  'application/openmetrics-text; version=0.0.1; charset=utf-8'
+]
+
+/** A client that accepts none of the types gets JSON: an answer that it did not ask for says more than none. */
+function prefersText(headers: IncomingHttpHeaders): boolean {
+  return (new Negotiator({ headers }).mediaType(TYPES) ?? JSON_TYPE) !== JSON_TYPE
+}
 
 const schema = {
   operationId: 'getMetrics',
   summary: 'Figures of the service',
   description:
-    'JSON by default; the Prometheus exposition for `Accept: text/plain` or `application/openmetrics-text`.',
+    'JSON by default, and for a client that accepts neither form; the Prometheus exposition for one that prefers `text/plain` or `application/openmetrics-text`.',
   tags: ['operations'],
   response: {
     200: {
       description: 'The figures.',
+      headers: { Vary: Type.String({ description: 'Always `Accept`.' }) },
       content: {
         'application/json': { schema: Type.Unsafe<Metrics | string>(ref(Metrics)) },
         'text/plain': { schema: Type.Unsafe<Metrics | string>({ type: 'string' }) }
@@ -39,7 +54,8 @@ export default async function metricsRoute(app: App) {
   // who ask at a time, or many who do would leave the stores no time for orders.
   const config = { rateLimit: false, pressureHandler: () => undefined } as const
   app.get('/metrics', { schema, config }, async (request, reply) => {
-    if (wantsText(request.headers.accept)) {
+    reply.header('vary', 'Accept')
+    if (prefersText(request.headers)) {
       return reply.header('content-type', registry.contentType).send(await expose())
     }
     return report()
