@@ -48,11 +48,11 @@ async function auditMetrics(app: FastifyInstance) {
   })
   new Gauge({
     name: 'orderstream_function_paused',
-    help: 'Whether a stream function of this process waits for a store that is away or takes no writes (1).',
+    help: 'Whether a stream function of this process waits for a store that is unavailable or refuses what it needs (1).',
     labelNames: ['function'],
     registers,
     collect() {
-      for (const [name, paused] of streams.paused()) this.set({ function: name }, paused ? 1 : 0)
+      for (const [name, reason] of streams.paused()) this.set({ function: name }, reason ? 1 : 0)
     }
   })
 }

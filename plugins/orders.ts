@@ -38,7 +38,8 @@ async function orders(app: FastifyInstance) {
     keys,
     taxRate: config.TAX_RATE,
     timeout: config.STORE_TIMEOUT_MS,
-    maxBacklog: config.MAX_BACKLOG
+    maxBacklog: config.MAX_BACKLOG,
+    log: app.log
   })
   app.decorate('orders', {
     intake,

@@ -20,8 +20,8 @@ declare module 'fastify' {
     consume: <Schema extends TSchema>(definition: StreamFunction<Schema>) => void
     streams: {
       consumers: readonly Consumer[]
-      /** The functions of this process, and whether each waits for a store in any of its partitions. */
-      paused: () => ReadonlyMap<string, boolean>
+      /** The functions of this process, and why each waits for a store in any of its partitions; undefined while it runs. */
+      paused: () => ReadonlyMap<string, string | undefined>
       deadLetters: DeadLetters
       /** How many events each group had not settled when they were last counted, some seconds ago. */
       unsettled: () => ReadonlyMap<string, number>
@@ -95,10 +95,10 @@ async function streams(app: FastifyInstance) {
   app.lifecycle.onDrain(() => Promise.all(consumers.map(consumer => consumer.stop())))
 }
 
-function pausedOf(consumers: Consumer[]): Map<string, boolean> {
-  const paused = new Map<string, boolean>()
-  for (const { definition, waitingFor } of consumers)
-    paused.set(definition.name, paused.get(definition.name) || waitingFor() !== undefined)
+function pausedOf(consumers: Consumer[]): Map<string, string | undefined> {
+  const paused = new Map<string, string | undefined>()
+  for (const { definition, pausedBy } of consumers)
+    paused.set(definition.name, paused.get(definition.name) ?? pausedBy())
   return paused
 }
 

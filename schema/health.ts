@@ -4,7 +4,9 @@ const Connection = Type.Enum(['connected', 'disconnected'])
 
 export const Health = Type.Object(
   {
-    status: Type.Enum(['healthy', 'degraded'], { description: '`degraded` while a store is away.' }),
+    status: Type.Enum(['healthy', 'degraded'], {
+      description: '`degraded` while a store is unavailable, refuses orders, or keeps a function paused.'
+    }),
     timestamp: Type.String({ format: 'date-time' }),
     services: Type.Object({ redis: Connection, database: Connection }),
     functions: Type.Optional(
@@ -12,8 +14,9 @@ export const Health = Type.Object(
         Type.Object({
           name: Type.String(),
           state: Type.Enum(['running', 'paused'], {
-            description: '`paused` while it waits for a store that is away or takes no writes.'
-          })
+            description: '`paused` while it waits for a store that is unavailable or refuses what it needs.'
+          }),
+          reason: Type.Optional(Type.String({ description: 'Why it is paused.' }))
         }),
         { description: 'Stream functions of this process.' }
       )

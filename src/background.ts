@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import { StoreUnavailable } from './stores/errors.ts'
+import { reasonOf, StoreRefused, StoreUnavailable } from './stores/errors.ts'
 
 /** Work that a process does again and again, beside requests and messages. */
 export interface BackgroundTask {
@@ -13,19 +13,33 @@ export interface BackgroundTask {
 
 export interface Background {
   start: () => void
+  /** Why a store that answers refuses the task, if it does. */
+  refusedBy: () => string | undefined
   /** Waits for the run that is under way. */
   stop: () => Promise<void>
 }
 
-/** Runs a task until it is stopped. A store that is away is no error: the next run will find it. */
+/**
+ * Runs a task until it is stopped. A store that is unavailable is no error: the next run will find it. Of one that answers
+ * and refuses the task it logs once, and once when the task runs again.
+ */
 export function createBackground(task: BackgroundTask, log: FastifyBaseLogger): Background {
   const stopping = new AbortController()
   let loop: Promise<void> | undefined
 
+  let refusedBy: string | undefined
+
   const runOnce = async () => {
     try {
-      return await task.run()
+      const more = await task.run()
+      if (refusedBy) log.info({ task: task.name }, 'background task runs again')
+      refusedBy = undefined
+      return more
     } catch (error) {
+      if (error instanceof StoreRefused) {
+        if (!refusedBy) log.warn({ err: error, task: task.name }, 'background task is refused by a store')
+        refusedBy = reasonOf(error)
+      }
       if (!(error instanceof StoreUnavailable))
         log.error({ err: error, task: task.name }, 'background task failed')
       return false
@@ -40,6 +54,7 @@ export function createBackground(task: BackgroundTask, log: FastifyBaseLogger): 
   }
 
   return {
+    refusedBy: () => refusedBy,
     start: () => {
       loop = run()
     },

@@ -16,13 +16,20 @@ const unsettledWarning = (group: string, count: number) =>
   `The function ${group} has not settled ${count} events, which stay in Redis for it: see why, or, if it is gone, end it ` +
   `with \`npm run admin -- functions forget ${group}\`.`
 
+/** Said while a store that answers refuses what a process does beside requests and messages. */
+const taskWarning = (task: string, reason: string) => `The background task ${task} does not run: ${reason}.`
+
+/** Said on an api whose Redis refuses what accepts an order. */
+const ordersWarning = (reason: string) => `Orders are accepted in MySQL: ${reason}.`
+
 const health = {
   operationId: 'getHealth',
   summary: 'State of the service and its stores',
   tags: ['operations'],
   response: {
     200: response(Health, {
-      description: 'Orders can be accepted or read; `degraded` while one store is away.'
+      description:
+        'Orders can be accepted or read; `degraded` while one store is unavailable or refuses what is needed of it.'
     }),
     ...anyRoute,
     503: response(Health, { description: 'Orders can be neither accepted nor read.' })
@@ -49,21 +56,24 @@ const ready = {
 
 /** GET /health, /health/live, /health/ready: for people, and for orchestrators. */
 export default async function healthRoutes(app: App) {
-  const { redis, mysql, lifecycle, streams } = app
+  const { redis, mysql, lifecycle, streams, orders } = app
 
   app.get('/health', { schema: health, config }, async (_request, reply) => {
     const [redisUp, databaseUp] = await Promise.all([redis.availability.check(), mysql.availability.check()])
-    const functions = [...streams.paused()].map(([name, paused]) => ({
-      name,
-      state: paused ? ('paused' as const) : ('running' as const)
-    }))
+    const functions = [...streams.paused()].map(([name, reason]) =>
+      reason ? { name, state: 'paused' as const, reason } : { name, state: 'running' as const }
+    )
+    const refusal = orders.intake.refusedBy()
+    const works = redisUp && databaseUp && !refusal && functions.every(({ state }) => state === 'running')
     const unsettled = [...streams.unsettled()].filter(([, count]) => count > MANY_UNSETTLED)
     const warnings = [
       ...(redis.facts().evicts ? [EVICTS] : []),
-      ...unsettled.map(([group, count]) => unsettledWarning(group, count))
+      ...unsettled.map(([group, count]) => unsettledWarning(group, count)),
+      ...[...app.refusedTasks()].map(([task, reason]) => taskWarning(task, reason)),
+      ...(refusal ? [ordersWarning(refusal)] : [])
     ]
     return reply.code(redisUp || databaseUp ? 200 : 503).send({
-      status: redisUp && databaseUp ? 'healthy' : 'degraded',
+      status: works ? 'healthy' : 'degraded',
       timestamp: new Date().toISOString(),
       services: {
         redis: redisUp ? 'connected' : 'disconnected',

@@ -1,5 +1,6 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { NewOrder } from '../../schema/order.ts'
-import { StoreUnavailable } from '../stores/errors.ts'
+import { StoreRefused, StoreUnavailable } from '../stores/errors.ts'
 import type { MysqlStore } from '../stores/mysql.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import type { Keys } from '../streams/keys.ts'
@@ -9,6 +10,7 @@ import { OrderConflict } from './errors.ts'
 import { createMicroBatch } from './micro-batch.ts'
 import { amountOf, type OrderRecord, renderDocument } from './order.ts'
 import type { OrderStore } from './order-store.ts'
+import { createRefusals } from './refusals.ts'
 import { spill } from './spill.ts'
 
 /** Most orders that one round trip accepts, and most round trips under way for one partition. */
@@ -33,6 +35,8 @@ export interface Intake {
    *   again finds out.
    */
   accept: (order: NewOrder, origin: Origin) => Promise<Acceptance>
+  /** Why a Redis that answers has refused orders, if it did so lately and has taken none since. */
+  refusedBy: () => string | undefined
 }
 
 export interface IntakeOptions {
@@ -45,6 +49,7 @@ export interface IntakeOptions {
   /** How long one call to Redis may take, in ms. */
   timeout: number
   maxBacklog: number
+  log: FastifyBaseLogger
 }
 
 /** What became of a candidate: accepted, known, or refused with an error. */
@@ -54,6 +59,7 @@ type Result = { accepted: Durability } | { document: string } | { error: Error }
 export function createIntake(options: IntakeOptions): Intake {
   const { redis, mysql, store, keys } = options
   const append = createAppend(options)
+  const refusals = createRefusals(options.log)
   const batches = Array.from({ length: keys.partitions }, (_, partition) =>
     createMicroBatch<Candidate, Result>({
       size: ACCEPT_SIZE,
@@ -78,12 +84,14 @@ export function createIntake(options: IntakeOptions): Intake {
     try {
       const durability = redis.facts().durability
       const answers = await append(candidates, partition)
+      refusals.none()
       return answers.map(answer => {
         if (answer.kind === 'accepted') return { accepted: durability }
         return answer.kind === 'full' ? { error: answer.error } : { document: answer.document }
       })
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error
+      if (error instanceof StoreRefused) refusals.one(error)
       const known = await spill(mysql, store, candidates)
       return known.map(order =>
         order ? { document: renderDocument(order) } : { accepted: mysql.durable() ? 'mysql' : 'memory' }
@@ -92,6 +100,7 @@ export function createIntake(options: IntakeOptions): Intake {
   }
 
   return {
+    refusedBy: refusals.reason,
     accept: async (order, origin) => {
       const candidate = toCandidate(order, options.taxRate, origin)
       const batch = batches[keys.partitionOf(order.order_id)] as (typeof batches)[number]

@@ -19,6 +19,11 @@ export class StoreRefused extends StoreUnavailable {
   override name = 'StoreRefused'
 }
 
+/** The user of the service may not do that; it may do other things. */
+export class NotPermitted extends StoreRefused {
+  override name = 'NotPermitted'
+}
+
 /** This Redis is a replica: after a failover, another server is the one that takes writes. */
 export class ReadOnlyReplica extends StoreRefused {
   override name = 'ReadOnlyReplica'
@@ -95,9 +100,12 @@ const REDIS_UNAVAILABLE = new Set([
 const REDIS_REFUSED = new Set([
   'OOM', // at maxmemory
   'MISCONF', // it cannot save to its disk
-  'NOPERM', // this user may not do that; it may do other things
   'NOREPLICAS'
 ])
+
+/** How errors begin that Redis has no word for. */
+const FORBIDDEN_IN_SCRIPT = "ERR The user executing the script can't " // NOPERM, as Redis 7.0 says it of a script's command
+const TOO_MANY_CLIENTS = 'ERR max number of clients reached'
 
 /** Whether a Redis call failed by what the server said, and not for want of an answer. */
 export function isRedisAnswer(error: unknown): error is Error {
@@ -118,6 +126,9 @@ export function fromRedis(error: unknown): Error {
   if (word === 'BUSYGROUP') return new GroupExists(error.message, { cause: error })
   // UNBLOCKED: the stream was deleted while a read was waiting on it.
   if (word === 'NOGROUP' || word === 'UNBLOCKED') return new GroupMissing(error.message, { cause: error })
+  if (word === 'NOPERM' || error.message.startsWith(FORBIDDEN_IN_SCRIPT))
+    return new NotPermitted('redis', error)
+  if (error.message.startsWith(TOO_MANY_CLIENTS)) return new StoreUnavailable('redis', error)
   if (word === 'READONLY') return new ReadOnlyReplica('redis', error)
   if (REDIS_REFUSED.has(word)) return new StoreRefused('redis', error)
   if (REDIS_UNAVAILABLE.has(word)) return new StoreUnavailable('redis', error)
@@ -181,4 +192,17 @@ export function fromMysql(error: unknown): Error {
 function withoutCall(error: Error): Error {
   for (const name of ['command', 'sql', 'parameters']) Reflect.deleteProperty(error, name)
   return error
+}
+
+/**
+ * Why a store that answers is of no use to the caller, for those who may not read the log: the store and the code of its
+ * error, no address, no user and no query.
+ */
+export function reasonOf(error: StoreUnavailable): string {
+  const { store, cause } = error
+  const { errno } = (cause ?? {}) as { errno?: unknown }
+  let code = isRedisAnswer(cause) ? /^[A-Z]+/.exec(cause.message)?.[0] : undefined
+  if (store === 'redis' && error instanceof NotPermitted) code = 'NOPERM'
+  if (store === 'mysql' && typeof errno === 'number' && errno > 0) code = `errno ${errno}`
+  return `${store} refuses what is needed of it${code ? ` (${code})` : ', or gives no answer'}; the log has the details`
 }

@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Availability } from '../stores/availability.ts'
-import { GroupMissing, type StoreName, StoreUnavailable } from '../stores/errors.ts'
+import { GroupMissing, type StoreName, StoreRefused, StoreUnavailable } from '../stores/errors.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import type { BatchCounts } from './batch-runner.ts'
 import { createDecoder, type Delivery } from './delivery.ts'
 import type { ResolvedFunction } from './function.ts'
 import { createGroupMember, type GroupMember } from './group.ts'
 import type { Keys } from './keys.ts'
-import { createOutages } from './outage.ts'
+import { createOutages, type Outages } from './outage.ts'
 import { createStreamReader } from './reader.ts'
 import { createSlots } from './slots.ts'
 import { createSources } from './sources.ts'
@@ -38,6 +38,8 @@ export interface Consumer {
   member: GroupMember
   /** The store that the function waits for, if it does. */
   waitingFor: () => StoreName | undefined
+  /** Why it waits, as health says it. */
+  pausedBy: () => string | undefined
   start: () => void
   /** Takes nothing new, finishes what is in hand or gives it back, leaves the group. */
   stop: () => Promise<void>
@@ -48,8 +50,11 @@ class WorkerLeaves extends Error {
   override name = 'WorkerLeaves'
 }
 
-/** Pause before the loop goes on after an error (ms). */
+/** Pause before the loop goes on when the answer to a read was lost (ms). */
 const ERROR_PAUSE = 500
+
+/** What is logged, once, when Redis is up and messages cannot be taken from it. */
+const CANNOT_TAKE = 'the function waits for Redis, which does not hand out its messages'
 
 /**
  * Runs one function on one partition of its stream:
@@ -71,6 +76,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const slots = createSlots(runner, options.onBatch)
   const sources = createSources({ member, reader, batch: definition.batch, lease, inHand, suspects })
 
+  const recovery = createRecovery(options, outages, stopping.signal)
+
   const consume = async () => {
     // A Redis that is full refuses to make the group.
     await outages.ride(() => member.join(), stopping.signal)
@@ -78,6 +85,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       await slots.oneFree()
       if (stopping.signal.aborted) return
       const { deliveries, ended } = await sources.next()
+      if (sources.answer) recovery.end()
       // What may kill this process must not take other batches with it.
       if (ended) await slots.runAlone(deliveries).finally(ended)
       else if (deliveries.length > 0) slots.run(deliveries)
@@ -90,7 +98,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       waitsToRead = true
       await options.stores.redis.untilUp(stopping.signal)
       waitsToRead = false
-      await consume().catch(error => recover(error, options, stopping.signal))
+      await consume().catch(recovery.after)
     }
   }
 
@@ -99,6 +107,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     definition,
     member,
     waitingFor: () => outages.waitingFor ?? (waitsToRead ? 'redis' : undefined),
+    pausedBy: () => outages.reason ?? (waitsToRead ? 'redis is not available' : undefined),
     start: () => {
       slots.keepLeases()
       loop = run()
@@ -117,20 +126,39 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 }
 
 /**
- * Decides how the loop goes on after an error: at once when the group was lost, else after a pause; where Redis cannot be
- * used, it is probed before that.
+ * Decides how the loop goes on after an error: at once when the group was lost; when Redis is unavailable, once it is back;
+ * else after growing pauses, since this connection or this command may fail alone. `end` says that it has got through.
  */
-async function recover(
-  error: unknown,
+function createRecovery(
   { log, stores }: ConsumerOptions,
+  outages: Outages,
   stopping: AbortSignal
-): Promise<void> {
-  if (stopping.aborted) return
-  if (error instanceof GroupMissing) {
-    log.warn({ err: error }, 'the consumer group is gone')
-    return
+): { after: (error: unknown) => Promise<void>; end: () => void } {
+  const wait = outages.wait(stopping, CANNOT_TAKE)
+  let lost = 0
+
+  return {
+    after: async error => {
+      if (stopping.aborted) return
+      if (error instanceof GroupMissing) {
+        log.warn({ err: error }, 'the consumer group is gone')
+        return
+      }
+      // To take messages is to talk to Redis: what fails otherwise is an answer that nobody foresaw.
+      const cause = error instanceof StoreUnavailable ? error : new StoreRefused('redis', error)
+      if (!(cause instanceof StoreRefused)) {
+        const up = await stores.redis.check()
+        // A single lost answer is no outage.
+        if (!up || ++lost === 1) {
+          await delay(ERROR_PAUSE, undefined, { signal: stopping }).catch(() => {})
+          return
+        }
+      }
+      await wait.pause(cause)
+    },
+    end: () => {
+      lost = 0
+      wait.end()
+    }
   }
-  if (error instanceof StoreUnavailable) await stores.redis.check()
-  else log.error({ err: error }, 'the consumer loop failed and goes on')
-  await delay(ERROR_PAUSE, undefined, { signal: stopping }).catch(() => {})
 }

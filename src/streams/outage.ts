@@ -1,10 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Availability } from '../stores/availability.ts'
-import { type StoreName, StoreRefused, StoreUnavailable } from '../stores/errors.ts'
+import { NotPermitted, reasonOf, type StoreName, StoreRefused, StoreUnavailable } from '../stores/errors.ts'
 
 /** How much longer a store is waited for when the worker stops: messages in hand may need only a moment of it (ms). */
 const LAST_WAIT = 3000
+
+/** What is logged, once, of a store that answers and is waited for. */
+const NO_WRITES = 'the function waits for a store that takes no writes'
+const NOT_PERMITTED = 'the function waits for a store that does not permit what it needs'
 
 /** Shortest and longest pause between two tries while a store refuses (ms). */
 const SHORTEST_PAUSE = 50
@@ -26,8 +30,10 @@ export interface Outages {
   stores: Record<StoreName, Availability>
   /** The store that is being waited for. */
   readonly waitingFor: StoreName | undefined
-  /** For one piece of work; it waits for nothing yet. */
-  wait: () => Wait
+  /** Why it is waited for, as health says it. */
+  readonly reason: string | undefined
+  /** For one piece of work; it waits for nothing yet. `line` is logged of a store that answers, and fails that work. */
+  wait: (until?: AbortSignal, line?: string) => Wait
   /**
    * Does `work` again and again while a store is away. Throws any other error, and the outage when the worker stops: a
    * moment after that, or as soon as `until` is aborted.
@@ -42,18 +48,19 @@ export function createOutages(
 ): Outages {
   const waiting: Record<StoreName, number> = { redis: 0, mysql: 0 }
   const refusing = new Set<StoreName>()
+  const causes: Partial<Record<StoreName, StoreUnavailable>> = {}
   const over = new AbortController()
   stopping.addEventListener('abort', () => setTimeout(() => over.abort(), LAST_WAIT).unref(), { once: true })
 
   /** Tells once of a store that answers, and refuses what is written or leaves it hanging; of one that is away its breaker tells. */
-  const tell = (cause: StoreUnavailable) => {
+  const tell = (cause: StoreUnavailable, line: string) => {
     const answers = cause instanceof StoreRefused || stores[cause.store].up
     if (!answers || refusing.has(cause.store)) return
     refusing.add(cause.store)
-    log.warn({ err: cause, store: cause.store }, 'the function waits for a store that takes no writes')
+    log.warn({ err: cause, store: cause.store }, cause instanceof NotPermitted ? NOT_PERMITTED : line)
   }
 
-  const wait = (until = over.signal): Wait => {
+  const wait = (until = over.signal, line = NO_WRITES): Wait => {
     let store: StoreName | undefined
     let length = SHORTEST_PAUSE
     const end = () => {
@@ -68,7 +75,8 @@ export function createOutages(
         waiting[store]++
         length = SHORTEST_PAUSE
       }
-      tell(cause)
+      causes[cause.store] = cause
+      tell(cause, line)
       // A store that answers and still refuses (it is read-only, say) must not be asked in a tight loop.
       await delay(length, undefined, { signal: until }).catch(() => {})
       length = Math.min(length * 2, LONGEST_PAUSE)
@@ -78,12 +86,18 @@ export function createOutages(
     return { pause, end }
   }
 
+  const waitingFor = () => (['redis', 'mysql'] as const).find(store => waiting[store] > 0)
   return {
     stores,
     get waitingFor() {
-      return (['redis', 'mysql'] as const).find(store => waiting[store] > 0)
+      return waitingFor()
     },
-    wait: () => wait(),
+    get reason() {
+      const store = waitingFor()
+      const cause = store && stores[store].up ? causes[store] : undefined
+      return cause ? reasonOf(cause) : store && `${store} is not available`
+    },
+    wait,
     ride: (work, until) => ride(work, wait(until))
   }
 }

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { fromRedis } from '../stores/errors.ts'
+import { fromRedis, NotPermitted } from '../stores/errors.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import type { Entry } from './delivery.ts'
 import type { GroupMember } from './group.ts'
@@ -25,6 +25,14 @@ type Reply = [key: string, entries: Entry[]][] | null
 export function createStreamReader(redis: RedisStore, member: GroupMember): StreamReader {
   const connection: Redis = redis.blockingConnection(BLOCK)
   let connectionId: number | undefined
+  // What a command without a connection fails with does not say why there is none.
+  let broken: Error | undefined
+  connection.on('error', error => {
+    broken = error
+  })
+  connection.on('ready', () => {
+    broken = undefined
+  })
   connection.on('close', () => {
     connectionId = undefined
   })
@@ -32,7 +40,7 @@ export function createStreamReader(redis: RedisStore, member: GroupMember): Stre
   const read = async (count: number, block: number | undefined): Promise<Entry[]> => {
     try {
       if (connection.status !== 'ready') await connected(connection)
-      connectionId ??= await connection.client('ID')
+      connectionId ??= await connection.client('ID').catch(unlessNotPermitted)
       const { group, consumer, stream } = member
       const reply =
         block === undefined
@@ -51,7 +59,7 @@ export function createStreamReader(redis: RedisStore, member: GroupMember): Stre
             )
       return (reply as Reply)?.[0]?.[1] ?? []
     } catch (error) {
-      throw fromRedis(error)
+      throw fromRedis(connection.status === 'ready' ? error : (broken ?? error))
     }
   }
 
@@ -64,6 +72,11 @@ export function createStreamReader(redis: RedisStore, member: GroupMember): Stre
     },
     close: () => connection.disconnect()
   }
+}
+
+/** A user who may not ask for the id can read: a stop then waits until the read has ended. */
+function unlessNotPermitted(error: unknown): undefined {
+  if (!(fromRedis(error) instanceof NotPermitted)) throw error
 }
 
 /** Resolves when the connection is ready; rejects when this attempt to connect fails. */

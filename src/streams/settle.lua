@@ -30,6 +30,17 @@ local function nextArg()
   return ARGV[arg]
 end
 
+-- Lua does not roll back: a user who may not run one of these commands must be refused before anything is done.
+for _, command in ipairs({
+  {'HGET', retrying, ''}, {'SET', KEYS[7] or retry, ''}, {'HSET', retrying, '', ''}, {'ZADD', retry, '0', ''},
+  {'XADD', dead, '*', '', ''}, {'XADD', events, '*', '', ''}, {'HINCRBY', counters, '', '0'}, {'ZREM', retry, ''},
+  {'HDEL', retrying, ''}, {'XACK', stream, group, '0-0'}, {'XDEL', stream, '0-0'}
+}) do
+  if not redis.acl_check_cmd(unpack(command)) then
+    return redis.error_reply('NOPERM the user may not run ' .. command[1] .. ' on ' .. command[2])
+  end
+end
+
 -- One look at all that is pending for this consumer there is cheaper than one for each message.
 local MOST = 1000000
 local pending = {}

@@ -1,3 +1,4 @@
+import { isAway } from '../stores/errors.ts'
 import { runBatch } from './batch.ts'
 import type { BatchCounts, BatchRunner } from './batch-runner.ts'
 import type { Delivery } from './delivery.ts'
@@ -23,6 +24,20 @@ export function createSlots(
   const { definition, member, inHand, lease, log } = runner
   const batches = new Set<Promise<void>>()
   let renewal: NodeJS.Timeout | undefined
+  let refused = false
+
+  /** A renewal that fails is followed by the next; a lease that does run out costs a second delivery, no more. */
+  const renew = async () => {
+    try {
+      await member.renew([...inHand])
+      if (refused) log.info('leases are renewed again')
+      refused = false
+    } catch (error) {
+      if (!refused && !isAway(error, 'redis'))
+        log.warn({ err: error }, 'Redis refuses to renew leases: messages may be delivered again')
+      refused ||= !isAway(error, 'redis')
+    }
+  }
 
   const hold = (deliveries: Delivery[]) => {
     for (const delivery of deliveries) inHand.add(delivery)
@@ -56,8 +71,7 @@ export function createSlots(
     },
     keepLeases: () => {
       renewal = setInterval(() => {
-        // A renewal that fails is followed by the next; a lease that does run out costs a second delivery, no more.
-        if (inHand.size > 0) member.renew([...inHand]).catch(() => {})
+        if (inHand.size > 0) void renew()
       }, lease / 3)
     },
     close: async () => {

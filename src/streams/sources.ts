@@ -23,6 +23,8 @@ export interface Batch {
 
 export interface Sources {
   next: () => Promise<Batch>
+  /** Whether the source that failed last has answered since. */
+  readonly answer: boolean
 }
 
 export interface SourcesOptions {
@@ -94,13 +96,27 @@ export function createSources({ member, reader, batch, lease, inHand, suspects }
     return { deliveries: entries.map(entry => fromEntry(entry, 1)) }
   }
 
+  return inTurn([retries, claims, fresh])
+}
+
+/** Asks one source after the other until one has something. */
+function inTurn(sources: (() => Promise<Batch>)[]): Sources {
+  let failed: (() => Promise<Batch>) | undefined
   return {
+    get answer() {
+      return !failed
+    },
     next: async () => {
-      for (const source of [retries, claims]) {
-        const found = await source()
+      for (const source of sources) {
+        const found = await source().catch(error => {
+          failed = source
+          throw error
+        })
+        // Those before it may answer, and have something, while it still fails.
+        if (failed === source) failed = undefined
         if (found.deliveries.length > 0) return found
       }
-      return fresh()
+      return NOTHING
     }
   }
 }

@@ -38,7 +38,7 @@ test('MySQL takes no writes for a while: orders are accepted, none is given up, 
   const ids = idsOf('while', 1500)
   await inParallel(ids, 32, async id => expect((await send(api.url, id)).durability).toBe('fsync'))
   // A worker that starts now finds the schema as it wants it, and waits like the other one.
-  const late = await startService(space, 'worker', env)
+  const late = await startService(space, 'worker', env, 'live')
   const waits = 'the function waits for a store that takes no writes'
   await until('both wait', () =>
     [early, late].every(worker => worker.lines().some(({ msg }) => msg === waits))

@@ -36,7 +36,11 @@ test('a function whose group a full Redis refuses to make waits until it is made
     return Number(/^cmdstat_xgroup\|create:.*rejected_calls=(\d+)/m.exec(stats)?.[1] ?? 0)
   }
   await until('it was refused', async () => (await refusals()) > 0 && consumer?.waitingFor() === 'redis')
-  expect((await call('/health')).json().functions).toContainEqual({ name: fn.name, state: 'paused' })
+  expect((await call('/health')).json().functions).toContainEqual({
+    name: fn.name,
+    state: 'paused',
+    reason: 'redis refuses what is needed of it (OOM); the log has the details'
+  })
   await until('the log is trimmed', async () => (await space.redis.xlen(events)) < UNREAD)
   const before = await refusals()
   await until('it has asked again', async () => (await refusals()) > before + 1)

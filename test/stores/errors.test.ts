@@ -7,6 +7,7 @@ import {
   fromRedis,
   GroupExists,
   GroupMissing,
+  NotPermitted,
   ReadOnlyReplica,
   ScriptMissing,
   StoreRefused,
@@ -72,7 +73,7 @@ describe('what a server says of itself is not held against the call', () => {
     ['WRONGPASS', StoreUnavailable],
     ['OOM', StoreRefused],
     ['MISCONF', StoreRefused],
-    ['NOPERM', StoreRefused],
+    ['NOPERM', NotPermitted],
     ['NOREPLICAS', StoreRefused],
     ['READONLY', ReadOnlyReplica],
     ['UNBLOCKED', GroupMissing]

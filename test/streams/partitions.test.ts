@@ -60,7 +60,7 @@ describe('STREAM_PARTITIONS', () => {
     )
     expect(await functions()).toEqual([
       { name: 'process-orders', state: 'running' },
-      { name: fn.name, state: 'paused' }
+      { name: fn.name, state: 'paused', reason: expect.stringContaining('mysql refuses') }
     ])
     expect(await metrics()).toContain(`orderstream_function_paused{function="${fn.name}"} 1`)
     refuses = false
