@@ -12,9 +12,14 @@ declare module 'fastify' {
       order: (outcome: 'accepted' | 'replayed' | 'conflict') => void
       /** Counts one batch of a stream function. */
       batch: (name: string, counts: BatchCounts, seconds: number) => void
+      /** Counts entries in Redis that cannot be read. */
+      corrupt: (kind: Corrupt, count?: number) => void
     }
   }
 }
+
+/** What can be corrupt in Redis: a message that waits for another attempt, or a dead letter. */
+type Corrupt = 'retry' | 'dead_letter'
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
@@ -40,6 +45,12 @@ async function metrics(app: FastifyInstance) {
     name: 'orderstream_messages_total',
     help: 'Messages that a function was given, by what became of them.',
     labelNames: ['function', 'outcome'],
+    registers
+  })
+  const corrupt = new Counter({
+    name: 'orderstream_corrupt_entries_total',
+    help: 'Entries in Redis that could not be read, each time that one was met.',
+    labelNames: ['kind'],
     registers
   })
   const batches = new Histogram({
@@ -68,8 +79,10 @@ async function metrics(app: FastifyInstance) {
   app.decorate('metrics', {
     registry,
     order: outcome => orders.inc({ outcome }),
-    batch: (name, counts, seconds) => {
+    corrupt: (kind, count = 1) => corrupt.inc({ kind }, count),
+    batch: (name, { corrupt: unreadable, ...counts }, seconds) => {
       for (const [outcome, count] of Object.entries(counts)) messages.inc({ function: name, outcome }, count)
+      if (unreadable > 0) corrupt.inc({ kind: 'retry' }, unreadable)
       batches.observe({ function: name }, seconds)
     }
   })

@@ -48,7 +48,7 @@ async function streams(app: FastifyInstance) {
   app.decorate('streams', {
     consumers,
     paused: () => pausedOf(consumers),
-    deadLetters: createDeadLetters(redis, keys),
+    deadLetters: createDeadLetters(redis, keys, () => metrics.corrupt('dead_letter')),
     unsettled: () => unsettled
   })
   app.decorate('consume', <Schema extends TSchema>(given: StreamFunction<Schema>) => {

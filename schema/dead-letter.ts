@@ -6,6 +6,11 @@ const LETTER_ID = '\\d{1,3}:\\d{1,19}-\\d{1,19}'
 
 const LetterId = Type.String({ pattern: `^${LETTER_ID}$`, examples: ['0:1769860800000-0'] })
 
+const Time = (description: string) =>
+  Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
+    description: `${description} null when it cannot be read.`
+  })
+
 /** A message that a function has given up. */
 export const DeadLetter = Type.Object(
   {
@@ -16,13 +21,26 @@ export const DeadLetter = Type.Object(
     }),
     request_id: Type.String({ description: 'The request that the message goes back to.' }),
     code: Type.String({
-      description: '`conflict`, `crashed`, `exhausted`, `invalid`, or a word of the function’s own.'
+      description:
+        '`conflict`, `corrupt`, `crashed`, `exhausted`, `invalid`, `too-large`, or a word of the function’s own.'
     }),
     cause: Type.Object({ class: Type.String(), message: Type.String() }),
     attempts: Type.Integer(),
-    first_at: Type.String({ format: 'date-time', description: 'First attempt.' }),
-    last_at: Type.String({ format: 'date-time', description: 'Last attempt.' }),
-    data: Type.String({ description: 'The message as it came, in JSON.' })
+    first_at: Time('First attempt.'),
+    last_at: Time('Last attempt.'),
+    data: Type.String({
+      description:
+        'The message as it came, in JSON. A list has its first 4 KiB, and one letter has all that is kept.'
+    }),
+    data_bytes: Type.Integer({ description: 'Length of the message in bytes.' }),
+    redrivable: Type.Boolean({
+      description: '`false` when the whole message is not kept: it was too large, or could not be read.'
+    }),
+    corrupt: Type.Optional(
+      Type.Literal(true, {
+        description: 'A field is missing or cannot be read: it is empty, 0 or null here.'
+      })
+    )
   },
   { $id: 'DeadLetter', description: 'A message that a function has given up.' }
 )
@@ -33,7 +51,10 @@ export const DeadLetterPage = Type.Object(
     dead_letters: Type.Array(Type.Unsafe<DeadLetter>({ $ref: 'DeadLetter#' })),
     next: Type.String({ description: 'Where the next page begins (`after`); empty when this was the last.' })
   },
-  { $id: 'DeadLetterPage', description: 'Dead letters, oldest first.' }
+  {
+    $id: 'DeadLetterPage',
+    description: 'Dead letters, oldest first. Large ones make a page shorter than its limit.'
+  }
 )
 
 /** Query of `GET /admin/dead-letters`. None need be given: validation fills the defaults in. */

@@ -10,6 +10,7 @@ import { OrderConflict, OrderNotFound } from './orders/errors.ts'
 import { routeOf } from './request-context.ts'
 import { securityHeaders } from './security-headers.ts'
 import { StoreUnavailable } from './stores/errors.ts'
+import { LetterRefused } from './streams/dead-letters.ts'
 import { FunctionInUse } from './streams/forget.ts'
 import { describeFault } from './validation.ts'
 
@@ -29,6 +30,7 @@ const KINDS = new Map<new (...args: never[]) => Error, Kind>([
   [RefusedJson, { status: 400, type: 'refused-json', title: 'The JSON of the body is refused' }],
   [OrderConflict, { status: 409, type: 'order-conflict', title: 'The order exists with another body' }],
   [FunctionInUse, { status: 409, type: 'function-in-use', title: 'The function is in use' }],
+  [LetterRefused, { status: 409, type: 'letter-refused', title: 'The letter cannot be redriven' }],
   [OrderNotFound, { status: 404, type: 'order-not-found', title: 'There is no such order' }],
   [BacklogFull, { status: 503, type: 'backlog-full', title: 'Too many orders are waiting' }],
   [

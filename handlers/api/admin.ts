@@ -60,9 +60,14 @@ const schemas = {
     operationId: 'redriveDeadLetters',
     summary: 'Send dead letters back to their function',
     description:
-      'Their attempts are counted anew. They go at a rate, so that they do not crowd out new messages.',
+      'Their attempts are counted anew. They go at a rate, so that they do not crowd out new messages. Without `ids` those go that are there when it begins.',
     body: ref(Redrive),
-    response: { 200: response(Dealt, { description: 'How many were sent back.' }), ...errors, ...bodyErrors }
+    response: {
+      200: response(Dealt, { description: 'How many were sent back.' }),
+      409: problem('The whole message of a letter is not kept, or is too large; the others were sent back.'),
+      ...errors,
+      ...bodyErrors
+    }
   },
   discard: {
     ...common,

@@ -64,7 +64,7 @@ export const commands: Record<string, Command> = {
 }
 
 function row({ id, code, attempts, last_at, cause }: DeadLetter): string[] {
-  return [id, code, String(attempts), last_at, cause.message.slice(0, 80)]
+  return [id, code, String(attempts), last_at ?? '-', cause.message.slice(0, 80)]
 }
 
 /** The one thing that is named; `otherwise` is what to say when it is none, or several. */

@@ -25,4 +25,6 @@ export interface BatchCounts {
   retried: number
   dead: number
   left: number
+  /** Those that could not be read, and are dead letters. */
+  corrupt: number
 }

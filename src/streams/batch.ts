@@ -21,7 +21,7 @@ const TRIES = 3
  *                                 \--worker leaves-> given back, untried
  */
 export async function runBatch(runner: BatchRunner, deliveries: Delivery[]): Promise<BatchCounts> {
-  const counts: BatchCounts = { done: 0, retried: 0, dead: 0, left: 0 }
+  const counts: BatchCounts = { done: 0, retried: 0, dead: 0, left: 0, corrupt: 0 }
   const { definition, log } = runner
   const ready: Decoded[] = []
   const failures: Failure[] = []
@@ -29,6 +29,7 @@ export async function runBatch(runner: BatchRunner, deliveries: Delivery[]): Pro
   const foreign: Decoded[] = []
   for (const delivery of deliveries) {
     const decoded = runner.decode(delivery)
+    if (delivery.corrupt) counts.corrupt++
     const verdict = decoded.fault ?? crashed(delivery, definition) ?? wants(definition, decoded)
     if (verdict instanceof UnknownVersion) {
       log.warn({ err: verdict, message_id: delivery.id }, 'message is left to a newer worker')

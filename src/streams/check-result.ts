@@ -1,4 +1,5 @@
 import type { BatchResult, KeyWrite, Message } from './function.ts'
+import { isSmall, isTooLarge, LARGEST_MESSAGE } from './limits.ts'
 
 /** What a function said of its messages cannot be settled; it counts as if the function had thrown. */
 class ResultRefused extends Error {
@@ -23,14 +24,42 @@ export function checkResult(result: BatchResult | void, messages: readonly Messa
     if (!ids.has(message.id)) throw new ResultRefused(what, index, 'is of a message that is not in the batch')
     if (fault) throw new ResultRefused(what, index, fault)
   }
-  for (const [index, write] of writes.entries()) check('writes', index, write.message, faultOfWrite(write))
+  let characters = 0
+  for (const [index, write] of writes.entries()) {
+    check('writes', index, write.message, faultOfWrite(write))
+    characters += write.value.length
+  }
   for (const [index, { message, data, unless }] of events.entries()) {
     const isText = typeof data === 'string' && typeof unless === 'string'
     check('events', index, message, !isText && 'has data or unless that is no text')
+    characters += data.length
   }
+  // Nothing of one message is too large where all of it together is not.
+  if (!isSmall(characters)) checkSizes(writes, events)
   for (const [index, message] of duplicates.entries()) check('duplicates', index, message)
   for (const [index, { message }] of failed.entries()) check('failed', index, message)
   return result
+}
+
+/** Checks what belongs to each message: it is settled in one step with that, which must not keep Redis busy for long. */
+function checkSizes(
+  writes: NonNullable<BatchResult['writes']>,
+  events: NonNullable<BatchResult['events']>
+): void {
+  const texts = new Map<string, string[]>()
+  const check = (what: keyof BatchResult, index: number, { id }: Message, text: string) => {
+    const own = texts.get(id) ?? []
+    own.push(text)
+    texts.set(id, own)
+    if (isTooLarge(...own))
+      throw new ResultRefused(
+        what,
+        index,
+        `takes what is written and published with its message above ${LARGEST_MESSAGE} bytes`
+      )
+  }
+  for (const [index, { message, value }] of writes.entries()) check('writes', index, message, value)
+  for (const [index, { message, data }] of events.entries()) check('events', index, message, data)
 }
 
 function faultOfWrite({ key, value, ttl }: KeyWrite): string | undefined {

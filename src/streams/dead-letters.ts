@@ -1,12 +1,16 @@
 import type { DeadLetter } from '../../schema/dead-letter.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import { loadScript } from '../stores/script.ts'
-import { type Entry, fieldOf } from './delivery.ts'
+import type { Entry } from './delivery.ts'
 import type { Keys } from './keys.ts'
+import { isCorrupt, toLetter } from './letter.ts'
+import { CALL_BYTES, KEPT_BYTES, LARGEST_MESSAGE, LISTED_BYTES } from './limits.ts'
 import { ORDER_FUNCTION } from './streams.ts'
 
 const redriveScript = loadScript(new URL('redrive.lua', import.meta.url))
 const discardScript = loadScript(new URL('discard.lua', import.meta.url))
+const lettersScript = loadScript(new URL('letters.lua', import.meta.url))
+const lastLetterScript = loadScript(new URL('last-letter.lua', import.meta.url))
 
 /** Discarded letters that are kept, for each function and partition. */
 const KEEP_DISCARDED = 10_000
@@ -14,91 +18,196 @@ const KEEP_DISCARDED = 10_000
 /** Most letters that one script call moves. */
 const CHUNK = 500
 
+/** Bytes of letters that one page reads, some at a time; with larger letters a page has fewer of them. */
+const PAGE_BYTES = 16 * CALL_BYTES
+
+/** Letters that cannot be redriven; the message has their ids, and why. */
+export class LetterRefused extends Error {
+  override name = 'LetterRefused'
+
+  constructor(name: string, sent: number, refused: string[]) {
+    const more = refused.length > 10 ? ` and ${refused.length - 10} more` : ''
+    super(
+      `${sent} letters were sent back to ${name}. These cannot be: ${refused.slice(0, 10).join(', ')}${more}. ` +
+        `They do not have the whole message, or it is larger than ${LARGEST_MESSAGE} bytes.`
+    )
+  }
+}
+
 /** What an operator does with messages that functions have given up. Ids are `<partition>:<entry id>`. */
 export interface DeadLetters {
-  /** The oldest letters of a function behind `after`, and where to go on; '' when that was all. */
+  /**
+   * The oldest letters of a function behind `after`, with the beginning of their data, and where to go on; '' when that
+   * was all. Large letters make a page shorter than `limit`.
+   */
   list: (name: string, after: string, limit: number) => Promise<{ letters: DeadLetter[]; next: string }>
+  /** One letter, with all of its data. */
   show: (name: string, id: string) => Promise<DeadLetter | undefined>
-  /** Sends letters back to their function, `rate` of them a second; gives how many. All of them without `ids`. */
+  /**
+   * Sends letters back to their function, `rate` of them a second; gives how many. Without `ids`, all that are there when
+   * it begins: one that comes back meanwhile stays.
+   * @throws {LetterRefused} when some of `ids` cannot be sent back, or none of all; the others have been sent.
+   */
   redrive: (name: string, ids: string[] | undefined, rate: number) => Promise<number>
   /** Discards letters; the reason is kept with them. Gives how many. */
   discard: (name: string, ids: string[], reason: string) => Promise<number>
 }
 
-export function createDeadLetters(redis: RedisStore, keys: Keys): DeadLetters {
-  const list: DeadLetters['list'] = (name, after, limit) => listLetters(redis, keys, name, after, limit)
+/** Part of the letters of a function, those of one partition. */
+interface Ids {
+  partition: number
+  own: string[]
+}
+
+/** `onCorrupt` is called for each letter that is read and has a field that cannot be. */
+export function createDeadLetters(redis: RedisStore, keys: Keys, onCorrupt: () => void): DeadLetters {
+  const read = (name: string, [id, fields]: Entry, partition: number, bytes?: number) => {
+    if (isCorrupt(fields)) onCorrupt()
+    return toLetter(name, `${partition}:${id}`, fields, bytes)
+  }
   return {
-    list,
+    list: async (name, after, limit) => {
+      const { found, next } = await readPage(redis, keys, name, after, limit)
+      return {
+        letters: found.map(({ partition, id, fields, bytes }) => read(name, [id, fields], partition, bytes)),
+        next
+      }
+    },
     show: async (name, id) => {
       const [partition, entry] = parseId(id)
       if (partition >= keys.partitions) return undefined
       const [found] = await redis.run(client => client.xrange(keys.dead(name, partition), entry, entry))
-      return found && toLetter(name, partition, found)
+      return found && read(name, found, partition)
     },
     redrive: async (name, ids, rate) => {
       const pause = 1000 / rate
       let sent = 0
-      const send = (partition: number, own: string[]) =>
-        redis.run(client =>
-          redriveScript(
-            client,
-            [
-              keys.dead(name, partition),
-              keys.retry(name, partition),
-              keys.retrying(name, partition),
-              keys.settled(partition)
-            ],
-            [sent * pause, pause, name === ORDER_FUNCTION ? 'count' : '', ...own]
+      const refused: string[] = []
+      for await (const { partition, own } of ids ? chunks(ids, keys) : allIds(redis, keys, name)) {
+        await inSteps(own, async rest => {
+          const reply = await redis.run(client =>
+            redriveScript(
+              client,
+              [
+                keys.dead(name, partition),
+                keys.retry(name, partition),
+                keys.retrying(name, partition),
+                keys.settled(partition)
+              ],
+              [
+                sent * pause,
+                pause,
+                name === ORDER_FUNCTION ? 'count' : '',
+                CALL_BYTES,
+                LARGEST_MESSAGE,
+                ...rest
+              ]
+            )
           )
-        )
-      for await (const page of ids ? [ids] : pages(list, name)) {
-        for (const { partition, own } of chunks(page, keys))
-          sent += ((await send(partition, own)) as string[]).length
+          const [looked, moved, left] = reply as [number, string[], string[]]
+          sent += moved.length
+          refused.push(...left.map(entry => `${partition}:${entry}`))
+          return looked
+        })
       }
+      if (refused.length > 0 && (ids || sent === 0)) throw new LetterRefused(name, sent, refused)
       return sent
     },
     discard: async (name, ids, reason) => {
       let count = 0
       for (const { partition, own } of chunks(ids, keys)) {
-        const gone = await redis.run(client =>
-          discardScript(
-            client,
-            [keys.dead(name, partition), keys.discarded(name, partition)],
-            [reason, KEEP_DISCARDED, ...own]
+        await inSteps(own, async rest => {
+          const reply = await redis.run(client =>
+            discardScript(
+              client,
+              [keys.dead(name, partition), keys.discarded(name, partition)],
+              [reason, KEEP_DISCARDED, CALL_BYTES, KEPT_BYTES, ...rest]
+            )
           )
-        )
-        count += (gone as string[]).length
+          const [looked, gone] = reply as [number, string[]]
+          count += gone.length
+          return looked
+        })
       }
       return count
     }
   }
 }
 
-async function listLetters(redis: RedisStore, keys: Keys, name: string, after: string, limit: number) {
-  const [from, id] = after === '' ? [0, ''] : parseId(after)
-  const letters: DeadLetter[] = []
-  for (let partition = from; partition < keys.partitions && letters.length < limit; partition++) {
-    const start = partition === from && id !== '' ? `(${id}` : '-'
-    const entries = await redis.run(client =>
-      client.xrange(keys.dead(name, partition), start, '+', 'COUNT', limit - letters.length)
-    )
-    letters.push(...entries.map(entry => toLetter(name, partition, entry)))
-  }
-  return { letters, next: letters.length === limit ? (letters.at(-1)?.id ?? '') : '' }
+/** Does `step` with what is left of a list, until nothing is; it says how many of them it has done. */
+async function inSteps(list: string[], step: (rest: string[]) => Promise<number>): Promise<void> {
+  for (let first = 0; first < list.length; ) first += await step(list.slice(first))
 }
 
-/** The ids of all letters of a function, a page at a time. */
-async function* pages(list: DeadLetters['list'], name: string): AsyncGenerator<string[]> {
-  for (let after = ''; ; ) {
-    const { letters, next } = await list(name, after, CHUNK)
-    if (letters.length > 0) yield letters.map(({ id }) => id)
-    if (next === '') return
-    after = next
+interface Found {
+  partition: number
+  id: string
+  fields: string[]
+  /** Of its data, of which only the beginning was read. */
+  bytes: number
+}
+
+/** Letters of one partition from one id to another, as many as one call may read. */
+async function readSome(
+  redis: RedisStore,
+  key: string,
+  [start, end]: [string, string],
+  limit: number,
+  dataBytes: number
+) {
+  const reply = await redis.run(client =>
+    lettersScript(client, [key], [start, end, limit, CALL_BYTES, dataBytes])
+  )
+  const [letters, read, more] = reply as [[...Entry, bytes: number][], number, number]
+  return { letters, read, more: more === 1 }
+}
+
+async function readPage(redis: RedisStore, keys: Keys, name: string, after: string, limit: number) {
+  const [from, id] = after === '' ? [0, ''] : parseId(after)
+  const found: Found[] = []
+  const page = (next: boolean) => {
+    const last = found.at(-1)
+    return { found, next: next && last ? `${last.partition}:${last.id}` : '' }
+  }
+  let bytes = 0
+  for (let partition = from; partition < keys.partitions; partition++) {
+    const key = keys.dead(name, partition)
+    let start = partition === from && id !== '' ? `(${id}` : '-'
+    for (let more = true; more; ) {
+      if (found.length >= limit || bytes >= PAGE_BYTES) return page(true)
+      const some = await readSome(redis, key, [start, '+'], limit - found.length, LISTED_BYTES)
+      found.push(...some.letters.map(([id, fields, bytes]) => ({ partition, id, fields, bytes })))
+      bytes += some.read
+      more = some.more
+      start = `(${some.letters.at(-1)?.[0]}`
+    }
+  }
+  return page(found.length >= limit)
+}
+
+/** The ids of all letters that a function has now, some at a time: those that it gets meanwhile are newer. */
+async function* allIds(redis: RedisStore, keys: Keys, name: string): AsyncGenerator<Ids> {
+  const partitions = Array.from({ length: keys.partitions }, (_, partition) => partition)
+  const lasts = await Promise.all(
+    partitions.map(partition =>
+      redis.run(client => lastLetterScript(client, [keys.dead(name, partition)], []))
+    )
+  )
+  for (const [partition, last] of lasts.entries()) {
+    let start = '-'
+    for (let more = last !== null; more; ) {
+      const range: [string, string] = [start, last as string]
+      const some = await readSome(redis, keys.dead(name, partition), range, CHUNK, 0)
+      const own = some.letters.map(([id]) => id)
+      if (own.length > 0) yield { partition, own }
+      more = some.more
+      start = `(${own.at(-1)}`
+    }
   }
 }
 
 /** Ids as scripts take them: entries of one partition, not too many at once. */
-function chunks(ids: string[], keys: Keys): { partition: number; own: string[] }[] {
+function chunks(ids: string[], keys: Keys): Ids[] {
   return [...Map.groupBy(ids, id => parseId(id)[0])]
     .filter(([partition]) => partition < keys.partitions)
     .flatMap(([partition, own]) =>
@@ -112,21 +221,4 @@ function chunks(ids: string[], keys: Keys): { partition: number; own: string[] }
 function parseId(id: string): [partition: number, entry: string] {
   const [partition = '', entry = ''] = id.split(':', 2)
   return [Number(partition), entry]
-}
-
-function toLetter(name: string, partition: number, [id, list]: Entry): DeadLetter {
-  const field = (key: string) => fieldOf(list, key)
-  const time = (key: string) => new Date(Number(field(key))).toISOString()
-  return {
-    id: `${partition}:${id}`,
-    function: name,
-    message_id: field('id'),
-    request_id: field('request_id'),
-    code: field('code'),
-    cause: { class: field('error'), message: field('message') },
-    attempts: Number(field('attempts')),
-    first_at: time('first_at'),
-    last_at: time('last_at'),
-    data: field('data')
-  }
 }

@@ -1,5 +1,6 @@
 import { Compile } from 'typebox/compile'
 import { type Message, type ResolvedFunction, TerminalError } from './function.ts'
+import { isTooLarge, LARGEST_MESSAGE } from './limits.ts'
 
 /** One entry of a stream as Redis gives it: its id, then field, value, field, value … */
 export type Entry = [id: string, fields: string[]]
@@ -33,6 +34,8 @@ export interface Delivery {
   /** How often it was handed out since it last had an outcome, this time included. */
   deliveries: number
   record: RetryRecord
+  /** Whether the record could not be read: its data is the text that stood there. */
+  corrupt?: true
 }
 
 /**
@@ -57,6 +60,11 @@ export class UnknownVersion extends Error {
   override name = 'UnknownVersion'
 }
 
+/** There is no message in it that a function could be given, and none to send it again. */
+export class UnusableMessage extends TerminalError {
+  override name = 'UnusableMessage'
+}
+
 /** A field of an entry; '' when it has none of that name. An entry has few, so it is looked through each time. */
 export function fieldOf(list: string[], name: string): string {
   for (let i = 0; i + 1 < list.length; i += 2) if (list[i] === name) return list[i + 1] as string
@@ -79,9 +87,58 @@ export function fromEntry([id, list]: Entry, deliveries: number): Delivery {
 }
 
 export function fromRetry(id: string, text: string, token: string): Delivery {
-  // One that an older version wrote has no ordinal.
-  const record: RetryRecord = { ordinal: '', ...JSON.parse(text) }
-  return { id, source: 'retry', token, deliveries: Number(token) - record.taken, record }
+  const record = readRecord(text)
+  if (record) return { id, source: 'retry', token, deliveries: Number(token) - record.taken, record }
+  const rest = fromEntry([id, ['data', text]], 1).record
+  return { id, source: 'retry', token, deliveries: 1, record: rest, corrupt: true }
+}
+
+/** A record as text; `taken` stands first, where scripts find it without decoding the whole. */
+export function recordText({ taken, ...record }: RetryRecord): string {
+  return JSON.stringify({ taken, ...record })
+}
+
+/** A record from its text; undefined when it is none. What an older version did not write is empty. */
+function readRecord(text: string): RetryRecord | undefined {
+  const found = parse(text) as Partial<RetryRecord> | null | undefined
+  if (typeof found?.v !== 'string' || typeof found.data !== 'string') return undefined
+  const { v, data, attempts, firstAt, taken } = found
+  if (!isWhole(attempts) || attempts < 0 || !isWhole(taken)) return undefined
+  return {
+    v,
+    data,
+    requestId: textOf(found.requestId),
+    traceparent: textOf(found.traceparent),
+    ordinal: textOf(found.ordinal),
+    attempts,
+    firstAt: isWhole(firstAt) ? firstAt : Date.now(),
+    taken,
+    redriven: found.redriven === 'failed' || found.redriven === 'conflict' ? found.redriven : ''
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value)
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+/** Why there is no message in a delivery that can be used; undefined when there is one. */
+function unusable({ corrupt, record }: Delivery): UnusableMessage | undefined {
+  if (corrupt) return new UnusableMessage('corrupt', 'the record of the message cannot be read')
+  const { v, data, requestId, traceparent, ordinal } = record
+  if (!isTooLarge(v, data, requestId, traceparent, ordinal)) return undefined
+  return new UnusableMessage('too-large', `the message is larger than ${LARGEST_MESSAGE} bytes`)
 }
 
 /** Makes messages of a partition's deliveries. The compiled schema is the function's own. */
@@ -103,6 +160,8 @@ export function createDecoder(
       traceparent: record.traceparent,
       ordinal: record.ordinal
     }
+    const fault = unusable(delivery)
+    if (fault) return { delivery, message, fault }
     // No worker will ever know a message that names no version.
     if (record.v === '') {
       return {

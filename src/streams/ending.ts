@@ -2,10 +2,11 @@ import type { FastifyBaseLogger } from 'fastify'
 import { asError } from '../as-error.ts'
 import type { BatchCounts, BatchRunner } from './batch-runner.ts'
 import { checkResult } from './check-result.ts'
-import type { Decoded } from './delivery.ts'
+import { type Decoded, UnusableMessage } from './delivery.ts'
 import { countsOf, isBeyondTelling, isFinal, toDeadLetter, toRetry } from './failure.ts'
 import type { BatchResult, KeyWrite, OutgoingEvent } from './function.ts'
-import type { Counter, Outcome, Settlement } from './settlement.ts'
+import { CALL_BYTES, partsOf } from './limits.ts'
+import { type Counter, type Outcome, type Settlement, sizeOf } from './settlement.ts'
 import { withTimeout } from './timeout.ts'
 
 /** A message, and why it failed. */
@@ -59,7 +60,10 @@ export async function settleFailures(
   if (failures.length === 0) return
   const { definition } = runner
   const final = failures.filter(({ decoded, cause }) => isFinal(decoded, cause, definition))
-  const told = await tell(runner, final)
+  const told = await tell(
+    runner,
+    final.filter(({ decoded }) => !(decoded.fault instanceof UnusableMessage))
+  )
   if (!told && runner.leaving.aborted) {
     const untold = final.map(({ decoded }) => decoded)
     await giveBack(runner, untold, runner.lease, counts)
@@ -187,15 +191,29 @@ export async function giveBack(
 }
 
 /**
- * Settles, whatever it takes of waiting for Redis; gives how many this consumer still owned, and those of which Redis
- * refused to write a key. None of the others is in hand any more, though some of its batch may be for long.
+ * Settles, whatever it takes of waiting for Redis, and in several calls when it is much; gives how many this consumer
+ * still owned, and those of which Redis refused to write a key. None of the others is in hand any more, though some of
+ * its batch may be for long.
  */
 async function settle(
+  runner: BatchRunner,
+  settlements: DecodedSettlement[],
+  counts: BatchCounts
+): Promise<{ settled: number; refused: Failure[] }> {
+  const all = { settled: 0, refused: [] as Failure[] }
+  for (const part of partsOf(settlements, CALL_BYTES, sizeOf)) {
+    const { settled, refused } = await settlePart(runner, part, counts)
+    all.settled += settled
+    all.refused.push(...refused)
+  }
+  return all
+}
+
+async function settlePart(
   { member, outages, inHand, log }: BatchRunner,
   settlements: DecodedSettlement[],
   counts: BatchCounts
 ): Promise<{ settled: number; refused: Failure[] }> {
-  if (settlements.length === 0) return { settled: 0, refused: [] }
   try {
     const { settled, refused } = await outages.ride(() => member.settle(settlements))
     counts.left += settlements.length - settled - refused.size

@@ -1,5 +1,6 @@
-import { type Decoded, type Delivery, SUSPECT_DELIVERIES } from './delivery.ts'
+import { type Decoded, type Delivery, recordText, SUSPECT_DELIVERIES, UnusableMessage } from './delivery.ts'
 import { type ResolvedFunction, TerminalError } from './function.ts'
+import { beginningOf, KEPT_BYTES } from './limits.ts'
 import type { Counter, Outcome } from './settlement.ts'
 import { ORDER_FUNCTION } from './streams.ts'
 
@@ -38,20 +39,26 @@ export function toRetry({ delivery }: Decoded, { retry }: ResolvedFunction): Out
   return {
     kind: 'retry',
     pause: Math.ceil(Math.random() * ceiling),
-    record: JSON.stringify({ ...record, attempts: record.attempts + 1, taken: tokenAfter(delivery) })
+    record: recordText({ ...record, attempts: record.attempts + 1, taken: tokenAfter(delivery) })
   }
 }
 
-/** The dead letter of a message: the message itself, and why and when it was given up. No stack: it is for the log. */
-export function toDeadLetter({ delivery, message }: Decoded, cause: Error): Outcome {
+/**
+ * The dead letter of a message: the message itself, and why and when it was given up. No stack: it is for the log. Of a
+ * message that is too large, or cannot be read, it has the beginning.
+ */
+export function toDeadLetter({ delivery, message, fault }: Decoded, cause: Error): Outcome {
   const { record } = delivery
+  const partial = fault instanceof UnusableMessage
+  const kept = (text: string) => (partial ? beginningOf(text, KEPT_BYTES) : text)
   const fields: Record<string, string> = {
     id: delivery.id,
-    v: record.v,
-    data: record.data,
-    request_id: record.requestId,
-    traceparent: record.traceparent,
-    ordinal: record.ordinal,
+    v: kept(record.v),
+    data: kept(record.data),
+    ...(partial && { partial: '1', bytes: String(Buffer.byteLength(record.data)) }),
+    request_id: kept(record.requestId),
+    traceparent: kept(record.traceparent),
+    ordinal: kept(record.ordinal),
     taken: String(tokenAfter(delivery)),
     code: codeOf(cause),
     error: cause.name,

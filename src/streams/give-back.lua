@@ -7,6 +7,18 @@
 -- ARGV  1 group   2 consumer   3 idle in ms   4 lease in ms   then for each message: source, id, token, deliveries
 -- Gives how many were given back.
 
+-- The record with a higher `taken`, which stands first, so that a large record is not decoded; an older version had it
+-- anywhere. A record that cannot be read stays as it is.
+local function withTaken(record, taken)
+  local first = '{"taken":' .. string.format('%.0f', taken)
+  local _, last = string.find(record, '^{"taken":%-?%d+')
+  if last then return first .. string.sub(record, last + 1) end
+  local valid, decoded = pcall(cjson.decode, record)
+  if not valid or type(decoded) ~= 'table' or not decoded.v then return record end
+  decoded.taken = nil
+  return first .. ',' .. string.sub(cjson.encode(decoded), 2)
+end
+
 local time = redis.call('TIME')
 local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[4]) - tonumber(ARGV[3])
 local given = 0
@@ -18,9 +30,10 @@ for i = 5, #ARGV, 4 do
       given = given + 1
     end
   elseif redis.call('HGET', KEYS[3], id .. '#') == token then
-    local record = cjson.decode(redis.call('HGET', KEYS[3], id))
-    record.taken = record.taken + 2
-    redis.call('HSET', KEYS[3], id, cjson.encode(record), id .. '#', token + 1)
+    local after = string.format('%.0f', token + 1)
+    local taken = token - deliveries + 2
+    redis.call('HSET', KEYS[3], id, withTaken(redis.call('HGET', KEYS[3], id) or '', taken),
+      id .. '#', after, id .. '~', after .. ':' .. string.format('%.0f', taken))
     redis.call('ZADD', KEYS[2], due, id)
     given = given + 1
   end

@@ -5,6 +5,7 @@ import { type Delivery, type Entry, fromEntry, fromRetry, SUSPECT_DELIVERIES } f
 import type { ResolvedFunction } from './function.ts'
 import type { Keys } from './keys.ts'
 import { toMember } from './known-functions.ts'
+import { CALL_BYTES, partsOf } from './limits.ts'
 import { type Settled, type Settlement, type SettleReply, settlementArgs, toSettled } from './settlement.ts'
 import { EVENTS, LOGS } from './streams.ts'
 
@@ -43,9 +44,15 @@ export interface GroupMember {
    * @throws {StoreRefused} when it is missing and Redis takes no writes.
    */
   join: () => Promise<void>
-  /** Takes over up to `count` messages that nobody has touched for a lease; `cursor` says where to go on. */
+  /**
+   * Takes over up to `count` messages that nobody has touched for a lease, fewer when they are large; `cursor` says where
+   * to go on.
+   */
   claim: (cursor: string, count: number, which: Which) => Promise<Taken & { cursor: string }>
-  /** Takes up to `count` messages whose next attempt is due; of those `inHand` it renews the lease if that has lapsed. */
+  /**
+   * Takes up to `count` messages whose next attempt is due, fewer when they are large; of those `inHand` it renews the
+   * lease if that has lapsed.
+   */
   takeRetries: (count: number, inHand: Iterable<Delivery>, which: Which) => Promise<Taken>
   /** Ends messages in one atomic step with all that belongs to them. */
   settle: (settlements: Settlement[]) => Promise<Settled>
@@ -88,6 +95,25 @@ function createSettler({ redis, keys, definition, partition, consumer }: GroupMe
   }
 }
 
+/** Gives messages back untried. */
+function createGiver({ redis, keys, definition, partition, consumer, lease }: GroupMemberOptions) {
+  const used = [
+    keys.stream(definition.stream, partition),
+    keys.retry(definition.name, partition),
+    keys.retrying(definition.name, partition)
+  ]
+  // The script writes the record of a retry anew.
+  const written = ({ source, record }: Delivery) => (source === 'retry' ? record.data.length : 0)
+  return async (deliveries: Delivery[], idle: number): Promise<void> => {
+    for (const part of partsOf(deliveries, CALL_BYTES, written)) {
+      const args = part.flatMap(({ source, id, token, deliveries }) => [source, id, token, deliveries])
+      await redis.run(client =>
+        scripts.giveBack(client, used, [definition.group, consumer, idle, lease, ...args])
+      )
+    }
+  }
+}
+
 export function createGroupMember(options: GroupMemberOptions): GroupMember {
   const { redis, keys, definition, partition, consumer, lease } = options
   const { name, group } = definition
@@ -108,7 +134,11 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
     },
     claim: async (cursor, count, which) => {
       const reply = await redis.run(client =>
-        scripts.claim(client, [stream], [group, consumer, lease, cursor, count, SUSPECT_DELIVERIES, which])
+        scripts.claim(
+          client,
+          [stream],
+          [group, consumer, lease, cursor, count, SUSPECT_DELIVERIES, which, CALL_BYTES]
+        )
       )
       const [next, entries, suspects] = reply as [string, [...Entry, deliveries: number][], number]
       return {
@@ -121,7 +151,11 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
       const held: string[] = []
       for (const { source, id, token } of inHand) if (source === 'retry') held.push(`${id}#${token}`)
       const reply = await redis.run(client =>
-        scripts.takeRetries(client, [retry, retrying], [lease, count, SUSPECT_DELIVERIES, which, ...held])
+        scripts.takeRetries(
+          client,
+          [retry, retrying],
+          [lease, count, CALL_BYTES, SUSPECT_DELIVERIES, which, ...held]
+        )
       )
       const [taken, suspects] = reply as [[string, string, string][], number]
       return { deliveries: taken.map(([id, record, token]) => fromRetry(id, record, token)), suspects }
@@ -136,12 +170,7 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
         )
       }
     },
-    giveBack: async (deliveries, idle) => {
-      const args = deliveries.flatMap(({ source, id, token, deliveries }) => [source, id, token, deliveries])
-      await redis.run(client =>
-        scripts.giveBack(client, [stream, retry, retrying], [group, consumer, idle, lease, ...args])
-      )
-    },
+    giveBack: createGiver(options),
     leave: async () => {
       await redis.run(client => scripts.leave(client, [stream], [group, consumer]))
     },

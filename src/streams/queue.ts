@@ -1,6 +1,9 @@
 import type { RedisStore } from '../stores/redis.ts'
+import { loadScript } from '../stores/script.ts'
 import type { Keys } from './keys.ts'
 import { ORDER_FUNCTION, PLACED } from './streams.ts'
+
+const queueScript = loadScript(new URL('queue.lua', import.meta.url))
 
 /** How much work waits on the queue of accepted orders, over all its partitions. */
 export interface QueueState {
@@ -30,23 +33,26 @@ export async function readQueue(redis: RedisStore, keys: Keys): Promise<QueueSta
 }
 
 async function readPartition(redis: RedisStore, keys: Keys, partition: number): Promise<QueueState> {
-  const stream = keys.stream(PLACED, partition)
-  return redis.run(async client => {
-    const [depth, first, [seconds], exists, retrying, redriving] = await Promise.all([
-      client.xlen(stream),
-      client.xrange(stream, '-', '+', 'COUNT', 1),
-      client.time(),
-      client.exists(stream),
-      client.zcard(keys.retry(ORDER_FUNCTION, partition)),
-      client.hget(keys.settled(partition), 'redriving')
-    ])
-    const groups = exists ? ((await client.xinfo('GROUPS', stream)) as unknown[][]) : []
-    const added = first[0] ? Number(first[0][0].split('-', 1)[0]) / 1000 : Number(seconds)
-    return {
-      depth,
-      pending: groups.reduce((sum, group) => sum + Number(group[group.indexOf('pending') + 1]), 0),
-      oldestSeconds: Math.max(0, Number(seconds) - added),
-      retrying: Math.max(0, retrying - Number(redriving ?? 0))
-    }
-  })
+  const used = [
+    keys.stream(PLACED, partition),
+    keys.retry(ORDER_FUNCTION, partition),
+    keys.settled(partition)
+  ]
+  // In one step: a stream or a group that vanishes between two would be an error.
+  const reply = await redis.run(client => queueScript(client, used, []))
+  const [depth, pending, oldest, seconds, retrying, redriving] = reply as [
+    number,
+    number,
+    string | null,
+    string,
+    number,
+    string | null
+  ]
+  const added = oldest === null ? Number(seconds) : Number(oldest.split('-', 1)[0]) / 1000
+  return {
+    depth,
+    pending,
+    oldestSeconds: Math.max(0, Number(seconds) - added),
+    retrying: Math.max(0, retrying - (Number(redriving) || 0))
+  }
 }

@@ -13,7 +13,7 @@
 --       token   only of source 'retry', which is owned if it was neither taken nor ended since (see take-retries);
 --               'stream' is owned if it is pending for this consumer
 --       of each key its value and its TTL in ms
---       of outcome 'retry' the pause before it in ms and the record; of 'dead' a JSON list of fields and values
+--       of outcome 'retry' the pause before it in ms and the record; of 'dead' how many fields and values follow, and those
 --       of each counter of `settled` its name and what to add to it
 --       of each event its text, what shows in the first key that it is out already, request id, traceparent
 -- Gives {settled, refused}: how many were settled, and the position, from 0, and the error of each one that was refused.
@@ -69,7 +69,7 @@ local function owns(source, id, token)
 end
 
 local untraced = {} -- an event has no field for what it does not have: every function reads each one
-local settled, entries = 0, {}
+local settled, entries, ended = 0, {}, false
 local position, refused = -1, {}
 while arg < #ARGV do
   position = position + 1
@@ -100,12 +100,14 @@ while arg < #ARGV do
       local time = redis.call('TIME')
       local due = time[1] * 1000 + math.floor(time[2] / 1000) + pause
       -- Another token than that of its holder, who may yet renew what it did not hear the end of.
-      redis.call('HSET', retrying, id, record, id .. '#', (token or 0) + 1)
+      local after = string.format('%.0f', (token or 0) + 1)
+      redis.call('HSET', retrying, id, record, id .. '#', after, id .. '~', after .. ':' .. after)
       redis.call('ZADD', retry, due, id)
     end
   elseif outcome == 'dead' then
-    local fields = nextArg()
-    if owned then redis.call('XADD', dead, '*', unpack(cjson.decode(fields))) end
+    local fields = tonumber(nextArg())
+    if owned then redis.call('XADD', dead, '*', unpack(ARGV, arg + 1, arg + fields)) end
+    arg = arg + fields
   end
 
   for _ = 1, shape.counts do
@@ -127,11 +129,14 @@ while arg < #ARGV do
       entries[#entries + 1] = id
     elseif outcome ~= 'retry' then
       redis.call('ZREM', retry, id)
-      redis.call('HDEL', retrying, id, id .. '#')
+      redis.call('HDEL', retrying, id, id .. '#', id .. '~')
+      ended = true
     end
   end
 end
 
+-- A version that does not know the field <id>~ leaves it behind.
+if ended and redis.call('ZCARD', retry) == 0 then redis.call('UNLINK', retrying) end
 if #entries > 0 then
   redis.call('XACK', stream, group, unpack(entries))
   if delete then redis.call('XDEL', stream, unpack(entries)) end

@@ -48,12 +48,22 @@ export function settlementArgs(
       args.push(value, ttl)
     }
     if (outcome.kind === 'retry') args.push(outcome.pause, outcome.record)
-    if (outcome.kind === 'dead') args.push(JSON.stringify(outcome.fields))
+    if (outcome.kind === 'dead') args.push(outcome.fields.length, ...outcome.fields)
     for (const [counter, change] of counts) args.push(counter, change)
     for (const { data, unless, requestId, traceparent } of events)
       args.push(data, unless, requestId, traceparent)
   }
   return { keys, args }
+}
+
+/** About how many bytes a settlement sends to Redis, counted as characters. */
+export function sizeOf({ outcome, writes, events }: Settlement): number {
+  let size = 0
+  if (outcome.kind === 'retry') size += outcome.record.length
+  if (outcome.kind === 'dead') for (const field of outcome.fields) size += field.length
+  for (const { value } of writes) size += value.length
+  for (const { data } of events) size += data.length
+  return size
 }
 
 /** What `settle.lua` gives. */

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Delivery, type Entry, fromEntry, isSuspect } from './delivery.ts'
 import type { ResolvedFunction } from './function.ts'
 import type { GroupMember, Taken, Which } from './group.ts'
+import { createReadSize } from './read-size.ts'
 import type { StreamReader } from './reader.ts'
 import type { Suspects } from './suspects.ts'
 
@@ -43,6 +44,7 @@ export function createSources({ member, reader, batch, lease, inHand, suspects }
   let cursor = START
   let claimsDue = 0
   let retriesDue = 0
+  const readSize = createReadSize(batch.size)
 
   /** Asks for a suspect only where there is nothing else, and none runs in this process. */
   const take = async <T extends Taken>(ask: (which: Which) => Promise<T>): Promise<T & Batch> => {
@@ -84,15 +86,17 @@ export function createSources({ member, reader, batch, lease, inHand, suspects }
 
   /** New messages: what is there, and what comes within the window if that does not fill the batch. */
   const fresh = async (): Promise<Batch> => {
-    const entries: Entry[] = await reader.wait(batch.size)
-    if (entries.length > 0 && entries.length < batch.size && batch.window > 0) {
+    const count = readSize.next()
+    const entries: Entry[] = await reader.wait(count)
+    if (entries.length > 0 && entries.length < count && batch.window > 0) {
       await delay(batch.window)
       // What has been read is in hand: a failure here must not lose sight of it.
-      const more = await reader.take(batch.size - entries.length).catch(() => [])
+      const more = await reader.take(count - entries.length).catch(() => [])
       // A group that was made anew meanwhile gives what was read before once more.
       const read = new Set(entries.map(([id]) => id))
       entries.push(...more.filter(([id]) => !read.has(id)))
     }
+    readSize.saw(entries)
     return { deliveries: entries.map(entry => fromEntry(entry, 1)) }
   }
 

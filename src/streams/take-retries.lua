@@ -4,45 +4,92 @@
 -- One that the caller itself still owns, its lease having run out while the process or the server hung, is not taken
 -- from it: its lease is renewed. A suspect (see claim) is taken alone, if at all.
 --
+-- The hash `retrying` has three fields for a message: <id> is its record, <id># its token, and <id>~ is
+-- <token>:<taken>, where `taken` is a copy of that in the record, so that a large record need not be read. A version
+-- that knows no copy changes the token and leaves the copy as it is: then the record counts.
+--
 -- KEYS  1 retry   2 retrying
--- ARGV  1 lease in ms   2 most messages   3 deliveries that make a suspect
---       4 'suspect' to take one where there is nothing else, else 'safe'   5.. what the caller has in hand, each as id#token
+-- ARGV  1 lease in ms   2 most messages   3 most bytes of records, of which one is taken whatever its size
+--       4 deliveries that make a suspect   5 'suspect' to take one where there is nothing else, else 'safe'
+--       6.. what the caller has in hand, each as id#token
 -- Gives {{id, record, token} for each, suspects that were passed over}.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local due = now + tonumber(ARGV[1])
-local most = tonumber(ARGV[2])
+local most, mostBytes, suspicious = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local held = {}
-for i = 5, #ARGV do held[ARGV[i]] = true end
+for i = 6, #ARGV do held[ARGV[i]] = true end
+
+local bytes, full = 0, false
+local function read(id)
+  local size = redis.call('HSTRLEN', KEYS[2], id)
+  if bytes > 0 and bytes + size > mostBytes then
+    full = true
+    return nil
+  end
+  bytes = bytes + size
+  return redis.call('HGET', KEYS[2], id)
+end
+
+-- A record that cannot be read counts as new: its taker makes a dead letter of it.
+local function takenIn(record, last)
+  local known = string.match(record, '^{"taken":(-?%d+)[,}]')
+  if known then return tonumber(known) end
+  local valid, decoded = pcall(cjson.decode, record)
+  return valid and type(decoded) == 'table' and tonumber(decoded.taken) or last
+end
 
 local taken, suspects = {}, {}
-local function take(id, record, token)
+local function take(id, record, last, base)
   redis.call('ZADD', KEYS[1], due, id)
-  redis.call('HSET', KEYS[2], id .. '#', token)
-  taken[#taken + 1] = {id, record, tostring(token)}
+  local token = string.format('%.0f', last + 1)
+  redis.call('HSET', KEYS[2], id .. '#', token, id .. '~', token .. ':' .. string.format('%.0f', base))
+  taken[#taken + 1] = {id, record, token}
+end
+
+local function look(id)
+  local fields = redis.call('HMGET', KEYS[2], id .. '#', id .. '~')
+  local token = fields[1] or '0'
+  if held[id .. '#' .. token] then
+    redis.call('ZADD', KEYS[1], due, id)
+    return
+  end
+  local last = tonumber(token) or 0
+  local of, base = string.match(fields[2] or '', '^(.*):(-?%d+)$')
+  local record = nil
+  if of == token then
+    base = tonumber(base)
+  else
+    record = read(id)
+    if full then return end
+    base = takenIn(record, last)
+  end
+  if last + 1 - base >= suspicious then
+    suspects[#suspects + 1] = {id, last, base}
+    if record then redis.call('HSET', KEYS[2], id .. '~', token .. ':' .. string.format('%.0f', base)) end
+    return
+  end
+  record = record or read(id)
+  if not full then take(id, record, last, base) end
 end
 
 local ids
 repeat -- Suspects stay where they are, and must not hide what is due behind them.
   ids = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', #suspects, most)
   for _, id in ipairs(ids) do
-    local record = redis.call('HGET', KEYS[2], id)
-    local last = redis.call('HGET', KEYS[2], id .. '#') or '0'
-    if not record then
-      redis.call('ZREM', KEYS[1], id)
-    elseif held[id .. '#' .. last] then
-      redis.call('ZADD', KEYS[1], due, id)
+    if redis.call('HEXISTS', KEYS[2], id) == 1 then
+      look(id)
     else
-      local token = last + 1
-      if token - cjson.decode(record).taken >= tonumber(ARGV[3]) then
-        suspects[#suspects + 1] = {id, record, token}
-      else
-        take(id, record, token)
-      end
+      redis.call('ZREM', KEYS[1], id)
+      redis.call('HDEL', KEYS[2], id .. '#', id .. '~')
     end
+    if full then break end
   end
-until #taken > 0 or #ids < most
+until #taken > 0 or #ids < most or full
 
-if ARGV[4] == 'suspect' and #taken == 0 and #suspects > 0 then take(unpack(table.remove(suspects, 1))) end
+if ARGV[5] == 'suspect' and #taken == 0 and #suspects > 0 then
+  local id, last, base = unpack(table.remove(suspects, 1))
+  take(id, redis.call('HGET', KEYS[2], id), last, base)
+end
 return {taken, #suspects}

@@ -9,7 +9,7 @@ const space = await useSpace()
 /** Dead letters of a function as it would have left them. */
 const bury = (key: string, count: number) =>
   space.redis.eval(
-    `for i = 1, ${count} do redis.call('XADD', KEYS[1], '*', 'id', '7-' .. i, 'taken', '1', 'first_at', '1') end`,
+    `for i = 1, ${count} do redis.call('XADD', KEYS[1], '*', 'id', '7-' .. i, 'taken', '1', 'first_at', '1') end return ${count}`,
     1,
     key
   )
@@ -43,6 +43,29 @@ test('letters are listed once each, page by page, and all of them are redriven, 
   }
   expect([ids.length, new Set(ids).size]).toEqual([1200, 1200])
   expect(await streams.deadLetters.redrive('gone', undefined, 1000)).toBe(1200)
+})
+
+test('of all letters those are redriven that are there when it begins, each one once', async () => {
+  const env = { KEY_PREFIX: `${space.env.KEY_PREFIX}.again`, STREAM_PARTITIONS: 2 }
+  const { keys, streams } = (await useApp(space, 'api', env)).app
+  for (const partition of [0, 1]) await bury(keys.dead('gone', partition), 2000)
+  let over = false
+  let again = 0
+  /** What is redriven fails at once, and is a newer letter then. */
+  const failAgain = async () => {
+    await until(
+      'some are redriven',
+      async () => over || (await space.redis.exists(keys.retry('gone', 0))) > 0
+    )
+    while (!over)
+      for (const partition of [0, 1]) again += Number(await bury(keys.dead('gone', partition), 50))
+  }
+  const failing = failAgain()
+  expect(await streams.deadLetters.redrive('gone', undefined, 1000)).toBe(4000)
+  over = true
+  await failing
+  const left = await Promise.all([0, 1].map(partition => space.redis.xlen(keys.dead('gone', partition))))
+  expect((left[0] as number) + (left[1] as number)).toBe(again)
 })
 
 test('of discarded letters the newest ones are kept', async () => {

@@ -1,0 +1,209 @@
+import { Type } from 'typebox'
+import { describe, expect, test, vi } from 'vitest'
+import { LetterRefused } from '../../src/streams/dead-letters.ts'
+import { createGroupMember } from '../../src/streams/group.ts'
+import { CALL_BYTES, KEPT_BYTES, LARGEST_MESSAGE, LISTED_BYTES } from '../../src/streams/limits.ts'
+import { type Settlement, sizeOf } from '../../src/streams/settlement.ts'
+import { type TestApp, useApp } from '../app.ts'
+import { until, useSpace } from '../space.ts'
+import { makeFunction, type TestFunction } from './functions.ts'
+
+const space = await useSpace()
+
+const MB = 1_000_000
+const Text = Type.Object({ n: Type.Integer(), text: Type.String() })
+const dataOf = (n: number, size: number) => JSON.stringify({ n, text: 'x'.repeat(size) })
+
+/** Appends messages of a size. */
+async function add({ key }: TestFunction, count: number, size: number): Promise<void> {
+  for (let n = 0; n < count; n++) await space.redis.xadd(key, '*', 'v', '1', 'data', dataOf(n, size))
+}
+
+/** A place in the group of a function whose messages nobody else takes. */
+async function join(fn: TestFunction, lease: number) {
+  const { redis, keys } = (await useApp(space, 'api')).app
+  const definition = { name: fn.name, group: fn.name, stream: fn.name }
+  const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease })
+  await member.join()
+  return { member, retry: keys.retry(fn.name, 0), retrying: keys.retrying(fn.name, 0) }
+}
+
+/** Takes until nothing is left; gives how many came at a time. */
+async function takeAll(take: () => Promise<{ deliveries: unknown[] }>): Promise<number[]> {
+  const counts: number[] = []
+  for (;;) {
+    const { deliveries } = await take()
+    if (deliveries.length === 0) return counts
+    counts.push(deliveries.length)
+  }
+}
+
+describe('large messages', () => {
+  test('that are due are taken as many at a time as a call may carry, and a larger one alone', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    const { member, retry, retrying } = await join(fn, 600_000)
+    const sizes = [1, 1, 1, 1, 1, 6, 1, 1, 1]
+    for (const [n, size] of sizes.entries()) {
+      const record = { v: '1', data: dataOf(n, size * MB), attempts: 1, firstAt: 1, taken: 0 }
+      await space.redis.hset(retrying, `1-${n}`, JSON.stringify(record))
+      await space.redis.zadd(retry, n, `1-${n}`)
+    }
+    expect(await takeAll(() => member.takeRetries(100, [], 'safe'))).toEqual([4, 1, 1, 3])
+  })
+
+  test('that a dead worker left are claimed a few at a time', async () => {
+    const fn = makeFunction(space, async () => undefined)
+    const { member } = await join(fn, 1)
+    await add(fn, 12, MB)
+    await space.redis.xreadgroup('GROUP', fn.name, 'dead', 'COUNT', 12, 'STREAMS', fn.key, '>')
+    let cursor = '0-0'
+    const counts: number[] = []
+    do {
+      const claimed = await member.claim(cursor, 100, 'safe')
+      cursor = claimed.cursor
+      counts.push(claimed.deliveries.length)
+    } while (cursor !== '0-0')
+    expect(counts.filter(count => count > 0)).toEqual([4, 4, 4])
+  })
+
+  test('are read and settled in parts, and each one that fails for good is a dead letter', async () => {
+    const batches: number[] = []
+    const fn = makeFunction(
+      space,
+      async messages => {
+        batches.push(messages.length)
+        return { failed: messages.map(message => ({ message, cause: new Error('no luck') })) }
+      },
+      { schema: Text, batch: { size: 1000, window: 0 }, retry: { attempts: 2, base: 1, max: 1 } }
+    )
+    await add(fn, 150, MB / 10)
+    const { app } = await useApp(space, 'worker', {}, app => app.consume(fn.definition))
+    const [consumer] = app.streams.consumers.filter(({ definition }) => definition.name === fn.name)
+    const settle = vi.spyOn(consumer?.member as { settle: (list: Settlement[]) => unknown }, 'settle')
+    const dead = app.keys.dead(fn.name, 0)
+    await until('all are dead letters', async () => (await space.redis.xlen(dead)) === 150)
+    expect(Math.max(...batches)).toBeLessThanOrEqual(CALL_BYTES / (MB / 10))
+    const sizes = settle.mock.calls.map(([list]) => list.reduce((sum, one) => sum + sizeOf(one), 0))
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(CALL_BYTES)
+    // 30 MB, twice: not one by one either.
+    expect(sizes.length).toBeLessThan(40)
+    expect(await space.redis.exists(app.keys.retry(fn.name, 0), app.keys.retrying(fn.name, 0))).toBe(0)
+  })
+
+  test('that are each larger than a call may carry are tried again and again, one at a time', async () => {
+    const done: number[] = []
+    const fn = makeFunction(
+      space,
+      async messages => {
+        const failed = messages.filter(({ attempt }) => attempt < 3)
+        done.push(...messages.filter(({ attempt }) => attempt === 3).map(({ body }) => body.n))
+        return { failed: failed.map(message => ({ message, cause: new Error('not yet') })) }
+      },
+      { schema: Text }
+    )
+    await add(fn, 8, 7 * MB)
+    const { app } = await useApp(space, 'worker', {}, app => app.consume(fn.definition))
+    await until('all are done', async () => done.length === 8)
+    expect(done.toSorted()).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+    await until('nothing is left', async () => {
+      const left = await space.redis.exists(app.keys.retrying(fn.name, 0), app.keys.dead(fn.name, 0))
+      return left === 0
+    })
+  })
+})
+
+describe('large dead letters', () => {
+  /** Dead letters of a function, of a size. */
+  const bury = async ({ app }: TestApp, count: number, size: number) => {
+    const { name } = makeFunction(space, async () => undefined)
+    const times = ['attempts', '1', 'first_at', '1', 'last_at', '1', 'taken', '1']
+    const fields = ['code', 'no', 'error', 'Error', 'message', 'm', ...times]
+    for (let n = 0; n < count; n++) {
+      const message = ['id', `1-${n}`, 'v', '1', 'data', dataOf(n, size)]
+      await space.redis.xadd(app.keys.dead(name, 0), '*', ...message, ...fields)
+    }
+    return name
+  }
+
+  test('are listed by their beginning, page by page, and one is shown whole', async () => {
+    const api = await useApp(space, 'api')
+    const { deadLetters } = api.app.streams
+    const name = await bury(api, 24, 5 * MB)
+    const ids: string[] = []
+    const pages: number[] = []
+    let after = ''
+    do {
+      const { letters, next } = await deadLetters.list(name, after, 100)
+      for (const { data, data_bytes } of letters)
+        expect([data.length, data_bytes > 5 * MB]).toEqual([LISTED_BYTES, true])
+      ids.push(...letters.map(({ id }) => id))
+      pages.push(letters.length)
+      after = next
+    } while (after !== '')
+    expect(new Set(ids).size).toBe(24)
+    expect(pages.length).toBeGreaterThan(1)
+    const letter = await deadLetters.show(name, ids[3] as string)
+    expect(letter?.data === dataOf(3, 5 * MB)).toBe(true)
+    expect(await deadLetters.redrive(name, undefined, 1000)).toBe(24)
+    const record = JSON.parse((await space.redis.hget(api.app.keys.retrying(name, 0), '1-3')) as string)
+    expect([record.data === letter?.data, record.attempts, record.redriven]).toEqual([true, 0, 'failed'])
+  })
+
+  test('give their memory back when they are discarded', async () => {
+    const api = await useApp(space, 'api')
+    const name = await bury(api, 10, MB)
+    const { letters } = await api.app.streams.deadLetters.list(name, '', 100)
+    const ids = letters.map(({ id }) => id)
+    expect(await api.app.streams.deadLetters.discard(name, ids, 'too much')).toBe(10)
+    const kept = await space.redis.xrange(api.app.keys.discarded(name, 0), '-', '+')
+    expect(kept.map(([, fields]) => fields.join('').length < KEPT_BYTES + 1000)).toEqual(ids.map(() => true))
+    expect(await space.redis.xlen(api.app.keys.dead(name, 0))).toBe(0)
+  })
+})
+
+describe('a message that is larger than one may be', () => {
+  test('is a dead letter with its beginning, of which its function is not told, and cannot be redriven', async () => {
+    const told: unknown[] = []
+    const fn = makeFunction(space, async messages => void told.push(messages), {
+      schema: Text,
+      onDead: async letters => {
+        told.push(letters)
+        return {}
+      }
+    })
+    await add(fn, 1, LARGEST_MESSAGE)
+    const { app } = await useApp(space, 'worker', {}, app => app.consume(fn.definition))
+    await fn.settled()
+    const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    expect(letters).toMatchObject([{ code: 'too-large', attempts: 1, redrivable: false }])
+    const [{ id = '' } = {}] = letters
+    const letter = await app.streams.deadLetters.show(fn.name, id)
+    expect(letter?.data).toBe(dataOf(0, LARGEST_MESSAGE).slice(0, KEPT_BYTES))
+    expect(letter?.data_bytes).toBe(dataOf(0, LARGEST_MESSAGE).length)
+    expect(told).toEqual([])
+    const { deadLetters } = app.streams
+    await expect(deadLetters.redrive(fn.name, [id], 1)).rejects.toThrow(LetterRefused)
+    await expect(deadLetters.redrive(fn.name, undefined, 1)).rejects.toThrow(id)
+    expect(await space.redis.xlen(app.keys.dead(fn.name, 0))).toBe(1)
+  })
+
+  test('cannot be published by a function: its result counts as thrown', async () => {
+    const fn = makeFunction(
+      space,
+      async ([message]) => {
+        if (!message) return undefined
+        const text = 'x'.repeat(LARGEST_MESSAGE / 2)
+        const event = { message, data: text, unless: '' }
+        return { events: message.body.n === 1 ? [event, event, event] : [] }
+      },
+      { retry: { attempts: 1, base: 1, max: 1 } }
+    )
+    await fn.add(1)
+    await fn.add(2)
+    const { app } = await useApp(space, 'worker', {}, app => app.consume(fn.definition))
+    await fn.settled()
+    const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    expect(letters).toMatchObject([{ code: 'exhausted', data: '{"n":1}' }])
+    expect(letters[0]?.cause.message).toContain(`events[2] takes what is written and published`)
+  })
+})

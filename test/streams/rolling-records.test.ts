@@ -1,0 +1,107 @@
+import { expect, test } from 'vitest'
+import type { RetryRecord } from '../../src/streams/delivery.ts'
+import { createDecoder } from '../../src/streams/delivery.ts'
+import { toRetry } from '../../src/streams/failure.ts'
+import { resolveFunction } from '../../src/streams/function.ts'
+import { createGroupMember } from '../../src/streams/group.ts'
+import { useApp } from '../app.ts'
+import { until, useSpace } from '../space.ts'
+import { makeFunction } from './functions.ts'
+
+const space = await useSpace()
+
+/** So long a lease that what is due at once was made due by the test. */
+const LEASE = 600_000
+
+/** A record as the version before writes it. */
+const OLD: RetryRecord = {
+  v: '1',
+  data: '{"n":1}',
+  requestId: 'r-1',
+  traceparent: '',
+  ordinal: '',
+  attempts: 1,
+  firstAt: 1,
+  taken: 1,
+  redriven: ''
+}
+
+/** A message that waits for another attempt, in the hands of this version and of the one before. */
+async function join() {
+  const fn = makeFunction(space, async () => undefined)
+  const { redis, keys } = (await useApp(space, 'api')).app
+  const definition = { name: fn.name, group: fn.name, stream: fn.name }
+  const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: LEASE })
+  const [retry, retrying, id] = [keys.retry(fn.name, 0), keys.retrying(fn.name, 0), '1-1']
+  const isDue = () => space.redis.zadd(retry, 0, id)
+  const token = async () => Number(await space.redis.hget(retrying, `${id}#`))
+  return {
+    fn,
+    member,
+    retrying,
+    isDue,
+    take: () => until('it is taken', async () => (await member.takeRetries(10, [], 'safe')).deliveries[0]),
+    /** What the version before does: it knows the record and the token alone. */
+    old: {
+      /** The outcome of an attempt, or a letter that is redriven. */
+      write: async (taken: number) => {
+        await space.redis.hset(retrying, id, JSON.stringify({ ...OLD, taken }), `${id}#`, taken)
+        await isDue()
+      },
+      take: async () => {
+        await space.redis.hset(retrying, `${id}#`, (await token()) + 1)
+        return (await token()) - JSON.parse((await space.redis.hget(retrying, id)) as string).taken
+      },
+      settle: async () => {
+        await space.redis.zrem(retry, id)
+        await space.redis.hdel(retrying, id, `${id}#`)
+      }
+    }
+  }
+}
+
+test('a record that the version before wrote is taken, with its deliveries', async () => {
+  const { old, take, isDue, member } = await join()
+  await old.write(1)
+  await old.take()
+  await isDue()
+  expect(await take()).toMatchObject({ deliveries: 2, record: OLD })
+  // One that it has written since counts anew, whatever was noted before.
+  await old.write(5)
+  const taken = await take()
+  expect(taken).toMatchObject({ deliveries: 1, record: { taken: 5 } })
+  await member.giveBack([taken], LEASE)
+  expect(await take()).toMatchObject({ deliveries: 1, record: { ...OLD, taken: 7 } })
+})
+
+test('a record that this version wrote can be read by the version before, with its deliveries', async () => {
+  const { fn, old, take, isDue, member, retrying } = await join()
+  const definition = resolveFunction(fn.definition)
+  const decode = createDecoder(definition, 0)
+  await old.write(1)
+  const delivery = await take()
+  const outcome = toRetry(decode(delivery), definition)
+  await member.settle([{ delivery, outcome, counts: [], writes: [], events: [] }])
+  expect(await old.take()).toBe(1)
+  await isDue()
+  const held = await take()
+  expect(held.deliveries).toBe(2)
+  await member.giveBack([held], LEASE)
+  expect(await old.take()).toBe(2)
+  const record = JSON.parse((await space.redis.hget(retrying, '1-1')) as string)
+  expect(record).toEqual({ ...OLD, attempts: 2, taken: expect.any(Number) })
+})
+
+test('nothing is left of a message that the version before has settled once no other waits', async () => {
+  const { old, take, member, retrying } = await join()
+  await old.write(1)
+  await take()
+  await old.settle()
+  expect(await space.redis.hkeys(retrying)).toEqual(['1-1~'])
+  await space.redis.del(retrying)
+  await old.write(1)
+  await space.redis.hset(retrying, '0-1~', '3:3')
+  const delivery = await take()
+  await member.settle([{ delivery, outcome: { kind: 'done' }, counts: [], writes: [], events: [] }])
+  expect(await space.redis.exists(retrying)).toBe(0)
+})
