@@ -53,7 +53,7 @@ async function streams(app: FastifyInstance) {
   })
   app.decorate('consume', <Schema extends TSchema>(given: StreamFunction<Schema>) => {
     const definition = resolveFunction(given as unknown as StreamFunction)
-    checkFunction(definition, functions)
+    checkFunction(given, definition, functions)
     functions.push(definition)
     for (let partition = 0; partition < keys.partitions; partition++) {
       const log = app.log.child({ function: definition.name, ...(keys.partitions > 1 && { partition }) })

@@ -34,6 +34,18 @@ export const LARGEST_BATCH = 5000
  */
 export const FunctionSettings = Type.Object({
   name: FunctionName,
+  schema: Type.Unsafe<unknown>({
+    description: 'What a body must match: `Type.Object({ … })` of typebox, or another JSON Schema.'
+  }),
+  handler: Type.Unsafe<unknown>({
+    description: 'It is called with each batch: `handler: async (messages, { log, signal }) => { … }`.'
+  }),
+  filter: Type.Optional(
+    Type.Unsafe<unknown>({ description: 'It says by the body whether the function wants a message.' })
+  ),
+  onDead: Type.Optional(
+    Type.Unsafe<unknown>({ description: 'It is called with messages before they become dead letters.' })
+  ),
   stream: Type.String({
     pattern: '^(?!(accepted|settled|functions|partitions)$)[A-Za-z0-9._-]{1,64}$',
     description:

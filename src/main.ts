@@ -1,8 +1,7 @@
 import closeWithGrace from 'close-with-grace'
 import { ConfigError, resolveConfig } from '../schema/env.ts'
 import { buildApp } from './app.ts'
-import { NoFunction } from './load-functions.ts'
-import { FunctionRefused } from './streams/check-function.ts'
+import { FunctionFailed, NoFunction } from './load-functions.ts'
 
 try {
   const config = resolveConfig(process.env)
@@ -25,7 +24,7 @@ try {
 
 /** Why the start failed, as a sentence where the reason is one that people can mend. */
 function explain(error: unknown): unknown {
-  for (const kind of [ConfigError, FunctionRefused, NoFunction])
+  for (const kind of [ConfigError, FunctionFailed, NoFunction])
     if (error instanceof kind) return error.message
   const { code, syscall, message, port } = error as NodeJS.ErrnoException & { port?: number }
   if (code === 'EADDRINUSE') return `Port ${port} is in use by another process. Set PORT to a free one.`

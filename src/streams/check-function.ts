@@ -1,25 +1,51 @@
 import { Compile } from 'typebox/compile'
 import { FunctionSettings } from '../../schema/function.ts'
+import { editDistance } from '../edit-distance.ts'
 import type { ResolvedFunction } from './function.ts'
+import { optionNames, unknownOptions } from './option-names.ts'
 import { EVENTS, LOGS, ORDER_FUNCTION, PLACED } from './streams.ts'
 
 /** `app.consume` was given a function that it cannot take; the message has every reason, and what to do. */
 export class FunctionRefused extends Error {
   override name = 'FunctionRefused'
 
-  constructor(name: string, faults: string[]) {
-    super(`app.consume cannot take the function ${JSON.stringify(name)}:\n  - ${faults.join('\n  - ')}`)
+  constructor(name: unknown, faults: string[]) {
+    const which = name === undefined ? 'a function without a name' : `the function ${JSON.stringify(name)}`
+    super(`app.consume cannot take ${which}:\n  - ${faults.join('\n  - ')}`)
   }
 }
 
 const settings = Compile(FunctionSettings)
 
+/** A stream within so many edits of one of the service is taken for a typing error. */
+const NEAR = 2
+
+/** Words by which a JSON Schema says something of a value. */
+const SCHEMA_WORDS =
+  'type properties required items enum const anyOf oneOf allOf not if $ref $id $defs pattern format minimum maximum ~kind ~unsafe'.split(
+    ' '
+  )
+
 /**
- * Checks a function before it may consume, beside those that this process has already.
+ * Checks a function before it may consume, beside those that this process has already. `given` is what its author wrote.
  * @throws {FunctionRefused} with every fault at once.
  */
-export function checkFunction(definition: ResolvedFunction, others: readonly ResolvedFunction[]): void {
-  const faults = [...faultsOfSettings(definition), ...faultsOfStream(definition, others)]
+export function checkFunction(
+  given: unknown,
+  definition: ResolvedFunction,
+  others: readonly ResolvedFunction[]
+): void {
+  if (typeof given !== 'object' || given === null) {
+    throw new FunctionRefused(undefined, [
+      'It takes one object with name, stream, schema, handler and options.'
+    ])
+  }
+  const faults = [
+    ...unknownOptions(given),
+    ...faultsOfSettings(definition),
+    ...faultsOfCode(definition),
+    ...faultsOfStream(definition, others)
+  ]
   if (faults.length > 0) throw new FunctionRefused(definition.name, faults)
 }
 
@@ -27,16 +53,49 @@ function faultsOfSettings(definition: ResolvedFunction): string[] {
   // A group that is the name has the faults of the name.
   const { group, ...rest } = definition
   const given = group === definition.name ? rest : definition
-  return settings.Errors(given).map(({ instancePath, message }) => {
-    const path = instancePath.slice(1).split('/')
-    return `${path.join('.')} ${message}. ${descriptionOf(path)}`
-  })
+  const missing = FunctionSettings.required.filter(
+    name => definition[name as keyof ResolvedFunction] === undefined
+  )
+  return [
+    ...missing.map(name => `${name} is missing. ${descriptionOf([name])}`),
+    ...settings
+      .Errors(given)
+      .filter(({ keyword }) => keyword !== 'required')
+      .map(({ instancePath, message }) => {
+        const path = instancePath.slice(1).split('/')
+        return `${path.join('.')} ${message}. ${descriptionOf(path)}`
+      })
+  ]
 }
 
 function descriptionOf(path: string[]): string {
   let schema = FunctionSettings as { properties?: Record<string, object>; description?: string }
   for (const part of path) schema = schema.properties?.[part] ?? {}
   return schema.description ?? ''
+}
+
+/** What no schema can judge: functions, and the schema itself. */
+function faultsOfCode(definition: ResolvedFunction): string[] {
+  const faults = (['handler', 'filter', 'onDead'] as const)
+    .filter(name => definition[name] !== undefined && typeof definition[name] !== 'function')
+    .map(name => `${name} must be a function. ${descriptionOf([name])}`)
+  const fault = definition.schema !== undefined && faultOfSchema(definition.schema)
+  return fault ? [...faults, `schema ${fault}. ${descriptionOf(['schema'])}`] : faults
+}
+
+/** A schema of another library, or the bare properties of one, would match every message. */
+function faultOfSchema(schema: unknown): string | undefined {
+  if (typeof schema !== 'object' || schema === null || Object.getPrototypeOf(schema) !== Object.prototype)
+    return 'must be a JSON Schema'
+  const words = Object.getOwnPropertyNames(schema)
+  if (words.length > 0 && !words.some(word => SCHEMA_WORDS.includes(word)))
+    return `has none of the words of a JSON Schema, only ${optionNames(words)}`
+  try {
+    Compile(schema)
+  } catch (error) {
+    return `cannot be compiled: ${(error as Error).message}`
+  }
+  return undefined
 }
 
 /**
@@ -55,6 +114,12 @@ function faultsOfStream(
       `stream: ${PLACED} and ${ORDER_FUNCTION} belong to each other. Take ${EVENTS} to learn what became of orders.`
     )
   }
+  const meant = typeof stream === 'string' && [EVENTS, PLACED].find(known => isNear(stream, known))
+  if (meant) {
+    faults.push(
+      `stream: ${stream} is a typing error away from ${meant}. Write ${meant}, or name your queue so that it differs by more than ${NEAR} letters.`
+    )
+  }
   const isLog = LOGS.includes(stream)
   const rival = others.find(
     other => other.name !== name && other.stream === stream && (!isLog || other.group === group)
@@ -68,4 +133,8 @@ function faultsOfStream(
     )
   }
   return faults
+}
+
+function isNear(stream: string, known: string): boolean {
+  return stream !== known && editDistance(stream.toLowerCase(), known) <= NEAR
 }

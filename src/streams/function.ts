@@ -81,14 +81,25 @@ export interface Letter<Body = unknown> {
   cause: Error
 }
 
+/** Messages, and milliseconds to wait for more when a batch is not full. */
+export interface BatchLimits {
+  size: number
+  window: number
+}
+
+/** Attempts in all; pauses in milliseconds: random up to base × 2^n, at most max. */
+export interface RetryLimits {
+  attempts: number
+  base: number
+  max: number
+}
+
 /** What `app.consume` may leave out. */
 const DEFAULTS = {
   version: '1',
-  /** Messages, and milliseconds to wait for more when a batch is not full. */
   batch: { size: 100, window: 5 },
   /** Batches in flight in one process for each partition. */
   concurrency: 1,
-  /** Attempts in all; pauses in milliseconds: random up to base × 2^n, at most max. */
   retry: { attempts: 8, base: 200, max: 30_000 },
   /** Milliseconds that a batch may take. */
   timeout: 30_000
@@ -112,9 +123,10 @@ export interface StreamFunction<Schema extends TSchema = TSchema> {
   version?: string
   /** Messages that the function wants; the others are settled unseen. All by default. */
   filter?: (body: Static<Schema>) => boolean
-  batch?: { size: number; window: number }
+  /** What is left out of `batch` or of `retry` has its default. */
+  batch?: Partial<BatchLimits>
   concurrency?: number
-  retry?: { attempts: number; base: number; max: number }
+  retry?: Partial<RetryLimits>
   timeout?: number
   // biome-ignore lint/suspicious/noConfusingVoidType: a handler that has nothing to say returns nothing
   handler: (messages: Message<Static<Schema>>[], context: BatchContext) => Promise<BatchResult | void>
@@ -126,9 +138,38 @@ export interface StreamFunction<Schema extends TSchema = TSchema> {
 }
 
 /** A function with nothing left out, as the runtime uses it. */
-export type ResolvedFunction = Required<Omit<StreamFunction, 'filter' | 'onDead'>> &
-  Pick<StreamFunction, 'filter' | 'onDead'>
+export type ResolvedFunction = Required<Omit<StreamFunction, 'filter' | 'onDead' | 'batch' | 'retry'>> &
+  Pick<StreamFunction, 'filter' | 'onDead'> & { batch: BatchLimits; retry: RetryLimits }
 
+/** Fills in what was left out; what is not as it should be stays so, for `checkFunction` to find. */
 export function resolveFunction(definition: StreamFunction): ResolvedFunction {
-  return { group: definition.name, ...DEFAULTS, ...definition }
+  const given = withoutUndefined(definition)
+  return {
+    group: given.name as string,
+    ...DEFAULTS,
+    ...given,
+    batch: resolvePart(DEFAULTS.batch, given.batch),
+    retry: resolveRetry(given.retry)
+  } as ResolvedFunction
+}
+
+function resolvePart<T extends object>(defaults: T, given: Partial<T> | undefined): T {
+  if (given === undefined) return defaults
+  return typeof given === 'object' && given !== null
+    ? { ...defaults, ...withoutUndefined(given) }
+    : (given as T)
+}
+
+/** A default never contradicts what was given: the longest pause is not below the first one. */
+function resolveRetry(given: Partial<RetryLimits> | undefined): RetryLimits {
+  const retry = resolvePart(DEFAULTS.retry, given)
+  if (retry.base <= retry.max) return retry
+  if (given?.max === undefined) return { ...retry, max: retry.base }
+  return given.base === undefined ? { ...retry, base: retry.max } : retry
+}
+
+function withoutUndefined<T extends object>(options: T): Partial<T> {
+  return Object.fromEntries(
+    Object.entries(options ?? {}).filter(([, value]) => value !== undefined)
+  ) as Partial<T>
 }

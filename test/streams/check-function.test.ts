@@ -1,3 +1,4 @@
+import { Type } from 'typebox'
 import { describe, expect, test } from 'vitest'
 import { LARGEST_BATCH } from '../../schema/function.ts'
 import { FunctionRefused } from '../../src/streams/check-function.ts'
@@ -41,11 +42,45 @@ describe('app.consume refuses', () => {
     ['half a batch in flight', { concurrency: 0.5 }, /concurrency must be integer/],
     ['no attempts', { retry: { attempts: 0, base: 1, max: 1 } }, /retry\.attempts must be >= 1/],
     ['endless pauses', { retry: { attempts: 1, base: 1, max: Infinity } }, /retry\.max must be/],
-    ['a timeout that is none', { timeout: Number.NaN }, /timeout must be/]
+    ['a timeout that is none', { timeout: Number.NaN }, /timeout must be/],
+    ['an option that it does not know', { batchSize: 5 }, /batchSize is not an option.* is batch\.size\./],
+    ['one that belongs into another', { attempts: 5 }, /attempts is not an option.* is retry\.attempts\./],
+    ['one inside another', { batch: { sise: 5 } }, /batch\.sise is not an option.* is batch\.size\./],
+    ['a typing error in `events`', { stream: 'event' }, /stream: event is .* from events\. Write events/],
+    ['`events` in capitals', { stream: 'EVENTS' }, /stream: EVENTS is .* from events/],
+    ['a typing error in `placed`', { stream: 'places' }, /stream: places is .* from placed/],
+    ['no stream', { stream: undefined }, /stream is missing/],
+    ['no handler', { handler: undefined }, /handler is missing.*It is called with each batch/],
+    ['a handler that is none', { handler: {} }, /handler must be a function/],
+    ['a filter that is none', { filter: 'all' }, /filter must be a function/],
+    ['no schema', { schema: undefined }, /schema is missing.*Type\.Object/],
+    ['a schema that is none', { schema: 'object' }, /schema must be a JSON Schema/],
+    [
+      'properties without a schema',
+      { schema: { n: Type.Integer() } },
+      /schema has none of the words.*only n\./
+    ],
+    ['a schema of another library', { schema: new (class Zod {})() }, /schema must be a JSON Schema/],
+    [
+      'a schema that cannot be compiled',
+      { schema: { type: 'string', pattern: '(' } },
+      /schema cannot be compiled/
+    ],
+    ['half a batch', { batch: 5 }, /batch must be object/],
+    ['attempts as text', { retry: { attempts: '8' } }, /retry\.attempts must be integer/]
   ])('%s', async (_what, overrides, reason) => {
     await useApp(space, 'api', {}, app => {
       expect(() => app.consume(like(overrides))).toThrow(FunctionRefused)
       expect(() => app.consume(like(overrides))).toThrow(reason)
+    })
+  })
+
+  test('no definition at all', async () => {
+    await useApp(space, 'api', {}, app => {
+      expect(() => app.consume(undefined as never)).toThrow(/a function without a name:\n.*one object/)
+      expect(() => app.consume('events' as never)).toThrow(FunctionRefused)
+      const { name: _, ...nameless } = like({})
+      expect(() => app.consume(nameless as never)).toThrow(/name is missing/)
     })
   })
 
@@ -76,6 +111,23 @@ describe('app.consume refuses', () => {
       expect(() => app.consume(like({ name: 'process-orders', stream: 'placed' }))).toThrow(FunctionRefused)
     })
   })
+})
+
+test('what is left out of batch and retry has its default, and no default contradicts what is given', async () => {
+  const { app } = await useApp(space, 'api', {}, app => {
+    app.consume(like({ batch: { size: 1 }, retry: { attempts: 20 } }))
+    app.consume(like({ batch: { window: 0 }, retry: { base: 60_000 }, timeout: undefined, group: undefined }))
+    app.consume(like({ batch: undefined, retry: { max: 100 }, stream: 'evening' }))
+  })
+  const settings = app.streams.consumers.map(({ definition: { batch, retry, timeout, name, group } }) => {
+    expect(group).toBe(name)
+    return { batch, retry, timeout }
+  })
+  expect(settings).toEqual([
+    { batch: { size: 1, window: 5 }, retry: { attempts: 20, base: 200, max: 30_000 }, timeout: 5000 },
+    { batch: { size: 100, window: 0 }, retry: { attempts: 8, base: 60_000, max: 60_000 }, timeout: 30_000 },
+    { batch: { size: 100, window: 5 }, retry: { attempts: 8, base: 100, max: 100 }, timeout: 5000 }
+  ])
 })
 
 test('the largest batch is settled with an event and a key for each message', async () => {

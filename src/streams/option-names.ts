@@ -1,0 +1,47 @@
+import { FunctionSettings } from '../../schema/function.ts'
+import { editDistance } from '../edit-distance.ts'
+
+/** Options that have options of their own. */
+type Properties = Record<string, { properties?: Record<string, unknown> }>
+const KNOWN = FunctionSettings.properties as Properties
+
+/** Every option by its full name, as in `batch.size`. */
+const NAMES = Object.entries(KNOWN).flatMap(([name, { properties = {} }]) => [
+  name,
+  ...Object.keys(properties).map(part => `${name}.${part}`)
+])
+
+/** One sentence for each option that `app.consume` does not know, with the one that was probably meant. */
+export function unknownOptions(given: object): string[] {
+  const names = Object.entries(given).flatMap(([name, value]) => {
+    if (!Object.hasOwn(KNOWN, name)) return [name]
+    const { properties } = KNOWN[name] as Properties[string]
+    if (!properties || typeof value !== 'object' || value === null) return []
+    return Object.keys(value)
+      .filter(part => !Object.hasOwn(properties, part))
+      .map(part => `${name}.${part}`)
+  })
+  return names.map(
+    name =>
+      `${name} is not an option. The nearest one is ${nearest(name)}. The options are ${optionNames(NAMES)}.`
+  )
+}
+
+/** A list of names for a sentence. */
+export function optionNames(names: string[]): string {
+  return names.length < 2 ? names.join() : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+}
+
+/** Compared without dots and capitals, with the whole name and with its last part: `batchSize` and `size` mean `batch.size`. */
+function nearest(name: string): string {
+  const distance = (known: string) => {
+    const parts = [known, known.split('.').at(-1) as string].map(plain)
+    const own = [name, name.split('.').at(-1) as string].map(plain)
+    return Math.min(...parts.flatMap(part => own.map(text => editDistance(text, part))))
+  }
+  return NAMES.reduce((best, known) => (distance(known) < distance(best) ? known : best))
+}
+
+function plain(name: string): string {
+  return name.replaceAll(/[^A-Za-z]/g, '').toLowerCase()
+}
