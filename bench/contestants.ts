@@ -48,7 +48,7 @@ const peer = (name: string, program: string) => join(import.meta.dirname, 'peers
  * What is not as shipped: all load comes from one address, whose requests are counted and must not be refused; and no
  * balancer has to notice a stop.
  */
-const OVER_ITS_DEFAULTS = { RATE_LIMIT_MAX: '1000000', DRAIN_DELAY_MS: '0' }
+export const OVER_ITS_DEFAULTS = { RATE_LIMIT_MAX: '1000000', DRAIN_DELAY_MS: '0' }
 
 /** The service, as it is shipped. `database` is for one that keeps what it has. */
 export async function orderstream(
@@ -147,12 +147,13 @@ async function startProgram(
   return running(server)
 }
 
-function running({ pid, port, stop }: LocalServer): Running {
+/** A server as a program under test. */
+export function running({ pid, port, stop }: LocalServer): Running {
   return { pid, stop, url: `http://127.0.0.1:${port}` }
 }
 
 /** One process at a time keeps its note and its log in a directory. */
-async function ownDirectory({ dir }: ContestantOptions, name: string): Promise<string> {
+export async function ownDirectory({ dir }: Pick<ContestantOptions, 'dir'>, name: string): Promise<string> {
   for (let number = 1; ; number++) {
     const own = join(dir, 'processes', `${name}-${number}`)
     if (await mkdir(own, { recursive: true })) return own

@@ -1,4 +1,5 @@
 import { CommandError, readArguments, readNames } from '../src/local/command.ts'
+import { type Against, readAgainst } from './against/options.ts'
 import { type PhaseName, phaseNames } from './phases.ts'
 import type { Extent } from './results.ts'
 
@@ -10,13 +11,24 @@ Then bench/results.json, the pictures in bench/charts/ and the speed section of 
   --quick          less of it, in about two minutes; writes nothing
   --check          what .ci/run runs: fails when a ratio is far below what it should be; writes nothing
   --only <a,b>     only these phases (${phaseNames.join(', ')}); writes nothing
+  --against <rev>  compare the speed of this tree with another revision's; writes nothing
   --keep           keep the data and logs in any case; they are kept after a failure
-  --help           show this`
+  --help           show this
+
+With --against, both revisions take turns at accept, read and drain (--only may leave some out) until every phase is
+decided. The exit code is 0 when none is slower or undecided.
+
+  --rounds <n>     rounds at most (default: 30)
+  --bound <ratio>  a phase is slower when the 95 % interval of its ratio is wholly below this (default: 0.97);
+                   --bound drain=0.88 sets that of one phase; may be repeated`
 
 const OPTIONS = {
   quick: { type: 'boolean', default: false },
   check: { type: 'boolean', default: false },
-  only: { type: 'string', default: phaseNames.join(',') },
+  only: { type: 'string' },
+  against: { type: 'string' },
+  rounds: { type: 'string' },
+  bound: { type: 'string', multiple: true },
   keep: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false }
 } as const
@@ -25,6 +37,8 @@ export interface Options {
   extent: Extent
   only: readonly PhaseName[]
   keep: boolean
+  /** The comparison with another revision that is done instead. */
+  against?: Against
 }
 
 /**
@@ -34,10 +48,13 @@ export interface Options {
 export function readOptions(args: string[]): Options | undefined {
   const values = readArguments(args, OPTIONS, help)
   if (values.help) return undefined
-  if (values.quick && values.check) throw new CommandError('--quick and --check exclude each other.')
-  return {
-    extent: values.quick ? 'quick' : values.check ? 'check' : 'full',
-    only: readNames('only', values.only, phaseNames),
-    keep: values.keep
-  }
+  const { quick, check, only, keep, against, ...comparison } = values
+  if (Number(quick) + Number(check) + Number(against !== undefined) > 1)
+    throw new CommandError('--quick, --check and --against exclude each other.')
+  const extent = quick ? 'quick' : check ? 'check' : 'full'
+  if (against !== undefined)
+    return { extent, only: [], keep, against: readAgainst(against, { only, ...comparison }) }
+  if (comparison.rounds !== undefined || comparison.bound !== undefined)
+    throw new CommandError('--rounds and --bound belong to --against.')
+  return { extent, only: readNames('only', only ?? phaseNames.join(','), phaseNames), keep }
 }

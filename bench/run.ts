@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CommandError, runCommand } from '../src/local/command.ts'
 import { root } from '../src/local/service.ts'
+import { compareRevisions } from './against/compare.ts'
 import { createBench } from './bench.ts'
 import { readMachine } from './machine.ts'
 import { help, type Options, readOptions } from './options.ts'
@@ -24,6 +25,7 @@ async function run(options: Options, signal: AbortSignal): Promise<number> {
   let keep = options.keep
   let stores: Stores | undefined
   try {
+    if (options.against) return (await compareRevisions(options.against, { dir, signal, say })) ? 0 : 1
     stores = await startStores(join(dir, 'stores'), signal)
     const results = await measure(options, { stores, dir, signal })
     say(`\n${renderTable(results)}`)

@@ -88,10 +88,13 @@ export async function startStores(dir: string, signal: AbortSignal): Promise<Sto
   }
 }
 
-async function openPlace(redisServer: LocalStore, mariadb: LocalMariadb, name: string): Promise<Place> {
-  const { host, port, user, password } = mariadb
-  await createDatabase(mariadb, name)
-  const env = {
+/** The environment of a program that works in the database `name` and under that key prefix. */
+export function environmentOf(
+  redisServer: LocalStore,
+  { host, port, user, password }: LocalMariadb,
+  name: string
+): Record<string, string> {
+  return {
     PATH: process.env.PATH ?? '',
     REDIS_HOST: redisServer.host,
     REDIS_PORT: String(redisServer.port),
@@ -102,6 +105,12 @@ async function openPlace(redisServer: LocalStore, mariadb: LocalMariadb, name: s
     DB_NAME: name,
     KEY_PREFIX: name
   }
+}
+
+async function openPlace(redisServer: LocalStore, mariadb: LocalMariadb, name: string): Promise<Place> {
+  const { host, port, user, password } = mariadb
+  await createDatabase(mariadb, name)
+  const env = environmentOf(redisServer, mariadb, name)
   // Its start brings the tables, as in production.
   await withApp({ env }, async () => {})
   const client = new Redis({ host: redisServer.host, port: redisServer.port, replyMapping: 'legacy' })

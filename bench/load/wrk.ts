@@ -32,9 +32,23 @@ let loads = 0
  * @throws when an order was refused or got no answer: the figure would not be that of accepted orders
  */
 export async function postOrders(options: LoadOptions, perSecond = 0): Promise<Load> {
+  return wrk('orders.lua', options, orderArguments(perSecond))
+}
+
+/**
+ * Posts new orders as fast as they are answered until `most` are accepted or the time is over, and appends the paths of
+ * those that were accepted to a file.
+ * @throws as `postOrders` does
+ */
+export async function fillOrders(options: LoadOptions, most: number, file: string): Promise<Load> {
+  return wrk('fill.lua', options, [...orderArguments(0), String(most), file])
+}
+
+/** What makes a load's ids differ from those of every other, and its rate. */
+function orderArguments(perSecond: number): string[] {
   const seed = ++loads
   const tag = `${process.pid.toString(36)}${seed.toString(36)}`
-  return wrk('orders.lua', options, [tag, String(perSecond), String(process.pid * 1000 + seed)])
+  return [tag, String(perSecond), String(process.pid * 1000 + seed)]
 }
 
 /** Reads the paths in a file, one after the other from the line `from` on. */

@@ -1,0 +1,25 @@
+-- Orders for wrk: POST /orders until so many are accepted, and notes each accepted order for reads.lua.
+--
+-- arguments  1 to 3 as in orders.lua   4 most orders   5 file that the paths of accepted orders are appended to
+
+dofile('orders.lua')
+
+local A_LONG_TIME = 3600 * 1000
+local begin, most, sent, paths = init, 0, 0
+
+function init(args)
+  begin(args)
+  most = tonumber(args[4])
+  paths = assert(io.open(args[5], 'a'))
+end
+
+function delay()
+  if sent >= most then return A_LONG_TIME end
+  sent = sent + 1
+  return 0
+end
+
+function response(status, headers, body)
+  local id = body:match('"order_id"%s*:%s*"([^"]+)"')
+  if id then paths:write('/orders/', id, '\n') end
+end
