@@ -12,6 +12,7 @@ import { Health, Probe } from '../schema/health.ts'
 import { Metrics } from '../schema/metrics.ts'
 import { NewOrder, Order } from '../schema/order.ts'
 import { Problem } from '../schema/problem.ts'
+import { publicUrl } from '../src/http/public-url.ts'
 
 const COMMON = [Problem, Health, Probe, Metrics]
 const API = [NewOrder, Order]
@@ -23,9 +24,17 @@ function schemasOf({ MODE, ADMIN_TOKEN }: Config) {
   return [...COMMON, ...API, ...(ADMIN_TOKEN === undefined ? [] : ADMIN)]
 }
 
+/** Where a request for the page goes on, relative to its URL: the page itself would name the root, or mistake a query. */
+function redirectOf(url: string): string | undefined {
+  const [path = '', query] = url.split('?', 2)
+  if (path.endsWith('/docs/static/index.html')) return '..'
+  return query !== undefined && path.endsWith('/docs/') ? '.' : undefined
+}
+
 /** The OpenAPI document, from the very schemas that validate, and a page to try the service out. */
 async function openapi(app: FastifyInstance) {
   const schemas: TSchema[] = schemasOf(app.config)
+  const base = publicUrl(app.config)
   for (const schema of schemas) app.addSchema(schema)
 
   await app.register(swagger, {
@@ -37,7 +46,6 @@ async function openapi(app: FastifyInstance) {
         version: packageJson.version,
         license: { name: packageJson.license, identifier: packageJson.license }
       },
-      servers: [{ url: '/' }],
       security: [],
       tags: [
         { name: 'orders', description: 'Take in orders and read them.' },
@@ -48,11 +56,27 @@ async function openapi(app: FastifyInstance) {
         components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } }
       })
     },
+    // Relative to where the document is served: a prefix that a proxy strips is in that. The plugin's own option takes no
+    // relative one, and takes its path off the routes.
+    transformObject: document => ({
+      ...('openapiObject' in document && document.openapiObject),
+      servers: [{ url: base || '.' }]
+    }),
     refResolver: { buildLocalReference: json => String(json.$id) }
   })
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: true,
+    // Relative as well: from `/docs`, its files are in `./docs`; from there, the service is one up.
+    indexPrefix: '.',
+    uiHooks: {
+      onRequest: (request, reply, done) => {
+        const target = redirectOf(request.url)
+        if (target === undefined) done()
+        else reply.redirect(target)
+      }
+    },
+    ...(base === '' && { transformSpecification: document => ({ ...document, servers: [{ url: '..' }] }) }),
     theme: { title: 'Orderstream' },
     // The page styles its elements inline; and over plain HTTP a browser must not be sent to HTTPS for its files.
     transformStaticCSP: header =>

@@ -117,6 +117,12 @@ export const Env = Type.Object({
     description:
       'Addresses or CIDR ranges, comma separated, of the proxies whose `X-Forwarded-For` is believed; empty for none.'
   }),
+  PUBLIC_URL: Type.String({
+    default: '',
+    format: 'base-url',
+    description:
+      'URL under which clients reach the service, as `https://example.com/api` behind a proxy that strips a prefix; `Location` and the OpenAPI document name it. Empty for the root of whatever host they name.'
+  }),
   BODY_LIMIT_BYTES: Type.Integer({
     minimum: 256,
     maximum: 1_048_576,
@@ -192,8 +198,12 @@ function describe(fault: FastifySchemaValidationError): string {
   return `${name} ${fault.message}. ${meaning}`
 }
 
-/** Teaches the validator the format of TRUST_PROXY: nothing, or IP addresses and CIDR ranges with commas between them. */
+/**
+ * Adds the formats of TRUST_PROXY (nothing, or IP addresses and CIDR ranges with commas between them) and of PUBLIC_URL
+ * (nothing, or an http or https URL that paths can be appended to).
+ */
 function customOptions(ajv: { addFormat: (name: string, check: (text: string) => boolean) => unknown }) {
+  ajv.addFormat('base-url', text => text === '' || (/^https?:\/\/[^?#\s]+$/.test(text) && URL.canParse(text)))
   ajv.addFormat('addresses', text => text === '' || text.split(',').every(part => isRange(part.trim())))
   return ajv as never
 }

@@ -5,6 +5,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import type { Problem } from '../schema/problem.ts'
 import { asError } from './as-error.ts'
 import { RefusedJson } from './http/json-body.ts'
+import { publicPath } from './http/public-url.ts'
 import { BacklogFull } from './orders/backlog.ts'
 import { OrderConflict, OrderNotFound } from './orders/errors.ts'
 import { routeOf } from './request-context.ts'
@@ -97,7 +98,7 @@ function toProblem(error: Error, kind: Kind, request: FastifyRequest, errorId: s
     detail: validation
       ? mismatch(validationContext, request)
       : (HIDDEN_DETAIL.get(kind.type) ?? ADVICE.get(kind.type)?.(request) ?? error.message),
-    instance: request.url.split('?', 1)[0]?.slice(0, 500) ?? '/',
+    instance: publicPath(request.server.config) + (request.url.split('?', 1)[0]?.slice(0, 500) ?? '/'),
     error_id: errorId,
     ...(validation && { errors: validation.map(describeFault) }),
     ...(error instanceof RefusedJson && { errors: error.faults })

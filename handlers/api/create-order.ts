@@ -2,6 +2,7 @@ import { NewOrder, Order } from '../../schema/order.ts'
 import { ref } from '../../schema/ref.ts'
 import { anyRoute, problem, rendered, retryable } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
+import { publicUrl } from '../../src/http/public-url.ts'
 import { OrderConflict } from '../../src/orders/errors.ts'
 import { traceparent } from '../../src/request-context.ts'
 
@@ -37,6 +38,7 @@ const schema = {
 /** POST /orders: takes an order in. */
 export default async function createOrder(app: App) {
   const { intake } = app.orders
+  const location = `${publicUrl(app.config)}/orders/`
 
   app.post('/orders', { schema }, async (request, reply) => {
     try {
@@ -47,7 +49,10 @@ export default async function createOrder(app: App) {
       reply.header('content-type', 'application/json; charset=utf-8')
       if (accepted) {
         app.metrics.order('accepted')
-        reply.code(202).header('location', `/orders/${request.body.order_id}`).header('durability', accepted)
+        reply
+          .code(202)
+          .header('location', location + request.body.order_id)
+          .header('durability', accepted)
       } else {
         app.metrics.order('replayed')
         reply.code(200).header('idempotent-replayed', 'true')

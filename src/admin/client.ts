@@ -34,7 +34,7 @@ export function createAdminClient(url: string, token: string): AdminClient {
     )
 
   const call = async <T>(path: string, body?: unknown, method = body === undefined ? 'GET' : 'POST') => {
-    const response = await fetch(new URL(path, url), {
+    const response = await fetch(url.replace(/\/+$/, '') + path, {
       method,
       headers: {
         authorization: `Bearer ${token}`,

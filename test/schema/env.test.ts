@@ -101,6 +101,25 @@ test.each(['true', 'proxy.local', '10.0.0.0/33', '::1/129', '10.0.0.0/', '127.0.
   }
 )
 
+test.each(['', 'http://10.0.0.1:8080', 'https://example.com/api', 'https://example.com/api/'])(
+  'takes "%s" as the public URL',
+  text => {
+    expect(resolveConfig({ MODE: 'api', PUBLIC_URL: text }).PUBLIC_URL).toBe(text)
+  }
+)
+
+test.each([
+  '/api',
+  'example.com',
+  'ftp://example.com',
+  'https://',
+  'https://a/b?c',
+  'https://a/#b',
+  'https://a/ b'
+])('refuses "%s" as the public URL', text => {
+  expect(() => resolveConfig({ MODE: 'api', PUBLIC_URL: text })).toThrow(/PUBLIC_URL/)
+})
+
 test('the table in the README has every variable, with its default', async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
   const rows = new Map(
