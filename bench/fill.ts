@@ -1,6 +1,7 @@
 import { resolveConfig } from '../schema/env.ts'
 import { createAppend } from '../src/orders/append.ts'
 import { toCandidate } from '../src/orders/candidate.ts'
+import { createSeenCounters } from '../src/orders/seen-counters.ts'
 import { inChunks } from './peers/shared/chunks.ts'
 import { withApp } from './stores.ts'
 
@@ -11,7 +12,13 @@ import { withApp } from './stores.ts'
 const { TAX_RATE } = resolveConfig({ ...process.env, MODE: 'api' })
 
 await withApp({ env: process.env as Record<string, string> }, async ({ redis, keys }) => {
-  const append = createAppend({ redis, keys, timeout: 10_000, maxBacklog: Number.MAX_SAFE_INTEGER })
+  const append = createAppend({
+    redis,
+    keys,
+    counters: createSeenCounters(1),
+    timeout: 10_000,
+    maxBacklog: Number.MAX_SAFE_INTEGER
+  })
   await inChunks(250, async orders => {
     const candidates = orders.map(order =>
       toCandidate(order, TAX_RATE, { requestId: crypto.randomUUID(), traceparent: '' })

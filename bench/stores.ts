@@ -126,7 +126,8 @@ async function openPlace(redisServer: LocalStore, mariadb: LocalMariadb, name: s
     sql,
     reset: async () => {
       await client.flushall()
-      for (const table of ['orders', 'outbox', 'accepted_seen']) await sql(`TRUNCATE TABLE ${table}`)
+      const tables = ['orders', 'outbox', 'accepted_seen', 'accepted_ended', 'accepted_epochs']
+      for (const table of tables) await sql(`TRUNCATE TABLE ${table}`)
     },
     close: async () => {
       client.disconnect()

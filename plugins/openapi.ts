@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TSchema } from 'typebox'
 import packageJson from '../package.json' with { type: 'json' }
-import { Audit } from '../schema/audit.ts'
+import { Acknowledged, AcknowledgeLoss, Audit } from '../schema/audit.ts'
 import { DeadLetter, DeadLetterPage, Dealt, Discard, Redrive } from '../schema/dead-letter.ts'
 import type { Config } from '../schema/env.ts'
 import { Forgotten } from '../schema/function.ts'
@@ -16,7 +16,17 @@ import { publicUrl } from '../src/http/public-url.ts'
 
 const COMMON = [Problem, Health, Probe, Metrics]
 const API = [NewOrder, Order]
-const ADMIN = [Audit, DeadLetter, DeadLetterPage, Dealt, Discard, Redrive, Forgotten]
+const ADMIN = [
+  AcknowledgeLoss,
+  Acknowledged,
+  Audit,
+  DeadLetter,
+  DeadLetterPage,
+  Dealt,
+  Discard,
+  Redrive,
+  Forgotten
+]
 
 /** The schemas that the routes of this process refer to: no others belong into its description. */
 function schemasOf({ MODE, ADMIN_TOKEN }: Config) {

@@ -7,6 +7,7 @@ import type { OrderRecord } from '../src/orders/order.ts'
 import { createOrderStore, type OrderStore } from '../src/orders/order-store.ts'
 import { createOrderReader, type OrderReader } from '../src/orders/reader.ts'
 import { createRecentDocuments } from '../src/orders/recent-documents.ts'
+import { createSeenCounters, type SeenCounters } from '../src/orders/seen-counters.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -15,6 +16,8 @@ declare module 'fastify' {
       reader: OrderReader
       store: OrderStore
       documents: Documents
+      /** What was seen of the counters of accepted orders. */
+      counters: SeenCounters
       /** What is written and told of a final order in the step that settles its message. */
       toSettle: (
         order: OrderRecord,
@@ -31,11 +34,13 @@ async function orders(app: FastifyInstance) {
   const ttl = config.CACHE_TTL_SECONDS * 1000
   const documents = createDocuments(redis, keys, ttl)
   const reader = createOrderReader({ documents, recent: createRecentDocuments(ttl), store })
+  const counters = createSeenCounters(keys.partitions)
   const intake = createIntake({
     redis,
     mysql,
     store,
     keys,
+    counters,
     taxRate: config.TAX_RATE,
     timeout: config.STORE_TIMEOUT_MS,
     maxBacklog: config.MAX_BACKLOG,
@@ -46,6 +51,7 @@ async function orders(app: FastifyInstance) {
     reader,
     store,
     documents,
+    counters,
     toSettle: (order, traceparent) => {
       const write = documents.toWrite(order)
       return { write, event: orderEvent(order, write.value, traceparent) }

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { Audit } from '../../schema/audit.ts'
+import { Acknowledged, AcknowledgeLoss, Audit } from '../../schema/audit.ts'
 import {
   DeadLetter,
   DeadLetterPage,
@@ -13,7 +13,7 @@ import { Forgotten, FunctionParams } from '../../schema/function.ts'
 import { ref } from '../../schema/ref.ts'
 import { anyRoute, problem, response, retryable } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
-import { readAudit } from '../../src/orders/audit.ts'
+import { acknowledgeLoss, readAudit } from '../../src/orders/audit.ts'
 import { forgetFunction } from '../../src/streams/forget.ts'
 
 const common = { tags: ['admin'], security: [{ bearer: [] }] }
@@ -36,6 +36,20 @@ const schemas = {
     operationId: 'getAudit',
     summary: 'Proof that nothing is lost',
     response: { 200: response(Audit, { description: 'What became of every order.' }), ...errors }
+  },
+  acknowledge: {
+    ...common,
+    operationId: 'acknowledgeLoss',
+    summary: 'Acknowledge that Redis has lost data',
+    description:
+      'The lost orders stay in the audit. Its flag `redis_lost_data` is false until Redis loses data again.',
+    body: ref(AcknowledgeLoss),
+    response: {
+      200: response(Acknowledged, { description: 'What was acknowledged.' }),
+      409: problem('There is no loss to acknowledge.'),
+      ...errors,
+      ...bodyErrors
+    }
   },
   list: {
     ...common,
@@ -112,6 +126,18 @@ export default async function admin(app: App) {
   })
 
   app.get('/admin/audit', { schema: schemas.audit }, () => readAudit(redis, mysql, keys))
+
+  app.post(
+    '/admin/audit/acknowledge',
+    { schema: schemas.acknowledge, bodyLimit: BODY_LIMIT },
+    async ({ body: { reason }, log, ip, id }) => {
+      const lost = await acknowledgeLoss(redis, mysql, keys, { reason, client: ip, requestId: id })
+      if (lost === undefined)
+        throw Object.assign(new Error('There is no loss to acknowledge.'), { statusCode: 409 })
+      log.warn({ lost, reason, client: ip }, 'a loss of data was acknowledged')
+      return { lost }
+    }
+  )
 
   app.get('/admin/dead-letters', { schema: schemas.list }, async ({ query }) => {
     const { letters, next } = await streams.deadLetters.list(query.function, query.after, query.limit)

@@ -1,5 +1,5 @@
 import { TOKEN_PATTERN } from '../../schema/admin-token.ts'
-import type { Audit } from '../../schema/audit.ts'
+import type { Acknowledged, Audit } from '../../schema/audit.ts'
 import type { DeadLetter } from '../../schema/dead-letter.ts'
 import type { Forgotten } from '../../schema/function.ts'
 import type { Problem } from '../../schema/problem.ts'
@@ -12,6 +12,7 @@ export class AdminError extends Error {
 /** What operators do, over HTTP. */
 export interface AdminClient {
   audit: () => Promise<Audit>
+  acknowledge: (reason: string) => Promise<Acknowledged>
   list: (name: string, after: string, limit: number) => Promise<{ dead_letters: DeadLetter[]; next: string }>
   show: (name: string, id: string) => Promise<DeadLetter>
   redrive: (name: string, ids: string[] | undefined, rate: number | undefined) => Promise<{ count: number }>
@@ -51,6 +52,7 @@ export function createAdminClient(url: string, token: string): AdminClient {
   }
   return {
     audit: () => call('/admin/audit'),
+    acknowledge: reason => call('/admin/audit/acknowledge', { reason }),
     list: (name, after, limit) =>
       call(`/admin/dead-letters?${new URLSearchParams({ function: name, after, limit: String(limit) })}`),
     show: (name, id) => call(`/admin/dead-letters/${encodeURIComponent(name)}/${encodeURIComponent(id)}`),

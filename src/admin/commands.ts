@@ -30,6 +30,12 @@ export const commands: Record<string, Command> = {
       text: table(Object.entries(audit).map(([figure, value]) => [figure, String(value)]))
     }
   },
+  'audit acknowledge': async (client, args) => {
+    none(args.ids)
+    if (!args.reason) throw new UsageError('Say what is known of the loss, with --reason.')
+    const result = await client.acknowledge(args.reason)
+    return { data: result, text: `${result.lost} lost orders acknowledged.` }
+  },
   'dead-letters list': async (client, args) => {
     none(args.ids)
     const page = await client.list(args.function, args.after, Number(args.limit))

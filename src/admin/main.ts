@@ -5,6 +5,7 @@ import { type Command, commands, UsageError } from './commands.ts'
 const USAGE = `Usage: npm run admin -- <command> [options]
 
   audit                                  what became of every order
+  audit acknowledge --reason TEXT        says that a loss of data is known
   dead-letters list [--after ID] [--limit N]
   dead-letters show ID
   dead-letters redrive ID... | --all [--rate N]
@@ -32,7 +33,7 @@ const options = {
 try {
   const { values, positionals } = parse()
   const [name = '', action = ''] = positionals
-  const key = name === 'audit' ? name : `${name} ${action}`
+  const key = name === 'audit' && action !== 'acknowledge' ? name : `${name} ${action}`
   const command: Command | undefined = commands[key]
   if (values.help || !command) {
     console.log(USAGE)

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { ORDER_PLACED_VERSION } from '../../schema/order-placed.ts'
 import { StoreRefused, StoreUnavailable } from '../stores/errors.ts'
 import type { RedisStore } from '../stores/redis.ts'
@@ -8,6 +7,7 @@ import type { Keys } from '../streams/keys.ts'
 import { PLACED } from '../streams/streams.ts'
 import { BacklogFull, createBacklog } from './backlog.ts'
 import type { Candidate } from './candidate.ts'
+import type { SeenCounters } from './seen-counters.ts'
 
 const acceptScript = loadScript(new URL('accept.lua', import.meta.url))
 
@@ -22,6 +22,7 @@ const ACCEPTED: Appended = { kind: 'accepted' }
 export interface AppendOptions {
   redis: RedisStore
   keys: Keys
+  counters: SeenCounters
   /** How long a call may take, in ms; an accept that has not begun by then never happens. */
   timeout: number
   /** Most messages that may wait, over all partitions. */
@@ -35,7 +36,7 @@ export interface AppendOptions {
  */
 export type Append = (candidates: Candidate[], partition: number) => Promise<Appended[]>
 
-export function createAppend({ redis, keys, timeout, maxBacklog }: AppendOptions): Append {
+export function createAppend({ redis, keys, counters, timeout, maxBacklog }: AppendOptions): Append {
   const clock = createRedisClock()
   const cap = Math.ceil(maxBacklog / keys.partitions)
   const backlogs = Array.from({ length: keys.partitions }, () => createBacklog(cap))
@@ -50,17 +51,25 @@ export function createAppend({ redis, keys, timeout, maxBacklog }: AppendOptions
       }
       const deadline = (clock.now() ?? (await readTime(redis))) + timeout
       const used = [keys.stream(PLACED, partition), keys.accepted(partition)]
-      const args: (string | number)[] = [deadline, ORDER_PLACED_VERSION, randomUUID(), cap]
+      const { epoch: seen, count: highest, next } = counters.seen(partition)
+      const args: (string | number)[] = [deadline, ORDER_PLACED_VERSION, next, cap, seen, highest]
       for (const { order, document, message, origin } of candidates) {
         used.push(keys.document(order.order_id))
         args.push(document, JSON.stringify(message), origin.requestId, origin.traceparent)
       }
       const reply = await acceptScript(client, used, args)
-      const [now, accepted, waiting, refused] = reply as [number, number, number, (number | string)[]?]
+      const [now, accepted, waiting, refused, epoch] = reply as [
+        number,
+        number,
+        number,
+        (number | string)[]?,
+        string?
+      ]
       clock.saw(now)
       const backlog = backlogs[partition] as (typeof backlogs)[number]
       backlog.sample(accepted, waiting)
       if (!refused) throw new StoreUnavailable('redis', new Error('the call arrived after its deadline'))
+      counters.saw(partition, { epoch: epoch ?? seen, count: accepted })
       const answers: Appended[] = candidates.map(() => ACCEPTED)
       for (let i = 0; i < refused.length; i += 2) {
         const document = refused[i + 1] as string

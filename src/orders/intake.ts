@@ -11,6 +11,7 @@ import { createMicroBatch } from './micro-batch.ts'
 import { amountOf, type OrderRecord, renderDocument } from './order.ts'
 import type { OrderStore } from './order-store.ts'
 import { createRefusals } from './refusals.ts'
+import type { SeenCounters } from './seen-counters.ts'
 import { spill } from './spill.ts'
 
 /** Most orders that one round trip accepts, and most round trips under way for one partition. */
@@ -44,6 +45,7 @@ export interface IntakeOptions {
   mysql: MysqlStore
   store: OrderStore
   keys: Keys
+  counters: SeenCounters
   /** Decimal text. */
   taxRate: string
   /** How long one call to Redis may take, in ms. */

@@ -4,7 +4,7 @@ import type { Transaction } from '../stores/transaction.ts'
 const IN_VAIN = [
   "UPDATE orders SET status = status WHERE order_id = ''",
   'UPDATE order_totals SET slot = slot WHERE slot = -1',
-  "UPDATE accepted_seen SET slot = slot WHERE epoch = ''"
+  "UPDATE accepted_ended SET kind = kind WHERE epoch = ''"
 ]
 
 /**

@@ -1,7 +1,7 @@
 import { DuplicateKey } from '../stores/errors.ts'
 import type { MysqlStore } from '../stores/mysql.ts'
 import type { Transaction } from '../stores/transaction.ts'
-import { noteAccepted } from './accepted-seen.ts'
+import { type Ended, type EndKind, noteEnded } from './ended.ts'
 import type { OrderRecord } from './order.ts'
 import { COLUMNS, fromRow, type OrderRow, type StoredOrder, toValues } from './row.ts'
 import { addToTotals, type Transition } from './totals.ts'
@@ -35,6 +35,13 @@ interface Plan {
   outcomes: WriteOutcome[]
 }
 
+const END: Record<WriteOutcome['kind'], EndKind> = {
+  written: 'row',
+  repeated: 'row',
+  duplicate: 'duplicate',
+  conflict: 'conflict'
+}
+
 /** How often a batch is reconciled when other workers go on inserting the same ids. */
 const ATTEMPTS = 5
 
@@ -59,7 +66,7 @@ async function write(mysql: MysqlStore, drafts: Draft[]): Promise<WriteOutcome[]
         const plan = makePlan(drafts, existing)
         await insert(transaction, plan.insert)
         for (const { order } of plan.finish) await finish(transaction, order)
-        await noteAccepted(transaction, drafts)
+        await noteEnded(transaction, ends(drafts, plan))
         await addToTotals(transaction, transitions(plan))
         return plan.outcomes
       })
@@ -108,6 +115,14 @@ function makePlan(drafts: Draft[], rows: Map<string, StoredOrder>): Plan {
     plan.outcomes.push({ kind, order: now })
   }
   return plan
+}
+
+/** How the accepted orders of a batch have ended. */
+function ends(drafts: Draft[], { outcomes }: Plan): Ended[] {
+  return drafts.map(({ ordinal, partition }, index) => {
+    const { kind } = outcomes[index] as WriteOutcome
+    return { ordinal, partition, kind: END[kind] }
+  })
 }
 
 function transitions({ insert: inserted, finish: finished }: Plan): Transition[] {

@@ -45,6 +45,11 @@ test('npm run admin does what the routes do', async () => {
   ]
   for (let n = 0; n < 3; n++) await space.redis.xadd(app.keys.dead('process-orders', 0), '*', ...letter)
   expect((await run('audit', '--url', url)).out).toMatch(/^difference +0$/m)
+  const acknowledge = ['audit', 'acknowledge', '--reason', 'a failover', '--url', url]
+  expect(await run(...acknowledge)).toEqual({ code: 1, out: '', err: 'There is no loss to acknowledge.\n' })
+  const lost = ['00000001.lost', 0, 3]
+  await space.sql('INSERT INTO accepted_epochs (epoch, partition_no, highest) VALUES (?)', [lost])
+  expect((await run(...acknowledge)).out).toBe('3 lost orders acknowledged.\n')
   const listed = await run('dead-letters', 'list', '--url', url, '--json')
   const [first, second, third] = JSON.parse(listed.out).dead_letters
   const page = (await run('dead-letters', 'list', '--limit', '2', '--url', url)).out
@@ -74,6 +79,7 @@ test('npm run admin says what is missing', async () => {
     out: '',
     err: 'Name the letters to redrive, or say --all.\n'
   })
+  expect((await run('audit', 'acknowledge')).err).toBe('Say what is known of the loss, with --reason.\n')
   const needed = 'Name the letters to discard, and the --reason.\n'
   expect((await run('dead-letters', 'discard', '0:1-0')).err).toBe(needed)
   const { app } = await useApp(space, 'api')

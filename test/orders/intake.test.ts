@@ -3,6 +3,7 @@ import { createAppend } from '../../src/orders/append.ts'
 import { toCandidate } from '../../src/orders/candidate.ts'
 import { OrderConflict } from '../../src/orders/errors.ts'
 import { complete } from '../../src/orders/pricing.ts'
+import { createSeenCounters } from '../../src/orders/seen-counters.ts'
 import { StoreUnavailable } from '../../src/stores/errors.ts'
 import { openApp, type TestApp, useApp } from '../app.ts'
 import { useSpace } from '../space.ts'
@@ -54,7 +55,13 @@ test('I2: MySQL is asked once more before an order counts as new to it', async (
 
 test('I1: a call that Redis runs after its deadline accepts nothing, and is not taken for one that did', async () => {
   const { redis, keys } = (await useApp(space, 'api')).app
-  const append = createAppend({ redis, keys, timeout: -60_000, maxBacklog: 10 })
+  const append = createAppend({
+    redis,
+    keys,
+    counters: createSeenCounters(1),
+    timeout: -60_000,
+    maxBacklog: 10
+  })
   const late = toCandidate({ order_id: 'late', amount: 1 }, '0.18', { requestId: '', traceparent: '' })
   const before = await space.redis.xlen(keys.stream('placed', 0))
   await expect(append([late], 0)).rejects.toThrow('after its deadline')

@@ -1,4 +1,5 @@
 import { beforeAll, beforeEach, expect, test } from 'vitest'
+import { countCovered, readEnded } from '../../src/orders/ended.ts'
 import { complete, fail } from '../../src/orders/pricing.ts'
 import type { Draft } from '../../src/orders/write-batch.ts'
 import { openApp, type TestApp } from '../app.ts'
@@ -131,20 +132,21 @@ test('many writers with the same orders at once: each order once, totals to matc
   ])
 })
 
-test('the highest number of a batch is what was seen of the accepted, and is never lowered', async () => {
-  const seen = () =>
-    space.sql(
-      'SELECT partition_no, MIN(highest) AS least, MAX(highest) AS most FROM accepted_seen GROUP BY 1'
-    )
-  await write(
-    order('a', '1', { ordinal: 'e:9' }),
-    order('b', '1', { ordinal: 'e:10' }),
-    order('c', '1', { ordinal: 'e:8' })
-  )
-  expect(await seen()).toEqual([{ partition_no: 0, least: 10, most: 10 }])
-  // Whichever slot is drawn.
-  const slots = Array.from({ length: 32 }, (_, slot) => ['e', 1, slot, 10])
-  await space.sql('INSERT INTO accepted_seen (epoch, partition_no, slot, highest) VALUES ?', [slots])
-  await write(order('d', '1', { ordinal: 'e:9', partition: 1 }))
-  expect(await seen()).toContainEqual({ partition_no: 1, least: 10, most: 10 })
+test('the numbers of a batch are noted as ranges, by how their orders have ended, and what comes again counts once', async () => {
+  const ordered = (id: string, number: number, amount = '1') =>
+    order(id, amount, { ordinal: `e:${number}`, partition: 1 })
+  const message = ordered('a', 10)
+  await write(message, ordered('b', 8), ordered('c', 9), ordered('d', 12), order('uncounted', '1'))
+  await write(message, ordered('b', 11), ordered('c', 13, '2'))
+  const ended = await readEnded(service.app.mysql, [{ epoch: 'e', partition: 1 }])
+  const ranges = ended.get('1:e') ?? []
+  expect(ranges.map(({ kind, first, last }) => [kind, first, last])).toEqual([
+    ['row', 8, 10],
+    ['row', 12, 12],
+    ['row', 10, 10],
+    ['duplicate', 11, 11],
+    ['conflict', 13, 13]
+  ])
+  expect(countCovered(ranges, 8, 12)).toBe(4)
+  expect(countCovered(ranges, 0, 20)).toBe(6)
 })

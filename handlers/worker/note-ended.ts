@@ -1,0 +1,15 @@
+import type { App } from '../../src/app.ts'
+import { createEndedNotes } from '../../src/orders/ended-notes.ts'
+
+/** Every five seconds: notes up to which number all accepted orders have ended, and deletes what that makes needless. */
+export default async function noteEndedOrders(app: App) {
+  const note = createEndedNotes(app)
+  app.repeat({
+    name: 'note-ended',
+    every: 5000,
+    run: async () => {
+      await note()
+      return false
+    }
+  })
+}

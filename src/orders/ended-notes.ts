@@ -1,0 +1,55 @@
+import type { MysqlStore } from '../stores/mysql.ts'
+import type { RedisStore } from '../stores/redis.ts'
+import { loadScript } from '../stores/script.ts'
+import type { Keys } from '../streams/keys.ts'
+import { ORDER_FUNCTION, PLACED } from '../streams/streams.ts'
+
+const allEnded = loadScript(new URL('all-ended.lua', import.meta.url))
+
+/** Most retries that one look reads. */
+const MOST_RETRIES = 100
+
+/**
+ * Makes what notes in MySQL, for each partition, up to which number all accepted orders have ended. What was noted of the
+ * single rows below that is deleted: of what ends, little has to be kept.
+ */
+export function createEndedNotes({
+  redis,
+  mysql,
+  keys
+}: {
+  redis: RedisStore
+  mysql: MysqlStore
+  keys: Keys
+}): () => Promise<void> {
+  const noted = new Map<number, string>()
+
+  const note = async (partition: number) => {
+    const used = [
+      keys.accepted(partition),
+      keys.stream(PLACED, partition),
+      keys.retry(ORDER_FUNCTION, partition),
+      keys.retrying(ORDER_FUNCTION, partition)
+    ]
+    const found = await redis.run(client => allEnded(client, used, [MOST_RETRIES]))
+    if (!found) return
+    const [epoch, number] = found as [string, number]
+    if (noted.get(partition) === `${epoch}:${number}`) return
+    await mysql.transaction(async ({ run }) => {
+      await run(
+        `INSERT INTO accepted_epochs (epoch, partition_no, ended_to) VALUES (?)
+         ON DUPLICATE KEY UPDATE ended_to = GREATEST(ended_to, VALUES(ended_to))`,
+        [[epoch, partition, number]]
+      )
+      await run(
+        "DELETE FROM accepted_ended WHERE epoch = ? AND partition_no = ? AND kind = 'row' AND last_no <= ?",
+        [epoch, partition, number]
+      )
+    })
+    noted.set(partition, `${epoch}:${number}`)
+  }
+
+  return async () => {
+    for (let partition = 0; partition < keys.partitions; partition++) await note(partition)
+  }
+}

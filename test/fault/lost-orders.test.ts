@@ -1,0 +1,241 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import type { Audit } from '../../schema/audit.ts'
+import { type LocalStore, startRedis } from '../../src/local/redis.ts'
+import { openApp, type TestApp } from '../app.ts'
+import { openSpace, type Space, until, useSpace } from '../space.ts'
+import { ADMIN_TOKEN, keyOf } from './evidence.ts'
+import { useOwnStores } from './own-stores.ts'
+import { startProxy } from './proxy.ts'
+
+const stores = await useOwnStores()
+const shared = await useSpace()
+const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
+const LIMIT = { timeout: 90_000 }
+
+/** Runs apps of a space that end with the running test, if they have not before. */
+function appsOf(space: Space, overrides: Record<string, unknown> = {}) {
+  const open = async (mode: 'api' | 'worker') => {
+    const app = await openApp(space, mode, {
+      ADMIN_TOKEN,
+      LEASE_MS: 500,
+      MAX_EVENT_LOOP_DELAY_MS: 0,
+      ...overrides
+    })
+    onTestFinished(() => app.close())
+    return app
+  }
+  return { api: () => open('api'), worker: () => open('worker') }
+}
+
+async function post(api: TestApp, name: string, count: number): Promise<void> {
+  for (let n = 0; n < count; n++) {
+    const { statusCode, body } = await api.post({ order_id: `${name}-${n}`, amount: 1 })
+    expect(statusCode, body).toBe(202)
+  }
+}
+
+const auditOf = async (api: TestApp) => (await api.call({ url: '/admin/audit', headers })).json() as Audit
+
+/** Waits until the audit has those figures. */
+const untilAudit = (api: TestApp, figures: Partial<Audit>) =>
+  expect.poll(() => auditOf(api).catch(String), { timeout: 30_000 }).toMatchObject(figures)
+
+const acknowledge = (api: TestApp, reason: string) =>
+  api.call({ method: 'POST', url: '/admin/audit/acknowledge', payload: { reason }, headers })
+
+/** A Redis of the running test, its data in a folder that goes with it. */
+async function ownRedis(args: string[] = []): Promise<LocalStore & { dir: string }> {
+  const dir = await mkdtemp(join(tmpdir(), 'orderstream-redis-'))
+  const redis = await startRedis({ dir, args })
+  onTestFinished(async () => {
+    await redis.stop()
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 })
+  })
+  return { ...redis, dir }
+}
+
+const kill = async (redis: LocalStore) => {
+  process.kill(redis.pid, 'SIGKILL')
+  await redis.exited
+}
+
+/** A space on the MySQL of all tests and a pair of Redis servers behind an address that can move. */
+async function replicated() {
+  const master = await ownRedis()
+  const replica = await ownRedis(['--replicaof', '127.0.0.1', String(master.port)])
+  const proxy = await startProxy(master.port)
+  const mysql = { host: '127.0.0.1', port: Number(shared.env.DB_PORT) }
+  const user = { user: shared.env.DB_USER as string, password: shared.env.DB_PASSWORD as string }
+  const space = await openSpace({ redis: master, mysql: { ...mysql, ...user } })
+  space.redis.on('error', () => {})
+  onTestFinished(() => space.close().catch(() => {}))
+  const other = space.redis.duplicate({ port: replica.port })
+  onTestFinished(() => other.disconnect())
+  await until('the replica follows', async () => (await other.info()).includes('master_link_status:up'))
+  return {
+    space,
+    proxy,
+    /** Cuts the replica off when it has all that was written so far. */
+    cutOff: async () => {
+      await until('the replica has it all', async () => (await space.redis.wait(1, 100)) === 1)
+      await other.replicaof('NO', 'ONE')
+    },
+    failOver: async () => {
+      proxy.moveTo(replica.port)
+      await kill(master)
+    },
+    promoted: other
+  }
+}
+
+test(
+  'orders that a promoted replica never had are lost, until an operator acknowledges them',
+  LIMIT,
+  async () => {
+    const { space, proxy, cutOff, failOver, promoted } = await replicated()
+    const { api: openApi, worker } = appsOf(space, { REDIS_PORT: proxy.port })
+    const api = await openApi()
+    const early = await worker()
+    await post(api, 'done', 5)
+    await untilAudit(api, { completed: 5, in_flight: 0 })
+    await early.close()
+    await post(api, 'kept', 3)
+    await cutOff()
+    await post(api, 'lost', 10)
+    await failOver()
+
+    // Nothing is accepted: a look at the counter finds it.
+    await untilAudit(api, { accepted: 18, in_flight: 3, lost: 10, difference: 0, redis_lost_data: true })
+    expect((await api.call('/orders/lost-0')).statusCode).toBe(404)
+    await until('it is noted', () => api.log.find(({ msg }) => String(msg).startsWith('redis lost data')))
+    await api.close()
+
+    const next = await openApi()
+    await worker()
+    await post(next, 'new', 2)
+    const figures = { accepted: 20, completed: 10, in_flight: 0, lost: 10, difference: 0 }
+    await untilAudit(next, { ...figures, lost_unacknowledged: 10, redis_lost_data: true })
+    const metrics = await next.call({ url: '/metrics', headers: { accept: 'text/plain' } })
+    expect(metrics.body).toMatch(/^orderstream_audit\{figure="lost"\} 10$/m)
+    expect(metrics.body).toMatch(/^orderstream_audit\{figure="redis_lost_data"\} 1$/m)
+
+    expect((await acknowledge(next, 'the failover of Monday')).json()).toEqual({ lost: 10 })
+    await untilAudit(next, { ...figures, lost_unacknowledged: 0, redis_lost_data: false })
+    expect((await acknowledge(next, 'again')).statusCode).toBe(409)
+    expect(await space.sql('SELECT lost, reason, client FROM loss_acknowledgements')).toEqual([
+      { lost: 10, reason: 'the failover of Monday', client: '127.0.0.1' }
+    ])
+    // No number of the epoch that was left is used for another order.
+    expect(await promoted.hget(keyOf(space, 'accepted'), 'count')).toBe('2')
+
+    // What is wrong beside a loss still shows.
+    await space.sql('UPDATE order_totals SET completed = completed - 1 WHERE completed > 0 LIMIT 1')
+    await untilAudit(next, { lost: 10, difference: 1 })
+  }
+)
+
+test(
+  'orders of the lost tail that had come to MySQL are not lost, and those that come again count once',
+  LIMIT,
+  async () => {
+    const { space, proxy, cutOff, failOver } = await replicated()
+    const { api: openApi, worker } = appsOf(space, { REDIS_PORT: proxy.port })
+    const api = await openApi()
+    await post(api, 'kept', 3)
+    await cutOff()
+    const early = await worker()
+    await post(api, 'done', 4)
+    // A message that a lost reply left a second time, and one with another body.
+    for (const [amount, number] of [
+      ['1', 8],
+      ['2', 9]
+    ]) {
+      const data = { order_id: 'done-0', amount, tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.000Z' }
+      const epoch = await space.redis.hget(keyOf(space, 'accepted'), 'epoch')
+      const fields = [
+        'v',
+        '1',
+        'request_id',
+        '',
+        'ordinal',
+        `${epoch}:${number}`,
+        'data',
+        JSON.stringify(data)
+      ]
+      await space.redis.xadd(keyOf(space, 'placed'), '*', ...fields)
+      await space.redis.hset(keyOf(space, 'accepted'), 'count', number as number)
+    }
+    const before = { accepted: 9, completed: 7, duplicates: 1, conflicts: 1, in_flight: 0, difference: 0 }
+    await untilAudit(api, { ...before, lost: 0, redis_lost_data: false })
+    await early.close()
+    await post(api, 'lost', 6)
+    await failOver()
+    // The next accept finds it.
+    await until('an order is accepted in Redis', async () => {
+      const { headers } = await api.post({ order_id: `new-${Date.now()}`, amount: 1 })
+      return headers.durability === 'fsync'
+    })
+    await worker()
+    const ended = { duplicates: 1, conflicts: 1, in_flight: 0 }
+    await untilAudit(api, { ...ended, lost: 6, difference: 0, redis_lost_data: true })
+    expect((await api.call('/orders/kept-0')).json().status).toBe('completed')
+  }
+)
+
+test('an older append-only file, restored, is a loss of what came after it', LIMIT, async () => {
+  const space = await stores.space()
+  const { api: openApi, worker } = appsOf(space)
+  const api = await openApi()
+  await post(api, 'kept', 2)
+  const [, dir] = (await space.redis.config('GET', 'dir')) as [string, string]
+  const files = join(dir, 'appendonlydir')
+  await cp(files, `${files}.old`, { recursive: true })
+  await post(api, 'lost', 4)
+  await stores.redis.kill()
+  await rm(files, { recursive: true })
+  await cp(`${files}.old`, files, { recursive: true })
+  await stores.redis.start()
+  await untilAudit(api, { accepted: 6, in_flight: 2, lost: 4, difference: 0, redis_lost_data: true })
+  // Restored once more, it has gone back past the epoch that the loss began.
+  await post(api, 'also-lost', 3)
+  await stores.redis.kill()
+  await rm(files, { recursive: true })
+  await cp(`${files}.old`, files, { recursive: true })
+  await stores.redis.start()
+  await untilAudit(api, { accepted: 9, in_flight: 2, lost: 7, difference: 0, redis_lost_data: true })
+  await worker()
+  await untilAudit(api, { accepted: 9, completed: 2, in_flight: 0, lost: 7, difference: 0 })
+})
+
+test('a flush is a loss of what waited, and is noted once MySQL is there again', LIMIT, async () => {
+  const space = await stores.space()
+  const { api: openApi, worker } = appsOf(space)
+  const api = await openApi()
+  const early = await worker()
+  await post(api, 'done', 5)
+  await untilAudit(api, { completed: 5, in_flight: 0 })
+  await early.close()
+  await post(api, 'lost', 6)
+  await stores.mysql.kill()
+  await space.redis.flushall()
+  await until('Redis takes orders', async () => {
+    const { statusCode } = await api.post({ order_id: 'new', amount: 1 })
+    return statusCode === 202 || statusCode === 200
+  })
+  await until('a new epoch begins', () => space.redis.hget(keyOf(space, 'accepted'), 'epoch'))
+  await stores.mysql.start()
+  await untilAudit(api, {
+    accepted: 12,
+    completed: 5,
+    in_flight: 1,
+    lost: 6,
+    difference: 0,
+    redis_lost_data: true
+  })
+  // Whatever the worker deletes of what it need not keep, the number stays.
+  await worker()
+  await untilAudit(api, { accepted: 12, completed: 6, in_flight: 0, lost: 6, difference: 0 })
+})

@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto'
+import { beforeAll, expect, test } from 'vitest'
+import { readAudit } from '../../src/orders/audit.ts'
+import { createEndedNotes } from '../../src/orders/ended-notes.ts'
+import { createEpochWatch } from '../../src/orders/epoch-watch.ts'
+import { createSeenCounters } from '../../src/orders/seen-counters.ts'
+import { openApp, type TestApp } from '../app.ts'
+import { until, useSpace } from '../space.ts'
+
+const space = await useSpace()
+let api: TestApp
+
+beforeAll(async () => {
+  api = await openApp(space, 'api')
+  return () => api.close()
+})
+
+const counter = () => space.redis.hgetall(api.app.keys.accepted(0))
+const audit = () => readAudit(api.app.redis, api.app.mysql, api.app.keys)
+
+test('an epoch that an older version began goes on, and its orders that an older worker wrote are no loss', async () => {
+  const epoch = randomUUID()
+  await space.redis.hset(api.app.keys.accepted(0), { epoch, count: 5 })
+  await space.sql('INSERT INTO accepted_seen (epoch, partition_no, slot, highest) VALUES (?, 0, 3, 5)', [
+    epoch
+  ])
+  await api.post({ order_id: 'next', amount: 1 })
+  expect(await counter()).toEqual({ epoch, count: '6' })
+
+  const worker = await openApp(space, 'worker')
+  await until('it is settled', async () => (await audit()).in_flight === 0)
+  await worker.close()
+  await createEndedNotes(api.app)()
+  expect(await space.sql('SELECT epoch, ended_to FROM accepted_epochs')).toEqual([{ epoch, ended_to: 6 }])
+  expect(await space.sql('SELECT kind FROM accepted_ended')).toEqual([])
+
+  await space.redis.hset(api.app.keys.accepted(0), 'count', 4)
+  await until('a new epoch begins', async () => (await counter()).epoch !== epoch)
+  expect(await counter()).toMatchObject({ count: '0', [`epoch:${epoch}`]: '4' })
+  await until('what was seen is noted', async () => {
+    const [row] = await space.sql<{ highest: number }>('SELECT highest FROM accepted_epochs')
+    return row?.highest === 6
+  })
+  expect(await audit()).toMatchObject({ accepted: 6, lost: 0, redis_lost_data: true })
+})
+
+test('of what several apis saw, the greatest count is kept', async () => {
+  const { redis, mysql, keys, log } = api.app
+  const watches = [4, 9, 7].map(count => {
+    const counters = createSeenCounters(1)
+    counters.saw(0, { epoch: '00000001.several', count })
+    counters.saw(0, { epoch: '00000002.next', count: 0 })
+    return createEpochWatch({ redis, mysql, keys, counters, log })
+  })
+  for (const check of watches) await check()
+  const [row] = await space.sql<{ highest: number }>(
+    "SELECT highest FROM accepted_epochs WHERE epoch = '00000001.several'"
+  )
+  expect(row?.highest).toBe(9)
+})
+
+test('orders that wait or are retried have not ended', async () => {
+  const { keys } = api.app
+  const epoch = (await counter()).epoch as string
+  const note = createEndedNotes(api.app)
+  const endedTo = async () => {
+    await note()
+    const [row] = await space.sql<{ ended_to: number }>(
+      'SELECT ended_to FROM accepted_epochs WHERE epoch = ?',
+      [epoch]
+    )
+    return row?.ended_to
+  }
+  await space.redis.hset(keys.accepted(0), 'count', 20)
+  const [retry, retrying] = [keys.retry('process-orders', 0), keys.retrying('process-orders', 0)]
+  await space.redis.zadd(retry, 1, 'tried')
+  await space.redis.hset(retrying, 'tried', JSON.stringify({ ordinal: `${epoch}:8` }))
+  expect(await endedTo()).toBe(7)
+  await space.redis.hset(retrying, 'tried', 'no record')
+  await space.redis.hset(keys.accepted(0), 'count', 21)
+  expect(await endedTo()).toBe(7)
+  await space.redis.del(retry)
+  await space.redis.xadd(keys.stream('placed', 0), '*', 'v', '1', 'ordinal', `${epoch}:15`)
+  expect(await endedTo()).toBe(14)
+})
