@@ -19,11 +19,17 @@ export const Env = Type.Object({
   HOST: Type.String({
     default: '127.0.0.1',
     minLength: 1,
+    format: 'host',
     description: 'Address to listen on. The container image sets `0.0.0.0`.'
   }),
   PORT: port(3000, 'Port to listen on, for orders, health and metrics. 0 takes a free one.'),
 
-  REDIS_HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Redis (or Valkey) host.' }),
+  REDIS_HOST: Type.String({
+    default: '127.0.0.1',
+    minLength: 1,
+    format: 'host',
+    description: 'Redis (or Valkey) host.'
+  }),
   REDIS_PORT: port(6379, 'Redis port.'),
   REDIS_USERNAME: Type.String({ default: '', description: 'Redis ACL user; empty for the default user.' }),
   REDIS_PASSWORD: Type.String({ default: '', description: 'Redis password; empty for none.' }),
@@ -32,7 +38,12 @@ export const Env = Type.Object({
     description: 'Connect to Redis over TLS, with the certificate verified.'
   }),
 
-  DB_HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'MySQL (or MariaDB) host.' }),
+  DB_HOST: Type.String({
+    default: '127.0.0.1',
+    minLength: 1,
+    format: 'host',
+    description: 'MySQL (or MariaDB) host.'
+  }),
   DB_PORT: port(3306, 'MySQL port.'),
   DB_USER: Type.String({
     default: 'orderstream',
@@ -187,24 +198,41 @@ export class ConfigError extends Error {
   }
 }
 
+/** What a value has to be that does not match its format, and the check of that. */
+const FORMATS: Record<string, { expected: string; check: (text: string) => boolean }> = {
+  addresses: {
+    expected: 'must be a list of IP addresses or CIDR ranges with commas between them',
+    check: text => text === '' || text.split(',').every(part => isRange(part.trim()))
+  },
+  'base-url': {
+    expected: 'must be an http or https URL without a query or a fragment',
+    check: text => text === '' || (/^https?:\/\/[^?#\s]+$/.test(text) && URL.canParse(text))
+  },
+  host: {
+    expected: 'must be a name or an address alone, without a scheme, a port or brackets',
+    check: text => isIP(text) !== 0 || !/[\s:/[\]]/.test(text)
+  }
+}
+
 /** One fault of `env-schema` as a sentence; values are left out, since one of them may be a secret. */
-function describe(fault: FastifySchemaValidationError): string {
+function describe(fault: FastifySchemaValidationError, environment: Record<string, unknown>): string {
   const name =
     fault.keyword === 'required' ? String(fault.params.missingProperty) : fault.instancePath.slice(1)
   const meaning = (Env.properties as Record<string, { description?: string }>)[name]?.description ?? ''
   if (fault.keyword === 'required') return `${name} is not set and has no default. ${meaning}`
   if (fault.keyword === 'enum')
     return `${name} must be one of ${(fault.params.allowedValues as string[]).join(', ')}. ${meaning}`
+  if (fault.keyword === 'format')
+    return `${name} ${FORMATS[String(fault.params.format)]?.expected}. ${meaning}`
+  const [, service, scheme] = /^(.+)_PORT=(\w+:\/\/)/.exec(`${name}=${environment[name]}`) ?? []
+  if (service !== undefined)
+    return `${name} must be a port number, and is an address (${scheme}…). Kubernetes sets it so where a Service is named ${service.toLowerCase()}: set ${name} in the environment of the container, or enableServiceLinks: false in the spec of the pod. ${meaning}`
   return `${name} ${fault.message}. ${meaning}`
 }
 
-/**
- * Adds the formats of TRUST_PROXY (nothing, or IP addresses and CIDR ranges with commas between them) and of PUBLIC_URL
- * (nothing, or an http or https URL that paths can be appended to).
- */
+/** Adds our formats to those that the validator knows. */
 function customOptions(ajv: { addFormat: (name: string, check: (text: string) => boolean) => unknown }) {
-  ajv.addFormat('base-url', text => text === '' || (/^https?:\/\/[^?#\s]+$/.test(text) && URL.canParse(text)))
-  ajv.addFormat('addresses', text => text === '' || text.split(',').every(part => isRange(part.trim())))
+  for (const [name, { check }] of Object.entries(FORMATS)) ajv.addFormat(name, check)
   return ajv as never
 }
 
@@ -234,7 +262,9 @@ export function resolveConfig(environment: Record<string, unknown>): Config {
     return envSchema<Config>({ schema: Env, data, env: false, ajv: { customOptions } })
   } catch (error) {
     if (error instanceof Error && 'errors' in error)
-      throw new ConfigError((error.errors as FastifySchemaValidationError[]).map(describe))
+      throw new ConfigError(
+        (error.errors as FastifySchemaValidationError[]).map(fault => describe(fault, environment))
+      )
     throw error
   }
 }

@@ -120,6 +120,41 @@ test.each([
   expect(() => resolveConfig({ MODE: 'api', PUBLIC_URL: text })).toThrow(/PUBLIC_URL/)
 })
 
+test.each([
+  ['REDIS_PORT', 'redis'],
+  ['DB_PORT', 'db']
+])('of an address in %s, as Kubernetes sets it, it says the cause and the cure', (name, service) => {
+  const address = 'tcp://10.96.0.17:6379'
+  try {
+    resolveConfig({ MODE: 'api', [name]: address })
+    expect.unreachable()
+  } catch (error) {
+    const [fault] = (error as ConfigError).faults
+    expect(fault).toContain(`${name} must be a port number, and is an address (tcp://…)`)
+    expect(fault).toContain(`Kubernetes sets it so where a Service is named ${service}: set ${name} in`)
+    expect(fault).toContain('enableServiceLinks: false')
+    expect(fault).not.toContain('10.96.0.17')
+  }
+})
+
+test.each(['localhost', 'redis.example.com', '10.0.0.1', '::1', 'fe80::1%eth0', 'my_redis'])(
+  'takes "%s" as a host',
+  text => {
+    for (const name of ['HOST', 'REDIS_HOST', 'DB_HOST'])
+      expect(resolveConfig({ MODE: 'api', [name]: text })).toMatchObject({ [name]: text })
+  }
+)
+
+test.each(['redis://10.0.0.1', 'tcp://10.0.0.1:6379', '10.0.0.1:6379', '[::1]', 'db.local/orders', ' '])(
+  'refuses "%s" as a host, and says what one is',
+  text => {
+    for (const name of ['HOST', 'REDIS_HOST', 'DB_HOST'])
+      expect(() => resolveConfig({ MODE: 'api', [name]: text })).toThrow(
+        `${name} must be a name or an address alone, without a scheme, a port or brackets.`
+      )
+  }
+)
+
 test('the table in the README has every variable, with its default', async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
   const rows = new Map(

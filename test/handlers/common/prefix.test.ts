@@ -35,7 +35,7 @@ async function serveUnderPrefix(port: () => number): Promise<string> {
 async function useAppUnderPrefix(env: (url: string) => Record<string, string> = () => ({})) {
   let port = 0
   const url = await serveUnderPrefix(() => port)
-  const { app } = await useApp(space, 'api', env(url))
+  const { app } = await useApp(space, 'api', { MAX_EVENT_LOOP_DELAY_MS: '0', ...env(url) })
   port = Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port)
   return url
 }
