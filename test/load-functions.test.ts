@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import fastify from 'fastify'
 import { expect, onTestFinished, test } from 'vitest'
@@ -27,7 +28,7 @@ async function load(files: Record<string, string>) {
 /** The error of a process that loads such files as the service does: Node.js itself reads the TypeScript there. */
 async function failureOf(files: Record<string, string>) {
   const dir = await write(files)
-  const source = join(import.meta.dirname, '../src/load-functions.ts')
+  const source = pathToFileURL(join(import.meta.dirname, '../src/load-functions.ts'))
   const script = `
     const { default: fastify } = await import('fastify')
     const { loadFunctions } = await import(${JSON.stringify(source)})

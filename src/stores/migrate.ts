@@ -4,7 +4,8 @@ import { type Connection, type ConnectionOptions, createConnection, type RowData
 import Postgrator from 'postgrator'
 import { AlreadyChanged, fromMysql } from './errors.ts'
 
-const MIGRATIONS = join(import.meta.dirname, '../../migrations/*.sql')
+/** A glob: what has a meaning there may stand in the name of the folder that this is installed in. */
+const MIGRATIONS = `${join(import.meta.dirname, '../../migrations').replace(/[?*()[\]{}\\]/g, '\\$&')}/*.sql`
 
 /** How long a process waits for another one that is migrating, in seconds, and how much longer for the answer (ms). */
 const LOCK_WAIT = 60

@@ -18,9 +18,9 @@ export interface Program {
 }
 
 /** Runs a program in an environment that has nothing but what it is given, and where programs are found. */
-export function run(command: string, args: string[], env: NodeJS.ProcessEnv = {}): Program {
+export function run(command: string, args: string[], env: NodeJS.ProcessEnv = {}, cwd = root): Program {
   const { PATH, HOME, TMPDIR } = process.env
-  const child = spawn(command, args, { cwd: root, env: { PATH, HOME, TMPDIR, ...env } })
+  const child = spawn(command, args, { cwd, env: { PATH, HOME, TMPDIR, ...env } })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', text => {

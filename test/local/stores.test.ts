@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { Redis } from 'ioredis'
 import { createConnection } from 'mysql2/promise'
 import { afterAll, afterEach, expect, test } from 'vitest'
@@ -65,7 +66,7 @@ async function sql(
 /** Starts a store from a process of its own, and kills that. Gives the store's process id. */
 async function orphan(file: string, start: string, dir: string): Promise<number> {
   const script = `
-    const { ${start} } = await import(${JSON.stringify(join(root, file))})
+    const { ${start} } = await import(${JSON.stringify(pathToFileURL(join(root, file)))})
     const store = await ${start}({ dir: ${JSON.stringify(dir)} })
     console.log('pid ' + store.pid)`
   const owner = run(process.execPath, ['--input-type=module', '--eval', script])
