@@ -8,6 +8,8 @@ import { type Consumer, createConsumer } from '../src/streams/consumer.ts'
 import { createDeadLetters, type DeadLetters } from '../src/streams/dead-letters.ts'
 import { type ResolvedFunction, resolveFunction, type StreamFunction } from '../src/streams/function.ts'
 import { keepHouse } from '../src/streams/housekeeping.ts'
+import { createStarts, type Starts } from '../src/streams/starts.ts'
+import { LOGS } from '../src/streams/streams.ts'
 import { createSuspects } from '../src/streams/suspects.ts'
 import { readUnsettled } from '../src/streams/unsettled.ts'
 
@@ -23,6 +25,7 @@ declare module 'fastify' {
       /** The functions of this process, and why each waits for a store in any of its partitions; undefined while it runs. */
       paused: () => ReadonlyMap<string, string | undefined>
       deadLetters: DeadLetters
+      starts: Starts
       /** How many events each group had not settled when they were last counted, some seconds ago. */
       unsettled: () => ReadonlyMap<string, number>
     }
@@ -41,6 +44,7 @@ async function streams(app: FastifyInstance) {
   const consumers: Consumer[] = []
   const functions: ResolvedFunction[] = []
   const suspects = createSuspects()
+  const starts = createStarts(redis, mysql, keys)
   let unsettled: ReadonlyMap<string, number> = new Map()
   // Unique over hosts and restarts: a new process must never answer to the name, and so own the messages, of a dead one.
   const name = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
@@ -49,12 +53,14 @@ async function streams(app: FastifyInstance) {
     consumers,
     paused: () => pausedOf(consumers),
     deadLetters: createDeadLetters(redis, keys, () => metrics.corrupt('dead_letter')),
+    starts,
     unsettled: () => unsettled
   })
   app.decorate('consume', <Schema extends TSchema>(given: StreamFunction<Schema>) => {
     const definition = resolveFunction(given as unknown as StreamFunction)
     checkFunction(given, definition, functions)
     functions.push(definition)
+    const begin = LOGS.includes(definition.stream) ? () => starts.begin(definition) : undefined
     for (let partition = 0; partition < keys.partitions; partition++) {
       const log = app.log.child({ function: definition.name, ...(keys.partitions > 1 && { partition }) })
       consumers.push(
@@ -66,6 +72,7 @@ async function streams(app: FastifyInstance) {
           redis,
           stores: { redis: redis.availability, mysql: mysql.availability },
           lease: config.LEASE_MS,
+          begin,
           suspects,
           patience:
             config.DRAIN_DELAY_MS +
@@ -88,11 +95,22 @@ async function streams(app: FastifyInstance) {
   })
   if (config.MODE === 'worker') {
     app.repeat({ name: 'streams', every: config.LEASE_MS / 2, run: () => keepHouse(redis, keys, consumers) })
+    app.repeat({ name: 'starts', every: COUNT_EVERY, run: starts.recordLate })
   }
   app.addHook('onReady', async () => {
+    await beginAll(starts, functions)
     for (const consumer of consumers) consumer.start()
   })
   app.lifecycle.onDrain(() => Promise.all(consumers.map(consumer => consumer.stop())))
+}
+
+/**
+ * A process that is ready has begun: what happens from then on reaches its functions. Without the stores each one begins
+ * later, when its consumer joins.
+ */
+async function beginAll(starts: Starts, functions: ResolvedFunction[]): Promise<void> {
+  const onLogs = functions.filter(({ stream }) => LOGS.includes(stream))
+  await Promise.all(onLogs.map(definition => starts.begin(definition).catch(() => {})))
 }
 
 function pausedOf(consumers: Consumer[]): Map<string, string | undefined> {

@@ -17,7 +17,9 @@ export const Forgotten = Type.Object(
   {
     function: FunctionName,
     groups: Type.Integer({ description: 'Groups that were destroyed, one for each stream and partition.' }),
-    retries: Type.Integer({ description: 'Messages that waited for another attempt, and were deleted.' })
+    retries: Type.Integer({
+      description: 'Messages that waited for another attempt, and are dead letters now.'
+    })
   },
   { $id: 'Forgotten', description: 'What was ended with a function.' }
 )
@@ -52,6 +54,9 @@ export const FunctionSettings = Type.Object({
       'A stream is named by 1 to 64 of A–Z, a–z, 0–9, dot, underscore and hyphen; accepted, settled, functions and partitions are keys of the service.'
   }),
   group: Type.Optional(Type.String({ pattern: NAME, description: 'A group is named as a function is.' })),
+  start: Type.Enum(['new', 'all'], {
+    description: '`new` begins at the events from now on, `all` at the oldest one that is kept.'
+  }),
   version: Type.String({ minLength: 1, description: 'The `v` of the messages that the schema describes.' }),
   batch: Type.Object({
     size: Type.Integer({ minimum: 1, maximum: LARGEST_BATCH, description: 'Most messages of one batch.' }),

@@ -95,7 +95,7 @@ const schemas = {
     operationId: 'forgetFunction',
     summary: 'End a function that is gone',
     description:
-      'Events are no longer kept for it, and its retries are deleted. Its dead letters stay until they are discarded.',
+      'Events are no longer kept for it, and its retries become dead letters, which stay until they are discarded.',
     params: FunctionParams,
     response: {
       200: response(Forgotten, { description: 'What was ended.' }),
@@ -171,7 +171,8 @@ export default async function admin(app: App) {
   )
 
   app.delete('/admin/functions/:function', { schema: schemas.forget }, async ({ params, log }) => {
-    const forgotten = await forgetFunction(redis, keys, params.function, config.LEASE_MS)
+    const options = { redis, keys, starts: streams.starts, lease: config.LEASE_MS }
+    const forgotten = await forgetFunction(options, params.function)
     if (!forgotten) {
       const text = `${params.function} is not known, or has neither a group nor a retry.`
       throw Object.assign(new Error(text), { statusCode: 404 })

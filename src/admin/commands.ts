@@ -64,7 +64,7 @@ export const commands: Record<string, Command> = {
     const result = await client.forget(only(args.ids, 'Name one function.'))
     return {
       data: result,
-      text: `${result.function} is forgotten: ${result.groups} groups, ${result.retries} retries.`
+      text: `${result.function} is forgotten: ${result.groups} groups ended, ${result.retries} retries moved to its dead letters.`
     }
   }
 }

@@ -44,7 +44,8 @@ export function checkFunction(
     ...unknownOptions(given),
     ...faultsOfSettings(definition),
     ...faultsOfCode(definition),
-    ...faultsOfStream(definition, others)
+    ...faultsOfStream(definition, others),
+    ...faultsOfStart(given, definition)
   ]
   if (faults.length > 0) throw new FunctionRefused(definition.name, faults)
 }
@@ -133,6 +134,12 @@ function faultsOfStream(
     )
   }
   return faults
+}
+
+/** A queue has lost nothing that its function has not seen: it has one beginning. */
+function faultsOfStart(given: { start?: unknown }, { stream }: ResolvedFunction): string[] {
+  if (given.start === undefined || LOGS.includes(stream)) return []
+  return [`start: only ${LOGS.join()} has it; a queue begins at its oldest message. Leave it out.`]
 }
 
 function isNear(stream: string, known: string): boolean {

@@ -24,6 +24,8 @@ export interface ConsumerOptions {
   stores: Record<StoreName, Availability>
   /** How long a message may lie untouched before another worker takes it over (ms). */
   lease: number
+  /** Makes the groups of a function on a log where they are missing. */
+  begin?: (() => Promise<void>) | undefined
   /** Shared by all consumers of this process. */
   suspects: Suspects
   /** How long what is in hand may take once the worker stops, before it is given back (ms). */

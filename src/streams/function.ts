@@ -97,6 +97,7 @@ export interface RetryLimits {
 /** What `app.consume` may leave out. */
 const DEFAULTS = {
   version: '1',
+  start: 'new' as const,
   batch: { size: 100, window: 5 },
   /** Batches in flight in one process for each partition. */
   concurrency: 1,
@@ -119,6 +120,11 @@ export interface StreamFunction<Schema extends TSchema = TSchema> {
   group?: string
   /** What the body of a message must match; one that does not is a dead letter. */
   schema: Schema
+  /**
+   * Where a function on `events` begins that is new: at what happens from now on, or at all that is still kept. It says
+   * nothing of a function that has consumed before.
+   */
+  start?: 'new' | 'all'
   /** Version of the message that the schema describes; another one is left to a worker that knows it. */
   version?: string
   /** Messages that the function wants; the others are settled unseen. All by default. */

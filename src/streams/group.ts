@@ -40,7 +40,8 @@ export interface GroupMember {
   group: string
   consumer: string
   /**
-   * Makes the group if it is missing, at the very beginning: what no group has acknowledged must be delivered.
+   * Makes the group if it is missing, at the very beginning: what no group has acknowledged must be delivered. Only the
+   * first time on a log it begins where the function wants it to.
    * @throws {StoreRefused} when it is missing and Redis takes no writes.
    */
   join: () => Promise<void>
@@ -74,6 +75,8 @@ export interface GroupMemberOptions {
   consumer: string
   /** How long a message may lie untouched before another worker takes it over (ms). */
   lease: number
+  /** Makes the groups of a function on a log where they are missing, wherever they have to begin. */
+  begin?: (() => Promise<void>) | undefined
 }
 
 /** Ends messages in one atomic step with all that belongs to them. */
@@ -115,8 +118,9 @@ function createGiver({ redis, keys, definition, partition, consumer, lease }: Gr
 }
 
 export function createGroupMember(options: GroupMemberOptions): GroupMember {
-  const { redis, keys, definition, partition, consumer, lease } = options
+  const { redis, keys, definition, partition, consumer, lease, begin } = options
   const { name, group } = definition
+  let joined = false
   const stream = keys.stream(definition.stream, partition)
   const retry = keys.retry(name, partition)
   const retrying = keys.retrying(name, partition)
@@ -126,7 +130,9 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
     group,
     consumer,
     join: async () => {
-      await makeGroup(redis, stream, group)
+      if (begin && !joined) await begin()
+      else await makeGroup(redis, stream, group)
+      joined = true
       // A full server takes no name, and the function is noted when it joins again: its group on `events` tells of it too.
       await redis
         .run(client => client.sadd(keys.functions(partition), toMember(definition)))
@@ -181,10 +187,15 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
   }
 }
 
-/** Makes a group that is missing. */
-async function makeGroup(redis: RedisStore, stream: string, group: string): Promise<void> {
+/** Makes a group that is missing, behind an entry, at the beginning without one. */
+export async function makeGroup(
+  redis: RedisStore,
+  stream: string,
+  group: string,
+  position = '0'
+): Promise<void> {
   try {
-    await redis.run(client => client.xgroup('CREATE', stream, group, '0', 'MKSTREAM'))
+    await redis.run(client => client.xgroup('CREATE', stream, group, position, 'MKSTREAM'))
   } catch (error) {
     if (error instanceof GroupExists) return
     if (!(error instanceof StoreRefused)) throw error

@@ -88,7 +88,7 @@ function idRange(settlements: Settlement[]): [string, string] {
 }
 
 /** Whether one stream id, `<ms>-<sequence>`, comes before another. With parts of the same length they compare as text. */
-function isBefore(a: string, b: string): boolean {
+export function isBefore(a: string, b: string): boolean {
   if (a.length === b.length && a.indexOf('-') === b.indexOf('-')) return a < b
   const [ms = '', sequence = ''] = a.split('-')
   const [otherMs = '', otherSequence = ''] = b.split('-')

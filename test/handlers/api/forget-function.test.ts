@@ -15,7 +15,12 @@ const LEASE_MS = 2000
 let api: TestApp
 
 beforeAll(async () => {
-  api = await openApp(space, 'api', { ADMIN_TOKEN, STREAM_PARTITIONS: 2, LEASE_MS })
+  api = await openApp(space, 'api', {
+    ADMIN_TOKEN,
+    STREAM_PARTITIONS: 2,
+    LEASE_MS,
+    MAX_EVENT_LOOP_DELAY_MS: 0
+  })
   return () => api.close()
 })
 
@@ -32,6 +37,7 @@ const failing = (name: string, stream: string, attempts: number) => (app: App) =
     name,
     stream,
     schema: Type.Object({}),
+    ...(stream === 'events' && { start: 'all' as const }),
     retry: { attempts, base: 3_600_000, max: 3_600_000 },
     handler: async () => {
       throw new Error('no luck')
@@ -81,7 +87,12 @@ test('process-orders is not forgotten: its retries are orders', async () => {
 })
 
 test('one that a worker runs is not forgotten, not even in the partitions where that is silent', async () => {
-  const longLease = await useApp(space, 'api', { ADMIN_TOKEN, STREAM_PARTITIONS: 2, LEASE_MS: 600_000 })
+  const longLease = await useApp(space, 'api', {
+    ADMIN_TOKEN,
+    STREAM_PARTITIONS: 2,
+    LEASE_MS: 600_000,
+    MAX_EVENT_LOOP_DELAY_MS: 0
+  })
   await add('events')
   const [first, second] = [0, 1].map(partition => api.app.keys.stream('events', partition)) as [
     string,
@@ -109,10 +120,13 @@ test('one that a worker takes up at that very moment keeps its group where that 
   let runs = 0
   const run: RedisStore['run'] = async work => {
     // Both partitions were looked at.
-    if (++runs === 3) await space.redis.xreadgroup('GROUP', 'raced', 'c', 'COUNT', 1, 'STREAMS', keys[0], '>')
+    if (++runs === 5) await space.redis.xreadgroup('GROUP', 'raced', 'c', 'COUNT', 1, 'STREAMS', keys[0], '>')
     return api.app.redis.run(work)
   }
-  const raced = forgetFunction({ ...api.app.redis, run }, api.app.keys, 'raced', 600_000)
+  const raced = forgetFunction(
+    { redis: { ...api.app.redis, run }, keys: api.app.keys, starts: api.app.streams.starts, lease: 600_000 },
+    'raced'
+  )
   await expect(raced).rejects.toThrow(FunctionInUse)
   const groups = (await space.redis.xinfo('GROUPS', keys[0])) as string[][]
   expect(groups.map(([, name]) => name)).toContain('raced')
@@ -130,7 +144,8 @@ test('one on events is ended in every partition: group and retries are gone, dea
   )
   // Made by an older version, which noted nowhere what consumes.
   for (const partition of [0, 1]) await space.redis.del(api.app.keys.functions(partition))
-  const dead = (await left('gone', 'events')).map(own => own.dead)
+  const before = await left('gone', 'events')
+  const [dead, retries] = [before.map(own => own.dead), before.map(own => own.retries)]
   const answer = await until('it is silent', async () => {
     const answer = await forget('gone')
     return answer.statusCode === 200 && answer.json()
@@ -145,7 +160,8 @@ test('one on events is ended in every partition: group and retries are gone, dea
     [[], 0, 0],
     [[], 0, 0]
   ])
-  expect(after.map(own => own.dead)).toEqual(dead)
+  // The retries are dead letters now: none was deleted.
+  expect(after.map(own => own.dead)).toEqual(dead.map((count, at) => count + (retries[at] ?? 0)))
   expect((await forget('gone')).statusCode).toBe(404)
 })
 
@@ -171,8 +187,73 @@ test('one on a queue leaves what waits there for the next; the command does the 
     [main, 'functions', 'forget', 'reserve-v1', '--url', url],
     { env: { PATH: process.env.PATH, ADMIN_TOKEN } }
   )
-  expect(stdout).toBe('reserve-v1 is forgotten: 2 groups, 2 retries.\n')
+  expect(stdout).toBe('reserve-v1 is forgotten: 2 groups ended, 2 retries moved to its dead letters.\n')
   expect(await left('reserve-v1', 'stock')).toEqual(
-    [0, 1].map(() => ({ groups: [], retries: 0, messages: 0, dead: 0, waiting: 1 }))
+    [0, 1].map(() => ({ groups: [], retries: 0, messages: 0, dead: 1, waiting: 1 }))
   )
+})
+
+test('many and large retries become dead letters, what cannot be read too, and can be redriven', async () => {
+  const { keys, streams } = api.app
+  const [retry, retrying] = [keys.retry('bulk', 0), keys.retrying('bulk', 0)]
+  await space.redis.xgroup('CREATE', keys.stream('bulk-queue', 0), 'bulk', '0', 'MKSTREAM')
+  await space.redis.sadd(keys.functions(0), 'bulk bulk-queue bulk')
+  const record = (data: string) =>
+    JSON.stringify({
+      v: '1',
+      data,
+      requestId: 'r',
+      traceparent: '',
+      attempts: 2,
+      firstAt: 1_769_860_800_123,
+      taken: 3
+    })
+  const texts = new Map(Array.from({ length: 1200 }, (_, n) => [`${n}-0`, record(`"small ${n}"`)]))
+  for (const n of [1, 2, 3]) texts.set(`large-${n}`, record(`"${'x'.repeat(3_000_000)}"`))
+  texts.set('corrupt', '{"v":')
+  const filling = space.redis.pipeline()
+  for (const [id, text] of texts) filling.hset(retrying, id, text, `${id}#`, '4').zadd(retry, 1, id)
+  await filling.exec()
+  await space.redis.config('RESETSTAT')
+
+  expect((await forget('bulk')).json()).toEqual({ function: 'bulk', groups: 1, retries: 1204 })
+  expect(await space.redis.exists(retry, retrying)).toBe(0)
+  expect(await space.redis.xlen(keys.dead('bulk', 0))).toBe(1204)
+  const [first] = await space.redis.xrange(keys.dead('bulk', 0), '-', '+', 'COUNT', 1)
+  const [letter] = (await streams.deadLetters.list('bulk', '', 1)).letters
+  expect(letter).toMatchObject({
+    code: 'forgotten',
+    attempts: 2,
+    first_at: '2026-01-31T12:00:00.123Z',
+    request_id: 'r'
+  })
+  expect(letter?.cause.message).toContain('An operator ended the function')
+  expect(first?.[1]).toEqual(expect.arrayContaining(['taken', '5']))
+  const corrupt = (await space.redis.xrange(keys.dead('bulk', 0), '-', '+')).find(
+    ([, fields]) => fields[1] === 'corrupt'
+  )
+  expect(corrupt?.[1]).toEqual(expect.arrayContaining(['data', '{"v":']))
+  expect(await streams.deadLetters.redrive('bulk', undefined, 10_000)).toBe(1204)
+  expect(await space.redis.zcard(retry)).toBe(1204)
+})
+
+test('a function that comes back after it was forgotten is a new one, also where Redis has lost what it knew', async () => {
+  const records = () => space.sql('SELECT group_name FROM function_starts WHERE group_name = ?', ['back'])
+  const { keys } = api.app
+  for (const lost of [false, true]) {
+    await run(
+      failing('back', 'events', 1),
+      'its start is recorded',
+      async () => (await records()).length === 1
+    )
+    if (lost) {
+      for (const at of [0, 1]) {
+        await space.redis.xgroup('DESTROY', keys.stream('events', at), 'back')
+        await space.redis.srem(keys.functions(at), 'back events back')
+      }
+    }
+    await until('it is silent', async () => (await forget('back')).statusCode === 200)
+    expect(await records()).toEqual([])
+  }
+  expect((await forget('back')).statusCode).toBe(404)
 })
