@@ -1,11 +1,13 @@
 import type { Failure } from '../../schema/order.ts'
 import type { OrderPlaced } from '../../schema/order-placed.ts'
+import { later } from '../clock.ts'
 import { price } from './money.ts'
 import type { OrderRecord } from './order.ts'
 
 /**
  * The completed order that a message asks for, priced at the rate that was in force when it was accepted; `at` is UTC
- * ISO 8601 with milliseconds.
+ * ISO 8601 with milliseconds. An order that was accepted later than that, by the clock of another machine, ends when it
+ * was accepted.
  */
 export function complete(placed: OrderPlaced, at: string): OrderRecord {
   const { tax, total } = price(placed.amount, placed.tax_rate)
@@ -22,6 +24,7 @@ function finished(
   at: string,
   { tax, total, status, failure }: Pick<OrderRecord, 'tax' | 'total' | 'status' | 'failure'>
 ): OrderRecord {
+  const end = later(at, accepted_at)
   return {
     order_id,
     amount,
@@ -29,8 +32,8 @@ function finished(
     total,
     status,
     created_at: accepted_at,
-    updated_at: at,
-    processed_at: at,
+    updated_at: end,
+    processed_at: end,
     failure
   }
 }

@@ -1,3 +1,4 @@
+import { later } from '../clock.ts'
 import { DuplicateKey } from '../stores/errors.ts'
 import type { MysqlStore } from '../stores/mysql.ts'
 import type { Transaction } from '../stores/transaction.ts'
@@ -106,7 +107,7 @@ function makePlan(drafts: Draft[], rows: Map<string, StoredOrder>): Plan {
     // may complete that, but not give it up: the order would have failed, and there would be no letter to redrive.
     const mended = row.status === 'failed' && draft.redriven
     const finished = order.status === 'completed' && (row.status === 'processing' || mended)
-    const now = finished ? { ...order, created_at: row.created_at, messageId: row.messageId } : row
+    const now = finished ? finishRow(row, order) : row
     if (finished) {
       plan.finish.push({ order: now, from: row.status === 'failed' ? 'failed' : 'processing' })
       rows.set(order.order_id, now)
@@ -115,6 +116,18 @@ function makePlan(drafts: Draft[], rows: Map<string, StoredOrder>): Plan {
     plan.outcomes.push({ kind, order: now })
   }
   return plan
+}
+
+/** The row as the order ends it: not before it was last changed, which another machine's clock may put later. */
+function finishRow(row: StoredOrder, order: OrderRecord): StoredOrder {
+  const end = later(order.updated_at, row.updated_at)
+  return {
+    ...order,
+    created_at: row.created_at,
+    updated_at: end,
+    processed_at: end,
+    messageId: row.messageId
+  }
 }
 
 /** How the accepted orders of a batch have ended. */

@@ -49,6 +49,8 @@ export function toRetry({ delivery }: Decoded, { retry }: ResolvedFunction): Out
  */
 export function toDeadLetter({ delivery, message, fault }: Decoded, cause: Error): Outcome {
   const { record } = delivery
+  // The clocks of Redis and of the workers that had the message may differ.
+  const begun = Math.max(record.firstAt, appendedAt(delivery.id))
   const partial = fault instanceof UnusableMessage
   const kept = (text: string) => (partial ? beginningOf(text, KEPT_BYTES) : text)
   const fields: Record<string, string> = {
@@ -64,10 +66,15 @@ export function toDeadLetter({ delivery, message, fault }: Decoded, cause: Error
     error: cause.name,
     message: cause.message.slice(0, 1000),
     attempts: String(message.attempt),
-    first_at: String(record.firstAt),
-    last_at: String(Date.now())
+    first_at: String(begun),
+    last_at: String(Math.max(begun, Date.now()))
   }
   return { kind: 'dead', fields: Object.entries(fields).flat() }
+}
+
+/** When Redis appended the entry of that id, in ms; 0 for an id that does not say. */
+function appendedAt(id: string): number {
+  return Number(/^(\d{1,13})-/.exec(id)?.[1] ?? 0)
 }
 
 /** What the end of a message changes in the counters of the audit; nothing unless it is about an order. */

@@ -150,3 +150,23 @@ test('the numbers of a batch are noted as ranges, by how their orders have ended
   expect(countCovered(ranges, 8, 12)).toBe(4)
   expect(countCovered(ranges, 0, 20)).toBe(6)
 })
+
+test('a row never ends before it was made or last changed, though the clock of its worker is behind', async () => {
+  const at = (time: string) => `2026-01-31T12:00:${time}.000Z`
+  const placed = { order_id: 'late', amount: '100', tax_rate: '0.18', accepted_at: at('10') }
+  const message = { ...order('late'), order: fail(placed, { code: 'x', detail: '' }, at('20')) }
+  await write(message)
+  await write({ ...message, order: complete(placed, at('05')), redriven: true })
+  const [outcome] = await write({
+    ...order('later'),
+    order: complete({ ...placed, order_id: 'later' }, at('05'))
+  })
+  expect(outcome?.order).toMatchObject({ created_at: at('10'), updated_at: at('10'), processed_at: at('10') })
+  const rows = await service.app.orders.store.find(['late', 'later'])
+  expect(rows.get('late')).toMatchObject({
+    status: 'completed',
+    created_at: at('10'),
+    updated_at: at('20'),
+    processed_at: at('20')
+  })
+})
