@@ -93,7 +93,7 @@ export function fromRetry(id: string, text: string, token: string): Delivery {
   return { id, source: 'retry', token, deliveries: 1, record: rest, corrupt: true }
 }
 
-/** A record as text; `taken` stands first, where scripts find it without decoding the whole. */
+/** A record as text; `taken` stands first, where a script finds and changes it without decoding the whole. */
 export function recordText({ taken, ...record }: RetryRecord): string {
   return JSON.stringify({ taken, ...record })
 }

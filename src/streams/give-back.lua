@@ -7,8 +7,8 @@
 -- ARGV  1 group   2 consumer   3 idle in ms   4 lease in ms   then for each message: source, id, token, deliveries
 -- Gives how many were given back.
 
--- The record with a higher `taken`, which stands first, so that a large record is not decoded; an older version had it
--- anywhere. A record that cannot be read stays as it is.
+-- The record with a higher `taken`. Where that stands first, a large record is not decoded; an older version and a redrive
+-- have it anywhere. A record that cannot be read stays as it is.
 local function withTaken(record, taken)
   local first = '{"taken":' .. string.format('%.0f', taken)
   local _, last = string.find(record, '^{"taken":%-?%d+')

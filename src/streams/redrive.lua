@@ -36,10 +36,9 @@ for i = 6, #ARGV do
     local record = cjson.encode({
       v = letter.v or '', data = letter.data or '', requestId = letter.request_id or '',
       traceparent = letter.traceparent or '', ordinal = letter.ordinal or '', attempts = 0,
-      firstAt = tonumber(whole(letter.first_at) or now), redriven = was
+      firstAt = tonumber(whole(letter.first_at) or now), taken = tonumber(taken), redriven = was
     })
-    redis.call('HSET', KEYS[3], id, '{"taken":' .. taken .. ',' .. string.sub(record, 2),
-      id .. '#', taken, id .. '~', taken .. ':' .. taken)
+    redis.call('HSET', KEYS[3], id, record, id .. '#', taken, id .. '~', taken .. ':' .. taken)
     redis.call('ZADD', KEYS[2], due, id)
     redis.call('XDEL', KEYS[1], ARGV[i])
     if ARGV[3] == 'count' then
