@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto'
-import { hostname } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TSchema } from 'typebox'
@@ -40,14 +38,12 @@ const HAND_BACK = 1000
 
 /** `app.consume` is to streams what `app.post` is to HTTP. */
 async function streams(app: FastifyInstance) {
-  const { config, keys, redis, mysql, metrics } = app
+  const { config, keys, redis, mysql, metrics, peers } = app
   const consumers: Consumer[] = []
   const functions: ResolvedFunction[] = []
   const suspects = createSuspects()
   const starts = createStarts(redis, mysql, keys)
   let unsettled: ReadonlyMap<string, number> = new Map()
-  // Unique over hosts and restarts: a new process must never answer to the name, and so own the messages, of a dead one.
-  const name = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
 
   app.decorate('streams', {
     consumers,
@@ -61,6 +57,7 @@ async function streams(app: FastifyInstance) {
     checkFunction(given, definition, functions)
     functions.push(definition)
     const begin = LOGS.includes(definition.stream) ? () => starts.begin(definition) : undefined
+    peers.runs(definition.name)
     for (let partition = 0; partition < keys.partitions; partition++) {
       const log = app.log.child({ function: definition.name, ...(keys.partitions > 1 && { partition }) })
       consumers.push(
@@ -68,11 +65,12 @@ async function streams(app: FastifyInstance) {
           definition,
           partition,
           keys,
-          consumer: name,
+          consumer: app.processName,
           redis,
           stores: { redis: redis.availability, mysql: mysql.availability },
           lease: config.LEASE_MS,
           begin,
+          peers,
           suspects,
           patience:
             config.DRAIN_DELAY_MS +
@@ -101,7 +99,10 @@ async function streams(app: FastifyInstance) {
     await beginAll(starts, functions)
     for (const consumer of consumers) consumer.start()
   })
-  app.lifecycle.onDrain(() => Promise.all(consumers.map(consumer => consumer.stop())))
+  app.lifecycle.onDrain(async () => {
+    await Promise.all(consumers.map(consumer => consumer.stop()))
+    await peers.leave().catch(() => {})
+  })
 }
 
 /**
@@ -122,5 +123,5 @@ function pausedOf(consumers: Consumer[]): Map<string, string | undefined> {
 
 export default fp(streams, {
   name: 'streams',
-  dependencies: ['redis', 'mysql', 'metrics', 'background', 'lifecycle']
+  dependencies: ['redis', 'mysql', 'metrics', 'peers', 'background', 'lifecycle']
 })

@@ -104,7 +104,8 @@ export const Env = Type.Object({
     minimum: 500,
     maximum: 3_600_000,
     default: 30_000,
-    description: 'How long a worker may be silent before another takes over its messages.'
+    description:
+      'How long a worker may be silent before another takes over its messages. Of workers that run the same function, the longest holds for all.'
   }),
 
   ADMIN_TOKEN: Type.Optional(

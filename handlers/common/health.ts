@@ -56,7 +56,7 @@ const ready = {
 
 /** GET /health, /health/live, /health/ready: for people, and for orchestrators. */
 export default async function healthRoutes(app: App) {
-  const { redis, mysql, lifecycle, streams, orders } = app
+  const { redis, mysql, lifecycle, streams, orders, peers } = app
 
   app.get('/health', { schema: health, config }, async (_request, reply) => {
     const [redisUp, databaseUp] = await Promise.all([redis.availability.check(), mysql.availability.check()])
@@ -70,7 +70,8 @@ export default async function healthRoutes(app: App) {
       ...(redis.facts().evicts ? [EVICTS] : []),
       ...unsettled.map(([group, count]) => unsettledWarning(group, count)),
       ...[...app.refusedTasks()].map(([task, reason]) => taskWarning(task, reason)),
-      ...(refusal ? [ordersWarning(refusal)] : [])
+      ...(refusal ? [ordersWarning(refusal)] : []),
+      ...peers.warnings()
     ]
     return reply.code(redisUp || databaseUp ? 200 : 503).send({
       status: works ? 'healthy' : 'degraded',

@@ -15,8 +15,8 @@ export interface BatchRunner {
   /** Aborted when the worker stops and can wait no longer for what is in hand: that is given back. */
   leaving: AbortSignal
   log: FastifyBaseLogger
-  /** Milliseconds. */
-  lease: number
+  /** Milliseconds; it may change. */
+  lease: () => number
 }
 
 /** What became of the messages of a batch; `left` ones stay with their lease and come again. */

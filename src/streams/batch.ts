@@ -71,14 +71,14 @@ async function run(
     } catch (error) {
       if (runner.leaving.aborted) {
         wait.end()
-        return giveBack(runner, batch, runner.lease, counts)
+        return giveBack(runner, batch, runner.lease(), counts)
       }
       const cause = asError(error)
       if (cause instanceof StoreUnavailable) {
         if (await isOutage(runner.outages, cause)) {
           if (!(await wait.pause(cause))) {
             wait.end()
-            return giveBack(runner, batch, runner.lease, counts)
+            return giveBack(runner, batch, runner.lease(), counts)
           }
           if (batch.length === 1) continue
           await run(runner, [first], counts, wait)

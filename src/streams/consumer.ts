@@ -9,6 +9,7 @@ import type { ResolvedFunction } from './function.ts'
 import { createGroupMember, type GroupMember } from './group.ts'
 import type { Keys } from './keys.ts'
 import { createOutages, type Outages } from './outage.ts'
+import type { Peers } from './peers.ts'
 import { createStreamReader } from './reader.ts'
 import { createSlots } from './slots.ts'
 import { createSources } from './sources.ts'
@@ -22,10 +23,12 @@ export interface ConsumerOptions {
   consumer: string
   redis: RedisStore
   stores: Record<StoreName, Availability>
-  /** How long a message may lie untouched before another worker takes it over (ms). */
+  /** How long a message of this process may lie untouched before another worker takes it over (ms). */
   lease: number
   /** Makes the groups of a function on a log where they are missing. */
   begin?: (() => Promise<void>) | undefined
+  /** The other processes that may run this function. */
+  peers: Pick<Peers, 'lease' | 'current' | 'joined'>
   /** Shared by all consumers of this process. */
   suspects: Suspects
   /** How long what is in hand may take once the worker stops, before it is given back (ms). */
@@ -66,8 +69,9 @@ const CANNOT_TAKE = 'the function waits for Redis, which does not hand out its m
  * It reads only into free slots, so it holds at most batch size × concurrency messages, and renews the lease of those.
  */
 export function createConsumer(options: ConsumerOptions): Consumer {
-  const { definition, lease, suspects, log } = options
-  const member = createGroupMember(options)
+  const { definition, suspects, peers, log } = options
+  const lease = () => peers.lease(definition.name)
+  const member = createGroupMember({ ...options, lease })
   const reader = createStreamReader(options.redis, member)
   const stopping = new AbortController()
   const leaving = new AbortController()
@@ -75,11 +79,17 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const decode = createDecoder(definition, options.partition)
   const inHand = new Set<Delivery>()
   const runner = { definition, member, decode, outages, inHand, leaving: leaving.signal, log, lease }
-  const slots = createSlots(runner, options.onBatch)
-  const sources = createSources({ member, reader, batch: definition.batch, lease, inHand, suspects })
-
+  const slots = createSlots(runner, options.onBatch, options.lease / 3)
+  const sources = createSources({
+    member,
+    reader,
+    batch: definition.batch,
+    lease,
+    canClaim: peers.current,
+    inHand,
+    suspects
+  })
   const recovery = createRecovery(options, outages, stopping.signal)
-
   const consume = async () => {
     // A Redis that is full refuses to make the group.
     await outages.ride(() => member.join(), stopping.signal)
@@ -100,6 +110,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       waitsToRead = true
       await options.stores.redis.untilUp(stopping.signal)
       waitsToRead = false
+      await peers.joined(stopping.signal)
       await consume().catch(recovery.after)
     }
   }

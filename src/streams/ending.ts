@@ -66,7 +66,7 @@ export async function settleFailures(
   )
   if (!told && runner.leaving.aborted) {
     const untold = final.map(({ decoded }) => decoded)
-    await giveBack(runner, untold, runner.lease, counts)
+    await giveBack(runner, untold, runner.lease(), counts)
     const others = failures.filter(failure => !final.includes(failure))
     return settleFailures(runner, others, counts)
   }

@@ -73,8 +73,8 @@ export interface GroupMemberOptions {
   partition: number
   /** Name of this process among the consumers of the group. */
   consumer: string
-  /** How long a message may lie untouched before another worker takes it over (ms). */
-  lease: number
+  /** How long a message may lie untouched before another worker takes it over (ms); it may change. */
+  lease: () => number
   /** Makes the groups of a function on a log where they are missing, wherever they have to begin. */
   begin?: (() => Promise<void>) | undefined
 }
@@ -111,7 +111,7 @@ function createGiver({ redis, keys, definition, partition, consumer, lease }: Gr
     for (const part of partsOf(deliveries, CALL_BYTES, written)) {
       const args = part.flatMap(({ source, id, token, deliveries }) => [source, id, token, deliveries])
       await redis.run(client =>
-        scripts.giveBack(client, used, [definition.group, consumer, idle, lease, ...args])
+        scripts.giveBack(client, used, [definition.group, consumer, idle, lease(), ...args])
       )
     }
   }
@@ -143,7 +143,7 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
         scripts.claim(
           client,
           [stream],
-          [group, consumer, lease, cursor, count, SUSPECT_DELIVERIES, which, CALL_BYTES]
+          [group, consumer, lease(), cursor, count, SUSPECT_DELIVERIES, which, CALL_BYTES]
         )
       )
       const [next, entries, suspects] = reply as [string, [...Entry, deliveries: number][], number]
@@ -160,7 +160,7 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
         scripts.takeRetries(
           client,
           [retry, retrying],
-          [lease, count, CALL_BYTES, SUSPECT_DELIVERIES, which, ...held]
+          [lease(), count, CALL_BYTES, SUSPECT_DELIVERIES, which, ...held]
         )
       )
       const [taken, suspects] = reply as [[string, string, string][], number]
@@ -172,7 +172,7 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
         const part = deliveries.slice(first, first + RENEW_SIZE)
         const args = part.flatMap(({ source, id, token }) => [source, id, token])
         await redis.run(client =>
-          scripts.renew(client, [stream, retry, retrying], [group, consumer, lease, ...args])
+          scripts.renew(client, [stream, retry, retrying], [group, consumer, lease(), ...args])
         )
       }
     },
@@ -182,7 +182,7 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
     },
     forgetIdle: () =>
       redis.run(client =>
-        scripts.forgetIdle(client, [stream], [group, lease * FORGET_AFTER])
+        scripts.forgetIdle(client, [stream], [group, lease() * FORGET_AFTER])
       ) as Promise<number>
   }
 }

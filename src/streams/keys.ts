@@ -26,6 +26,8 @@ export interface Keys {
   functions: (partition: number) => string
   /** How many partitions the orders were spread over when they were accepted. */
   partitionCount: () => string
+  /** Hash of the processes that live, each with its settings. */
+  processes: () => string
   /** Requests of one client in one second. */
   rate: (client: string, second: number) => string
 }
@@ -46,6 +48,7 @@ export function createKeys(prefix: string, partitions: number): Keys {
     discarded: (name, partition) => key(partition, `discarded:${name}`),
     functions: partition => key(partition, 'functions'),
     partitionCount: () => key(0, 'partitions'),
+    processes: () => key(0, 'processes'),
     rate: (client, second) => key(0, `rate:${second}:${client}`)
   }
 }

@@ -17,11 +17,13 @@ export interface Slots {
   close: () => Promise<void>
 }
 
+/** `renewEvery` is the pause between two renewals (ms). */
 export function createSlots(
   runner: BatchRunner,
-  onBatch: (counts: BatchCounts, seconds: number) => void
+  onBatch: (counts: BatchCounts, seconds: number) => void,
+  renewEvery: number
 ): Slots {
-  const { definition, member, inHand, lease, log } = runner
+  const { definition, member, inHand, log } = runner
   const batches = new Set<Promise<void>>()
   let renewal: NodeJS.Timeout | undefined
   let refused = false
@@ -72,7 +74,7 @@ export function createSlots(
     keepLeases: () => {
       renewal = setInterval(() => {
         if (inHand.size > 0) void renew()
-      }, lease / 3)
+      }, renewEvery)
     },
     close: async () => {
       await Promise.all(batches)

@@ -32,7 +32,9 @@ export interface SourcesOptions {
   member: GroupMember
   reader: StreamReader
   batch: ResolvedFunction['batch']
-  lease: number
+  lease: () => number
+  /** Whether it is known what others hold, and for how long. */
+  canClaim: () => boolean
   /** What this process has in hand itself: its lease may lapse when the process is stalled, and it is passed over. */
   inHand: ReadonlySet<Delivery>
   /** Shared with the other consumers of this process. */
@@ -40,7 +42,15 @@ export interface SourcesOptions {
 }
 
 /** Where a consumer's messages come from: retries that are due, what dead consumers left, and new ones, in this order. */
-export function createSources({ member, reader, batch, lease, inHand, suspects }: SourcesOptions): Sources {
+export function createSources({
+  member,
+  reader,
+  batch,
+  lease,
+  canClaim,
+  inHand,
+  suspects
+}: SourcesOptions): Sources {
   let cursor = START
   let claimsDue = 0
   let retriesDue = 0
@@ -71,12 +81,12 @@ export function createSources({ member, reader, batch, lease, inHand, suspects }
 
   /** Looks through the pending list four times in a lease, a batch at a time. */
   const claims = async (): Promise<Batch> => {
-    if (performance.now() < claimsDue) return NOTHING
+    if (performance.now() < claimsDue || !canClaim()) return NOTHING
     const { deliveries, ended, ...claimed } = await take(which => member.claim(cursor, batch.size, which))
     // Suspects that were put back come next; while another one runs in this process, they are passed over.
     if (deliveries.length === 0 || claimed.suspects === 0) {
       cursor = claimed.cursor
-      if (cursor === START) claimsDue = performance.now() + lease / 4
+      if (cursor === START) claimsDue = performance.now() + lease() / 4
     }
     const held = new Set(Array.from(inHand, ({ id }) => id))
     const others = deliveries.filter(({ id }) => !held.has(id))

@@ -156,7 +156,14 @@ describe('a consumer', () => {
     const { redis, keys } = worker.app
     const fn = makeFunction(space, async () => undefined)
     const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
-    const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: 60_000 })
+    const member = createGroupMember({
+      redis,
+      keys,
+      definition,
+      partition: 0,
+      consumer: 'c',
+      lease: () => 60_000
+    })
     await member.join()
     const [out, other] = ['out', 'other'].map(name => `{${space.env.KEY_PREFIX}:0}:told:${name}`)
     const tell = async (...written: (string | undefined)[]) => {

@@ -15,7 +15,9 @@ test('a missing stream or group keeps it neither from trimming logs nor from for
   const [noStream, noGroup, whole] = [make(), make(), make()]
   const consumers = [noStream, noGroup, whole].map(({ name }) => {
     const definition = { name, group: name, stream: name }
-    return { member: createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: 1 }) }
+    return {
+      member: createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: () => 1 })
+    }
   })
   await noGroup.add(1)
   await space.redis.xgroup('CREATE', whole.key, whole.name, '0', 'MKSTREAM')
@@ -47,7 +49,7 @@ test('the leases of many messages are renewed in several calls, none of which ke
     }
   }
   const definition = { name: fn.name, group: fn.name, stream: fn.name }
-  const options = { keys, definition, partition: 0, consumer: 'c', lease: 30_000 }
+  const options = { keys, definition, partition: 0, consumer: 'c', lease: () => 30_000 }
   const member = createGroupMember({ redis: counting, ...options })
   await member.join()
   const pipeline = space.redis.pipeline()
@@ -91,7 +93,7 @@ test('a dead consumer that has messages in hand is not forgotten, or they would 
   const { redis, keys } = (await useApp(space, 'api')).app
   const { key, name, add } = makeFunction(space, async () => undefined)
   const definition = { name, group: name, stream: name }
-  const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: 1 })
+  const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: () => 1 })
   await add(1)
   await space.redis.xgroup('CREATE', key, name, '0')
   await space.redis.xreadgroup('GROUP', name, 'holder', 'STREAMS', key, '>')

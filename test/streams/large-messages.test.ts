@@ -23,7 +23,14 @@ async function add({ key }: TestFunction, count: number, size: number): Promise<
 async function join(fn: TestFunction, lease: number) {
   const { redis, keys } = (await useApp(space, 'api')).app
   const definition = { name: fn.name, group: fn.name, stream: fn.name }
-  const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease })
+  const member = createGroupMember({
+    redis,
+    keys,
+    definition,
+    partition: 0,
+    consumer: 'c',
+    lease: () => lease
+  })
   await member.join()
   return { member, retry: keys.retry(fn.name, 0), retrying: keys.retrying(fn.name, 0) }
 }

@@ -82,7 +82,7 @@ describe('a consumer', () => {
     const { redis, keys } = worker.app
     const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
     const member = (consumer: string) =>
-      createGroupMember({ redis, keys, definition, partition: 0, consumer, lease: 1 })
+      createGroupMember({ redis, keys, definition, partition: 0, consumer, lease: () => 1 })
     const [slow, quick] = [member('slow'), member('quick')]
     await slow.join()
     await space.redis.xreadgroup('GROUP', fn.name, 'slow', 'COUNT', 1, 'STREAMS', fn.key, '>')
@@ -122,7 +122,14 @@ describe('a consumer', () => {
     const { redis, keys } = worker.app
     const [quick, events] = ['quick', keys.stream(EVENTS, 0)]
     const definition = { name: quick, group: quick, stream: EVENTS }
-    const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: 600_000 })
+    const member = createGroupMember({
+      redis,
+      keys,
+      definition,
+      partition: 0,
+      consumer: 'c',
+      lease: () => 600_000
+    })
     await member.join()
     await space.redis.xadd(events, '*', 'v', '1', 'data', '{}')
     const ids = (await space.redis.xrange(events, '-', '+')).map(([id]) => id)
@@ -139,7 +146,14 @@ describe('a consumer', () => {
     for (const id of ids) await space.redis.xadd(fn.key, id, ...fn.fields(1))
     const { redis, keys } = worker.app
     const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
-    const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: 600_000 })
+    const member = createGroupMember({
+      redis,
+      keys,
+      definition,
+      partition: 0,
+      consumer: 'c',
+      lease: () => 600_000
+    })
     await member.join()
     await space.redis.xreadgroup('GROUP', fn.name, 'c', 'STREAMS', fn.key, '>')
     const order = ['5-10', '10-1', '5-9', '18446744073709551613-10', '18446744073709551614-9']
@@ -154,7 +168,7 @@ describe('a consumer', () => {
     const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
     const [lease, partition] = [600_000, 0]
     const [giver, taker] = ['giver', 'taker'].map(consumer =>
-      createGroupMember({ redis, keys, definition, partition, consumer, lease })
+      createGroupMember({ redis, keys, definition, partition, consumer, lease: () => lease })
     ) as [GroupMember, GroupMember]
     await giver.join()
     await space.redis.xreadgroup('GROUP', fn.name, 'giver', 'COUNT', 1, 'STREAMS', fn.key, '>')

@@ -178,7 +178,14 @@ describe('who took a message to try it again', () => {
     const { app } = await useApp(space, 'worker', { STORE_TIMEOUT_MS: 5000 })
     const { redis, keys } = app
     const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
-    const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease })
+    const member = createGroupMember({
+      redis,
+      keys,
+      definition,
+      partition: 0,
+      consumer: 'c',
+      lease: () => lease
+    })
     const take = () =>
       until('it is due', async () => {
         const { deliveries } = await member.takeRetries(10, [], 'safe')

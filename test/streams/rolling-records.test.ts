@@ -31,7 +31,14 @@ async function join() {
   const fn = makeFunction(space, async () => undefined)
   const { redis, keys } = (await useApp(space, 'api')).app
   const definition = { name: fn.name, group: fn.name, stream: fn.name }
-  const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: LEASE })
+  const member = createGroupMember({
+    redis,
+    keys,
+    definition,
+    partition: 0,
+    consumer: 'c',
+    lease: () => LEASE
+  })
   const [retry, retrying, id] = [keys.retry(fn.name, 0), keys.retrying(fn.name, 0), '1-1']
   const isDue = () => space.redis.zadd(retry, 0, id)
   const token = async () => Number(await space.redis.hget(retrying, `${id}#`))

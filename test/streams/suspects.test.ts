@@ -97,7 +97,7 @@ describe('a message that may have killed its worker', () => {
       definition,
       partition: 0,
       consumer: 'c',
-      lease: LEASE_MS
+      lease: () => LEASE_MS
     })
     const tried = SUSPECT_DELIVERIES - 1
     for (const id of ['1-1', '1-2']) await retryLater(app, fn, id, tried)
