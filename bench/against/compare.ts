@@ -31,6 +31,7 @@ export async function compareRevisions(
   const began = performance.now()
   const ours = await thisTree(root, signal)
   say(`this:  ${ours.label}`)
+  say(`Checking out ${revision}; its dependencies are installed where its lock file differs …`)
   const theirs = await checkOut(root, revision, join(dir, 'other'), signal)
   say(`other: ${theirs.label}`)
   const stores = await startStores(join(dir, 'stores'), signal)
