@@ -1,25 +1,51 @@
 import closeWithGrace from 'close-with-grace'
 import { ConfigError, resolveConfig } from '../schema/env.ts'
-import { buildApp } from './app.ts'
+import { type App, buildApp } from './app.ts'
 import { FunctionFailed, NoFunction } from './load-functions.ts'
+import { onStopSignals, STOP_SIGNALS, type StopSignal } from './stop-signals.ts'
 
 try {
   const config = resolveConfig(process.env)
   const building = buildApp(config)
   // Registered before the app is built: a signal during the start must end it, also as process 1 of a container.
-  const delay = config.DRAIN_DELAY_MS + config.SHUTDOWN_GRACE_MS
-  closeWithGrace({ delay, onTimeout: explainTimeout }, async ({ err, signal }) => {
-    const app = await building
-    if (err) app.log.fatal({ err }, 'closing after an error that nothing handled')
-    else app.log.info({ signal }, 'closing')
-    await app.drain()
-    await app.close()
-  })
+  stopInOrder(building, config.DRAIN_DELAY_MS + config.SHUTDOWN_GRACE_MS)
   const app = await building
   await app.listen({ host: config.HOST, port: config.PORT })
 } catch (error) {
   console.error(explain(error))
   process.exit(1)
+}
+
+/** Stops the app in order at a signal, or after an error that nothing handled, within `delay` ms. */
+function stopInOrder(building: Promise<App>, delay: number): void {
+  let asked: StopSignal | undefined
+  let closing = false
+  const { close } = closeWithGrace(
+    { delay, skip: [...STOP_SIGNALS], onTimeout: explainTimeout },
+    async ({ err }) => {
+      closing = true
+      const app = await building
+      if (err) app.log.fatal({ err }, 'closing after an error that nothing handled')
+      else if (asked === 'SIGINT') app.log.info({ signal: asked }, 'closing; a second Ctrl-C ends it at once')
+      else app.log.info({ signal: asked }, 'closing')
+      await app.drain()
+      await app.close()
+    }
+  )
+  const log = async (signal: StopSignal) =>
+    (await building).log.info({ signal }, 'signal ignored while closing')
+  onStopSignals({
+    begin: signal => {
+      asked = signal
+      if (closing) log(signal).catch(() => {})
+      else close()
+    },
+    endNow: () => {
+      console.error('Ended at once by a second Ctrl-C: what was under way is cut off.')
+      process.exit(1)
+    },
+    ignore: signal => void log(signal).catch(() => {})
+  })
 }
 
 /** Why the start failed, as a sentence where the reason is one that people can mend. */

@@ -1,18 +1,24 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { onStopSignals } from '../stop-signals.ts'
 
 /** What ends a command with one sentence, where a stack would say nothing more. */
 export class CommandError extends Error {}
 
-/** Aborted by the first signal that asks this process to stop, with a `CommandError` as reason. */
-export function interruption(): AbortSignal {
+/**
+ * Aborted by the first signal that asks this process to stop, with a `CommandError` as reason. `endNow` is called at a
+ * second Ctrl-C; without it, nothing cuts the cleaning up short.
+ */
+export function interruption(endNow?: () => void): AbortSignal {
   const interrupted = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    // Not once: a second signal, as npm passes on the terminal's, must not cut the cleaning up short.
-    process.on(signal, () => {
-      if (!interrupted.signal.aborted) console.log('\nStopping …')
+  onStopSignals({
+    begin: signal => {
+      console.log(
+        endNow && signal === 'SIGINT' ? '\nStopping … (Ctrl-C again ends it at once)' : '\nStopping …'
+      )
       interrupted.abort(new CommandError(`${signal} received`))
-    })
-  }
+    },
+    endNow: () => endNow?.()
+  })
   return interrupted.signal
 }
 

@@ -22,6 +22,8 @@ export interface OwnProcess {
   running(): boolean
   /** SIGTERM, then SIGKILL after the grace period; resolves when the process is gone. Can be called again. */
   stop(): Promise<void>
+  /** SIGKILL, when it still runs. */
+  kill(): void
   /** The last lines of what the process wrote since it was started. */
   lastLines(): string
 }
@@ -106,6 +108,9 @@ export async function startProcess(options: ProcessOptions): Promise<OwnProcess>
     stop: () => {
       stopping ??= stop()
       return stopping
+    },
+    kill: () => {
+      if (isRunning()) signalGroup(pid, 'SIGKILL')
     },
     lastLines: () => lastLines(log, began)
   }

@@ -13,6 +13,8 @@ export interface LocalServer {
   exited: OwnProcess['exited']
   /** SIGTERM, waits for the end, SIGKILL after a bounded time. Can be called again. */
   stop(): Promise<void>
+  /** SIGKILL, when it still runs. */
+  kill(): void
 }
 
 /** A server to start. `args` and `env` are made from the port it is to listen on. */
@@ -48,8 +50,8 @@ export async function startServer(options: ServerOptions): Promise<LocalServer> 
     const child = await startProcess({ ...options, args: options.args(port), env: options.env?.(port) })
     try {
       await untilReady(child, port, options)
-      const { pid, log, exited, stop } = child
-      return { host, port, pid, log, exited, stop }
+      const { pid, log, exited, stop, kill } = child
+      return { host, port, pid, log, exited, stop, kill }
     } catch (error) {
       const ended = !child.running()
       await child.stop()

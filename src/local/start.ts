@@ -11,7 +11,8 @@ import { baseUrl, endLeftoverServices, modes, root, startService, storesAway } f
 
 const help = `npm start [-- options]
 
-Starts Orderstream on this machine: a private Redis and MariaDB, the api and the worker. Ctrl-C stops all of it.
+Starts Orderstream on this machine: a private Redis and MariaDB, the api and the worker. Ctrl-C stops all of it; a
+second one does not wait for requests and messages that are under way.
 
   --fresh        begin empty: deletes the stores' data and the logs of earlier runs
   --data <dir>   where data and logs are kept (default: .local)
@@ -37,14 +38,15 @@ const say = (line = '') => console.log(line)
 process.exitCode = await start(process.argv.slice(2))
 
 async function start(argv: string[]): Promise<number> {
-  const signal = interruption()
+  const running: Running = { stores: new Map(), services: new Map() }
+  const signal = interruption(() => endServices(running))
   // The terminal, or what reads our output, may be gone before we are.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
   try {
     const values = readArguments(argv, OPTIONS, help)
     if (values.help) say(help)
-    else await launch(values.data, values.fresh, signal)
+    else await launch(values.data, values.fresh, running, signal)
     return 0
   } catch (error) {
     if (signal.aborted && error === signal.reason) return 0
@@ -53,13 +55,12 @@ async function start(argv: string[]): Promise<number> {
   }
 }
 
-async function launch(data: string, fresh: boolean, signal: AbortSignal): Promise<void> {
+async function launch(data: string, fresh: boolean, running: Running, signal: AbortSignal): Promise<void> {
   const port = readPort(process.env.PORT)
   const host = process.env.HOST || '127.0.0.1'
   mkdirSync(data, { recursive: true, mode: 0o700 })
   const dir = realpathSync(resolve(data))
   const unlock = await lock(dir)
-  const running: Running = { stores: new Map(), services: new Map() }
   try {
     await endLeftovers(dir)
     await refuseTakenPort(port, host)
@@ -263,6 +264,12 @@ async function stop({ stores, services }: Running): Promise<void> {
     await Promise.allSettled([...group.values()].map(server => server.stop()))
     say(`Stopped ${[...group.keys()].join(' and ')} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
   }
+}
+
+/** Ends the services without waiting for what is under way. The stores still stop in order. */
+function endServices({ services }: Running): void {
+  say('A second Ctrl-C: api and worker end at once.')
+  for (const service of services.values()) service.kill()
 }
 
 // Relative where that is shorter, as in `.local/api.log`.
