@@ -21,8 +21,6 @@ const storeFaults: readonly FaultKind[] = [
   'cut-redis',
   'cut-mariadb',
   'full-redis',
-  'deny-redis',
-  'read-only-mariadb',
   'purge-documents'
 ]
 

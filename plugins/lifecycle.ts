@@ -1,7 +1,7 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { Connections } from '../src/http/connections.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -19,10 +19,12 @@ declare module 'fastify' {
   }
 }
 
-/** How often connections that idle are closed during a stop (ms). */
-const IDLE_CHECK = 50
+/** How long before the end of its grace a stop refuses requests that have not arrived in full, at the most (ms). */
+const LAST_ANSWERS = 1000
 
 async function lifecycle(app: FastifyInstance) {
+  const { DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS } = app.config
+  const connections = new Connections(app.server)
   const stops: (() => Promise<unknown>)[] = []
   const state = {
     draining: false,
@@ -31,35 +33,28 @@ async function lifecycle(app: FastifyInstance) {
     }
   }
   let stopped: Promise<unknown> | undefined
+  let began = 0
   const stop = () => {
-    if (!state.draining) app.server.prependListener('request', endConnection)
+    if (!state.draining) {
+      began = performance.now()
+      connections.endWithAnswers()
+    }
     state.draining = true
     stopped ??= Promise.all(stops.map(each => each()))
     return stopped
   }
   app.decorate('lifecycle', state)
   app.decorate('drain', async () => {
-    await Promise.all([stop(), delay(app.config.DRAIN_DELAY_MS)])
+    await Promise.all([stop(), delay(DRAIN_DELAY_MS)])
   })
   // An app that is closed without having been drained stops in the same order.
   app.addHook('preClose', async () => {
     await stop()
-    if (app.server.listening) closeWhatIdles(app.server)
+    if (!app.server.listening) return
+    const margin = Math.min(LAST_ANSWERS, SHUTDOWN_GRACE_MS / 2)
+    const end = began + DRAIN_DELAY_MS + SHUTDOWN_GRACE_MS
+    await connections.close(Math.max(0, end - margin - performance.now()), margin / 2)
   })
-}
-
-/** Tells a client that its connection ends with the answer. */
-function endConnection(_request: IncomingMessage, response: ServerResponse): void {
-  response.shouldKeepAlive = false
-}
-
-/**
- * Closes connections as they become idle, until the server is closed: Node.js closes those that are idle as the stop
- * begins, and would wait for a request that is under way then until its client hangs up.
- */
-function closeWhatIdles(server: Server): void {
-  const timer = setInterval(() => server.closeIdleConnections(), IDLE_CHECK)
-  server.once('close', () => clearInterval(timer))
 }
 
 export default fp(lifecycle, { name: 'lifecycle' })

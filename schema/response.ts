@@ -42,7 +42,9 @@ export function retryable(description: string) {
 
 /** Errors that any route may answer. */
 export const anyRoute = {
+  400: problem('The request is not valid.'),
   408: problem('The request took too long to arrive.'),
   431: problem('The request headers are too large.'),
-  500: problem('Something went wrong here; the log has the reason under the error_id.')
+  500: problem('Something went wrong here; the log has the reason under the error_id.'),
+  501: problem('The request has a Transfer-Encoding that the service does not know.')
 }

@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import autoload from '@fastify/autoload'
@@ -5,9 +7,10 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify from 'fastify'
 import type { Config } from '../schema/env.ts'
 import { acceptJsonBodies } from './http/json-body.ts'
+import { refuseConnect, refuseUnreadable } from './http/refuse-unreadable.ts'
 import { loadFunctions } from './load-functions.ts'
 import { logOptions } from './log/log.ts'
-import { refuseUnreadable, refuseUrl } from './problem.ts'
+import { refuseUrl } from './problem.ts'
 import { requestId } from './request-context.ts'
 import { buildValidator } from './validation.ts'
 
@@ -66,6 +69,11 @@ function createServer(config: Config, logStream: Writable | undefined) {
   // An expectation that is not known is not met, and no reason to refuse (RFC 9110, section 10.1.1). Node.js would, without
   // a word.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
+  app.server.on('connect', (request: IncomingMessage, socket: Socket) =>
+    refuseConnect(app.log, request, socket)
+  )
+  // A client that has sent all it has to say may close its side, and waits for its answers.
+  Object.assign(app.server, { httpAllowHalfOpen: true })
   acceptJsonBodies(app)
   return app
 }

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Problem } from '../schema/problem.ts'
 import { asError } from './as-error.ts'
+import { ContentCodingUnsupported } from './http/check-head.ts'
 import { RefusedJson } from './http/json-body.ts'
+import { prepareRefusal } from './http/linger.ts'
+import { endReply } from './http/pending.ts'
 import { publicPath } from './http/public-url.ts'
 import { BacklogFull } from './orders/backlog.ts'
 import { OrderConflict, OrderNotFound } from './orders/errors.ts'
@@ -15,7 +17,8 @@ import { LetterRefused } from './streams/dead-letters.ts'
 import { FunctionInUse } from './streams/forget.ts'
 import { describeFault } from './validation.ts'
 
-const MEDIA_TYPE = 'application/problem+json; charset=utf-8'
+/** Media type of an error body. */
+export const PROBLEM_MEDIA_TYPE = 'application/problem+json; charset=utf-8'
 
 interface Kind {
   status: number
@@ -33,6 +36,10 @@ const KINDS = new Map<new (...args: never[]) => Error, Kind>([
   [FunctionInUse, { status: 409, type: 'function-in-use', title: 'The function is in use' }],
   [LetterRefused, { status: 409, type: 'letter-refused', title: 'The letter cannot be redriven' }],
   [OrderNotFound, { status: 404, type: 'order-not-found', title: 'There is no such order' }],
+  [
+    ContentCodingUnsupported,
+    { status: 415, type: 'unsupported-content-coding', title: 'The content coding is not supported' }
+  ],
   [BacklogFull, { status: 503, type: 'backlog-full', title: 'Too many orders are waiting' }],
   [
     StoreUnavailable,
@@ -45,10 +52,12 @@ const BY_STATUS = new Map<number, Omit<Kind, 'status'>>([
   [400, { type: 'bad-request', title: 'The request is not valid' }],
   [401, { type: 'unauthorized', title: 'The credentials are missing or wrong' }],
   [404, { type: 'not-found', title: 'There is no such thing' }],
+  [405, { type: 'method-not-allowed', title: 'The method is not served here' }],
   [408, { type: 'request-timeout', title: 'The request took too long to arrive' }],
   [413, { type: 'body-too-large', title: 'The request body is too large' }],
   [415, { type: 'unsupported-media-type', title: 'The media type is not supported' }],
   [429, { type: 'too-many-requests', title: 'Too many requests' }],
+  [501, { type: 'not-implemented', title: 'The service does not implement this' }],
   [503, { type: 'overloaded', title: 'The service is overloaded' }]
 ])
 
@@ -118,54 +127,23 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   const kind = kindOf(error)
   const id = randomUUID()
   request.failure = { id, error }
+  prepareRefusal(request, reply)
   const retryAfter = error instanceof BacklogFull ? error.retryAfter : kind.retryAfter
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   return reply
     .code(kind.status)
-    .header('content-type', MEDIA_TYPE)
+    .header('content-type', PROBLEM_MEDIA_TYPE)
     .send(JSON.stringify(toProblem(error, kind, request, id)))
 }
 
 /** Answers a URL that no route can be looked up for. No hook runs then, so what they do is done here. */
 export function refuseUrl(error: Error, request: FastifyRequest, reply: FastifyReply): void {
   reply.headers(securityHeaders).header('x-request-id', request.id)
+  reply.raw.once('finish', () => endReply(reply))
   sendProblem(error, request, reply)
   const { method, url, ip: client, failure } = request
   request.log.info(
     { method, url, status: reply.statusCode, client, error_id: failure?.id },
     'request unreadable'
   )
-}
-
-/** Status and detail of what arrives but cannot be read as HTTP, by the parser's error code. */
-const UNREADABLE = new Map<string | undefined, [status: number, detail: string]>([
-  ['ERR_HTTP_REQUEST_TIMEOUT', [408, 'The request had not arrived in full when its time was up.']],
-  ['HPE_HEADER_OVERFLOW', [431, 'The URL and the headers together are longer than 16 KiB.']]
-])
-const NO_HTTP: [number, string] = [400, 'What arrived is not a complete HTTP/1.1 request.']
-
-/** Answers bytes that are no HTTP request; there is no request object yet, so it writes to the socket and the log. */
-export function refuseUnreadable(
-  this: FastifyInstance,
-  error: Error & { code?: string },
-  socket: Socket
-): void {
-  if (error.code !== 'ECONNRESET' && socket.writable) {
-    const [status, detail] = UNREADABLE.get(error.code) ?? NO_HTTP
-    const error_id = randomUUID()
-    this.log.info({ error_id, status, code: error.code, client: socket.remoteAddress }, 'request unreadable')
-    const problem: Problem = {
-      type: 'urn:orderstream:problem:unreadable',
-      title: STATUS_CODES[status] ?? 'Bad Request',
-      status,
-      detail,
-      instance: '/',
-      error_id
-    }
-    const body = JSON.stringify(problem)
-    socket.write(
-      `HTTP/1.1 ${status} ${problem.title}\r\nContent-Type: ${MEDIA_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
-    )
-  }
-  socket.destroy()
 }

@@ -71,7 +71,13 @@ interface OpenApi {
   paths: Record<string, Record<string, { responses: Record<string, { content?: Record<string, unknown> }> }>>
 }
 
-/** Checks answers against the document. A path that it does not know must be answered with a 404 or 400 problem. */
+/** What may be answered to any request, before its method is looked at. */
+const BEFORE_ROUTING = new Set([400, 408, 429, 431, 501, 503])
+
+/**
+ * Checks answers against the document. Where it knows the path but not the method, the answer must be a 405 problem that
+ * names the methods it knows; a path that it does not know must be answered with another problem.
+ */
 function createCheck(document: OpenApi) {
   const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: true })
   ajvFormats.default(ajv)
@@ -85,7 +91,9 @@ function createCheck(document: OpenApi) {
   return (method: string, url: string, response: LightMyRequestResponse) => {
     const path = routes.find(({ pattern }) => pattern.test(url.split('?', 1)[0] as string))?.path
     const mediaType = String(response.headers['content-type']).split(';', 1)[0] as string
-    const operation = path && document.paths[path]?.[method]
+    const methods = path && document.paths[path]
+    const operation = methods && (methods[method] ?? (method === 'head' ? methods.get : undefined))
+    if (methods && !operation) checkRefusal(Object.keys(methods), response)
     let pointer = '/components/schemas/Problem'
     if (operation) {
       if (!operation.responses[response.statusCode]?.content?.[mediaType]) {
@@ -93,8 +101,10 @@ function createCheck(document: OpenApi) {
           `${method} ${url} answered ${response.statusCode} ${mediaType}, which OpenAPI does not describe: ${response.body}`
         )
       }
+      if (method === 'head') return
       pointer = `/paths/${escapePart(path)}/${method}/responses/${response.statusCode}/content/${escapePart(mediaType)}/schema`
     }
+    if (method === 'head') return
     const validate = ajv.getSchema(`openapi#${pointer}`)
     const body = mediaType.endsWith('json') ? response.json() : response.body
     if (!validate?.(body))
@@ -102,4 +112,15 @@ function createCheck(document: OpenApi) {
         `${method} ${url} answered what its schema does not allow: ${ajv.errorsText(validate?.errors)}: ${response.body}`
       )
   }
+}
+
+/** Checks the answer to a method that its path does not have. */
+function checkRefusal(methods: string[], { statusCode, headers }: LightMyRequestResponse): void {
+  if (BEFORE_ROUTING.has(statusCode)) return
+  const known = methods.flatMap(method => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))
+  const allowed = String(headers.allow).split(', ')
+  if (statusCode !== 405 || allowed.sort().join() !== known.sort().join())
+    throw new Error(
+      `answered ${statusCode} with Allow: ${headers.allow}, where OpenAPI describes ${known.join(', ')}`
+    )
 }

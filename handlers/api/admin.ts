@@ -18,7 +18,6 @@ import { forgetFunction } from '../../src/streams/forget.ts'
 
 const common = { tags: ['admin'], security: [{ bearer: [] }] }
 const errors = {
-  400: problem('The request is not valid.'),
   401: problem('The bearer token is missing or wrong.'),
   429: retryable('Too many requests.'),
   ...anyRoute,

@@ -14,6 +14,7 @@ const schema = {
   tags: ['orders'],
   body: ref(NewOrder),
   response: {
+    ...anyRoute,
     200: rendered(Order, {
       description: 'The order was known, with the same body.',
       headers: { 'Idempotent-Replayed': 'Always `true`.' }
@@ -30,7 +31,6 @@ const schema = {
     413: problem('The body is too large.'),
     415: problem('The body is not JSON.'),
     429: retryable('Too many requests.'),
-    ...anyRoute,
     503: retryable('The order was not accepted, as far as is known; send the same again.')
   }
 } as const

@@ -9,6 +9,7 @@ const schema = {
   tags: ['orders'],
   params: OrderParams,
   response: {
+    ...anyRoute,
     200: rendered(Order, {
       description: 'The order as it stands.',
       headers: { 'X-Cache': '`hit`: a cache answered; `miss`: MySQL did.' }
@@ -16,7 +17,6 @@ const schema = {
     400: problem('The id is not a valid one.'),
     404: problem('There is no such order.'),
     429: retryable('Too many requests.'),
-    ...anyRoute,
     503: retryable('The store that may know the order is away; try again.')
   }
 } as const

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { isoNow } from '../clock.ts'
+import { beginReply, endReply } from '../http/pending.ts'
 import { routeOf, traceId } from '../request-context.ts'
 
 declare module 'fastify' {
@@ -28,8 +29,6 @@ export interface RequestLogOptions {
  * does not tell of those, so they are found when the connection closes; a listener for each request would cost each one.
  */
 export class RequestLog extends LogController {
-  /** The answers that are under way on each connection: more than one, where a client sends without waiting. */
-  readonly #underWay = new WeakMap<Socket, Set<FastifyReply>>()
   readonly #write: RequestLogOptions['write']
   readonly #base: string
 
@@ -40,9 +39,8 @@ export class RequestLog extends LogController {
   }
 
   override incomingRequest(request: FastifyRequest, reply: FastifyReply): void {
-    const { socket } = request.raw
-    const underWay = this.#underWay.get(socket) ?? this.#watch(socket)
-    underWay.add(reply)
+    const replies = beginReply(reply)
+    if (replies) this.#watch(request.raw.socket, replies)
   }
 
   override routeNotFound(): void {}
@@ -54,7 +52,7 @@ export class RequestLog extends LogController {
     request: FastifyRequest,
     reply: FastifyReply
   ): void {
-    this.#underWay.get(request.raw.socket)?.delete(reply)
+    endReply(reply)
     const error = aborted ?? (reply.statusCode >= 500 ? request.failure?.error : undefined)
     const { log } = request.server
     if (error) log.error({ ...facts(request, reply), err: error }, 'request failed')
@@ -62,9 +60,7 @@ export class RequestLog extends LogController {
     else this.#write?.(this.#render(facts(request, reply)))
   }
 
-  #watch(socket: Socket): Set<FastifyReply> {
-    const underWay = new Set<FastifyReply>()
-    this.#underWay.set(socket, underWay)
+  #watch(socket: Socket, underWay: ReadonlySet<FastifyReply>): void {
     socket.once('close', () => {
       for (const reply of underWay) {
         if (reply.raw.writableFinished) continue
@@ -74,7 +70,6 @@ export class RequestLog extends LogController {
         reply.server.log.info({ ...known, status }, 'client gone before its answer')
       }
     })
-    return underWay
   }
 
   /** The line that the logger would write, at a third of its cost: this one is written for each request. */

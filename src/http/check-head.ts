@@ -1,0 +1,71 @@
+import { isIPv6 } from 'node:net'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+/** A body in a content coding, as gzip: the service decodes none. */
+export class ContentCodingUnsupported extends Error {
+  override name = 'ContentCodingUnsupported'
+}
+
+/** uri-host [ ":" port ] of RFC 9110, section 7.2; an address in brackets is looked at more closely. */
+const HOST = /^(?:\[([^\]]+)\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d*)?$/i
+
+/** Methods whose handlers do not read a body. */
+const BODYLESS = new Set(['GET', 'HEAD'])
+
+/** A check of what a request's head says of its host and of its body; it returns the error to refuse it with. */
+export function createHeadCheck(): (request: FastifyRequest, reply: FastifyReply) => Error | undefined {
+  // Nearly always the same, and then not looked at again.
+  let valid = ''
+  return (request, reply) => {
+    const { raw, headers } = request
+    const { host } = raw.headers
+    if (host !== valid) {
+      if (host === undefined) {
+        if (raw.httpVersion === '1.1') return refusal(400, 'Send a Host header: HTTP/1.1 wants one.')
+      } else if (!isHost(host))
+        return refusal(400, 'The Host header is not a valid host, with or without a port.')
+      else valid = host
+    }
+    if (hostsOf(raw.rawHeaders) > 1) return refusal(400, 'Send one Host header.')
+    return transferFault(headers['transfer-encoding'], raw.httpVersion) ?? contentFault(request, reply)
+  }
+}
+
+/** RFC 9112, sections 6.1 and 6.3. */
+function transferFault(codings: string | undefined, version: string): Error | undefined {
+  if (codings === undefined) return undefined
+  if (version === '1.0') return refusal(400, 'HTTP/1.0 has no Transfer-Encoding.')
+  const names = codings.split(',').map(name => name.trim().toLowerCase())
+  if (names.at(-1) !== 'chunked') return refusal(400, 'The last Transfer-Encoding must be chunked.')
+  if (names.length === 1) return undefined
+  return refusal(501, 'The only Transfer-Encoding that the service knows is chunked.')
+}
+
+function contentFault(request: FastifyRequest, reply: FastifyReply): Error | undefined {
+  const { headers, method } = request
+  const codings = headers['content-encoding']
+  if (codings === undefined || BODYLESS.has(method) || request.is404) return undefined
+  if (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0)
+    return undefined
+  if (codings.split(',').every(name => /^\s*(?:identity)?\s*$/i.test(name))) return undefined
+  reply.header('accept-encoding', 'identity')
+  return new ContentCodingUnsupported('Send the body as it is, without a Content-Encoding.')
+}
+
+function isHost(text: string): boolean {
+  const [match, literal] = HOST.exec(text) ?? []
+  return match !== undefined && (literal === undefined || isIPv6(literal))
+}
+
+function hostsOf(headers: string[]): number {
+  let hosts = 0
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++
+  }
+  return hosts
+}
+
+function refusal(statusCode: number, detail: string): Error {
+  return Object.assign(new Error(detail), { statusCode })
+}

@@ -1,0 +1,107 @@
+import { expect, test } from 'vitest'
+import { open, type RawClient, request, statuses } from '../http/raw.ts'
+import { type Service, startService } from '../service.ts'
+import { PATIENT, until, useSpace } from '../space.ts'
+
+const space = await useSpace()
+
+const BODY = { 'content-type': 'application/json' }
+const LIVE = request('GET /health/live')
+
+const LARGE = 'a part of a large body'
+
+/** What connections have sent when the stop begins, and the statuses that each has received when it is over. */
+const SENT: Record<string, [bytes: string, answers: number[]]> = {
+  nothing: ['', []],
+  'an empty line': ['\r\n', []],
+  'a whole request': [LIVE, [200]],
+  'half a head': ['GET /health/live HTTP/1.1\r\nhost: x\r\n', [408]],
+  'a whole request and half a head': [`${LIVE}GET /hea`, [200, 408]],
+  'half a body': [`${request('DELETE /health', undefined, { ...BODY, 'content-length': 9 })}{`, [405]],
+  [LARGE]: [request('POST /x', undefined, { ...BODY, 'content-length': 1e6 }), [404]]
+}
+const UNUSED = ['nothing', 'an empty line', 'a whole request']
+
+async function openAll(port: number): Promise<Map<string, RawClient>> {
+  const clients = new Map<string, RawClient>()
+  for (const [what, [bytes, answers]] of Object.entries(SENT)) {
+    const client = await open(port)
+    client.socket.write(bytes)
+    clients.set(what, client)
+    const early = answers.filter(status => status !== 408)
+    await until(`the answers to ${what}`, () => client.received().split('HTTP/1.1 ').length > early.length)
+  }
+  return clients
+}
+
+/** Resolves when the service takes no more connections. */
+const refusesMore = ({ port }: Service) =>
+  until('it takes no more connections', () =>
+    open(port).then(
+      ({ socket }) => void socket.destroy(),
+      () => true
+    )
+  )
+
+test.each([
+  // Whichever comes first ends what has not arrived in full.
+  ['api', 'REQUEST_TIMEOUT_MS', { REQUEST_TIMEOUT_MS: '2000' }],
+  ['worker', 'the grace', { SHUTDOWN_GRACE_MS: '3000', REQUEST_TIMEOUT_MS: '60000' }]
+] as const)(
+  'the %s closes unused connections at once and refuses what has not arrived within %s, then exits with 0',
+  { timeout: 60_000 },
+  async (mode, _limit, env) => {
+    const service = await startService(space, mode, { ...PATIENT, ...env })
+    const clients = await openAll(service.port)
+    const began = performance.now()
+    const ended = service.end('SIGTERM')
+    const closed: string[] = []
+    await Promise.all(
+      [...clients].map(async ([what, client]) => {
+        expect([what, statuses(await client.answers())]).toEqual([what, SENT[what]?.[1]])
+        closed.push(what)
+      })
+    )
+    // That of the large body was closed after its answer.
+    const order = closed.filter(what => what !== LARGE)
+    expect(order.slice(0, UNUSED.length).sort()).toEqual(UNUSED.toSorted())
+    expect(await ended).toEqual({ code: 0, signal: null })
+    // Well before the default timeout of 10 s.
+    expect(performance.now() - began).toBeLessThan(9000)
+  }
+)
+
+test('a second SIGTERM is ignored, and requests under way and behind one another are answered', {
+  timeout: 60_000
+}, async () => {
+  const api = await startService(space, 'api', PATIENT)
+  const client = await open(api.port)
+  const orders = ['first', 'second'].map(id => request('POST /orders', { order_id: `stop-${id}`, amount: 1 }))
+  client.socket.write(orders.join('').slice(0, 30))
+  const ended = api.end('SIGTERM')
+  await refusesMore(api)
+  process.kill(api.pid, 'SIGTERM')
+  await until('it says so', () => api.lines().some(({ msg }) => msg === 'signal ignored while closing'))
+  client.socket.write(orders.join('').slice(30))
+  const answers = await client.answers()
+  expect(statuses(answers)).toEqual([202, 202])
+  expect(answers.map(({ headers }) => headers.connection === 'close')).toEqual([false, true])
+  expect(await ended).toEqual({ code: 0, signal: null })
+})
+
+test('a second Ctrl-C ends the process at once, and the first one says so', { timeout: 60_000 }, async () => {
+  const api = await startService(space, 'api', { ...PATIENT, DRAIN_DELAY_MS: '60000' })
+  const ended = api.end('SIGINT')
+  const hint = 'closing; a second Ctrl-C ends it at once'
+  await until('it says so', () => api.lines().some(({ msg }) => msg === hint))
+  let over = false
+  void ended.then(() => {
+    over = true
+  })
+  // One that comes at once is the same Ctrl-C.
+  await until('it has ended', () => {
+    if (!over) process.kill(api.pid, 'SIGINT')
+    return over
+  })
+  expect(await ended).toEqual({ code: 1, signal: null })
+})

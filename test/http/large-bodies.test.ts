@@ -1,0 +1,71 @@
+import { once } from 'node:events'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openApp, type TestApp } from '../app.ts'
+import { useSpace } from '../space.ts'
+import { open, post, request, statuses, UNSHED } from './raw.ts'
+
+const space = await useSpace()
+const MEGABYTE = 1024 * 1024
+let api: TestApp
+let port: number
+
+beforeAll(async () => {
+  api = await openApp(space, 'api', { ADMIN_TOKEN: 'sixteen characters', ...UNSHED })
+  port = Number(new URL(await api.app.listen({ port: 0, host: '127.0.0.1' })).port)
+})
+afterAll(() => api.close())
+
+const JSON_BODY = { 'content-type': 'application/json' }
+
+test.each([
+  [413, 'POST /orders', JSON_BODY],
+  [401, 'POST /admin/dead-letters/redrive', JSON_BODY],
+  [404, 'POST /nowhere', JSON_BODY],
+  [405, 'PUT /orders', JSON_BODY],
+  [415, 'POST /orders', { 'content-type': 'text/plain' }],
+  [415, 'POST /orders', { ...JSON_BODY, 'content-encoding': 'gzip' }],
+  [400, 'POST /orders', { ...JSON_BODY, host: 'a b' }]
+])('the %i arrives at a client that reads only after it has sent 4 MB: %s %o', async (...given) => {
+  const [status, line, headers] = given
+  for (const framing of [{ 'content-length': 4 * MEGABYTE }, { 'transfer-encoding': 'chunked' }]) {
+    const client = await open(port)
+    client.socket.pause()
+    client.socket.write(request(line, undefined, { ...headers, ...framing }))
+    const chunk = 'x'.repeat(MEGABYTE)
+    for (let n = 0; n < 4; n++)
+      client.socket.write('transfer-encoding' in framing ? `100000\r\n${chunk}\r\n` : chunk)
+    if (client.socket.writableNeedDrain) await once(client.socket, 'drain')
+    client.socket.resume()
+    const answers = await client.answers()
+    expect(statuses(answers)).toEqual([status])
+    expect(answers[0]?.headers.connection).toBe('close')
+  }
+})
+
+test('fetch has the 413 for a body of 4 MB', async () => {
+  const body = JSON.stringify('x'.repeat(4 * MEGABYTE))
+  const answer = await fetch(`http://127.0.0.1:${port}/orders`, { method: 'POST', headers: JSON_BODY, body })
+  expect(answer.status).toBe(413)
+})
+
+test('of a body without end a bounded part is read', async () => {
+  const client = await open(port)
+  client.socket.on('error', () => {})
+  client.socket.write(request('POST /orders', undefined, { ...JSON_BODY, 'content-length': 1e12 }))
+  const chunk = 'x'.repeat(MEGABYTE)
+  let sent = 0
+  while (!client.socket.destroyed && sent < 100) {
+    sent++
+    if (!client.socket.write(chunk))
+      await Promise.race([once(client.socket, 'drain'), once(client.socket, 'close')])
+  }
+  expect(client.received()).toMatch(/^HTTP\/1\.1 413 /)
+  expect(sent).toBeLessThan(50)
+})
+
+test('a connection outlives a refusal whose body is small', async () => {
+  const client = await open(port)
+  client.socket.write(request('PUT /orders', '{}', { 'content-length': 3000 }))
+  client.socket.write(`${'x'.repeat(2998)}${post('after-refusal', { connection: 'close' })}`)
+  expect(statuses(await client.answers())).toEqual([405, 202])
+})

@@ -1,0 +1,93 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+
+/** One answer as it arrived. */
+export interface RawAnswer {
+  status: number
+  headers: Record<string, string>
+  body: string
+}
+
+/** A connection that sends bytes as they are. */
+export interface RawClient {
+  socket: Socket
+  /** All that has arrived. */
+  received: () => string
+  /** Resolves to the answers when the server has closed its side; rejects when the connection is reset. */
+  answers: () => Promise<RawAnswer[]>
+}
+
+/** The environment of a service that sheds no load: a busy machine is not what these tests look at. */
+export const UNSHED = { MAX_EVENT_LOOP_DELAY_MS: '0' }
+
+/** Opens a connection to a port of this machine; its own side stays open until it is ended. */
+export async function open(port: number): Promise<RawClient> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  await once(socket, 'connect')
+  let received = ''
+  socket.setEncoding('latin1').on('data', chunk => {
+    received += chunk
+  })
+  const ended = once(socket, 'end').finally(() => socket.end())
+  // A test that expects no answer does not wait for it.
+  ended.catch(() => {})
+  return {
+    socket,
+    received: () => received,
+    answers: async () => {
+      await ended
+      return parse(received)
+    }
+  }
+}
+
+/** What a server answers to bytes, until it closes the connection. */
+export async function converse(port: number, bytes: string): Promise<RawAnswer[]> {
+  const client = await open(port)
+  client.socket.write(bytes)
+  return client.answers()
+}
+
+/** The statuses of answers, in their order. */
+export const statuses = (answers: RawAnswer[]) => answers.map(({ status }) => status)
+
+/** A request with a JSON body, as bytes. */
+export function request(
+  line: string,
+  body: unknown = undefined,
+  headers: Record<string, string | number> = {}
+): string {
+  const text = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body)
+  const all = {
+    host: 'x',
+    ...(body !== undefined && { 'content-type': 'application/json', 'content-length': text.length }),
+    ...headers
+  }
+  const head = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
+  return `${line} HTTP/1.1\r\n${head.join('')}\r\n${text}`
+}
+
+/** A POST of an order, as bytes. */
+export const post = (order_id: string, headers: Record<string, string | number> = {}) =>
+  request('POST /orders', { order_id, amount: 1 }, headers)
+
+/** Answers with a Content-Length, and interim ones without. */
+function parse(text: string): RawAnswer[] {
+  const answers: RawAnswer[] = []
+  let rest = text
+  while (rest !== '') {
+    const end = rest.indexOf('\r\n\r\n') + 4
+    if (end < 4) throw new Error(`no whole answer: ${rest}`)
+    const [line = '', ...fields] = rest.slice(0, end - 4).split('\r\n')
+    const headers = Object.fromEntries(
+      fields.map(field => {
+        const [name = '', ...value] = field.split(': ')
+        return [name.toLowerCase(), value.join(': ')]
+      })
+    )
+    const length = Number(headers['content-length'] ?? 0)
+    answers.push({ status: Number(line.split(' ')[1]), headers, body: rest.slice(end, end + length) })
+    rest = rest.slice(end + length)
+  }
+  return answers
+}
