@@ -7,9 +7,11 @@ export default async function completeSpilledOrders(app: App) {
     name: 'complete-spilled',
     every: 500,
     run: async () => {
-      const { completed, more, failed } = await completeSpilled(app.mysql)
+      const { completed, more, failed, givenUp } = await completeSpilled(app.mysql)
       for (const [order_id, err] of failed)
-        app.log.error({ err, task: 'complete-spilled', order_id }, 'a spilled order could not be completed')
+        app.log.warn({ err, task: 'complete-spilled', order_id }, 'a spilled order failed and is tried again')
+      for (const [order_id, err] of givenUp)
+        app.log.error({ err, task: 'complete-spilled', order_id }, 'a spilled order failed for good')
       if (completed > 0)
         app.log.info({ task: 'complete-spilled', orders: completed }, 'spilled orders completed')
       return more

@@ -2,6 +2,7 @@ import { ORDER_PLACED_VERSION, OrderPlaced } from '../../schema/order-placed.ts'
 import type { App } from '../../src/app.ts'
 import { isoNow } from '../../src/clock.ts'
 import { OrderConflict } from '../../src/orders/errors.ts'
+import { failureOf, ORDER_RETRY } from '../../src/orders/failure.ts'
 import type { OrderRecord } from '../../src/orders/order.ts'
 import type { OrderStore } from '../../src/orders/order-store.ts'
 import { complete, fail } from '../../src/orders/pricing.ts'
@@ -27,7 +28,7 @@ export default async function processOrders(app: App) {
     version: ORDER_PLACED_VERSION,
     batch: { size: 250, window: 15 },
     concurrency: 4,
-    retry: { attempts: 8, base: 200, max: 30_000 },
+    retry: ORDER_RETRY,
     timeout: 60_000,
     handler: (messages, context) => {
       const now = isoNow()
@@ -41,7 +42,7 @@ export default async function processOrders(app: App) {
         failed.map(({ message }) => message),
         message => {
           const cause = causes.get(message) as Error
-          return fail(message.body, { code: codeOf(cause), detail: detailOf(cause) }, now)
+          return fail(message.body, failureOf(cause), now)
         },
         context
       )
@@ -115,11 +116,4 @@ function endOf({ kind, order }: WriteOutcome, { redriven }: Message): TerminalEr
   if (kind === 'repeated' && order.failure && !redriven)
     return new TerminalError(order.failure.code, order.failure.detail)
   return undefined
-}
-
-/** What clients are told of why an order failed. What an error says that nobody foresaw is for the log. */
-function detailOf(cause: Error): string {
-  return cause instanceof TerminalError
-    ? cause.message.slice(0, 1000)
-    : 'It could not be processed. The log has the reason under its request id.'
 }

@@ -54,6 +54,7 @@ export function toDatetime(iso: string): string {
   return iso.slice(0, -1)
 }
 
-function toIso(datetime: string): string {
+/** DATETIME text as ISO 8601 in UTC. */
+export function toIso(datetime: string): string {
   return `${datetime.replace(' ', 'T')}Z`
 }

@@ -1,10 +1,13 @@
+import { asError } from '../as-error.ts'
 import { isoNow } from '../clock.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
 import type { MysqlStore } from '../stores/mysql.ts'
 import type { Transaction } from '../stores/transaction.ts'
+import { ORDER_RETRY } from './failure.ts'
 import type { OrderRecord } from './order.ts'
 import { complete } from './pricing.ts'
 import { COLUMNS, fromRow, type OrderRow, toDatetime } from './row.ts'
+import { deleteAttempts, giveUp, IS_DUE, noteAttempt } from './spill-attempts.ts'
 import { addToTotals } from './totals.ts'
 
 /** Most rows of one transaction. */
@@ -14,20 +17,22 @@ const SIZE = 500
 export interface Sweep {
   completed: number
   more: boolean
-  /** Why orders could not be completed, by their ids: they wait on. */
+  /** Why orders could not be completed, by their ids: they are tried again. */
   failed: Map<string, unknown>
+  /** Why orders have failed for good, by their ids. */
+  givenUp: Map<string, unknown>
 }
 
 /**
  * Completes orders that were accepted straight into MySQL, and notes each one in the outbox, in one transaction. Rows
  * that another worker has in hand are passed over. Redis is not needed. When an order fails, the rows have a transaction
- * each, so that it holds up no other.
+ * each, so that it holds up no other; it is tried again after a pause, and is a failed order after the last attempt.
  * @throws {StoreUnavailable} when MySQL is away.
  */
 export async function completeSpilled(mysql: MysqlStore): Promise<Sweep> {
   try {
     const completed = await completeRows(mysql, `ORDER BY created_at LIMIT ${SIZE}`)
-    return { completed, more: completed === SIZE, failed: new Map() }
+    return { completed, more: completed === SIZE, failed: new Map(), givenUp: new Map() }
   } catch (error) {
     if (error instanceof StoreUnavailable) throw error
     return completeEach(mysql)
@@ -35,27 +40,43 @@ export async function completeSpilled(mysql: MysqlStore): Promise<Sweep> {
 }
 
 async function completeEach(mysql: MysqlStore): Promise<Sweep> {
-  const sweep: Sweep = { completed: 0, more: false, failed: new Map() }
   const rows = await mysql.rows<{ order_id: string }>(
-    `SELECT order_id FROM orders WHERE status = 'processing' ORDER BY created_at LIMIT ${SIZE}`,
+    `SELECT order_id FROM orders WHERE status = 'processing' AND ${IS_DUE} ORDER BY created_at LIMIT ${SIZE}`,
     []
   )
+  const sweep: Sweep = { completed: 0, more: rows.length === SIZE, failed: new Map(), givenUp: new Map() }
+  let writable = false
   for (const { order_id } of rows) {
     try {
       sweep.completed += await completeRows(mysql, 'AND order_id = ?', order_id)
     } catch (error) {
       if (error instanceof StoreUnavailable) throw error
-      sweep.failed.set(order_id, error)
+      // A MySQL that takes no writes is no fault of the order.
+      writable ||= await mysql.availability.takesWrites()
+      if (!writable) throw new StoreUnavailable('mysql', error)
+      const attempts = await noteAttempt(mysql, order_id, error)
+      if (attempts < ORDER_RETRY.attempts) sweep.failed.set(order_id, error)
+      else await endAsFailed(mysql, order_id, asError(error), sweep)
     }
   }
   return sweep
+}
+
+async function endAsFailed(mysql: MysqlStore, orderId: string, cause: Error, sweep: Sweep): Promise<void> {
+  try {
+    await giveUp(mysql, orderId, cause)
+    sweep.givenUp.set(orderId, cause)
+  } catch (error) {
+    if (error instanceof StoreUnavailable) throw error
+    sweep.failed.set(orderId, error)
+  }
 }
 
 /** Completes waiting rows in one transaction; gives how many. */
 async function completeRows(mysql: MysqlStore, which: string, ...values: string[]): Promise<number> {
   return mysql.transaction(async transaction => {
     const rows = await transaction.rows<OrderRow & { tax_rate: string }>(
-      `SELECT ${COLUMNS}, tax_rate FROM orders WHERE status = 'processing' ${which} FOR UPDATE SKIP LOCKED`,
+      `SELECT ${COLUMNS}, tax_rate FROM orders WHERE status = 'processing' AND ${IS_DUE} ${which} FOR UPDATE SKIP LOCKED`,
       values
     )
     if (rows.length === 0) return 0
@@ -68,6 +89,10 @@ async function completeRows(mysql: MysqlStore, which: string, ...values: string[
     await transaction.run('INSERT INTO outbox (order_id) VALUES ?', [
       orders.map(({ order_id }) => [order_id])
     ])
+    await deleteAttempts(
+      transaction,
+      orders.map(({ order_id }) => order_id)
+    )
     await addToTotals(
       transaction,
       orders.map(({ total }) => ({ from: 'processing', to: 'completed', total }))

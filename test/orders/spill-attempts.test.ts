@@ -1,0 +1,94 @@
+import { expect, test } from 'vitest'
+import { readAudit } from '../../src/orders/audit.ts'
+import { relayOutbox } from '../../src/orders/relay.ts'
+import { completeSpilled } from '../../src/orders/sweep.ts'
+import { fieldOf } from '../../src/streams/delivery.ts'
+import { openApp, useApp } from '../app.ts'
+import { until, useSpace } from '../space.ts'
+
+const space = await useSpace()
+
+/** Makes the next attempt at some orders due now, or much later. */
+const setDue = (seconds: number, which: string, attempts: number) =>
+  space.sql(
+    'UPDATE spill_attempts SET due_at = UTC_TIMESTAMP(3) + INTERVAL ? SECOND, attempts = ? WHERE order_id LIKE ?',
+    [seconds, attempts, which]
+  )
+
+test('spilled orders that can never be completed hold up no other, and end as failed orders that can be redriven', {
+  timeout: 120_000
+}, async () => {
+  const { app, call } = await useApp(space, 'api', { ADMIN_TOKEN: 'a-token-for-the-tests' })
+  const { mysql, redis, keys, orders } = app
+  const audit = () => readAudit(redis, mysql, keys)
+  const relay = () => relayOutbox(mysql, redis, keys, orders.documents)
+  // More of them than one run looks at, all of them older than the one that can be completed.
+  const row = (id: string, second: number) => [
+    id,
+    1,
+    'processing',
+    `2026-01-31 00:00:0${second}`,
+    `2026-01-31 00:00:0${second}`,
+    '0.18',
+    'req-x'
+  ]
+  const rows = [...Array.from({ length: 500 }, (_, n) => row(`odd-${n}`, 1)), row('later', 2)]
+  await space.sql(
+    'INSERT INTO orders (order_id, amount, status, created_at, updated_at, tax_rate, request_id) VALUES ?',
+    [rows]
+  )
+  await space.sql('UPDATE order_totals SET accepted = 501, processing = 501 WHERE slot = 0')
+  await space.sql(
+    "ALTER TABLE orders ADD CONSTRAINT odd CHECK (status <> 'completed' OR order_id NOT LIKE 'odd-%')"
+  )
+
+  const first = await completeSpilled(mysql)
+  expect([first.failed.size, first.givenUp.size, first.more]).toEqual([500, 0, true])
+  await setDue(600, 'odd-%', 1)
+  expect(await completeSpilled(mysql)).toMatchObject({ completed: 1, failed: new Map(), givenUp: new Map() })
+  expect(await audit()).toMatchObject({ accepted: 501, completed: 1, in_flight: 500, difference: 0 })
+
+  await setDue(-1, 'odd-7_', 7)
+  const { failed, givenUp } = await completeSpilled(mysql)
+  expect([failed.size, [...givenUp.keys()].sort()]).toEqual([
+    0,
+    Array.from({ length: 10 }, (_, n) => `odd-${70 + n}`)
+  ])
+  await relay()
+  // Told again after a crash, it is one letter all the same.
+  await space.sql("INSERT INTO outbox (order_id) VALUES ('odd-70')")
+  await relay()
+  expect(await audit()).toMatchObject({ failed: 10, in_flight: 490, dead_letters: 10, difference: 0 })
+  expect((await call('/orders/odd-71')).json()).toMatchObject({
+    status: 'failed',
+    failure: { code: 'exhausted' }
+  })
+  const events = await space.redis.xrange(keys.stream('events', 0), '-', '+')
+  expect(events.map(([, fields]) => JSON.parse(fieldOf(fields, 'data')).id)).toContain('odd-71:failed')
+  const { letters } = await app.streams.deadLetters.list('process-orders', '', 1)
+  expect(letters).toMatchObject([
+    {
+      code: 'exhausted',
+      attempts: 8,
+      request_id: 'req-x',
+      cause: { message: expect.stringContaining('odd') }
+    }
+  ])
+
+  await space.sql('ALTER TABLE orders DROP CONSTRAINT odd')
+  const worker = await openApp(space, 'worker')
+  await setDue(-1, 'odd-%', 1)
+  await app.streams.deadLetters.redrive('process-orders', undefined, 1000)
+  await until('all are completed', async () => (await audit()).completed === 501)
+  await worker.close()
+  expect(await audit()).toMatchObject({
+    accepted: 501,
+    failed: 0,
+    in_flight: 0,
+    retrying: 0,
+    dead_letters: 0,
+    difference: 0
+  })
+  expect(await space.sql('SELECT order_id FROM spill_attempts')).toEqual([])
+  expect((await call('/orders/odd-71')).json()).toMatchObject({ status: 'completed', total: 1.18 })
+})
