@@ -2,8 +2,21 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Gauge } from 'prom-client'
 import { readAudit } from '../src/orders/audit.ts'
+import { shared } from '../src/shared.ts'
 import { StoreUnavailable } from '../src/stores/errors.ts'
+import { readFunctionStates } from '../src/streams/function-states.ts'
 import { readUnsettled } from '../src/streams/unsettled.ts'
+
+/** Said of figures of the whole service, which every process exports: Prometheus must not add them up. */
+const GLOBAL = 'Every process exports the same figure: query it with `max by`, never with `sum`.'
+
+/** What waits for each function: the figure of its state, and what it means. */
+const WAITING = {
+  depth:
+    'Messages of a stream that a function has not settled; those of a queue, whichever function consumes it.',
+  retrying: 'Messages of a function that wait for another attempt.',
+  dead: 'Dead letters of a function.'
+} as const
 
 /** Figures that are read when Prometheus asks: the audit, events that wait, and functions that wait for a store. */
 async function auditMetrics(app: FastifyInstance) {
@@ -23,7 +36,7 @@ async function auditMetrics(app: FastifyInstance) {
 
   new Gauge({
     name: 'orderstream_audit',
-    help: 'What became of every order, as /admin/audit tells it; absent while it cannot be read.',
+    help: `What became of every order, as /admin/audit tells it; absent while it cannot be read. ${GLOBAL}`,
     labelNames: ['figure'],
     registers,
     async collect() {
@@ -37,7 +50,7 @@ async function auditMetrics(app: FastifyInstance) {
   })
   new Gauge({
     name: 'orderstream_events_unsettled',
-    help: 'Events that a group has not settled, and that stay in Redis for it; absent while it cannot be read.',
+    help: `Events that a group has not settled, and that stay in Redis for it; absent while it cannot be read. ${GLOBAL}`,
     labelNames: ['group'],
     registers,
     async collect() {
@@ -46,6 +59,20 @@ async function auditMetrics(app: FastifyInstance) {
       for (const [group, count] of unsettled) this.set({ group }, count)
     }
   })
+  const readStates = shared(() => readable(readFunctionStates(redis, keys)))
+  for (const figure of ['depth', 'retrying', 'dead'] as const) {
+    new Gauge({
+      name: `orderstream_function_${figure}`,
+      help: `${WAITING[figure]} Absent while it cannot be read. ${GLOBAL}`,
+      labelNames: ['function', 'stream'],
+      registers,
+      async collect() {
+        this.reset()
+        for (const state of (await readStates()) ?? [])
+          this.set({ function: state.name, stream: state.stream }, state[figure])
+      }
+    })
+  }
   new Gauge({
     name: 'orderstream_function_paused',
     help: 'Whether a stream function of this process waits for a store that is unavailable or refuses what it needs (1).',

@@ -5,10 +5,12 @@ import { checkFunction } from '../src/streams/check-function.ts'
 import { type Consumer, createConsumer } from '../src/streams/consumer.ts'
 import { createDeadLetters, type DeadLetters } from '../src/streams/dead-letters.ts'
 import { type ResolvedFunction, resolveFunction, type StreamFunction } from '../src/streams/function.ts'
+import { noteAlive, readFunctionStates } from '../src/streams/function-states.ts'
 import { keepHouse } from '../src/streams/housekeeping.ts'
 import { createStarts, type Starts } from '../src/streams/starts.ts'
 import { LOGS } from '../src/streams/streams.ts'
 import { createSuspects } from '../src/streams/suspects.ts'
+import { createUnrunFinder, type Unrun } from '../src/streams/unrun.ts'
 import { readUnsettled } from '../src/streams/unsettled.ts'
 
 declare module 'fastify' {
@@ -24,6 +26,8 @@ declare module 'fastify' {
       paused: () => ReadonlyMap<string, string | undefined>
       deadLetters: DeadLetters
       starts: Starts
+      /** Functions that no worker ran when that was last looked at, some seconds ago, and for which something waits. */
+      unrun: () => readonly Unrun[]
       /** How many events each group had not settled when they were last counted, some seconds ago. */
       unsettled: () => ReadonlyMap<string, number>
     }
@@ -43,6 +47,8 @@ async function streams(app: FastifyInstance) {
   const functions: ResolvedFunction[] = []
   const suspects = createSuspects()
   const starts = createStarts(redis, mysql, keys)
+  const findUnrun = createUnrunFinder()
+  let unrun: readonly Unrun[] = []
   let unsettled: ReadonlyMap<string, number> = new Map()
 
   app.decorate('streams', {
@@ -50,6 +56,7 @@ async function streams(app: FastifyInstance) {
     paused: () => pausedOf(consumers),
     deadLetters: createDeadLetters(redis, keys, () => metrics.corrupt('dead_letter')),
     starts,
+    unrun: () => unrun,
     unsettled: () => unsettled
   })
   app.decorate('consume', <Schema extends TSchema>(given: StreamFunction<Schema>) => {
@@ -72,10 +79,7 @@ async function streams(app: FastifyInstance) {
           begin,
           peers,
           suspects,
-          patience:
-            config.DRAIN_DELAY_MS +
-            config.SHUTDOWN_GRACE_MS -
-            Math.min(HAND_BACK, config.SHUTDOWN_GRACE_MS / 2),
+          patience: patienceOf(config),
           log,
           onBatch: (counts, seconds) => metrics.batch(definition.name, counts, seconds)
         })
@@ -87,6 +91,8 @@ async function streams(app: FastifyInstance) {
     name: 'unsettled',
     every: COUNT_EVERY,
     run: async () => {
+      await noteAlive(redis, keys, consumers)
+      unrun = findUnrun(await readFunctionStates(redis, keys))
       unsettled = await readUnsettled(redis, keys)
       return false
     }
@@ -103,6 +109,11 @@ async function streams(app: FastifyInstance) {
     await Promise.all(consumers.map(consumer => consumer.stop()))
     await peers.leave().catch(() => {})
   })
+}
+
+/** How long what is in hand may take once the worker stops, before it is given back (ms). */
+function patienceOf({ DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS }: FastifyInstance['config']): number {
+  return DRAIN_DELAY_MS + SHUTDOWN_GRACE_MS - Math.min(HAND_BACK, SHUTDOWN_GRACE_MS / 2)
 }
 
 /**

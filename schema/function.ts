@@ -49,9 +49,9 @@ export const FunctionSettings = Type.Object({
     Type.Unsafe<unknown>({ description: 'It is called with messages before they become dead letters.' })
   ),
   stream: Type.String({
-    pattern: '^(?!(accepted|settled|functions|partitions|processes)$)[A-Za-z0-9._-]{1,64}$',
+    pattern: '^(?!(accepted|settled|functions|alive|partitions|processes)$)[A-Za-z0-9._-]{1,64}$',
     description:
-      'A stream is named by 1 to 64 of A–Z, a–z, 0–9, dot, underscore and hyphen; accepted, settled, functions, partitions and processes are keys of the service.'
+      'A stream is named by 1 to 64 of A–Z, a–z, 0–9, dot, underscore and hyphen; accepted, settled, functions, alive, partitions and processes are keys of the service.'
   }),
   group: Type.Optional(Type.String({ pattern: NAME, description: 'A group is named as a function is.' })),
   start: Type.Enum(['new', 'all'], {

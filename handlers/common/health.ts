@@ -1,6 +1,7 @@
 import { Health, Probe } from '../../schema/health.ts'
 import { anyRoute, response } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
+import type { Unrun } from '../../src/streams/unrun.ts'
 import { MANY_UNSETTLED } from '../../src/streams/unsettled.ts'
 
 /** Health is asked for when things go wrong: it is neither limited nor shed. */
@@ -15,6 +16,20 @@ const EVICTS =
 const unsettledWarning = (group: string, count: number) =>
   `The function ${group} has not settled ${count} events, which stay in Redis for it: see why, or, if it is gone, end it ` +
   `with \`npm run admin -- functions forget ${group}\`.`
+
+/** Said of a function for which something waits and that no worker runs: it was renamed, or is gone. */
+const unrunWarning = ({ name, retrying, dead, unread, silent }: Unrun) => {
+  const waits = [
+    ...(retrying > 0 ? [`${retrying} retries`] : []),
+    ...(dead > 0 ? [`${dead} dead letters`] : []),
+    ...unread.map(({ stream, count }) => `${count} unread messages on ${stream}`)
+  ]
+  return (
+    `The function ${name} has ${waits.join(', ')}, and no worker has run it for ${Math.floor(silent / 60_000)} minutes: start ` +
+    `one, or, if it was renamed or is gone, end it with \`npm run admin -- functions forget ${name}\`, which makes dead ` +
+    'letters of its retries, and discard its dead letters.'
+  )
+}
 
 /** Said while a store that answers refuses what a process does beside requests and messages. */
 const taskWarning = (task: string, reason: string) => `The background task ${task} does not run: ${reason}.`
@@ -69,6 +84,7 @@ export default async function healthRoutes(app: App) {
     const warnings = [
       ...(redis.facts().evicts ? [EVICTS] : []),
       ...unsettled.map(([group, count]) => unsettledWarning(group, count)),
+      ...streams.unrun().map(unrunWarning),
       ...[...app.refusedTasks()].map(([task, reason]) => taskWarning(task, reason)),
       ...(refusal ? [ordersWarning(refusal)] : []),
       ...peers.warnings()

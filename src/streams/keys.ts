@@ -26,6 +26,8 @@ export interface Keys {
   discarded: (name: string, partition: number) => string
   /** Set of the functions that have joined a group in this partition, each with its stream and group. */
   functions: (partition: number) => string
+  /** Hash of when a worker last ran each function of that set (ms). */
+  alive: (partition: number) => string
   /** How many partitions the orders were spread over when they were accepted. */
   partitionCount: () => string
   /** Hash of the processes that live, each with its settings. */
@@ -50,6 +52,7 @@ export function createKeys(prefix: string, partitions: number): Keys {
     letter: (name, partition, id) => key(partition, `letter:${name}:${id}`),
     discarded: (name, partition) => key(partition, `discarded:${name}`),
     functions: partition => key(partition, 'functions'),
+    alive: partition => key(partition, 'alive'),
     partitionCount: () => key(0, 'partitions'),
     processes: () => key(0, 'processes'),
     rate: (client, second) => key(0, `rate:${second}:${client}`)
