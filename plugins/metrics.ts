@@ -12,6 +12,8 @@ declare module 'fastify' {
       order: (outcome: 'accepted' | 'replayed' | 'conflict') => void
       /** Counts one batch of a stream function. */
       batch: (name: string, counts: BatchCounts, seconds: number) => void
+      /** Counts a message of a version that a stream function does not know. */
+      foreign: (name: string, version: string) => void
       /** Counts entries in Redis that cannot be read. */
       corrupt: (kind: Corrupt, count?: number) => void
     }
@@ -53,6 +55,12 @@ async function metrics(app: FastifyInstance) {
     labelNames: ['kind'],
     registers
   })
+  const foreign = new Counter({
+    name: 'orderstream_foreign_messages_total',
+    help: 'Messages of a version that a function does not know, which were left to other workers.',
+    labelNames: ['function', 'version'],
+    registers
+  })
   const batches = new Histogram({
     name: 'orderstream_batch_duration_seconds',
     help: 'Time from reading a batch to its settlement.',
@@ -80,6 +88,7 @@ async function metrics(app: FastifyInstance) {
     registry,
     order: outcome => orders.inc({ outcome }),
     corrupt: (kind, count = 1) => corrupt.inc({ kind }, count),
+    foreign: (name, version) => foreign.inc({ function: name, version }),
     batch: (name, { corrupt: unreadable, ...counts }, seconds) => {
       for (const [outcome, count] of Object.entries(counts)) messages.inc({ function: name, outcome }, count)
       if (unreadable > 0) corrupt.inc({ kind: 'retry' }, unreadable)

@@ -81,7 +81,8 @@ async function streams(app: FastifyInstance) {
           suspects,
           patience: patienceOf(config),
           log,
-          onBatch: (counts, seconds) => metrics.batch(definition.name, counts, seconds)
+          onBatch: (counts, seconds) => metrics.batch(definition.name, counts, seconds),
+          onForeign: version => metrics.foreign(definition.name, version)
         })
       )
     }

@@ -57,7 +57,12 @@ export const FunctionSettings = Type.Object({
   start: Type.Enum(['new', 'all'], {
     description: '`new` begins at the events from now on, `all` at the oldest one that is kept.'
   }),
-  version: Type.String({ minLength: 1, description: 'The `v` of the messages that the schema describes.' }),
+  version: Type.Union(
+    [Type.String({ minLength: 1 }), Type.Array(Type.String({ minLength: 1 }), { minItems: 1 })],
+    {
+      description: 'The `v` of the messages that the schema describes, or a list of those.'
+    }
+  ),
   batch: Type.Object({
     size: Type.Integer({ minimum: 1, maximum: LARGEST_BATCH, description: 'Most messages of one batch.' }),
     window: Type.Integer({

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Decoded, Delivery } from './delivery.ts'
+import type { ForeignMessages } from './foreign.ts'
 import type { ResolvedFunction } from './function.ts'
 import type { GroupMember } from './group.ts'
 import type { Outages } from './outage.ts'
@@ -10,6 +11,8 @@ export interface BatchRunner {
   member: GroupMember
   decode: (delivery: Delivery) => Decoded
   outages: Outages
+  /** Notes messages of a version that the function does not know. */
+  foreign: ForeignMessages
   /** What was taken and is neither settled nor given back yet: the leases of these are renewed. */
   inHand: Set<Delivery>
   /** Aborted when the worker stops and can wait no longer for what is in hand: that is given back. */

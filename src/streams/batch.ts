@@ -22,7 +22,7 @@ const TRIES = 3
  */
 export async function runBatch(runner: BatchRunner, deliveries: Delivery[]): Promise<BatchCounts> {
   const counts: BatchCounts = { done: 0, retried: 0, dead: 0, left: 0, corrupt: 0 }
-  const { definition, log } = runner
+  const { definition } = runner
   const ready: Decoded[] = []
   const failures: Failure[] = []
   const unwanted: Decoded[] = []
@@ -32,13 +32,13 @@ export async function runBatch(runner: BatchRunner, deliveries: Delivery[]): Pro
     if (delivery.corrupt) counts.corrupt++
     const verdict = decoded.fault ?? crashed(delivery, definition) ?? wants(definition, decoded)
     if (verdict instanceof UnknownVersion) {
-      log.warn({ err: verdict, message_id: delivery.id }, 'message is left to a newer worker')
+      runner.foreign(delivery.record.v)
       foreign.push(decoded)
     } else if (verdict instanceof Error) failures.push({ decoded, cause: verdict })
     else if (verdict) ready.push(decoded)
     else unwanted.push(decoded)
   }
-  await giveBack(runner, foreign, 0, counts)
+  await giveBack(runner, foreign, runner.lease(), counts, 'others')
   await settleDone(runner, unwanted, {}, counts)
   await settleFailures(runner, failures, counts)
   await run(runner, ready, counts)

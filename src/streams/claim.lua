@@ -1,38 +1,49 @@
 #!lua flags=allow-oom
 -- Takes over messages that nobody has touched for a lease, with how often each was delivered, this time included.
 -- One that was delivered often without an outcome is a suspect: it may be what kills its worker. It is taken alone, if
--- at all; all others are put back as they were, or the innocent would be counted out with the culprit.
+-- at all. One of a version that the caller does not know, which a worker left to others (see give-back), is passed over.
 --
 -- KEYS  1 stream
 -- ARGV  1 group   2 consumer   3 lease in ms   4 cursor   5 most messages
 --       6 deliveries that make a suspect   7 'suspect' to take one where there is nothing else, else 'safe'
 --       8 about how many bytes of messages to claim: a few at a time, since only claiming shows their sizes
--- Gives {next cursor, {id, fields, deliveries} for each, suspects that were put back}.
+--       9.. versions that the caller knows
+-- Returns {next cursor, {id, fields, deliveries} for each, suspects that were passed over}.
 
-local function deliveriesOf(id)
-  local pending = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)
-  return pending[1] and pending[1][4] or 1
-end
+local LOOKED_AT = 1000 -- pending messages, at most, since Redis serves nobody else meanwhile
+local stream, group, most, mostBytes = KEYS[1], ARGV[1], tonumber(ARGV[5]), tonumber(ARGV[8])
+local known = {}
+for i = 9, #ARGV do known['left:' .. ARGV[i]] = true end
 
-local cursor, most, mostBytes = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[8])
-local claimed, suspects = {}, {}
-local asked, count, seen, bytes = 0, 4, 0, 0
-repeat
-  count = math.min(count, most - asked)
-  local reply = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], cursor, 'COUNT', count)
-  cursor, asked = reply[1], asked + count
-  for _, entry in ipairs(reply[2]) do
-    for _, text in ipairs(entry[2]) do bytes = bytes + #text end
-    local message = {entry[1], entry[2], deliveriesOf(entry[1])}
-    seen = seen + 1
-    local list = message[3] >= tonumber(ARGV[6]) and suspects or claimed
-    list[#list + 1] = message
+local safe, suspects, deliveries, cursor = {}, {}, {}, '0-0'
+local pending = redis.call('XPENDING', stream, group, 'IDLE', ARGV[3], ARGV[4], '+', LOOKED_AT)
+for i, entry in ipairs(pending) do
+  local id, owner = entry[1], entry[2]
+  if string.sub(owner, 1, 5) ~= 'left:' or known[owner] then
+    deliveries[id] = entry[4] + 1
+    local list = deliveries[id] >= tonumber(ARGV[6]) and suspects or safe
+    list[#list + 1] = id
   end
-  local room = seen == 0 and most or math.floor((mostBytes - bytes) * seen / (bytes + 1))
-  count = math.min(count * 2, room)
-until cursor == '0-0' or asked >= most or count < 1
-if ARGV[7] == 'suspect' and #claimed == 0 then claimed[1] = table.remove(suspects, 1) end
-for _, message in ipairs(suspects) do
-  redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, message[1], 'IDLE', ARGV[3], 'RETRYCOUNT', message[3] - 1, 'JUSTID')
+  if #safe == most or i == LOOKED_AT then
+    cursor = '(' .. id
+    break
+  end
 end
-return {cursor, claimed, #suspects}
+
+local ids, passed = safe, #suspects
+if #safe == 0 and ARGV[7] == 'suspect' and suspects[1] then ids, passed = {suspects[1]}, passed - 1 end
+
+local claimed, bytes, first, count = {}, 0, 1, 4
+while first <= #ids and count >= 1 do
+  local last = math.min(first + count - 1, #ids)
+  -- It passes over what was deleted, and ends it.
+  for _, entry in ipairs(redis.call('XCLAIM', stream, group, ARGV[2], ARGV[3], unpack(ids, first, last))) do
+    for _, text in ipairs(entry[2]) do bytes = bytes + #text end
+    claimed[#claimed + 1] = {entry[1], entry[2], deliveries[entry[1]]}
+  end
+  first = last + 1
+  local room = #claimed == 0 and most or math.floor((mostBytes - bytes) * #claimed / (bytes + 1))
+  count = math.min(count * 2, room)
+end
+if first <= #ids then cursor = '(' .. ids[first - 1] end
+return {cursor, claimed, passed}

@@ -5,6 +5,7 @@ import { GroupMissing, type StoreName, StoreRefused, StoreUnavailable } from '..
 import type { RedisStore } from '../stores/redis.ts'
 import type { BatchCounts } from './batch-runner.ts'
 import { createDecoder, type Delivery } from './delivery.ts'
+import { createForeignMessages } from './foreign.ts'
 import type { ResolvedFunction } from './function.ts'
 import { createGroupMember, type GroupMember } from './group.ts'
 import type { Keys } from './keys.ts'
@@ -36,6 +37,8 @@ export interface ConsumerOptions {
   log: FastifyBaseLogger
   /** Told after each batch. */
   onBatch: (counts: BatchCounts, seconds: number) => void
+  /** Called for each message of a version that the function does not know. */
+  onForeign: (version: string) => void
 }
 
 export interface Consumer {
@@ -78,7 +81,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const outages = createOutages(options.stores, stopping.signal, log)
   const decode = createDecoder(definition, options.partition)
   const inHand = new Set<Delivery>()
-  const runner = { definition, member, decode, outages, inHand, leaving: leaving.signal, log, lease }
+  const foreign = createForeignMessages(log, options.onForeign)
+  const runner = { definition, member, decode, outages, foreign, inHand, leaving: leaving.signal, log, lease }
   const slots = createSlots(runner, options.onBatch, options.lease / 3)
   const sources = createSources({
     member,

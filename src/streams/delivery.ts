@@ -1,5 +1,5 @@
 import { Compile } from 'typebox/compile'
-import { type Message, type ResolvedFunction, TerminalError } from './function.ts'
+import { type Message, type ResolvedFunction, TerminalError, versionsOf } from './function.ts'
 import { isTooLarge, LARGEST_MESSAGE } from './limits.ts'
 
 /** One entry of a stream as Redis gives it: its id, then field, value, field, value … */
@@ -147,6 +147,7 @@ export function createDecoder(
   partition: number
 ): (delivery: Delivery) => Decoded {
   const schema = Compile(definition.schema)
+  const versions = versionsOf(definition)
   return delivery => {
     const { id, record } = delivery
     const message: Message = {
@@ -155,6 +156,7 @@ export function createDecoder(
       // Ids of entries are given by each partition's stream, so two of those may give the same.
       effectKey: `${definition.name}:${partition}:${id}`,
       attempt: record.attempts + 1,
+      version: record.v,
       redriven: record.redriven !== '',
       requestId: record.requestId,
       traceparent: record.traceparent,
@@ -170,8 +172,8 @@ export function createDecoder(
         fault: new TerminalError('invalid', 'the message has no version (field v)')
       }
     }
-    if (record.v !== definition.version) {
-      const text = `the message has version ${record.v}, ${definition.name} knows ${definition.version}`
+    if (!versions.includes(record.v)) {
+      const text = `the message has version ${record.v}, ${definition.name} knows ${versions.join(', ')}`
       return { delivery, message, fault: new UnknownVersion(text) }
     }
     try {

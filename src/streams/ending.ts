@@ -176,7 +176,8 @@ export async function giveBack(
   { member, inHand, log }: BatchRunner,
   batch: Decoded[],
   idle: number,
-  counts: BatchCounts
+  counts: BatchCounts,
+  to: 'anyone' | 'others' = 'anyone'
 ): Promise<void> {
   if (batch.length === 0) return
   counts.left += batch.length
@@ -184,7 +185,8 @@ export async function giveBack(
   await member
     .giveBack(
       batch.map(({ delivery }) => delivery),
-      idle
+      idle,
+      to
     )
     .catch(error => log.warn({ err: error, messages: batch.length }, 'messages could not be given back'))
   for (const { delivery } of batch) inHand.delete(delivery)

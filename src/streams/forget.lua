@@ -62,7 +62,7 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[3] - 1)) do
     bytes = bytes + #record
   end
   redis.call('ZREM', KEYS[1], id)
-  redis.call('HDEL', KEYS[2], id, id .. '#', id .. '~')
+  redis.call('HDEL', KEYS[2], id, id .. '#', id .. '~', id .. '@')
   if bytes >= tonumber(ARGV[4]) then break end
 end
 

@@ -14,6 +14,8 @@ export interface Message<Body = unknown> {
   effectKey: string
   /** Which attempt this is; 1 for the first. */
   attempt: number
+  /** Its `v`: which of the function's versions it has. */
+  version: string
   /** Whether an operator sent it back from the dead letters. */
   redriven: boolean
   /** Request that caused the message; '' when there was none. */
@@ -125,8 +127,8 @@ export interface StreamFunction<Schema extends TSchema = TSchema> {
    * nothing of a function that has consumed before.
    */
   start?: 'new' | 'all'
-  /** Version of the message that the schema describes; another one is left to a worker that knows it. */
-  version?: string
+  /** Version of the message that the schema describes, or several of them; another one is left to a worker that knows it. */
+  version?: string | string[]
   /** Messages that the function wants; the others are settled unseen. All by default. */
   filter?: (body: Static<Schema>) => boolean
   /** What is left out of `batch` or of `retry` has its default. */
@@ -178,4 +180,9 @@ function withoutUndefined<T extends object>(options: T): Partial<T> {
   return Object.fromEntries(
     Object.entries(options ?? {}).filter(([, value]) => value !== undefined)
   ) as Partial<T>
+}
+
+/** The versions of messages that a function knows; those of a function without one are the default. */
+export function versionsOf({ version = DEFAULTS.version }: Pick<StreamFunction, 'version'>): string[] {
+  return typeof version === 'string' ? [version] : version
 }

@@ -4,7 +4,11 @@
 -- sets against that goes up by two, for the taking that comes to nothing and for this end of it.
 --
 -- KEYS  1 stream   2 retry   3 retrying
--- ARGV  1 group   2 consumer   3 idle in ms   4 lease in ms   then for each message: source, id, token, deliveries
+-- ARGV  1 group   2 consumer   3 idle in ms   4 lease in ms   then for each message: source, id, token, deliveries, and
+--       its version when the caller does not know that, else ''
+--
+-- One of a version that the caller does not know is free at once for workers that do, and others pass it over: from the
+-- stream it is pending for a consumer named left:<version>, and of a retry the field <id>@ has its version.
 -- Gives how many were given back.
 
 -- The record with a higher `taken`. Where that stands first, a large record is not decoded; an older version and a redrive
@@ -21,12 +25,16 @@ end
 
 local time = redis.call('TIME')
 local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[4]) - tonumber(ARGV[3])
+local FREE = 86400000 -- longer than any lease in ms
 local given = 0
-for i = 5, #ARGV, 4 do
+for i = 5, #ARGV, 5 do
   local source, id, token, deliveries = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
+  local version = ARGV[i + 4]
   if source == 'stream' then
     if #redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1, ARGV[2]) > 0 then
-      redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'IDLE', ARGV[3], 'RETRYCOUNT', deliveries - 1, 'JUSTID')
+      local left = version ~= ''
+      redis.call('XCLAIM', KEYS[1], ARGV[1], left and 'left:' .. version or ARGV[2], 0, id,
+        'IDLE', left and FREE or ARGV[3], 'RETRYCOUNT', deliveries - 1, 'JUSTID')
       given = given + 1
     end
   elseif redis.call('HGET', KEYS[3], id .. '#') == token then
@@ -35,6 +43,7 @@ for i = 5, #ARGV, 4 do
     redis.call('HSET', KEYS[3], id, withTaken(redis.call('HGET', KEYS[3], id) or '', taken),
       id .. '#', after, id .. '~', after .. ':' .. string.format('%.0f', taken))
     redis.call('ZADD', KEYS[2], due, id)
+    if version ~= '' then redis.call('HSET', KEYS[3], id .. '@', version) end
     given = given + 1
   end
 end

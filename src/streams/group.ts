@@ -2,7 +2,7 @@ import { GroupExists, GroupMissing, StoreRefused } from '../stores/errors.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import { loadScript } from '../stores/script.ts'
 import { type Delivery, type Entry, fromEntry, fromRetry, SUSPECT_DELIVERIES } from './delivery.ts'
-import type { ResolvedFunction } from './function.ts'
+import { type ResolvedFunction, versionsOf } from './function.ts'
 import type { Keys } from './keys.ts'
 import { toMember } from './known-functions.ts'
 import { CALL_BYTES, partsOf } from './limits.ts'
@@ -58,8 +58,11 @@ export interface GroupMember {
   /** Ends messages in one atomic step with all that belongs to them. */
   settle: (settlements: Settlement[]) => Promise<Settled>
   renew: (deliveries: Delivery[]) => Promise<void>
-  /** Gives back what was not tried; it can be taken over once it has been idle for a lease, of which `idle` ms are gone. */
-  giveBack: (deliveries: Delivery[], idle: number) => Promise<void>
+  /**
+   * Gives back what was not tried; it can be taken over once it has been idle for a lease, of which `idle` ms are gone.
+   * To `others`, who know its version, it is free at once, and this consumer never takes it again.
+   */
+  giveBack: (deliveries: Delivery[], idle: number, to?: 'anyone' | 'others') => Promise<void>
   /** Removes this consumer if nothing is pending for it. */
   leave: () => Promise<void>
   /** Removes consumers that have long been silent and have nothing pending; none when there is no group. */
@@ -69,7 +72,7 @@ export interface GroupMember {
 export interface GroupMemberOptions {
   redis: RedisStore
   keys: Keys
-  definition: Pick<ResolvedFunction, 'name' | 'stream' | 'group'>
+  definition: Pick<ResolvedFunction, 'name' | 'stream' | 'group'> & Partial<Pick<ResolvedFunction, 'version'>>
   partition: number
   /** Name of this process among the consumers of the group. */
   consumer: string
@@ -106,10 +109,17 @@ function createGiver({ redis, keys, definition, partition, consumer, lease }: Gr
     keys.retrying(definition.name, partition)
   ]
   // The script writes the record of a retry anew.
+  const fieldsOf = ({ source, id, token, deliveries, record }: Delivery, to: 'anyone' | 'others') => [
+    source,
+    id,
+    token,
+    deliveries,
+    to === 'others' ? record.v : ''
+  ]
   const written = ({ source, record }: Delivery) => (source === 'retry' ? record.data.length : 0)
-  return async (deliveries: Delivery[], idle: number): Promise<void> => {
+  return async (deliveries: Delivery[], idle: number, to: 'anyone' | 'others' = 'anyone'): Promise<void> => {
     for (const part of partsOf(deliveries, CALL_BYTES, written)) {
-      const args = part.flatMap(({ source, id, token, deliveries }) => [source, id, token, deliveries])
+      const args = part.flatMap(delivery => fieldsOf(delivery, to))
       await redis.run(client =>
         scripts.giveBack(client, used, [definition.group, consumer, idle, lease(), ...args])
       )
@@ -120,6 +130,7 @@ function createGiver({ redis, keys, definition, partition, consumer, lease }: Gr
 export function createGroupMember(options: GroupMemberOptions): GroupMember {
   const { redis, keys, definition, partition, consumer, lease, begin } = options
   const { name, group } = definition
+  const versions = versionsOf(definition)
   let joined = false
   const stream = keys.stream(definition.stream, partition)
   const retry = keys.retry(name, partition)
@@ -143,7 +154,7 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
         scripts.claim(
           client,
           [stream],
-          [group, consumer, lease(), cursor, count, SUSPECT_DELIVERIES, which, CALL_BYTES]
+          [group, consumer, lease(), cursor, count, SUSPECT_DELIVERIES, which, CALL_BYTES, ...versions]
         )
       )
       const [next, entries, suspects] = reply as [string, [...Entry, deliveries: number][], number]
@@ -160,7 +171,7 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
         scripts.takeRetries(
           client,
           [retry, retrying],
-          [lease(), count, CALL_BYTES, SUSPECT_DELIVERIES, which, ...held]
+          [lease(), count, CALL_BYTES, SUSPECT_DELIVERIES, which, versions.length, ...versions, ...held]
         )
       )
       const [taken, suspects] = reply as [[string, string, string][], number]

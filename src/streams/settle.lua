@@ -129,7 +129,7 @@ while arg < #ARGV do
       entries[#entries + 1] = id
     elseif outcome ~= 'retry' then
       redis.call('ZREM', retry, id)
-      redis.call('HDEL', retrying, id, id .. '#', id .. '~')
+      redis.call('HDEL', retrying, id, id .. '#', id .. '~', id .. '@')
       ended = true
     end
   end

@@ -11,6 +11,9 @@ const RETRY_INTERVAL = 50
 
 const NOTHING: Batch = { deliveries: [] }
 
+/** How often pending messages are looked through, at least (ms): those that other workers leave are free at once. */
+const LONGEST_INTERVAL = 1000
+
 /** Cursor of a scan of the pending list that is not under way. */
 const START = '0-0'
 
@@ -79,14 +82,14 @@ export function createSources({
     return taken
   }
 
-  /** Looks through the pending list four times in a lease, a batch at a time. */
+  /** Looks through the pending list four times in a lease or each second, a batch at a time. */
   const claims = async (): Promise<Batch> => {
     if (performance.now() < claimsDue || !canClaim()) return NOTHING
     const { deliveries, ended, ...claimed } = await take(which => member.claim(cursor, batch.size, which))
     // Suspects that were put back come next; while another one runs in this process, they are passed over.
     if (deliveries.length === 0 || claimed.suspects === 0) {
       cursor = claimed.cursor
-      if (cursor === START) claimsDue = performance.now() + lease() / 4
+      if (cursor === START) claimsDue = performance.now() + Math.min(lease() / 4, LONGEST_INTERVAL)
     }
     const held = new Set(Array.from(inHand, ({ id }) => id))
     const others = deliveries.filter(({ id }) => !held.has(id))

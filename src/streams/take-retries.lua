@@ -11,7 +11,7 @@
 -- KEYS  1 retry   2 retrying
 -- ARGV  1 lease in ms   2 most messages   3 most bytes of records, of which one is taken whatever its size
 --       4 deliveries that make a suspect   5 'suspect' to take one where there is nothing else, else 'safe'
---       6.. what the caller has in hand, each as id#token
+--       6 how many versions the caller knows, then these, then what it has in hand, each as id#token
 -- Gives {{id, record, token} for each, suspects that were passed over}.
 
 local time = redis.call('TIME')
@@ -19,7 +19,10 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local due = now + tonumber(ARGV[1])
 local most, mostBytes, suspicious = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local held = {}
-for i = 6, #ARGV do held[ARGV[i]] = true end
+local known = {}
+for i = 7, 6 + ARGV[6] do known[ARGV[i]] = true end
+for i = 7 + ARGV[6], #ARGV do held[ARGV[i]] = true end
+local PASSED_OVER = 1000 -- ms in which one that was left to others (see give-back) is not looked at by anybody
 
 local bytes, full = 0, false
 local function read(id)
@@ -49,7 +52,11 @@ local function take(id, record, last, base)
 end
 
 local function look(id)
-  local fields = redis.call('HMGET', KEYS[2], id .. '#', id .. '~')
+  local fields = redis.call('HMGET', KEYS[2], id .. '#', id .. '~', id .. '@')
+  if fields[3] and not known[fields[3]] then
+    redis.call('ZADD', KEYS[1], now + PASSED_OVER, id)
+    return
+  end
   local token = fields[1] or '0'
   if held[id .. '#' .. token] then
     redis.call('ZADD', KEYS[1], due, id)
@@ -82,7 +89,7 @@ repeat -- Suspects stay where they are, and must not hide what is due behind the
       look(id)
     else
       redis.call('ZREM', KEYS[1], id)
-      redis.call('HDEL', KEYS[2], id .. '#', id .. '~')
+      redis.call('HDEL', KEYS[2], id .. '#', id .. '~', id .. '@')
     end
     if full then break end
   end

@@ -48,29 +48,6 @@ describe('a stream function', () => {
     await fn.settled()
   })
 
-  test('leaves a message of a version that it does not know, and spends nothing on it', async () => {
-    const fn = makeFunction(space, async () => undefined)
-    await fn.add(1, '99')
-    const { app, log } = await useWorker(space, fn.definition)
-    const left = () => log.filter(({ err }) => (err as Error | undefined)?.name === 'UnknownVersion').length
-    await until('it was delivered five times', () => left() >= 5)
-    const [[, , , deliveries]] = (await space.redis.xpending(fn.key, fn.name, '-', '+', 1)) as [
-      [string, string, number, number]
-    ]
-    expect(deliveries).toBeLessThanOrEqual(1)
-    // It must not take along what it leaves.
-    await app.close()
-    const seen: number[] = []
-    await useWorker(space, {
-      ...fn.definition,
-      version: '99',
-      handler: async messages => {
-        seen.push(...messages.map(({ body }) => (body as { n: number }).n))
-      }
-    })
-    await until('a worker that knows it has handled it', () => seen.includes(1))
-  })
-
   test('leaves a message to a newer worker though another one of its batch takes long', async () => {
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
     const handler = async () => {

@@ -1,0 +1,119 @@
+import { Type } from 'typebox'
+import { expect, test } from 'vitest'
+import { createGroupMember } from '../../src/streams/group.ts'
+import { useApp } from '../app.ts'
+import { until, useSpace } from '../space.ts'
+import { makeFunction, type TestFunction, useWorker } from './functions.ts'
+
+const space = await useSpace()
+const LINE = 'messages of another version are left to other workers'
+
+/** A worker of the next version, which notes the messages that it is given. */
+async function startNewer(fn: TestFunction, version: string | string[]) {
+  const seen: [version: string, n: number, attempt: number][] = []
+  await useWorker(space, {
+    ...fn.definition,
+    version,
+    handler: async messages => {
+      for (const { version, body, attempt } of messages)
+        seen.push([version, (body as { n: number }).n, attempt])
+    }
+  })
+  return seen
+}
+
+test('5,000 messages of another version are passed over, logged in one line, counted, and left to others', {
+  timeout: 90_000
+}, async () => {
+  const seen: number[] = []
+  const fn = makeFunction(space, async messages => void seen.push(...messages.map(({ body }) => body.n)), {
+    batch: { size: 100, window: 0 }
+  })
+  const messages = space.redis.pipeline()
+  for (let n = 0; n < 5000; n++) messages.xadd(fn.key, '*', ...fn.fields(n, '2'))
+  for (let n = 0; n < 10; n++) messages.xadd(fn.key, '*', ...fn.fields(n))
+  await messages.exec()
+  const { log, call } = await useWorker(space, fn.definition)
+  await until('its own messages are reached', () => seen.length === 10)
+  const count = async () => {
+    const { body } = await call({ url: '/metrics', headers: { accept: 'text/plain' } })
+    const pattern = `orderstream_foreign_messages_total\\{function="${fn.name}",version="2"\\} (\\d+)`
+    return Number(new RegExp(pattern).exec(body)?.[1])
+  }
+  expect(await count()).toBe(5000)
+  // Longer than its lease, it takes none of them again.
+  await fn.add(10)
+  const idle = async () =>
+    Number(((await space.redis.xpending(fn.key, fn.name, '-', '+', 1)) as number[][])[0]?.[2])
+  const before = await idle()
+  await until('leases have passed', async () => (await idle()) > before + 1500)
+  expect(await count()).toBe(5000)
+  expect(log.filter(({ msg }) => msg === LINE)).toEqual([
+    expect.objectContaining({ function: fn.name, version: '2', messages: expect.any(Number) })
+  ])
+  const newer = await startNewer(fn, ['2', '3'])
+  await fn.add(5000, '3')
+  await fn.settled()
+  const all = Array.from({ length: 5001 }, (_, n) => [n === 5000 ? '3' : '2', n, 1])
+  expect(newer.sort(([, a], [, b]) => a - b)).toEqual(all)
+  expect(seen).toHaveLength(11)
+})
+
+test('a message of another version is free for others before its lease is over, and counts as not delivered', async () => {
+  const fn = makeFunction(space, async () => undefined)
+  const id = await fn.add(1, '2')
+  // So long a lease that nothing is taken over by time.
+  const { app, log } = await useApp(space, 'worker', { LEASE_MS: 600_000 }, app => app.consume(fn.definition))
+  await until('it is left', () => log.some(({ msg }) => msg === LINE))
+  const { redis, keys } = app
+  const common = { redis, keys, partition: 0, consumer: 'other', lease: () => 600_000 }
+  const names = { name: fn.name, group: fn.name, stream: fn.definition.stream }
+  const knowing = createGroupMember({ ...common, definition: { ...names, version: '2' } })
+  const unknowing = createGroupMember({ ...common, definition: { ...names, version: '3' } })
+  await until(
+    'it is pending for nobody',
+    async () => (await space.redis.xpending(fn.key, fn.name))?.[0] === 1
+  )
+  expect((await unknowing.claim('0-0', 10, 'safe')).deliveries).toEqual([])
+  const taken = await until('it is free', async () => {
+    const { deliveries } = await knowing.claim('0-0', 10, 'safe')
+    return deliveries.length > 0 && deliveries
+  })
+  expect(taken).toMatchObject([{ id, deliveries: 1 }])
+})
+
+test('a retry of another version is left to a worker that knows it, and spends no attempt', async () => {
+  let fails = true
+  const fn = makeFunction(space, async () => undefined, {
+    version: '2',
+    schema: Type.Object({ n: Type.Integer() }),
+    retry: { attempts: 3, base: 1, max: 1 },
+    handler: async () => {
+      if (fails) throw new Error('not this time')
+    }
+  })
+  await fn.add(1, '2')
+  const first = await useWorker(space, fn.definition)
+  await until(
+    'it is tried again',
+    async () => (await space.redis.zcard(first.app.keys.retry(fn.name, 0))) === 1
+  )
+  await first.close()
+  fails = false
+  const older = await useWorker(space, { ...fn.definition, version: '1' })
+  await until('it is left', () => older.log.some(({ msg }) => msg === LINE))
+  const retrying = older.app.keys.retrying(fn.name, 0)
+  const tokens = async () => (await space.redis.hgetall(retrying))[`${await idOf(retrying)}#`]
+  const before = await tokens()
+  await fn.add(2, '1')
+  await until('others are done meanwhile', async () => (await space.redis.xlen(fn.key)) === 0)
+  expect(await tokens()).toBe(before)
+  const newer = await startNewer(fn, '2')
+  await until('it is done', () => newer.length === 1)
+  expect(newer[0]?.slice(0, 2)).toEqual(['2', 1])
+  await until('nothing is left of it', async () => (await space.redis.exists(retrying)) === 0)
+})
+
+async function idOf(retrying: string): Promise<string> {
+  return (await space.redis.hkeys(retrying)).find(field => /^[\d-]+$/.test(field)) as string
+}
