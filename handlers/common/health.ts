@@ -1,6 +1,7 @@
 import { Health, Probe } from '../../schema/health.ts'
 import { anyRoute, response } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
+import { describeAuthentication } from '../../src/stores/errors.ts'
 import type { Unrun } from '../../src/streams/unrun.ts'
 import { MANY_UNSETTLED } from '../../src/streams/unsettled.ts'
 
@@ -81,7 +82,11 @@ export default async function healthRoutes(app: App) {
     const refusal = orders.intake.refusedBy()
     const works = redisUp && databaseUp && !refusal && functions.every(({ state }) => state === 'running')
     const unsettled = [...streams.unsettled()].filter(([, count]) => count > MANY_UNSETTLED)
+    const credentials = [redis, mysql].map(({ availability }) =>
+      availability.up ? undefined : describeAuthentication(availability.reason)
+    )
     const warnings = [
+      ...credentials.filter(warning => warning !== undefined),
       ...(redis.facts().evicts ? [EVICTS] : []),
       ...unsettled.map(([group, count]) => unsettledWarning(group, count)),
       ...streams.unrun().map(unrunWarning),

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { shared } from '../shared.ts'
-import { isAway, type StoreName, StoreUnavailable } from './errors.ts'
+import { isAway, isServerAnswer, type StoreName, StoreUnavailable } from './errors.ts'
 
 export interface AvailabilityOptions {
   store: StoreName
@@ -37,6 +37,8 @@ export class Availability {
   readonly #waiting = new Set<() => void>()
   #up = false
   #reason: unknown = 'not connected yet'
+  /** Whether the log has what the server says to that. */
+  #explained = false
   #fellAt = Number.NEGATIVE_INFINITY
   #loop: Promise<void> | undefined
   #wake: AbortController | undefined
@@ -48,6 +50,11 @@ export class Availability {
 
   get up(): boolean {
     return this.#up
+  }
+
+  /** Why the store is down, or was when it last was. */
+  get reason(): unknown {
+    return this.#reason
   }
 
   /** Begins to watch the store; resolves after the first probe, whatever it found. */
@@ -157,11 +164,16 @@ export class Availability {
   }
 
   #fell(reason: unknown): void {
+    // A connection that is lost does not say why it is not made anew; what the server then answers does.
+    const down = !this.#up && this.#loop !== undefined
+    const answered = isServerAnswer(reason)
     this.#reason = reason
-    if (!this.#up && this.#loop) return
+    if (!down || (answered && !this.#explained))
+      this.#options.log.error({ store: this.store, err: reason }, `${this.store} is not available`)
+    this.#explained = answered || (down && this.#explained)
+    if (down) return
     this.#up = false
     this.#fellAt = performance.now()
-    this.#options.log.error({ store: this.store, err: reason }, `${this.store} is not available`)
     this.#wake?.abort()
   }
 }

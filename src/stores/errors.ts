@@ -9,9 +9,30 @@ export class StoreUnavailable extends Error {
   constructor(store: StoreName, cause?: unknown) {
     // An error that stands for several, as of a name with several addresses, has a code and no message.
     const reason = cause instanceof Error ? `: ${cause.message || (cause as NodeJS.ErrnoException).code}` : ''
-    super(`${store} is not available${reason}`, { cause })
+    const known = cause instanceof StoreUnavailable && cause.store === store
+    const advice = isAuthentication(cause) ? `: authentication failed, see ${CREDENTIALS[store]}` : ''
+    super(known ? cause.message : `${store} is not available${advice}${reason}`, { cause })
     this.store = store
   }
+}
+
+/** Where the name and the password for a store are set. */
+const CREDENTIALS: Record<StoreName, string> = {
+  redis: 'REDIS_USERNAME and REDIS_PASSWORD',
+  mysql: 'DB_USER and DB_PASSWORD'
+}
+
+/** Whether a server's error says that it refuses the name or the password of this process, or requires one. */
+function isAuthentication(error: unknown): boolean {
+  if (isRedisAnswer(error)) return /^(WRONGPASS|NOAUTH) /.test(error.message)
+  const { errno, sqlState } = (error ?? {}) as { errno?: unknown; sqlState?: unknown }
+  return sqlState !== undefined && MYSQL_AUTHENTICATION.has(errno as number)
+}
+
+/** What to tell those who may not read the log of a store that refuses the credentials; undefined of any other reason. */
+export function describeAuthentication(error: unknown): string | undefined {
+  if (!(error instanceof StoreUnavailable) || !isAuthentication(error.cause)) return undefined
+  return `${error.store} refuses the credentials of this process: see ${CREDENTIALS[error.store]}, and start it anew.`
 }
 
 /** The store answers, but not this call: it takes no writes now (full, read-only, cannot persist), or forbids it. */
@@ -103,6 +124,9 @@ const REDIS_REFUSED = new Set([
   'NOREPLICAS'
 ])
 
+/** How the error of the driver begins for a call that finds no connection. */
+const UNSENT = "Stream isn't writeable"
+
 /** How errors begin that Redis has no word for. */
 const FORBIDDEN_IN_SCRIPT = "ERR The user executing the script can't " // NOPERM, as Redis 7.0 says it of a script's command
 const TOO_MANY_CLIENTS = 'ERR max number of clients reached'
@@ -120,6 +144,8 @@ export function isRedisAnswer(error: unknown): error is Error {
 export function fromRedis(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error))
   if (isClassified(error)) return error
+  if (error.message.startsWith(UNSENT))
+    return new StoreUnavailable('redis', new Error('there is no connection', { cause: error }))
   if (!isRedisAnswer(error)) return new StoreUnavailable('redis', error)
   const word = error.message.split(' ', 1)[0] ?? ''
   if (word === 'NOSCRIPT') return new ScriptMissing(error.message, { cause: error })
@@ -153,8 +179,10 @@ const MYSQL_UNAVAILABLE = new Set([
   1203, // more than max_user_connections
   1226, // the account is at one of its limits
   1317, // query interrupted (KILL QUERY)
+  1698, // access denied without a password
   1927 // MariaDB: connection killed
 ])
+const MYSQL_AUTHENTICATION = new Set([1045, 1698])
 const MYSQL_REFUSED = new Set([
   1021, // disk full
   1114, // table full, which mostly means the disk
@@ -186,6 +214,13 @@ export function fromMysql(error: unknown): Error {
   if (MYSQL_REFUSED.has(errno)) return new StoreRefused('mysql', error)
   if (MYSQL_UNAVAILABLE.has(errno)) return new StoreUnavailable('mysql', error)
   return withoutCall(error)
+}
+
+/** Whether a store answered, and what it said is why it is not available. */
+export function isServerAnswer(error: unknown): boolean {
+  if (!(error instanceof StoreUnavailable)) return false
+  const { errno, sqlState } = (error.cause ?? {}) as { errno?: unknown; sqlState?: unknown }
+  return isRedisAnswer(error.cause) || (errno !== undefined && sqlState !== undefined)
 }
 
 /** An error that nobody foresaw, without the call that a driver hangs on it: a batch of orders, in each line of the log. */

@@ -110,13 +110,11 @@ export function createRedisStore(
   // A probe logs them once; what a command that has no connection fails with does not say why there is none.
   let broken: Error | undefined
   client.on('error', error => {
-    broken ??= error
+    broken = error
   })
-  for (const event of ['connect', 'ready']) {
-    client.on(event, () => {
-      broken = undefined
-    })
-  }
+  client.on('ready', () => {
+    broken = undefined
+  })
   const blocking = new Set<Redis>()
   let facts: RedisFacts = { durability: 'memory', evicts: false }
 

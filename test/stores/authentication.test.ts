@@ -1,0 +1,63 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { expect, onTestFinished, test } from 'vitest'
+import { startRedis } from '../../src/local/redis.ts'
+import { useApp } from '../app.ts'
+import { until, useSpace } from '../space.ts'
+
+const space = await useSpace()
+
+test('a Redis that refuses the password of a running process is named so, in the log once and in health', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'orderstream-password-'))
+  const server = await startRedis({ dir, args: ['--requirepass', 'old'] })
+  onTestFinished(async () => {
+    await server.stop()
+    await rm(dir, { recursive: true })
+  })
+  const { app, call, log } = await useApp(space, 'api', { REDIS_PORT: server.port, REDIS_PASSWORD: 'old' })
+  await until('Redis is up', () => app.redis.availability.check())
+  const admin = new Redis({ port: server.port, password: 'old' })
+  await admin.config('SET', 'requirepass', 'new')
+  await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+  admin.disconnect()
+  // A call that finds no connection is what most often sees it first.
+  const lost = await until('a call finds no connection', () =>
+    app.redis
+      .run(client => client.get('x'))
+      .then(
+        () => undefined,
+        (error: Error) => error
+      )
+  )
+  expect(lost.message).not.toContain('Stream')
+
+  const lines = () =>
+    log.filter(
+      ({ err, msg }) =>
+        msg === 'redis is not available' &&
+        (err as Error).message.includes(
+          'authentication failed, see REDIS_USERNAME and REDIS_PASSWORD: WRONGPASS'
+        )
+    )
+  await until('the log names the password', () => lines().length > 0)
+  const warned = await until('health names the password', async () => {
+    const { warnings } = (await call('/health')).json()
+    return warnings?.includes(
+      'redis refuses the credentials of this process: see REDIS_USERNAME and REDIS_PASSWORD, and start it anew.'
+    )
+  })
+  expect(warned).toBe(true)
+  for (let n = 0; n < 5; n++) await app.redis.availability.check()
+  expect(lines()).toHaveLength(1)
+})
+
+test('MySQL that refuses the password is named so, too', async () => {
+  const { call, log } = await useApp(space, 'api', { DB_PASSWORD: 'wrong' })
+  await until('the log names the password', () =>
+    log.some(({ err }) => String((err as Error | undefined)?.message).includes('see DB_USER and DB_PASSWORD'))
+  )
+  const { warnings } = (await call('/health')).json()
+  expect(warnings).toEqual([expect.stringContaining('mysql refuses the credentials')])
+})
