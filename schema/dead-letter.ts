@@ -104,6 +104,14 @@ export const Discard = Type.Object(
 export type Discard = Static<typeof Discard>
 
 export const Dealt = Type.Object(
-  { count: Type.Integer({ description: 'How many letters it was done to.' }) },
+  {
+    count: Type.Integer({ description: 'How many letters it was done to.' }),
+    missing: Type.Optional(
+      Type.Array(Type.String(), {
+        description: 'Those of the ids that no letter has; not there when all were found.'
+      })
+    )
+  },
   { $id: 'Dealt', description: 'What was done.' }
 )
+export type Dealt = Static<typeof Dealt>

@@ -153,9 +153,13 @@ export default async function admin(app: App) {
     '/admin/dead-letters/redrive',
     { schema: schemas.redrive, bodyLimit: BODY_LIMIT },
     async ({ body, log }) => {
-      const count = await streams.deadLetters.redrive(body.function, body.ids, body.rate ?? DEFAULT_RATE)
+      const { ids, rate = DEFAULT_RATE } = body
+      let missing: string[] | undefined
+      const count = await streams.deadLetters.redrive(body.function, ids, rate, found => {
+        missing = found
+      })
       log.warn({ function: body.function, count }, 'dead letters were redriven')
-      return { count }
+      return { count, ...(missing && { missing }) }
     }
   )
 
@@ -163,9 +167,12 @@ export default async function admin(app: App) {
     '/admin/dead-letters/discard',
     { schema: schemas.discard, bodyLimit: BODY_LIMIT },
     async ({ body, log }) => {
-      const count = await streams.deadLetters.discard(body.function, body.ids, body.reason)
+      let missing: string[] | undefined
+      const count = await streams.deadLetters.discard(body.function, body.ids, body.reason, found => {
+        missing = found
+      })
       log.warn({ function: body.function, count, reason: body.reason }, 'dead letters were discarded')
-      return { count }
+      return { count, ...(missing && { missing }) }
     }
   )
 

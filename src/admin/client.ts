@@ -1,6 +1,6 @@
 import { TOKEN_PATTERN } from '../../schema/admin-token.ts'
 import type { Acknowledged, Audit } from '../../schema/audit.ts'
-import type { DeadLetter } from '../../schema/dead-letter.ts'
+import type { DeadLetter, Dealt } from '../../schema/dead-letter.ts'
 import type { Forgotten } from '../../schema/function.ts'
 import type { Problem } from '../../schema/problem.ts'
 
@@ -15,8 +15,8 @@ export interface AdminClient {
   acknowledge: (reason: string) => Promise<Acknowledged>
   list: (name: string, after: string, limit: number) => Promise<{ dead_letters: DeadLetter[]; next: string }>
   show: (name: string, id: string) => Promise<DeadLetter>
-  redrive: (name: string, ids: string[] | undefined, rate: number | undefined) => Promise<{ count: number }>
-  discard: (name: string, ids: string[], reason: string) => Promise<{ count: number }>
+  redrive: (name: string, ids: string[] | undefined, rate: number | undefined) => Promise<Dealt>
+  discard: (name: string, ids: string[], reason: string) => Promise<Dealt>
   forget: (name: string) => Promise<Forgotten>
 }
 
@@ -29,7 +29,11 @@ export function createAdminClient(url: string, token: string): AdminClient {
     throw new AdminError(
       `The api cannot be at ${JSON.stringify(url)}: --url takes one as http://127.0.0.1:3000.`
     )
-  if (token !== '' && !RegExp(TOKEN_PATTERN).test(token))
+  if (token === '')
+    throw new AdminError(
+      'No token: set ADMIN_TOKEN here to what it is for the api (export ADMIN_TOKEN=…), or name it with --token.'
+    )
+  if (!RegExp(TOKEN_PATTERN).test(token))
     throw new AdminError(
       'The token has a space at an end, or a character beyond ASCII: no ADMIN_TOKEN has that.'
     )
@@ -73,6 +77,8 @@ async function explain(response: Response): Promise<string> {
   if (response.status === 404 && problem.detail.includes('is not served')) {
     return 'The api serves no /admin routes: start it with ADMIN_TOKEN.'
   }
+  if (response.status === 401)
+    return 'The api refuses the token: it was started with another ADMIN_TOKEN. Set that one here, or name it with --token.'
   const faults = problem.errors?.map(({ pointer, detail }) => `${pointer} ${detail}`) ?? []
   return [problem.detail, ...faults].join('\n')
 }

@@ -1,4 +1,4 @@
-import type { DeadLetter } from '../../schema/dead-letter.ts'
+import type { DeadLetter, Dealt } from '../../schema/dead-letter.ts'
 import type { AdminClient } from './client.ts'
 
 /** The command line does not say what to do; the message says what is missing. */
@@ -17,8 +17,15 @@ export interface Arguments {
   all: boolean
 }
 
-/** Does something; gives what to print for people, and the same as data. */
-export type Command = (client: AdminClient, args: Arguments) => Promise<{ text: string; data: unknown }>
+/** What to print for people, and the same as data; `failed` when nothing was done. */
+export interface Outcome {
+  text: string
+  data: unknown
+  failed?: boolean
+}
+
+/** Does something. */
+export type Command = (client: AdminClient, args: Arguments) => Promise<Outcome>
 
 /** Every command by its name. */
 export const commands: Record<string, Command> = {
@@ -52,13 +59,13 @@ export const commands: Record<string, Command> = {
     if (args.all === args.ids.length > 0) throw new UsageError('Name the letters to redrive, or say --all.')
     const rate = args.rate === undefined ? undefined : Number(args.rate)
     const result = await client.redrive(args.function, args.all ? undefined : args.ids, rate)
-    return { data: result, text: `${result.count} sent back to ${args.function}.` }
+    return outcomeOf(args, result, `${result.count} sent back to ${args.function}.`)
   },
   'dead-letters discard': async (client, args) => {
     if (args.ids.length === 0 || !args.reason)
       throw new UsageError('Name the letters to discard, and the --reason.')
     const result = await client.discard(args.function, args.ids, args.reason)
-    return { data: result, text: `${result.count} discarded.` }
+    return outcomeOf(args, result, `${result.count} discarded.`)
   },
   'functions forget': async (client, args) => {
     const result = await client.forget(only(args.ids, 'Name one function.'))
@@ -67,6 +74,15 @@ export const commands: Record<string, Command> = {
       text: `${result.function} is forgotten: ${result.groups} groups ended, ${result.retries} retries moved to its dead letters.`
     }
   }
+}
+
+/** Names the letters that were not there: a mistyped id, or one of another function. */
+function outcomeOf({ function: name, all }: Arguments, result: Dealt, done: string): Outcome {
+  const { count, missing = [] } = result
+  const absent = missing.length > 0 ? `${name} has no dead letter ${missing.join(', ')}.` : ''
+  const nothing = all ? `${name} has no dead letters.` : absent
+  if (count === 0) return { data: result, text: nothing || done, failed: true }
+  return { data: result, text: [done, absent].filter(Boolean).join('\n') }
 }
 
 function row({ id, code, attempts, last_at, cause }: DeadLetter): string[] {

@@ -43,7 +43,9 @@ try {
     ...values,
     ids: positionals.slice(key.split(' ').length)
   })
-  console.log(values.json ? JSON.stringify(result.data, null, 2) : result.text)
+  if (values.json) console.log(JSON.stringify(result.data, null, 2))
+  else console[result.failed ? 'error' : 'log'](result.text)
+  if (result.failed) process.exitCode = 1
 } catch (error) {
   if (!(error instanceof AdminError || error instanceof UsageError)) throw error
   console.error(error.message)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, maxHeaderSize, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Problem } from '../../schema/problem.ts'
@@ -13,10 +13,19 @@ type ClientError = NodeJS.ErrnoException & { bytesParsed?: number; rawPacket?: B
 /** Why something is refused. */
 type Reason = [status: number, detail: string]
 
+/** Most headers that Node.js reads; it says of more what it says of headers that are too long. */
+const MOST_HEADERS = 1000
+
 /** Status and detail of what arrives but cannot be read as HTTP, by the parser's error code. */
 const UNREADABLE = new Map<string | undefined, Reason>([
   ['ERR_HTTP_REQUEST_TIMEOUT', [408, 'The request had not arrived in full when its time was up.']],
-  ['HPE_HEADER_OVERFLOW', [431, 'The URL and the headers together are longer than 16 KiB.']]
+  [
+    'HPE_HEADER_OVERFLOW',
+    [
+      431,
+      `The URL and the headers together are longer than ${maxHeaderSize / 1024} KiB, or there are more than ${MOST_HEADERS} headers.`
+    ]
+  ]
 ])
 const NO_HTTP: Reason = [400, 'What arrived is not a complete HTTP/1.1 request.']
 const NO_METHOD: Reason = [501, 'The service does not know this method.']

@@ -1,6 +1,30 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { onStopSignals } from '../stop-signals.ts'
 
+/** Faults of a file system that are not ours, by the code of the error. */
+const FILE_FAULTS: Record<string, string> = {
+  EACCES: 'this user may not write there',
+  EPERM: 'the system forbids to write there',
+  EROFS: 'the file system is read-only',
+  ENOTDIR: 'a part of the path is a file',
+  EEXIST: 'it is a file',
+  ENOENT: 'no folder can be made there',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the quota is used up'
+}
+
+/** A sentence on a call of the file system that failed; undefined of any other error. `cure` is what to do. */
+export function explainFileFault(error: unknown, cure: string): string | undefined {
+  const { code = '', path, syscall } = error as NodeJS.ErrnoException
+  const fault = FILE_FAULTS[code]
+  return fault && syscall && path ? `Cannot write to ${path}: ${fault} (${code}). ${cure}` : undefined
+}
+
+/** A word as a shell takes it. */
+export function quoted(word: string): string {
+  return /^[\w./@%+=:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}
+
 /** What ends a command with one sentence, where a stack would say nothing more. */
 export class CommandError extends Error {}
 
@@ -34,7 +58,13 @@ export function readArguments<const T extends NonNullable<ParseArgsConfig['optio
   try {
     return parseArgs({ args, options }).values
   } catch (error) {
-    throw new CommandError(`${(error as Error).message}\n\n${help}`)
+    const { code, message } = error as NodeJS.ErrnoException
+    // npm takes an option that stands before them for its own, and passes on what follows it.
+    const advice =
+      code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL'
+        ? '\nnpm takes options for itself unless two dashes stand before them, as in: npm start -- --help'
+        : ''
+    throw new CommandError(`${message}${advice}\n\n${help}`)
   }
 }
 

@@ -1,6 +1,6 @@
 import { mkdirSync, realpathSync, rmSync } from 'node:fs'
 import { basename, join, relative, resolve } from 'node:path'
-import { CommandError, interruption, readArguments } from './command.ts'
+import { CommandError, explainFileFault, interruption, quoted, readArguments } from './command.ts'
 import { LockedError, lockDirectory } from './lock.ts'
 import { createDatabase, endLeftoverMariadb, startMariadb } from './mariadb.ts'
 import { portFault } from './ports.ts'
@@ -50,7 +50,8 @@ async function start(argv: string[]): Promise<number> {
     return 0
   } catch (error) {
     if (signal.aborted && error === signal.reason) return 0
-    console.error(`${error instanceof Error ? error.message : error}`)
+    const cure = 'Make it writable, or choose another folder: npm start -- --data DIR'
+    console.error(explainFileFault(error, cure) ?? (error instanceof Error ? error.message : error))
     return 1
   }
 }
@@ -210,6 +211,8 @@ function describe({ services }: Running, dir: string): void {
     return baseUrl(host, port)
   })
   const logs = shown(dir)
+  // Where the data is chosen, a start that does not name it would find another.
+  const own = dir === join(root, '.local') ? '' : `--data ${quoted(dir)} `
   say(`
 Orderstream is running.
 
@@ -224,7 +227,7 @@ Place an order, and see it:
   curl -X POST ${api}/orders -H 'content-type: application/json' -d '{"order_id":"test-001","amount":100.00}'
   curl ${api}/orders/test-001
 
-Ctrl-C stops everything; the data stays in ${logs} (npm start -- --fresh begins empty).
+Ctrl-C stops everything; the data stays in ${logs} (npm start -- ${own}--fresh begins empty).
 `)
 }
 
@@ -235,7 +238,7 @@ async function warn({ services }: Running, dir: string): Promise<void> {
   if (away.length === 0) return
   const log = shown(join(dir, 'api.log'))
   say(
-    `But ${away.join(' and ')} cannot be used, and is waited for. The reason: grep 'not available' ${log}\n`
+    `But ${away.join(' and ')} cannot be used, and is waited for. The reason: grep 'not available' ${quoted(log)}\n`
   )
 }
 
@@ -248,7 +251,7 @@ async function untilOver({ stores, services }: Running, signal: AbortSignal): Pr
   const deaths = [...stores, ...services].map(async ([name, { exited, log }]): Promise<never> => {
     const exit = describeExit(await exited)
     throw new CommandError(
-      `${name} ended by itself with ${exit}; everything is stopped. See: tail -n 50 ${shown(log)}`
+      `${name} ended by itself with ${exit}; everything is stopped. See: tail -n 50 ${quoted(shown(log))}`
     )
   })
   // Those that end later, as they are stopped, are not waited for, but must not count as unhandled either.

@@ -48,10 +48,13 @@ export interface DeadLetters {
    * it begins: one that comes back meanwhile stays.
    * @throws {LetterRefused} when some of `ids` cannot be sent back, or none of all; the others have been sent.
    */
-  redrive: (name: string, ids: string[] | undefined, rate: number) => Promise<number>
+  redrive: (name: string, ids: string[] | undefined, rate: number, onMissing?: OnMissing) => Promise<number>
   /** Discards letters; the reason is kept with them. Gives how many. */
-  discard: (name: string, ids: string[], reason: string) => Promise<number>
+  discard: (name: string, ids: string[], reason: string, onMissing?: OnMissing) => Promise<number>
 }
+
+/** Called with those of the ids that no letter has, if there are any. */
+type OnMissing = (ids: string[]) => void
 
 /** Part of the letters of a function, those of one partition. */
 interface Ids {
@@ -79,10 +82,11 @@ export function createDeadLetters(redis: RedisStore, keys: Keys, onCorrupt: () =
       const [found] = await redis.run(client => client.xrange(keys.dead(name, partition), entry, entry))
       return found && read(name, found, partition)
     },
-    redrive: async (name, ids, rate) => {
+    redrive: async (name, ids, rate, onMissing = () => {}) => {
       const pause = 1000 / rate
       let sent = 0
       const refused: string[] = []
+      const missing = new Set(ids)
       for await (const { partition, own } of ids ? chunks(ids, keys) : allIds(redis, keys, name)) {
         await inSteps(own, async rest => {
           const reply = await redis.run(client =>
@@ -107,31 +111,42 @@ export function createDeadLetters(redis: RedisStore, keys: Keys, onCorrupt: () =
           const [looked, moved, left] = reply as [number, string[], string[]]
           sent += moved.length
           refused.push(...left.map(entry => `${partition}:${entry}`))
+          for (const entry of [...moved, ...left]) missing.delete(`${partition}:${entry}`)
           return looked
         })
       }
+      if (missing.size > 0) onMissing([...missing])
       if (refused.length > 0 && (ids || sent === 0)) throw new LetterRefused(name, sent, refused)
       return sent
     },
-    discard: async (name, ids, reason) => {
-      let count = 0
-      for (const { partition, own } of chunks(ids, keys)) {
-        await inSteps(own, async rest => {
-          const reply = await redis.run(client =>
-            discardScript(
-              client,
-              [keys.dead(name, partition), keys.discarded(name, partition)],
-              [reason, KEEP_DISCARDED, CALL_BYTES, KEPT_BYTES, ...rest]
-            )
-          )
-          const [looked, gone] = reply as [number, string[]]
-          count += gone.length
-          return looked
-        })
-      }
-      return count
-    }
+    discard: (...given) => discardLetters(redis, keys, ...given)
   }
+}
+
+async function discardLetters(
+  redis: RedisStore,
+  keys: Keys,
+  ...[name, ids, reason, onMissing = () => {}]: Parameters<DeadLetters['discard']>
+): Promise<number> {
+  let count = 0
+  const missing = new Set(ids)
+  for (const { partition, own } of chunks(ids, keys)) {
+    await inSteps(own, async rest => {
+      const reply = await redis.run(client =>
+        discardScript(
+          client,
+          [keys.dead(name, partition), keys.discarded(name, partition)],
+          [reason, KEEP_DISCARDED, CALL_BYTES, KEPT_BYTES, ...rest]
+        )
+      )
+      const [looked, gone] = reply as [number, string[]]
+      count += gone.length
+      for (const entry of gone) missing.delete(`${partition}:${entry}`)
+      return looked
+    })
+  }
+  if (missing.size > 0) onMissing([...missing])
+  return count
 }
 
 /** Does `step` with what is left of a list, until nothing is; it says how many of them it has done. */

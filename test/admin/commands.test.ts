@@ -11,12 +11,13 @@ const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'
 
 const main = join(import.meta.dirname, '../../src/admin/main.ts')
-const run = (...args: string[]) =>
+const run = (...args: string[]) => runWith({ ADMIN_TOKEN }, ...args)
+const runWith = (env: Record<string, string>, ...args: string[]) =>
   new Promise<{ code: unknown; out: string; err: string }>(resolve => {
     execFile(
       process.execPath,
       [main, ...args],
-      { env: { PATH: process.env.PATH, ADMIN_TOKEN } },
+      { env: { PATH: process.env.PATH, ...env } },
       (error, out, err) => {
         resolve({ code: error?.code ?? 0, out, err })
       }
@@ -95,6 +96,57 @@ test('npm run admin says what is missing', async () => {
     code: 1,
     out: '',
     err: 'send-receipt is too much: --function names a function.\n'
+  })
+})
+
+test('npm run admin fails where nothing was done, and names the letters that are not there', async () => {
+  const { app } = await useApp(space, 'api', {
+    ADMIN_TOKEN,
+    MAX_EVENT_LOOP_DELAY_MS: 0,
+    KEY_PREFIX: `${space.env.KEY_PREFIX}.none`
+  })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const letters = (action: string, ...more: string[]) => run('dead-letters', action, '--url', url, ...more)
+  const because = ['--reason', 'x']
+  const neither = 'process-orders has no dead letter 0:1-0, 7:2-0.\n'
+  expect(await letters('redrive', '0:1-0', '7:2-0')).toEqual({ code: 1, out: '', err: neither })
+  expect(await letters('discard', '0:1-0', '7:2-0', ...because)).toEqual({ code: 1, out: '', err: neither })
+  expect(await letters('redrive', '--all')).toEqual({
+    code: 1,
+    out: '',
+    err: 'process-orders has no dead letters.\n'
+  })
+  const asData = await letters('discard', '0:1-0', ...because, '--json')
+  expect([asData.code, JSON.parse(asData.out)]).toEqual([1, { count: 0, missing: ['0:1-0'] }])
+  await space.redis.xadd(
+    app.keys.dead('process-orders', 0),
+    '1-0',
+    'id',
+    '7-0',
+    'first_at',
+    '1',
+    'last_at',
+    '2'
+  )
+  expect(await letters('discard', '0:1-0', '0:2-0', ...because)).toEqual({
+    code: 0,
+    out: '1 discarded.\nprocess-orders has no dead letter 0:2-0.\n',
+    err: ''
+  })
+})
+
+test('npm run admin says which token is missing, or is wrong', async () => {
+  expect(await runWith({}, 'audit')).toEqual({
+    code: 1,
+    out: '',
+    err: 'No token: set ADMIN_TOKEN here to what it is for the api (export ADMIN_TOKEN=…), or name it with --token.\n'
+  })
+  const { app } = await useApp(space, 'api', { ADMIN_TOKEN, MAX_EVENT_LOOP_DELAY_MS: 0 })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  expect(await run('audit', '--url', url, '--token', 'another-token-than-that')).toEqual({
+    code: 1,
+    out: '',
+    err: 'The api refuses the token: it was started with another ADMIN_TOKEN. Set that one here, or name it with --token.\n'
   })
 })
 

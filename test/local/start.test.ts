@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -61,6 +61,8 @@ test('an order runs end to end, and an interrupt leaves no process and no port',
   expect(program.output()).toContain(
     `curl -X POST ${api}/orders -H 'content-type: application/json' -d '{"order_id"`
   )
+
+  expect(program.output()).toContain(`(npm start -- --data ${data} --fresh begins empty)`)
 
   expect((await post(api)).status).toBe(202)
   await expect
@@ -200,4 +202,23 @@ test('--help names the options, and an unknown one is refused', async () => {
   const wrong = track(launch(data, ['--frehs']))
   expect(await wrong.ended).toBe(1)
   expect(wrong.output()).toContain("Unknown option '--frehs'")
+  // npm keeps --data to itself, and passes on its value.
+  const unguarded = track(run('node', ['src/local/start.ts', '/tmp/x']))
+  expect(await unguarded.ended).toBe(1)
+  expect(unguarded.output()).toContain('npm takes options for itself unless two dashes stand before them')
+})
+
+test('a folder that cannot be written to is one sentence, with what to do', async () => {
+  const file = join(data, 'a file')
+  writeFileSync(file, '')
+  for (const [folder, fault] of [
+    [file, /it is a file .EEXIST/],
+    [join(file, 'in it'), /a part of the path is a file .ENOTDIR/],
+    ['/sys/orderstream', /(may not|forbids to) write there|read-only/]
+  ] as const) {
+    const program = track(launch(folder))
+    expect(await program.ended).toBe(1)
+    expect(program.output()).toMatch(/^Cannot write to .*npm start -- --data DIR\n$/)
+    expect(program.output()).toMatch(fault)
+  }
 })

@@ -80,7 +80,8 @@ describe('answers', () => {
 
   test.each([
     ['no HTTP', 'nonsense\r\n\r\n', 400, 'not a complete HTTP'],
-    ['too long a head', `GET / HTTP/1.1\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431, 'longer than 16 KiB']
+    ['too long a head', `GET / HTTP/1.1\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431, 'longer than 16 KiB'],
+    ['too many headers', `GET / HTTP/1.1\r\n${'a: b\r\n'.repeat(1001)}\r\n`, 431, 'more than 1000 headers']
   ])(
     'I9: what cannot be read (%s) is refused with an id that the log has too',
     async (_what, bytes, status, detail) => {
