@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
-import { isEnding, isLingering } from './linger.ts'
+import { endAfterAnswer, isEnding, isLingering } from './linger.ts'
 import { pendingReplies } from './pending.ts'
 
 /** How often connections that idle are closed during a stop (ms). */
@@ -66,6 +66,7 @@ export class Connections {
       before.removeHeader('connection')
     }
     response.shouldKeepAlive = false
+    endAfterAnswer(response.req)
     last.set(socket, response)
   }
 

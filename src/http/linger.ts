@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
@@ -45,20 +46,32 @@ export function linger(socket: Socket): void {
 }
 
 /**
+ * Prepares the connection of a request for its end after the answer: it lingers while the body still arrives. Node.js
+ * would close it.
+ */
+export function endAfterAnswer(request: IncomingMessage): void {
+  const { socket } = request
+  const { destroySoon } = socket
+  // Node.js calls this after the last answer.
+  socket.destroySoon = () => {
+    if (request.complete) destroySoon.call(socket)
+    else linger(socket)
+  }
+}
+
+/**
  * Prepares the connection of a request that is refused, perhaps before its body has arrived: it stays open where the
- * rest is small, and lingers where it is not.
+ * rest is small, and ends where it is not.
  */
 export function prepareRefusal({ raw }: FastifyRequest, reply: FastifyReply): void {
   const { socket, headers } = raw
   const length =
     headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : Infinity
-  if (!ending.has(socket) && (raw.complete || length <= SMALL_BODY)) {
-    // Fastify closes it after any faulty body. A request that came behind this one would lose its answer.
-    if (reply.raw.shouldKeepAlive && reply.hasHeader('connection')) reply.removeHeader('connection')
-    return
-  }
+  const keep = reply.raw.shouldKeepAlive && !ending.has(socket) && (raw.complete || length <= SMALL_BODY)
+  // Fastify closes it after any faulty body. A request that came behind this one would lose its answer.
+  if (keep && reply.hasHeader('connection')) reply.removeHeader('connection')
+  if (keep || raw.complete || length === 0) return
   ending.add(socket)
   reply.header('connection', 'close')
-  // Node.js calls this after the answer.
-  socket.destroySoon = () => linger(socket)
+  endAfterAnswer(raw)
 }

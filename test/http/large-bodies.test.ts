@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openApp, type TestApp } from '../app.ts'
 import { useSpace } from '../space.ts'
@@ -50,15 +51,15 @@ test('fetch has the 413 for a body of 4 MB', async () => {
 
 test('of a body without end a bounded part is read', async () => {
   const client = await open(port)
-  client.socket.on('error', () => {})
   client.socket.write(request('POST /orders', undefined, { ...JSON_BODY, 'content-length': 1e12 }))
   const chunk = 'x'.repeat(MEGABYTE)
   let sent = 0
-  while (!client.socket.destroyed && sent < 100) {
-    sent++
-    if (!client.socket.write(chunk))
-      await Promise.race([once(client.socket, 'drain'), once(client.socket, 'close')])
+  const send = async () => {
+    for (; sent < 100; sent++) await write(client.socket, chunk)
   }
+  // The server closes the connection.
+  client.socket.on('error', () => {})
+  await expect(send()).rejects.toThrow()
   expect(client.received()).toMatch(/^HTTP\/1\.1 413 /)
   expect(sent).toBeLessThan(50)
 })
@@ -69,3 +70,19 @@ test('a connection outlives a refusal whose body is small', async () => {
   client.socket.write(`${'x'.repeat(2998)}${post('after-refusal', { connection: 'close' })}`)
   expect(statuses(await client.answers())).toEqual([405, 202])
 })
+
+test('a body that comes after its refusal is read, also where the client wants no further answer', async () => {
+  const client = await open(port)
+  const headers = { ...JSON_BODY, 'content-length': 40_000, connection: 'close' }
+  client.socket.write(request('POST /orders', undefined, headers))
+  await once(client.socket, 'end')
+  for (let n = 0; n < 40; n++) await write(client.socket, 'x'.repeat(1000))
+  expect(statuses(await client.answers())).toEqual([413])
+})
+
+/** Writes and resolves when that is sent. */
+function write(socket: Socket, bytes: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.write(bytes, error => (error ? reject(error) : setImmediate(resolve)))
+  })
+}

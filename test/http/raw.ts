@@ -28,7 +28,7 @@ export async function open(port: number): Promise<RawClient> {
   socket.setEncoding('latin1').on('data', chunk => {
     received += chunk
   })
-  const ended = once(socket, 'end').finally(() => socket.end())
+  const ended = once(socket, 'end')
   // A test that expects no answer does not wait for it.
   ended.catch(() => {})
   return {
@@ -36,6 +36,7 @@ export async function open(port: number): Promise<RawClient> {
     received: () => received,
     answers: async () => {
       await ended
+      socket.end()
       return parse(received)
     }
   }
