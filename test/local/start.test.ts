@@ -147,15 +147,22 @@ test('an interrupt during the start ends it cleanly', { timeout }, async () => {
   }
 })
 
-test('a store that the environment names is used, and not stopped', { timeout }, async () => {
+test('a store that the environment names is used, and not stopped, also by a second Ctrl-C', {
+  timeout
+}, async () => {
   const redis = await startRedis({ dir: join(data, 'own-redis') })
   try {
-    const program = track(launch(data, [], { REDIS_HOST: redis.host, REDIS_PORT: String(redis.port) }))
+    const env = { REDIS_HOST: redis.host, REDIS_PORT: String(redis.port), DRAIN_DELAY_MS: '60000' }
+    const program = track(launch(data, [], env))
     const api = await apiOf(program)
     expect(Object.keys(notedPids(data))).toEqual(['api', 'worker', 'mariadb'])
     expect((await post(api)).status).toBeLessThan(300)
     await expect.poll(() => get(api), { timeout: 10_000 }).toMatchObject({ status: 'completed' })
-    program.child.kill('SIGTERM')
+    program.child.kill('SIGINT')
+    await program.says(/Stopping … \(Ctrl-C again ends it at once\)/)
+    await expect
+      .poll(() => program.child.kill('SIGINT') && program.output(), { timeout: 10_000, interval: 200 })
+      .toContain('A second Ctrl-C: api and worker end at once.')
     expect(await program.ended).toBe(0)
     expect(await alive([redis.pid])).toEqual([redis.pid])
   } finally {
