@@ -1,11 +1,14 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { writeInVain } from '../src/orders/vain-write.ts'
-import { createMysqlStore, type MysqlStore } from '../src/stores/mysql.ts'
+import { createMysqlStores, type MysqlStore } from '../src/stores/mysql.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
+    /** MySQL for functions: tables of their own, on connections of their own. */
     mysql: MysqlStore
+    /** MySQL for orders. A function that took its connections would hold up orders. */
+    ordersMysql: MysqlStore
   }
 }
 
@@ -14,10 +17,11 @@ declare module 'fastify' {
  * used from when it answers.
  */
 async function mysql(app: FastifyInstance) {
-  const store = createMysqlStore(app.config, app.log, writeInVain)
-  app.decorate('mysql', store)
-  app.addHook('onClose', () => store.close())
-  await store.start()
+  const stores = createMysqlStores(app.config, app.log, writeInVain)
+  app.decorate('mysql', stores.functions)
+  app.decorate('ordersMysql', stores.orders)
+  app.addHook('onClose', () => stores.close())
+  await stores.start()
 }
 
 export default fp(mysql, { name: 'mysql' })

@@ -29,7 +29,7 @@ declare module 'fastify' {
 
 /** The order domain, put together on the two stores. */
 async function orders(app: FastifyInstance) {
-  const { config, keys, redis, mysql } = app
+  const { config, keys, redis, ordersMysql: mysql } = app
   const store = createOrderStore(mysql)
   const ttl = config.CACHE_TTL_SECONDS * 1000
   const documents = createDocuments(redis, keys, ttl)

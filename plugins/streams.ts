@@ -42,7 +42,7 @@ const HAND_BACK = 1000
 
 /** `app.consume` is to streams what `app.post` is to HTTP. */
 async function streams(app: FastifyInstance) {
-  const { config, keys, redis, mysql, metrics, peers } = app
+  const { config, keys, redis, ordersMysql: mysql, metrics, peers } = app
   const consumers: Consumer[] = []
   const functions: ResolvedFunction[] = []
   const suspects = createSuspects()

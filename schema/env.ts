@@ -66,7 +66,14 @@ export const Env = Type.Object({
     minimum: 2,
     maximum: 500,
     default: 10,
-    description: 'Most MySQL connections of one process, one of them for probes.'
+    description: 'Most MySQL connections of one process for orders, one of them for probes.'
+  }),
+  DB_FUNCTION_POOL_SIZE: Type.Integer({
+    minimum: 1,
+    maximum: 500,
+    default: 10,
+    description:
+      'Most MySQL connections of one process for `app.mysql` in functions, beside those for orders; they are opened as they are used.'
   }),
 
   TAX_RATE: Type.String({

@@ -1,7 +1,7 @@
 import { Health, Probe } from '../../schema/health.ts'
 import { anyRoute, response } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
-import { describeAuthentication } from '../../src/stores/errors.ts'
+import { describeAuthentication, reasonOf } from '../../src/stores/errors.ts'
 import type { Unrun } from '../../src/streams/unrun.ts'
 import { MANY_UNSETTLED } from '../../src/streams/unsettled.ts'
 
@@ -12,6 +12,9 @@ const probe = { ...config, quiet: true } as const
 /** Said while accepts go straight into MySQL, because Redis could forget them. */
 const EVICTS =
   'Redis may evict orders that wait (maxmemory-policy), so orders are accepted in MySQL: set it to volatile-lru.'
+
+/** Said while MySQL answers and takes no writes: no order can be completed. */
+const writesWarning = (reason: string) => `Orders are accepted in Redis and not completed: ${reason}.`
 
 /** Said of a group for which the log has grown long: one of a function that is gone holds it for ever. */
 const unsettledWarning = (group: string, count: number) =>
@@ -76,11 +79,14 @@ export default async function healthRoutes(app: App) {
 
   app.get('/health', { schema: health, config }, async (_request, reply) => {
     const [redisUp, databaseUp] = await Promise.all([redis.availability.check(), mysql.availability.check()])
+    const takesWrites = !databaseUp || (await mysql.availability.writable())
+    const unwritten = takesWrites ? undefined : mysql.availability.refusal
     const functions = [...streams.paused()].map(([name, reason]) =>
       reason ? { name, state: 'paused' as const, reason } : { name, state: 'running' as const }
     )
     const refusal = orders.intake.refusedBy()
-    const works = redisUp && databaseUp && !refusal && functions.every(({ state }) => state === 'running')
+    const works =
+      redisUp && databaseUp && takesWrites && !refusal && functions.every(({ state }) => state === 'running')
     const unsettled = [...streams.unsettled()].filter(([, count]) => count > MANY_UNSETTLED)
     const credentials = [redis, mysql].map(({ availability }) =>
       availability.up ? undefined : describeAuthentication(availability.reason)
@@ -88,6 +94,7 @@ export default async function healthRoutes(app: App) {
     const warnings = [
       ...credentials.filter(warning => warning !== undefined),
       ...(redis.facts().evicts ? [EVICTS] : []),
+      ...(unwritten ? [writesWarning(reasonOf(unwritten))] : []),
       ...unsettled.map(([group, count]) => unsettledWarning(group, count)),
       ...streams.unrun().map(unrunWarning),
       ...[...app.refusedTasks()].map(([task, reason]) => taskWarning(task, reason)),

@@ -3,7 +3,7 @@ import { relayOutbox } from '../../src/orders/relay.ts'
 
 /** Twice a second: brings the documents and events of orders that were finished without Redis to it. */
 export default async function relayOutboxToRedis(app: App) {
-  const { mysql, redis, keys, orders } = app
+  const { ordersMysql: mysql, redis, keys, orders } = app
 
   app.repeat({
     name: 'relay-outbox',

@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { NewOrder } from '../../schema/order.ts'
-import { StoreRefused, StoreUnavailable } from '../stores/errors.ts'
+import { StoreRefused, StoreUnavailable, UnexplainedStoreError } from '../stores/errors.ts'
 import type { MysqlStore } from '../stores/mysql.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import type { Keys } from '../streams/keys.ts'
@@ -130,6 +130,7 @@ async function findRows(
       const known = await store.known(ids)
       return known.length === 0 ? new Map() : await store.find(known)
     } catch (error) {
+      if (error instanceof UnexplainedStoreError) return new Map()
       if (!(error instanceof StoreUnavailable)) throw error
       if (attempt === 2 || !(await mysql.availability.stillUp())) return new Map()
     }

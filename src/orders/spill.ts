@@ -1,4 +1,4 @@
-import { Contention, DuplicateKey, StoreUnavailable } from '../stores/errors.ts'
+import { Contention, DuplicateKey, StoreUnavailable, UnexplainedStoreError } from '../stores/errors.ts'
 import type { MysqlStore } from '../stores/mysql.ts'
 import type { Candidate } from './candidate.ts'
 import type { OrderRecord } from './order.ts'
@@ -26,7 +26,10 @@ export async function spill(
     const id = candidate.order.order_id
     if (!first.has(id)) first.set(id, candidate)
   }
-  const known = await insertUnknown(mysql, store, first)
+  const known = await insertUnknown(mysql, store, first).catch(error => {
+    // The order is valid, so what nobody foresaw is no fault of it: it can be sent again.
+    throw error instanceof UnexplainedStoreError ? new StoreUnavailable('mysql', error) : error
+  })
   return candidates.map(candidate => {
     const id = candidate.order.order_id
     return known.get(id) ?? (first.get(id) === candidate ? undefined : first.get(id)?.order)

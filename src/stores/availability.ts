@@ -1,14 +1,25 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { shared } from '../shared.ts'
-import { isAway, isServerAnswer, type StoreName, StoreUnavailable } from './errors.ts'
+import {
+  isAway,
+  isRefusal,
+  isServerAnswer,
+  NoFreeConnection,
+  type StoreName,
+  StoreRefused,
+  StoreUnavailable
+} from './errors.ts'
 
 export interface AvailabilityOptions {
   store: StoreName
   log: FastifyBaseLogger
   /** Resolves when the store can serve; it does first what a new connection needs (migrations, checks). */
   probe: () => Promise<void>
-  /** Resolves when the store can be written to, too; without it the probe is the whole truth. */
+  /**
+   * Writes what leaves nothing behind; it rejects when the store takes no writes, or when something else is in the way.
+   * Without it the probe is the whole truth.
+   */
   tryWrite?: () => Promise<void>
   /** Longest time one probe may take, in milliseconds. */
   timeout: number
@@ -18,6 +29,9 @@ export interface AvailabilityOptions {
 const INTERVAL = 2000
 const LONGEST_PAUSE = 1000
 const SHORTEST_PAUSE = 100
+
+/** How long health believes that the store takes writes, once one was tried (ms). */
+const WRITE_VALID = 10_000
 
 /** How long after its fall a store is worth asking once more, and how long a client is kept waiting for that (ms). */
 const FRESH = 500
@@ -40,6 +54,8 @@ export class Availability {
   /** Whether the log has what the server says to that. */
   #explained = false
   #fellAt = Number.NEGATIVE_INFINITY
+  #refusal: StoreUnavailable | undefined
+  #triedAt = Number.NEGATIVE_INFINITY
   #loop: Promise<void> | undefined
   #wake: AbortController | undefined
 
@@ -57,6 +73,11 @@ export class Availability {
     return this.#reason
   }
 
+  /** Why the store takes no writes though it answers, as far as is known; undefined when it takes them. */
+  get refusal(): StoreUnavailable | undefined {
+    return this.#refusal
+  }
+
   /** Begins to watch the store; resolves after the first probe, whatever it found. */
   async start(): Promise<void> {
     await this.check()
@@ -70,15 +91,17 @@ export class Availability {
   }
 
   /**
-   * Does `work` if the store is up.
+   * Does `work` if the store is up. Without an answer the store counts as down; where only `work` itself may be slow (not
+   * `trusted`), it is asked first.
    * @throws {StoreUnavailable} at once while it is down, and when `work` finds out that it is.
    */
-  async run<T>(work: () => Promise<T>): Promise<T> {
+  async run<T>(work: () => Promise<T>, trusted = true): Promise<T> {
     if (!this.#up) throw new StoreUnavailable(this.store, this.#reason)
     try {
       return await work()
     } catch (error) {
-      if (isAway(error, this.store)) this.#fell(error)
+      if (isAway(error, this.store)) trusted ? this.#fell(error) : void this.check()
+      else if (this.#isNews(error)) void this.takesWrites()
       throw error
     }
   }
@@ -91,6 +114,17 @@ export class Availability {
    * write without an answer. Concurrent callers share one. It is for a caller whose call has just failed.
    */
   readonly takesWrites = shared(() => this.#tryWrite())
+
+  /**
+   * Whether the store takes writes, for health: a write is tried when none was lately. It waits for that no longer than for
+   * a probe, and goes by what was known before.
+   */
+  async writable(): Promise<boolean> {
+    const known = this.#refusal !== undefined || performance.now() - this.#triedAt < WRITE_VALID
+    if (!known)
+      await Promise.race([this.takesWrites(), delay(this.#options.timeout, undefined, { ref: false })])
+    return this.#refusal === undefined
+  }
 
   /**
    * Whether the store is up, for a caller whose call has just failed: one that fell only now is asked once more, since
@@ -135,14 +169,29 @@ export class Availability {
     return this.#up
   }
 
+  /** Whether an error may be the first sign that the store takes no writes. */
+  #isNews(error: unknown): boolean {
+    const refused = error instanceof StoreRefused && !(error instanceof NoFreeConnection)
+    return refused && error.store === this.store && this.#refusal === undefined
+  }
+
   async #tryWrite(): Promise<boolean> {
+    if (!this.#options.tryWrite) return this.check()
     if (!(await this.check())) return false
     try {
-      await this.#options.tryWrite?.()
+      await this.#options.tryWrite()
+      if (this.#refusal !== undefined)
+        this.#options.log.info({ store: this.store }, `${this.store} takes writes again`)
+      this.#refusal = undefined
       return true
     } catch (error) {
-      // Any other error is an answer.
-      return !(error instanceof StoreUnavailable)
+      if (!isRefusal(error)) return true
+      if (this.#refusal === undefined)
+        this.#options.log.error({ store: this.store, err: error }, `${this.store} takes no writes`)
+      this.#refusal = error instanceof StoreUnavailable ? error : new StoreRefused(this.store, error)
+      return false
+    } finally {
+      this.#triedAt = performance.now()
     }
   }
 
@@ -153,6 +202,7 @@ export class Availability {
       await delay(this.#up ? INTERVAL : pause, undefined, { signal: this.#wake.signal }).catch(() => {})
       if (this.#stopped.signal.aborted) return
       pause = (await this.check()) ? SHORTEST_PAUSE : Math.min(pause * 2, LONGEST_PAUSE)
+      if (this.#up && this.#refusal !== undefined) await this.takesWrites()
     }
   }
 

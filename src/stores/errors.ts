@@ -88,8 +88,26 @@ export class Contention extends Error {
   override name = 'Contention'
 }
 
+/**
+ * The store answered with an error that blames neither the data nor itself. Whether the call or the store is at fault, only
+ * a write shows that has nothing to do with the call.
+ */
+export class UnexplainedStoreError extends Error {
+  override name = 'UnexplainedStoreError'
+  readonly store: StoreName
+  readonly errno: number
+
+  constructor(store: StoreName, error: Error & { errno: number }) {
+    super(error.message)
+    this.store = store
+    this.errno = error.errno
+    if (error.stack) this.stack = error.stack
+  }
+}
+
 const CLASSES = [
   StoreUnavailable,
+  UnexplainedStoreError,
   GroupMissing,
   GroupExists,
   ScriptMissing,
@@ -106,6 +124,14 @@ function isClassified(error: Error): boolean {
 /** Whether an error says that this store, and not the other one, gave no answer that can be worked with. */
 export function isAway(error: unknown, store: StoreName): boolean {
   return error instanceof StoreUnavailable && !(error instanceof StoreRefused) && error.store === store
+}
+
+/** Whether a write that was tried shows that the store takes none now, and not that something else was in its way. */
+export function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof UnexplainedStoreError ||
+    (error instanceof StoreUnavailable && !(error instanceof NoFreeConnection))
+  )
 }
 
 /** First words of Redis's errors: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
@@ -169,9 +195,7 @@ const MYSQL_CONTENTION = new Set([
 ])
 const MYSQL_UNAVAILABLE = new Set([
   1040, // too many connections
-  1044, // access denied to the database
   1045, // access denied
-  1049, // unknown database
   1053, // server shutdown in progress
   1129, // host blocked
   1158, // network read error
@@ -187,8 +211,18 @@ const MYSQL_REFUSED = new Set([
   1021, // disk full
   1114, // table full, which mostly means the disk
   1290, // read-only server
+  1792, // read-only transaction, which is the server's default for new sessions
   1836 // read-only mode
 ])
+const MYSQL_NOT_PERMITTED = new Set([
+  1044, // to use the database
+  1142, // to do that to the table
+  1143, // to do that to a column
+  1227 // for want of a privilege
+])
+/** SQLSTATE classes of errors that lie in the data: out of range, and against a constraint. */
+const MYSQL_DATA = new Set(['22', '23'])
+const SYNTAX_ERROR = 1064
 const MYSQL_ALREADY_CHANGED = new Set([
   1050, // table exists
   1060, // duplicate column name
@@ -211,9 +245,11 @@ export function fromMysql(error: unknown): Error {
   if (errno === DUPLICATE_KEY) return new DuplicateKey(error.message, { cause: error })
   if (MYSQL_ALREADY_CHANGED.has(errno)) return new AlreadyChanged(error.message, { cause: error })
   if (MYSQL_CONTENTION.has(errno)) return new Contention(error.message, { cause: error })
+  if (MYSQL_NOT_PERMITTED.has(errno)) return new NotPermitted('mysql', error)
   if (MYSQL_REFUSED.has(errno)) return new StoreRefused('mysql', error)
   if (MYSQL_UNAVAILABLE.has(errno)) return new StoreUnavailable('mysql', error)
-  return withoutCall(error)
+  if (errno === SYNTAX_ERROR || MYSQL_DATA.has(sqlState.slice(0, 2))) return withoutCall(error)
+  return new UnexplainedStoreError('mysql', Object.assign(error, { errno }))
 }
 
 /** Whether a store answered, and what it said is why it is not available. */
@@ -235,6 +271,7 @@ function withoutCall(error: Error): Error {
  */
 export function reasonOf(error: StoreUnavailable): string {
   const { store, cause } = error
+  if (error instanceof NoFreeConnection) return `all connections to ${store} are in use`
   const { errno } = (cause ?? {}) as { errno?: unknown }
   let code = isRedisAnswer(cause) ? /^[A-Z]+/.exec(cause.message)?.[0] : undefined
   if (store === 'redis' && error instanceof NotPermitted) code = 'NOPERM'

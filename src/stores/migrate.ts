@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise'
 import Postgrator from 'postgrator'
 import { AlreadyChanged, fromMysql } from './errors.ts'
+import { sessionStatements } from './mysql-pool.ts'
 
 /** A glob: what has a meaning there may stand in the name of the folder that this is installed in. */
 const MIGRATIONS = `${join(import.meta.dirname, '../../migrations').replace(/[?*()[\]{}\\]/g, '\\$&')}/*.sql`
@@ -10,6 +11,9 @@ const MIGRATIONS = `${join(import.meta.dirname, '../../migrations').replace(/[?*
 /** How long a process waits for another one that is migrating, in seconds, and how much longer for the answer (ms). */
 const LOCK_WAIT = 60
 const ANSWER_WAIT = 5000
+
+/** How long a statement of the schema waits for the others on its table, whom it holds up meanwhile (s). */
+const TABLE_WAIT = 20
 
 /** When TCP begins to ask whether the other end is there (ms): a statement of the schema may take long, in silence. */
 const KEEP_ALIVE_DELAY = 10_000
@@ -29,6 +33,7 @@ export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger
   // Without a listener a connection that is lost while idle would end the process.
   connection.on('error', () => {})
   try {
+    for (const statement of sessionStatements(TABLE_WAIT)) await connection.query(statement)
     const lock = "CONCAT('orderstream-migrate-', MD5(DATABASE()))"
     const sql = `SELECT GET_LOCK(${lock}, ${LOCK_WAIT}) AS taken`
     const timeout = LOCK_WAIT * 1000 + ANSWER_WAIT

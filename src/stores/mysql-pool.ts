@@ -2,13 +2,46 @@ import { isIP } from 'node:net'
 import { promisify } from 'node:util'
 import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
 import type { Config } from '../../schema/env.ts'
-import { fromMysql, NoFreeConnection, StoreUnavailable } from './errors.ts'
+import { fromMysql, isAway, isRefusal, NoFreeConnection, StoreUnavailable } from './errors.ts'
 
-/** What every session is set to: UTC, short lock waits, no clamping of values, and no gap locks between workers. */
-const SESSION = [
-  "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout = 3",
-  'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED'
-]
+/** How much longer than STORE_TIMEOUT_MS a statement may take for which nobody waits. */
+export const LONG_STATEMENT = 10
+
+/**
+ * What sets a session to all that this code relies on, whatever the server has for those who say nothing. It leaves alone
+ * what an operator limits or forbids (a read-only default, a longest statement). `lockWait` is how long a statement waits
+ * for a table that somebody has locked, in seconds: one that its client has given up must not stay on the server for long.
+ */
+export function sessionStatements(lockWait: number): string[] {
+  const variables = {
+    time_zone: "'+00:00'",
+    // Values are refused, not cut to fit; quotes and backslashes mean what the driver takes them to mean.
+    sql_mode: "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+    // A read must leave no transaction open, and a commit must neither begin another one nor end the connection.
+    autocommit: 1,
+    completion_type: 0,
+    innodb_lock_wait_timeout: 3,
+    lock_wait_timeout: lockWait,
+    // Ids are unique, and a query returns all of its rows.
+    unique_checks: 1,
+    foreign_key_checks: 1,
+    sql_select_limit: '18446744073709551615',
+    sql_big_selects: 1,
+    sql_safe_updates: 0,
+    sql_auto_is_null: 0,
+    // A connection that idles in the pool stays open.
+    wait_timeout: 28_800,
+    character_set_client: 'utf8mb4',
+    character_set_connection: 'utf8mb4',
+    character_set_results: 'utf8mb4'
+  }
+  const list = Object.entries(variables).map(([name, value]) => `${name} = ${value}`)
+  return [
+    `SET SESSION ${list.join(', ')}`,
+    // No gap locks between workers.
+    'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED'
+  ]
+}
 
 /** Connections to MySQL. Errors of its statements come as classes; what else `work` throws passes through as it is. */
 export interface MysqlPool {
@@ -17,6 +50,8 @@ export interface MysqlPool {
    * refused, is closed: the next user could read the late reply, and only a new session sees rights that were given back.
    */
   using: <T>(work: (connection: PoolConnection) => Promise<T>) => Promise<T>
+  /** Has each connection that is open now closed before its next use: its session may go by what no longer holds. */
+  renew: () => void
   close: () => Promise<void>
 }
 
@@ -36,21 +71,25 @@ export function connectionOptions(config: Config): PoolOptions {
   }
 }
 
-/** At most `size` connections. */
-export function createMysqlPool(config: Config, size: number): MysqlPool {
+/** At most `size` connections, for one of which a caller waits up to `deadline` ms. */
+export function createMysqlPool(
+  config: Config,
+  size: number,
+  deadline: number = config.STORE_TIMEOUT_MS
+): MysqlPool {
   const pool = createPool({ ...connectionOptions(config), connectionLimit: size })
   const timeout = config.STORE_TIMEOUT_MS
-  const take = createTake(pool, timeout)
+  const { take, renew } = createTake(pool, timeout)
   const end = promisify(pool.end.bind(pool))
   let used = 0
   /** Why there was no connection in time. */
   const late = () =>
     used === size
-      ? new NoFreeConnection('mysql', new Error(`all ${size} connections were in use for ${timeout} ms`))
-      : new StoreUnavailable('mysql', new Error(`no connection within ${timeout} ms`))
+      ? new NoFreeConnection('mysql', new Error(`all ${size} connections were in use for ${deadline} ms`))
+      : new StoreUnavailable('mysql', new Error(`no connection within ${deadline} ms`))
   return {
     using: async work => {
-      const connection = await connect(take, timeout, late)
+      const connection = await connect(take, deadline, late)
       used++
       try {
         return await work(connection)
@@ -60,6 +99,7 @@ export function createMysqlPool(config: Config, size: number): MysqlPool {
         else connection.release()
       }
     },
+    renew,
     // It reports connections that were still being opened to a server that hangs, and never ends with one that was given
     // up meanwhile; they are gone all the same.
     close: () =>
@@ -88,7 +128,7 @@ export function query<T>(
     connection.query({ sql, values, timeout }, (error, result) => {
       if (!error) return resolve(result as T)
       const known = fromMysql(error)
-      if (known instanceof StoreUnavailable) spoiled.add(connection)
+      if (isRefusal(known)) spoiled.add(connection)
       reject(known)
     })
   })
@@ -99,25 +139,36 @@ export function query<T>(
  * ahead of it, and none behind them is called back once the connection is given up: so nothing is handed out before the
  * session is set, in `timeout` ms for each statement, and one that is not is destroyed.
  */
-function createTake(pool: Pool, timeout: number): () => Promise<PoolConnection> {
+function createTake(pool: Pool, timeout: number) {
   const unset = new WeakSet<PoolConnection>()
-  pool.on('connection', connection => unset.add(connection))
+  const session = sessionStatements(Math.ceil((timeout * LONG_STATEMENT) / 1000) + 1)
+  let fresh = new WeakSet<PoolConnection>()
+  pool.on('connection', connection => {
+    unset.add(connection)
+    fresh.add(connection)
+  })
   const set = async (connection: PoolConnection) => {
     try {
-      for (const statement of SESSION) await query(connection, statement, [], timeout)
+      for (const statement of session) await query(connection, statement, [], timeout)
       return connection
     } catch (error) {
       connection.destroy()
       throw error
     }
   }
-  return () =>
+  const take = (): Promise<PoolConnection> =>
     new Promise((resolve, reject) => {
       pool.getConnection((error, connection) => {
-        if (error) reject(error)
-        else resolve(unset.delete(connection) ? set(connection) : connection)
+        if (error) return reject(error)
+        if (fresh.has(connection)) return resolve(unset.delete(connection) ? set(connection) : connection)
+        connection.destroy()
+        resolve(take())
       })
     })
+  const renew = () => {
+    fresh = new WeakSet()
+  }
+  return { take, renew }
 }
 
 /** A pooled connection within `deadline` milliseconds, or what `late` says; one that comes later goes back to the pool. */
@@ -139,7 +190,9 @@ async function connect(
   } catch (error) {
     // Whatever the server says to one that it lets not in, it says of no call: the account may be locked, or at a limit.
     const known = fromMysql(error)
-    throw known instanceof StoreUnavailable ? known : new StoreUnavailable('mysql', error)
+    throw isAway(known, 'mysql') || known instanceof NoFreeConnection
+      ? known
+      : new StoreUnavailable('mysql', error)
   }
 }
 

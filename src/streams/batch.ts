@@ -1,12 +1,12 @@
 import { asError } from '../as-error.ts'
-import { StoreUnavailable } from '../stores/errors.ts'
+import { type StoreName, StoreRefused, StoreUnavailable } from '../stores/errors.ts'
 import type { BatchCounts, BatchRunner } from './batch-runner.ts'
 import { checkResult } from './check-result.ts'
 import { type Decoded, type Delivery, UnknownVersion } from './delivery.ts'
 import { type Failure, giveBack, settleDone, settleFailures } from './ending.ts'
 import { crashed } from './failure.ts'
 import type { BatchResult, ResolvedFunction } from './function.ts'
-import { isOutage } from './outage.ts'
+import { outageOf, storeErrorIn, type Wait } from './outage.ts'
 import { withTimeout } from './timeout.ts'
 
 /** How often a batch is tried while the store answers its ping and yet gives the handler no answer. */
@@ -61,40 +61,91 @@ async function run(
   counts: BatchCounts,
   wait = runner.outages.wait()
 ): Promise<void> {
-  const [first] = batch
-  if (!first) return
-  for (let broken = 0; ; ) {
-    try {
-      const result = await callHandler(runner, batch)
+  let open = batch
+  for (let broken = 0; open.length > 0; ) {
+    const left = await tryOnce(runner, open, counts, wait)
+    if (!left) return
+    const { cause, outage } = left
+    open = left.batch
+    if (runner.leaving.aborted || (outage && !(await wait.pause(outage)))) {
       wait.end()
-      return await settleAll(runner, batch, result, counts)
-    } catch (error) {
-      if (runner.leaving.aborted) {
-        wait.end()
-        return giveBack(runner, batch, runner.lease(), counts)
-      }
-      const cause = asError(error)
-      if (cause instanceof StoreUnavailable) {
-        if (await isOutage(runner.outages, cause)) {
-          if (!(await wait.pause(cause))) {
-            wait.end()
-            return giveBack(runner, batch, runner.lease(), counts)
-          }
-          if (batch.length === 1) continue
-          await run(runner, [first], counts, wait)
-          return run(runner, batch.slice(1), counts)
-        }
-        // A connection that broke says nothing of the messages.
-        if (++broken < TRIES) continue
-      }
-      wait.end()
-      if (batch.length === 1) return settleFailures(runner, [{ decoded: first, cause }], counts)
-      const half = Math.ceil(batch.length / 2)
-      runner.log.warn({ err: cause, messages: batch.length }, 'batch failed and is split in two')
-      await run(runner, batch.slice(0, half), counts)
-      return run(runner, batch.slice(half), counts)
+      return giveBack(runner, open, runner.lease(), counts)
     }
+    if (outage) {
+      if (open.length === 1) continue
+      await run(runner, open.slice(0, 1), counts, wait)
+      return run(runner, open.slice(1), counts)
+    }
+    // A connection that broke says nothing of the messages.
+    if (storeErrorIn(cause) instanceof StoreUnavailable && ++broken < TRIES) continue
+    wait.end()
+    return split(runner, open, cause, counts)
   }
+}
+
+/** Messages that a call of the handler has not ended: with the outage that it met, or else for that cause. */
+interface Left {
+  batch: Decoded[]
+  cause: Error
+  outage?: StoreUnavailable | undefined
+}
+
+/** Calls the handler once and settles what it has ended; undefined when that is all. */
+async function tryOnce(
+  runner: BatchRunner,
+  batch: Decoded[],
+  counts: BatchCounts,
+  wait: Wait
+): Promise<Left | undefined> {
+  let result: BatchResult
+  try {
+    result = await callHandler(runner, batch)
+  } catch (error) {
+    const cause = asError(error)
+    const outage = runner.leaving.aborted ? undefined : await outageOf(runner.outages, cause)
+    return { batch, cause, outage }
+  }
+  const left = await heldUp(runner, batch, result)
+  if (!left) wait.end()
+  const ended = left ? batch.filter(decoded => !left.batch.includes(decoded)) : batch
+  await settleAll(runner, ended, result, counts)
+  return left
+}
+
+/** The messages that failed, as the handler says, with an error of a store that has an outage. */
+async function heldUp(
+  { outages }: BatchRunner,
+  batch: Decoded[],
+  { failed = [] }: BatchResult
+): Promise<Left | undefined> {
+  const ids = new Set<string>()
+  let outage: StoreUnavailable | undefined
+  const fine = new Set<StoreName>()
+  for (const { message, cause } of failed) {
+    const found = storeErrorIn(cause)
+    if (!found) continue
+    const known = found instanceof StoreRefused ? found : outage?.store === found.store ? outage : undefined
+    const own = known ?? (fine.has(found.store) ? undefined : await outageOf(outages, found))
+    if (!own) fine.add(found.store)
+    else ids.add(message.id)
+    outage ??= own
+  }
+  if (!outage) return undefined
+  return { batch: batch.filter(({ message }) => ids.has(message.id)), cause: outage, outage }
+}
+
+async function split(
+  runner: BatchRunner,
+  batch: Decoded[],
+  cause: Error,
+  counts: BatchCounts
+): Promise<void> {
+  const [first] = batch as [Decoded]
+  if (batch.length === 1) return settleFailures(runner, [{ decoded: first, cause }], counts)
+  const half = Math.ceil(batch.length / 2)
+  runner.log.warn({ err: cause, messages: batch.length }, 'batch failed and is split in two')
+  await run(runner, batch.slice(0, half), counts)
+  return run(runner, batch.slice(half), counts)
 }
 
 /** Settles a batch that went through its handler: what is done, and what the handler said has failed. */

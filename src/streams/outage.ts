@@ -1,13 +1,24 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Availability } from '../stores/availability.ts'
-import { NotPermitted, reasonOf, type StoreName, StoreRefused, StoreUnavailable } from '../stores/errors.ts'
+import {
+  NoFreeConnection,
+  NotPermitted,
+  reasonOf,
+  type StoreName,
+  StoreRefused,
+  StoreUnavailable,
+  UnexplainedStoreError
+} from '../stores/errors.ts'
+import { TerminalError } from './function.ts'
+import { HandlerTimeout } from './timeout.ts'
 
 /** How much longer a store is waited for when the worker stops: messages in hand may need only a moment of it (ms). */
 const LAST_WAIT = 3000
 
 /** What is logged, once, of a store that answers and is waited for. */
 const NO_WRITES = 'the function waits for a store that takes no writes'
+const NO_CONNECTION = 'the function waits for a free connection'
 const NOT_PERMITTED = 'the function waits for a store that does not permit what it needs'
 
 /** Shortest and longest pause between two tries while a store refuses (ms). */
@@ -47,25 +58,28 @@ export function createOutages(
   log: FastifyBaseLogger
 ): Outages {
   const waiting: Record<StoreName, number> = { redis: 0, mysql: 0 }
-  const refusing = new Set<StoreName>()
+  const said: Record<StoreName, Set<string>> = { redis: new Set(), mysql: new Set() }
   const causes: Partial<Record<StoreName, StoreUnavailable>> = {}
   const over = new AbortController()
   stopping.addEventListener('abort', () => setTimeout(() => over.abort(), LAST_WAIT).unref(), { once: true })
 
-  /** Tells once of a store that answers, and refuses what is written or leaves it hanging; of one that is away its breaker tells. */
+  /** Logs once why the function waits for a store that answers; the breaker logs that one does not. */
   const tell = (cause: StoreUnavailable, line: string) => {
     const answers = cause instanceof StoreRefused || stores[cause.store].up
-    if (!answers || refusing.has(cause.store)) return
-    refusing.add(cause.store)
-    log.warn({ err: cause, store: cause.store }, cause instanceof NotPermitted ? NOT_PERMITTED : line)
+    const text = textOf(cause, line)
+    if (!answers || said[cause.store].has(text)) return
+    said[cause.store].add(text)
+    log.warn({ err: cause, store: cause.store }, text)
   }
 
   const wait = (until = over.signal, line = NO_WRITES): Wait => {
     let store: StoreName | undefined
     let length = SHORTEST_PAUSE
     const end = () => {
-      if (store && --waiting[store] === 0 && refusing.delete(store))
+      if (store && --waiting[store] === 0 && said[store].size > 0) {
+        said[store].clear()
         log.info({ store }, 'the function goes on')
+      }
       store = undefined
     }
     const pause = async (cause: StoreUnavailable) => {
@@ -98,17 +112,18 @@ export function createOutages(
       return cause ? reasonOf(cause) : store && `${store} is not available`
     },
     wait,
-    ride: (work, until) => ride(work, wait(until))
+    ride: (work, until) => ride(work, wait(until), stores)
   }
 }
 
-async function ride<T>(work: () => Promise<T>, wait: Wait): Promise<T> {
+async function ride<T>(work: () => Promise<T>, wait: Wait, stores: Outages['stores']): Promise<T> {
   try {
     for (;;) {
       try {
         return await work()
       } catch (error) {
-        if (!(error instanceof StoreUnavailable) || !(await wait.pause(error))) throw error
+        const outage = error instanceof StoreUnavailable ? error : await outageOf({ stores }, error)
+        if (!outage || !(await wait.pause(outage))) throw error
       }
     }
   } finally {
@@ -116,10 +131,46 @@ async function ride<T>(work: () => Promise<T>, wait: Wait): Promise<T> {
   }
 }
 
+/** What is logged of an outage, or `line`. */
+function textOf(cause: StoreUnavailable, line: string): string {
+  if (cause instanceof NoFreeConnection) return NO_CONNECTION
+  return cause instanceof NotPermitted ? NOT_PERMITTED : line
+}
+
+/** How far down an error is looked for the error of a store that is its cause. */
+const DEPTH = 5
+
+/** The error of a store that an error is, or that its author has wrapped into it; none in a `TerminalError`, which is final. */
+export function storeErrorIn(error: unknown): StoreUnavailable | UnexplainedStoreError | undefined {
+  let cause = error
+  for (let depth = 0; depth < DEPTH && cause instanceof Error; depth++, cause = cause.cause) {
+    if (cause instanceof TerminalError) return undefined
+    if (cause instanceof StoreUnavailable || cause instanceof UnexplainedStoreError) return cause
+  }
+  return undefined
+}
+
 /**
- * Whether an error tells of an outage rather than of the messages: the store refuses, or does not answer its own ping, or
- * a write that has nothing to do with them. When it answers both, the failure is the messages'.
+ * The outage that an error comes of, or undefined when the failure is the messages': then the store answers its own ping,
+ * and a write that has nothing to do with them. A handler that has run out of time may have waited for a store.
  */
-export async function isOutage({ stores }: Outages, cause: StoreUnavailable): Promise<boolean> {
-  return cause instanceof StoreRefused || !(await stores[cause.store].takesWrites())
+export async function outageOf(
+  { stores }: Pick<Outages, 'stores'>,
+  error: unknown
+): Promise<StoreUnavailable | undefined> {
+  if (error instanceof HandlerTimeout) return firstDown(stores, error)
+  const found = storeErrorIn(error)
+  if (!found || found instanceof StoreRefused) return found
+  if (await stores[found.store].takesWrites()) return undefined
+  return found instanceof StoreUnavailable ? found : new StoreRefused(found.store, found)
+}
+
+async function firstDown(
+  stores: Outages['stores'],
+  error: HandlerTimeout
+): Promise<StoreUnavailable | undefined> {
+  const names = ['redis', 'mysql'] as const
+  const answers = await Promise.all(names.map(name => stores[name].check()))
+  const down = names.find((_, index) => !answers[index])
+  return down && new StoreUnavailable(down, error)
 }

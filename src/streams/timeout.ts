@@ -1,7 +1,7 @@
 import type { ResolvedFunction } from './function.ts'
 
 /** The handler did not finish within the function's timeout. */
-class HandlerTimeout extends Error {
+export class HandlerTimeout extends Error {
   override name = 'HandlerTimeout'
 }
 

@@ -1,7 +1,14 @@
 import { pino } from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
 import { Availability } from '../../src/stores/availability.ts'
-import { StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
+import {
+  Contention,
+  NoFreeConnection,
+  StoreRefused,
+  StoreUnavailable,
+  UnexplainedStoreError
+} from '../../src/stores/errors.ts'
+import { until } from '../space.ts'
 
 /** A store that answers its probes, which it counts, as long as it is told to. */
 async function watch(timeout = 1000) {
@@ -77,4 +84,46 @@ test('a store that answers its probes takes writes unless one gets no answer; an
   store.write = async () => {}
   store.answers = false
   expect(await availability.takesWrites()).toBe(false)
+})
+
+test('what is in the way of a write is no refusal; what refuses it is, until a write gets through', async () => {
+  const { store, availability } = await watch(1000)
+  for (const error of [new Contention('locked'), new NoFreeConnection('redis')]) {
+    store.write = fail(error)
+    expect([await availability.takesWrites(), availability.refusal]).toEqual([true, undefined])
+  }
+  const unexplained = new UnexplainedStoreError(
+    'mysql',
+    Object.assign(new Error('it is so'), { errno: 1047 })
+  )
+  for (const error of [new StoreRefused('redis'), unexplained]) {
+    store.write = fail(error)
+    expect([await availability.takesWrites(), availability.refusal]).toEqual([false, error])
+    expect(await availability.writable()).toBe(false)
+  }
+  store.write = async () => {}
+  await until('it has tried by itself', () => availability.refusal === undefined)
+})
+
+test('health has a write tried once in a while, and waits for it no longer than for a probe', async () => {
+  const { store, availability } = await watch(500)
+  let tries = 0
+  store.write = async () => {
+    tries++
+  }
+  for (let look = 0; look < 5; look++) expect(await availability.writable()).toBe(true)
+  expect(tries).toBe(1)
+  const { availability: slow, store: hanging } = await watch(100)
+  hanging.write = () => new Promise(() => {})
+  expect(await slow.writable()).toBe(true)
+})
+
+test('a call that is not trusted has the store asked before it counts as down', async () => {
+  const { store, availability } = await watch()
+  const away = new StoreUnavailable('redis')
+  await expect(availability.run(fail(away), false)).rejects.toBe(away)
+  expect(availability.up).toBe(true)
+  store.answers = false
+  await expect(availability.run(fail(away), false)).rejects.toBe(away)
+  await until('it was asked', () => !availability.up)
 })

@@ -11,7 +11,8 @@ import {
   ReadOnlyReplica,
   ScriptMissing,
   StoreRefused,
-  StoreUnavailable
+  StoreUnavailable,
+  UnexplainedStoreError
 } from '../../src/stores/errors.ts'
 import { useApp } from '../app.ts'
 import { until, useSpace } from '../space.ts'
@@ -84,8 +85,11 @@ describe('what a server says of itself is not held against the call', () => {
 
   test.each([
     [[1205, 1213, 1020], Contention],
-    [[1021, 1114, 1290, 1836], StoreRefused],
-    [[1040, 1044, 1045, 1049, 1053, 1129, 1158, 1159, 1203, 1226, 1317, 1927], StoreUnavailable]
+    [[1021, 1114, 1290, 1792, 1836], StoreRefused],
+    [[1044, 1142, 1143, 1227], NotPermitted],
+    [[1047, 1030, 1049, 1146, 1665, 1969], UnexplainedStoreError],
+    [[1064], Error],
+    [[1040, 1045, 1053, 1129, 1158, 1159, 1203, 1226, 1317, 1927], StoreUnavailable]
   ])('MySQL: %s', async (numbers, type) => {
     for (const number of numbers) {
       const told = space.sql(`SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${number}, MESSAGE_TEXT = 'so it is'`)
@@ -104,6 +108,13 @@ test('an error that nobody foresaw does not carry the call, which may be a batch
     expect(error).toBeInstanceOf(Error)
     expect(error).not.toBeInstanceOf(StoreUnavailable)
     expect(inspect(error)).not.toContain('an-order')
+  }
+})
+
+test('an error in the data is no matter of the store, whatever its number', async () => {
+  for (const state of ['22003', '23000']) {
+    const told = space.sql(`SIGNAL SQLSTATE '${state}' SET MYSQL_ERRNO = 1690, MESSAGE_TEXT = 'so it is'`)
+    expect((await told.catch(fromMysql))?.constructor).toBe(Error)
   }
 })
 

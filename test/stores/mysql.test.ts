@@ -145,7 +145,7 @@ test('a connection whose session is not set in time is given up, and makes room 
 })
 
 test('a process that has all its connections in use does not count MySQL as away', async () => {
-  const { mysql } = (await useApp(space, 'api', { DB_POOL_SIZE: 2, STORE_TIMEOUT_MS: 500 })).app
+  const { ordersMysql: mysql } = (await useApp(space, 'api', { DB_POOL_SIZE: 2, STORE_TIMEOUT_MS: 500 })).app
   await until('MySQL is up', () => mysql.availability.up)
   const { promise: over, resolve: end } = Promise.withResolvers<void>()
   const long = mysql.transaction(() => over)

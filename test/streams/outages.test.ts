@@ -1,0 +1,141 @@
+import { expect, onTestFinished, test } from 'vitest'
+import type { MysqlStore } from '../../src/stores/mysql.ts'
+import type { StreamFunction } from '../../src/streams/function.ts'
+import { useApp } from '../app.ts'
+import { connectTo, until, useSpace } from '../space.ts'
+import { makeFunction } from './functions.ts'
+
+const space = await useSpace()
+
+/** What a function does with `app.mysql` for a message. */
+type Call = (mysql: MysqlStore, n: number) => Promise<unknown>
+
+/** A worker with a function that makes a call for each message of a batch, and says of each how that went. */
+async function callEach(
+  call: Call,
+  overrides: Partial<StreamFunction> = {},
+  env: Record<string, unknown> = {}
+) {
+  let mysql: MysqlStore | undefined
+  const calls = new Map<number, number>()
+  const fn = makeFunction(
+    space,
+    async messages => {
+      const failed: { message: (typeof messages)[number]; cause: Error }[] = []
+      for (const message of messages) {
+        const { n } = message.body
+        calls.set(n, (calls.get(n) ?? 0) + 1)
+        try {
+          await call(mysql as MysqlStore, n)
+        } catch (error) {
+          failed.push({ message, cause: new Error('it could not be reserved', { cause: error }) })
+        }
+      }
+      return { failed }
+    },
+    { retry: { attempts: 1, base: 10, max: 10 }, ...overrides }
+  )
+  const worker = await useApp(space, 'worker', env, app => {
+    mysql = app.mysql
+    app.consume(fn.definition)
+  })
+  await until('MySQL is up', () => worker.app.mysql.availability.up)
+  const letters = async () => (await worker.app.streams.deadLetters.list(fn.name, '', 10)).letters
+  const lines = (text: string) => worker.log.filter(line => line.function === fn.name && line.msg === text)
+  return { fn, worker, calls, letters, lines }
+}
+
+/** Makes every insert of an order fail with an error that nobody foresees. */
+async function refuseOrders() {
+  await space.sql(
+    "CREATE TRIGGER refuse BEFORE INSERT ON order_totals FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1665, MESSAGE_TEXT = 'so it is'"
+  )
+  const end = async () => {
+    await space.sql('DROP TRIGGER IF EXISTS refuse')
+  }
+  onTestFinished(end)
+  return end
+}
+
+test.each([
+  ['a table that is missing', 'INSERT INTO no_such_table VALUES (1)'],
+  ['a statement that is wrong', 'INSERT INTO'],
+  ['a value that is out of range', 'INSERT INTO orders (order_id, amount) VALUES (1, 1e30)'],
+  [
+    'an error that nobody foresees',
+    "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1030, MESSAGE_TEXT = 'so it is'"
+  ]
+])('of a MySQL that takes orders, %s is the failure of the message', async (_what, sql) => {
+  const { fn, letters, lines } = await callEach(mysql => mysql.rows(sql, []))
+  await fn.add(1)
+  await until('it is a dead letter', async () => (await letters()).length === 1)
+  expect(lines('the function waits for a store that takes no writes')).toEqual([])
+})
+
+test('a row that somebody has locked is in the way of the look at MySQL, and is no outage', async () => {
+  const { fn, letters } = await callEach(mysql => mysql.rows('INSERT INTO no_such_table VALUES (1)', []))
+  const holder = await connectTo(space)
+  onTestFinished(() => holder.destroy())
+  await holder.query('SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE')
+  await holder.query('START TRANSACTION')
+  await holder.query('SELECT * FROM orders FOR UPDATE')
+  await holder.query('SELECT * FROM order_totals FOR UPDATE')
+  await fn.add(1)
+  await until('it is a dead letter', async () => (await letters()).length === 1)
+})
+
+test('messages whose handler catches the error of an outage, and reports them one by one, wait without an attempt', async () => {
+  const { fn, calls, letters, lines } = await callEach(async (mysql, n) => {
+    if (n > 1)
+      await mysql.rows('INSERT INTO order_totals (slot) VALUES (?) ON DUPLICATE KEY UPDATE slot = slot', [-n])
+  })
+  const end = await refuseOrders()
+  for (const n of [1, 2, 3]) await fn.add(n)
+  await until('it waits', () => lines('the function waits for a store that takes no writes').length === 1)
+  await until('it was tried time and again', () => Math.max(...calls.values()) > 4)
+  expect(await letters()).toEqual([])
+  await end()
+  await fn.settled()
+  expect([calls.get(1), await letters()]).toEqual([1, []])
+  expect(lines('the function waits for a store that takes no writes')).toHaveLength(1)
+  expect(lines('the function goes on')).toHaveLength(1)
+})
+
+test('a function that takes all its connections holds up no order, and says what it waits for', async () => {
+  const enough = Promise.withResolvers<void>()
+  onTestFinished(() => enough.resolve())
+  const { fn, worker, letters, lines } = await callEach(
+    mysql => mysql.transaction(() => enough.promise),
+    { batch: { size: 1, window: 0 }, concurrency: 4, timeout: 60_000 },
+    { DB_POOL_SIZE: 3, DB_FUNCTION_POOL_SIZE: 2, STORE_TIMEOUT_MS: 300 }
+  )
+  for (const n of [1, 2, 3, 4]) await fn.add(n)
+  await until('it waits', () => lines('the function waits for a free connection').length === 1)
+  const api = await useApp(space, 'api')
+  for (const order_id of ['a', 'b', 'c']) {
+    expect((await api.post({ order_id, amount: 100 })).statusCode).toBe(202)
+    await until(
+      `${order_id} is completed`,
+      async () => (await api.call(`/orders/${order_id}`)).json().status === 'completed',
+      10_000
+    )
+  }
+  expect(lines('the function waits for a store that takes no writes')).toEqual([])
+  expect(
+    worker.log.filter(({ function: name, level }) => name === 'process-orders' && Number(level) > 30)
+  ).toEqual([])
+  enough.resolve()
+  await fn.settled()
+  expect(await letters()).toEqual([])
+})
+
+test('a statement of a function that is slow takes MySQL away from nobody', async () => {
+  const { fn, worker, letters } = await callEach(
+    mysql => mysql.rows('DO SLEEP(20)', []),
+    {},
+    { STORE_TIMEOUT_MS: 300 }
+  )
+  await fn.add(1)
+  await until('it is a dead letter', async () => (await letters()).length === 1, 40_000)
+  expect(worker.log.filter(({ msg }) => msg === 'mysql is not available')).toEqual([])
+}, 60_000)
