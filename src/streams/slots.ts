@@ -2,6 +2,7 @@ import { isAway } from '../stores/errors.ts'
 import { runBatch } from './batch.ts'
 import type { BatchCounts, BatchRunner } from './batch-runner.ts'
 import type { Delivery } from './delivery.ts'
+import { createStallWarning } from './stall-warning.ts'
 
 /** The batches that a consumer has in flight, at most `concurrency` of them, and the leases of their messages. */
 export interface Slots {
@@ -72,7 +73,9 @@ export function createSlots(
       await Promise.all(batches)
     },
     keepLeases: () => {
+      const warn = createStallWarning(log, renewEvery, runner.lease)
       renewal = setInterval(() => {
+        warn(inHand.size > 0)
         if (inHand.size > 0) void renew()
       }, renewEvery)
     },
