@@ -8,6 +8,7 @@ const numbers = [
   'in_flight',
   'retrying',
   'conflicts',
+  'lost',
   'dead_letters',
   'difference'
 ] as const

@@ -65,6 +65,7 @@ export function goodRun(): Evidence & { audit: NonNullable<Evidence['audit']> } 
       in_flight: 0,
       retrying: 0,
       conflicts: 0,
+      lost: 0,
       dead_letters: 0,
       difference: 0
     }

@@ -52,7 +52,7 @@ test.each<[string, (run: Run) => unknown]>([
       holdings.deadLetters.push(letter('three', '100'))
     }
   ],
-  ...(['completed', 'failed', 'conflicts', 'dead_letters'] as const).map(
+  ...(['completed', 'failed', 'conflicts', 'dead_letters', 'lost'] as const).map(
     (name): [string, (run: Run) => unknown] => [
       'wrong: an audit that is not so',
       ({ audit }) => audit[name]++

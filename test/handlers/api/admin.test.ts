@@ -18,11 +18,11 @@ const send = (url: string, payload: object) =>
 const audit = async () => (await get('/admin/audit')).json()
 
 /** A message as the api would have put it there, but that it never would. */
-const smuggle = (order_id: string, amount: string) =>
+const smuggle = (order_id: string, amount: string, ordinal: string) =>
   space.redis.xadd(
     api.app.keys.stream('placed', 0),
     '*',
-    ...['v', '1', 'request_id', 'req-x', 'data'],
+    ...['v', '1', 'request_id', 'req-x', 'ordinal', ordinal, 'data'],
     JSON.stringify({ order_id, amount, tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.000Z' })
   )
 
@@ -93,8 +93,9 @@ test('I11: the audit balances at each stage of an order, of a duplicate and of a
   expect(await audit()).toMatchObject({ accepted: 3, completed: 3, difference: 0, redis_lost_data: false })
 
   // A reply that was lost leaves a second message; a store that was away may leave another body.
-  await smuggle('audit-0', '10')
-  await smuggle('audit-1', '11')
+  const epoch = await space.redis.hget(api.app.keys.accepted(0), 'epoch')
+  await smuggle('audit-0', '10', `${epoch}:4`)
+  await smuggle('audit-1', '11', `${epoch}:5`)
   await space.redis.hincrby(api.app.keys.accepted(0), 'count', 2)
   await settled()
   expect(await audit()).toMatchObject({
