@@ -45,7 +45,7 @@ const refusesMore = ({ port }: Service) =>
 
 test.each([
   // Whichever comes first ends what has not arrived in full.
-  ['api', 'REQUEST_TIMEOUT_MS', { REQUEST_TIMEOUT_MS: '2000' }],
+  ['api', 'REQUEST_TIMEOUT_MS', { REQUEST_TIMEOUT_MS: '5000' }],
   ['worker', 'the grace', { SHUTDOWN_GRACE_MS: '3000', REQUEST_TIMEOUT_MS: '60000' }]
 ] as const)(
   'the %s closes unused connections at once and refuses what has not arrived within %s, then exits with 0',
@@ -66,8 +66,8 @@ test.each([
     const order = closed.filter(what => what !== LARGE)
     expect(order.slice(0, UNUSED.length).sort()).toEqual(UNUSED.toSorted())
     expect(await ended).toEqual({ code: 0, signal: null })
-    // Well before the default timeout of 10 s.
-    expect(performance.now() - began).toBeLessThan(9000)
+    // Well before the other limit.
+    expect(performance.now() - began).toBeLessThan(12_000)
   }
 )
 
