@@ -108,7 +108,8 @@ export const Dealt = Type.Object(
     count: Type.Integer({ description: 'How many letters it was done to.' }),
     missing: Type.Optional(
       Type.Array(Type.String(), {
-        description: 'Those of the ids that no letter has; not there when all were found.'
+        description:
+          'Those of the ids that no letter has; left out when there is none, and when they are more than 100.'
       })
     )
   },

@@ -77,9 +77,11 @@ export const commands: Record<string, Command> = {
 }
 
 /** Names the letters that were not there: a mistyped id, or one of another function. */
-function outcomeOf({ function: name, all }: Arguments, result: Dealt, done: string): Outcome {
-  const { count, missing = [] } = result
-  const absent = missing.length > 0 ? `${name} has no dead letter ${missing.join(', ')}.` : ''
+function outcomeOf({ function: name, all, ids }: Arguments, result: Dealt, done: string): Outcome {
+  const { count, missing } = result
+  const others = new Set(ids).size - count
+  const unnamed = others > 0 ? `${name} does not have ${others} of the dead letters.` : ''
+  const absent = missing ? `${name} has no dead letter ${missing.join(', ')}.` : unnamed
   const nothing = all ? `${name} has no dead letters.` : absent
   if (count === 0) return { data: result, text: nothing || done, failed: true }
   return { data: result, text: [done, absent].filter(Boolean).join('\n') }
