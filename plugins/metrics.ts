@@ -20,8 +20,8 @@ declare module 'fastify' {
   }
 }
 
-/** What can be corrupt in Redis: a message that waits for another attempt, or a dead letter. */
-type Corrupt = 'retry' | 'dead_letter'
+/** What can be corrupt in Redis: a message that waits for another attempt, a dead letter, the document of an order. */
+type Corrupt = 'retry' | 'dead_letter' | 'document'
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 

@@ -29,10 +29,10 @@ declare module 'fastify' {
 
 /** The order domain, put together on the two stores. */
 async function orders(app: FastifyInstance) {
-  const { config, keys, redis, ordersMysql: mysql } = app
+  const { config, keys, redis, ordersMysql: mysql, metrics } = app
   const store = createOrderStore(mysql)
   const ttl = config.CACHE_TTL_SECONDS * 1000
-  const documents = createDocuments(redis, keys, ttl)
+  const documents = createDocuments(redis, keys, ttl, () => metrics.corrupt('document'))
   const reader = createOrderReader({ documents, recent: createRecentDocuments(ttl), store })
   const counters = createSeenCounters(keys.partitions)
   const intake = createIntake({
@@ -59,4 +59,4 @@ async function orders(app: FastifyInstance) {
   })
 }
 
-export default fp(orders, { name: 'orders', dependencies: ['redis', 'mysql'] })
+export default fp(orders, { name: 'orders', dependencies: ['redis', 'mysql', 'metrics'] })

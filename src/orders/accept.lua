@@ -21,15 +21,15 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local kept = redis.call('HMGET', KEYS[2], 'epoch', 'count')
-local epoch, count = kept[1], tonumber(kept[2] or 0)
+local epoch, count = kept[1], tonumber(kept[2] or 0) or -1 -- what is no number has lost what it was
 local waiting = redis.call('XLEN', KEYS[1])
 if now > tonumber(ARGV[1]) then return {now, count, waiting} end
 
 local seen = ARGV[5]
 local function lifeOf(name) return tonumber(string.match(name, '^(%d+)%.') or 0) end
-if not epoch or (epoch == seen and count < tonumber(ARGV[6]))
+if not epoch or count < 0 or (epoch == seen and count < tonumber(ARGV[6]))
   or (epoch ~= seen and lifeOf(epoch) < lifeOf(seen)) then
-  if epoch then redis.call('HSET', KEYS[2], 'epoch:' .. epoch, count) end
+  if epoch then redis.call('HSET', KEYS[2], 'epoch:' .. epoch, math.max(count, 0)) end
   epoch, count = ARGV[3], 0
   redis.call('HSET', KEYS[2], 'epoch', epoch, 'count', count)
 end

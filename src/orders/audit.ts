@@ -5,6 +5,7 @@ import { loadScript } from '../stores/script.ts'
 import type { Keys } from '../streams/keys.ts'
 import { ORDER_FUNCTION, PLACED } from '../streams/streams.ts'
 import { readAcceptedSeen } from './accepted-seen.ts'
+import { toCount } from './epoch.ts'
 import {
   type Acknowledgement,
   acknowledgeLosses,
@@ -115,7 +116,7 @@ async function readPartition(redis: RedisStore, keys: Keys, partition: number): 
   const reply = await redis.run(client => auditScript(client, used, []))
   const [fields, ...figures] = reply as [string[], ...(string | number | null)[]]
   const [duplicates = 0, conflicts = 0, redriving = 0, waiting = 0, retrying = 0, deadLetters = 0] =
-    figures.map(Number)
+    figures.map(toCount)
   return { counter: toCounter(fields), waiting, retrying, redriving, duplicates, conflicts, deadLetters }
 }
 
@@ -125,8 +126,8 @@ function toCounter(fields: string[]): Counter {
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const [name, value] = [fields[i] as string, fields[i + 1] as string]
     if (name === 'epoch') counter.epoch = value
-    else if (name === 'count') counter.count = Number(value)
-    else if (name.startsWith('epoch:')) counter.older.set(name.slice('epoch:'.length), Number(value))
+    else if (name === 'count') counter.count = toCount(value)
+    else if (name.startsWith('epoch:')) counter.older.set(name.slice('epoch:'.length), toCount(value))
   }
   return counter
 }

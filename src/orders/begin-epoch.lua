@@ -9,11 +9,11 @@
 local function lifeOf(name) return tonumber(string.match(name, '^(%d+)%.') or 0) end
 
 local kept = redis.call('HMGET', KEYS[1], 'epoch', 'count')
-local epoch, count = kept[1], tonumber(kept[2] or 0)
+local epoch, count = kept[1], tonumber(kept[2] or 0) or -1 -- what is no number has lost what it was
 local seen = ARGV[2]
-if not epoch or (epoch == seen and count < tonumber(ARGV[3]))
+if not epoch or count < 0 or (epoch == seen and count < tonumber(ARGV[3]))
   or (epoch ~= seen and lifeOf(epoch) < lifeOf(seen)) then
-  if epoch then redis.call('HSET', KEYS[1], 'epoch:' .. epoch, count) end
+  if epoch then redis.call('HSET', KEYS[1], 'epoch:' .. epoch, math.max(count, 0)) end
   epoch, count = ARGV[1], 0
   redis.call('HSET', KEYS[1], 'epoch', epoch, 'count', count)
 end

@@ -1,10 +1,12 @@
+import { StoreUnavailable } from '../stores/errors.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import { loadScript } from '../stores/script.ts'
 import type { Keys } from '../streams/keys.ts'
 import { createMicroBatch } from './micro-batch.ts'
-import { type OrderRecord, renderDocument } from './order.ts'
+import { isDocumentOf, type OrderRecord, renderDocument, startOfDocument } from './order.ts'
 
 const read = loadScript(new URL('read.lua', import.meta.url))
+const putBackScript = loadScript(new URL('put-back.lua', import.meta.url))
 
 /** Most documents that one round trip reads, and most round trips under way for one partition. */
 const READ_SIZE = 200
@@ -12,16 +14,30 @@ const READ_IN_FLIGHT = 2
 
 /** The documents of orders in Redis. Every call throws `StoreUnavailable` when Redis is away. */
 export interface Documents {
-  /** The document of an order, or undefined. Concurrent reads share a round trip. */
+  /**
+   * The document of an order, or undefined. Concurrent reads share a round trip.
+   * @throws {StoreUnavailable} also when what is there is no document of that order: MySQL may have it.
+   */
   get: (id: string) => Promise<string | undefined>
   /** The write that stores a finished order's document as its message is settled. */
   toWrite: (order: OrderRecord) => { key: string; value: string; ttl: number }
-  /** Puts the document of a finished order back that Redis had dropped. One that is there is as new, and stays. */
+  /**
+   * Puts the document of a finished order back that Redis had dropped, or has as another text. One that is there is as
+   * new, and stays.
+   */
   putBack: (order: OrderRecord) => Promise<void>
 }
 
-/** `ttl` is how long the document of a finished order stays after its last use, in ms. */
-export function createDocuments(redis: RedisStore, keys: Keys, ttl: number): Documents {
+/**
+ * `ttl` is how long the document of a finished order stays after its last use, in ms; `onCorrupt` is called for each text
+ * that is read and is no document.
+ */
+export function createDocuments(
+  redis: RedisStore,
+  keys: Keys,
+  ttl: number,
+  onCorrupt: () => void
+): Documents {
   /** Gives documents their full TTL anew. XX: one that has none by now belongs to an order that waits, and must get none. */
   const renew = (used: string[]) =>
     redis.run(client => Promise.all(used.map(key => client.pexpire(key, ttl, 'XX'))))
@@ -41,7 +57,10 @@ export function createDocuments(redis: RedisStore, keys: Keys, ttl: number): Doc
   return {
     get: async id => {
       const reader = readers[keys.partitionOf(id)] as (typeof readers)[number]
-      return (await reader(id)) ?? undefined
+      const document = (await reader(id)) ?? undefined
+      if (document === undefined || isDocumentOf(id, document)) return document
+      onCorrupt()
+      throw new StoreUnavailable('redis', new Error('the document of the order cannot be read'))
     },
     toWrite: order => ({
       key: keys.document(order.order_id),
@@ -50,7 +69,11 @@ export function createDocuments(redis: RedisStore, keys: Keys, ttl: number): Doc
     }),
     putBack: async order => {
       await redis.run(client =>
-        client.set(keys.document(order.order_id), renderDocument(order), 'PX', ttl, 'NX')
+        putBackScript(
+          client,
+          [keys.document(order.order_id)],
+          [renderDocument(order), ttl, startOfDocument(order.order_id)]
+        )
       )
     }
   }

@@ -4,7 +4,7 @@ import type { RedisStore } from '../stores/redis.ts'
 import { loadScript } from '../stores/script.ts'
 import type { Keys } from '../streams/keys.ts'
 import { type AcceptedSeen, noteHighest, readAcceptedSeen } from './accepted-seen.ts'
-import { isRewound, lifeOf } from './epoch.ts'
+import { isRewound, lifeOf, toCount } from './epoch.ts'
 import type { SeenCounters } from './seen-counters.ts'
 
 const beginEpoch = loadScript(new URL('begin-epoch.lua', import.meta.url))
@@ -31,7 +31,8 @@ export function createEpochWatch(options: EpochWatchOptions): () => Promise<void
   const look = async (partition: number) => {
     const key = keys.accepted(partition)
     const [epoch, count] = await redis.run(client => client.hmget(key, 'epoch', 'count'))
-    const now = { epoch: epoch ?? '', count: Number(count ?? 0) }
+    // What is no number has lost what it was.
+    const now = { epoch: epoch ?? '', count: toCount(count) }
     const { epoch: seen, count: highest, next } = counters.seen(partition)
     if (!isRewound(now, { epoch: seen, count: highest })) {
       if (now.epoch !== '') counters.saw(partition, now)

@@ -14,6 +14,12 @@ export function epochAfter(epoch: string): string {
   return `${String(lifeOf(epoch) + 1).padStart(8, '0')}.${randomBytes(13).toString('hex')}`
 }
 
+/** A counter as Redis has it; 0 where nothing was counted, or what is there is no number. */
+export function toCount(text: unknown): number {
+  const count = Number(text)
+  return Number.isSafeInteger(count) ? count : 0
+}
+
 /** How far the counter of a partition was seen to have come. */
 export interface Seen {
   /** '' when none was seen. */

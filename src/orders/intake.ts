@@ -8,7 +8,7 @@ import { createAppend } from './append.ts'
 import { type Candidate, type Origin, toCandidate } from './candidate.ts'
 import { OrderConflict } from './errors.ts'
 import { createMicroBatch } from './micro-batch.ts'
-import { amountOf, type OrderRecord, renderDocument } from './order.ts'
+import { amountOf, isDocumentOf, type OrderRecord, renderDocument } from './order.ts'
 import type { OrderStore } from './order-store.ts'
 import { createRefusals } from './refusals.ts'
 import type { SeenCounters } from './seen-counters.ts'
@@ -109,6 +109,8 @@ export function createIntake(options: IntakeOptions): Intake {
       const result = await batch(candidate)
       if ('error' in result) throw result.error
       if ('accepted' in result) return { document: candidate.document, accepted: result.accepted }
+      if (!isDocumentOf(order.order_id, result.document))
+        throw new StoreUnavailable('redis', new Error('the document of the order cannot be read'))
       if (amountOf(result.document) !== candidate.order.amount) throw new OrderConflict(order.order_id)
       return { document: result.document, accepted: undefined }
     }

@@ -47,6 +47,16 @@ export function statusText(status: Order['status']): string {
   return `"status":"${status}"`
 }
 
+/** How the document of an order begins, which tells it from any other text. */
+export function startOfDocument(id: string): string {
+  return `{"order_id":"${id}",`
+}
+
+/** Whether a text is the document of an order, as far as shows without parsing it. */
+export function isDocumentOf(id: string, text: string): boolean {
+  return text.startsWith(startOfDocument(id)) && text.endsWith('}')
+}
+
 /** Whether a document is that of a completed order, which nothing changes any more. */
 export function isCompleted(document: string): boolean {
   return document.includes(statusText('completed'))

@@ -17,6 +17,11 @@ local function whole(text) -- a number that any reader takes
   return text and string.match(text, '^%d+$') and #text <= 15 and text
 end
 
+local function count(counter, change) -- as in settle
+  local result = redis.pcall('HINCRBY', KEYS[4], counter, change)
+  if type(result) == 'table' then redis.call('HSET', KEYS[4], counter, math.max(0, change)) end
+end
+
 local looked, bytes, sent, refused = 0, 0, {}, {}
 for i = 6, #ARGV do
   local entry = redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i])[1]
@@ -42,8 +47,7 @@ for i = 6, #ARGV do
     redis.call('ZADD', KEYS[2], due, id)
     redis.call('XDEL', KEYS[1], ARGV[i])
     if ARGV[3] == 'count' then
-      if was == 'conflict' then redis.call('HINCRBY', KEYS[4], 'conflicts', -1)
-      else redis.call('HINCRBY', KEYS[4], 'redriving', 1) end
+      if was == 'conflict' then count('conflicts', -1) else count('redriving', 1) end
     end
     sent[#sent + 1] = ARGV[i]
     due = due + tonumber(ARGV[2])

@@ -68,6 +68,12 @@ local function owns(source, id, token)
   return redis.call('HGET', retrying, id .. '#') == token
 end
 
+-- A counter that is no number begins anew: it must not keep messages from being settled.
+local function count(counter, change)
+  local result = redis.pcall('HINCRBY', counters, counter, change)
+  if type(result) == 'table' then redis.call('HSET', counters, counter, math.max(0, tonumber(change))) end
+end
+
 local untraced = {} -- an event has no field for what it does not have: every function reads each one
 local settled, entries, ended = 0, {}, false
 local position, refused = -1, {}
@@ -112,7 +118,7 @@ while arg < #ARGV do
 
   for _ = 1, shape.counts do
     local counter, change = nextArg(), nextArg()
-    if owned then redis.call('HINCRBY', counters, counter, change) end
+    if owned then count(counter, change) end
   end
 
   for _ = 1, shape.tells do

@@ -60,7 +60,7 @@ test('a retry record that cannot be read is a dead letter with its text, and sto
 })
 
 test('a dead letter that lacks fields or has none that can be read is listed, shown, redriven and discarded', async () => {
-  const api = await useApp(space, 'api', { ADMIN_TOKEN })
+  const api = await useApp(space, 'api', { ADMIN_TOKEN, MAX_EVENT_LOOP_DELAY_MS: 0 })
   const dead = api.app.keys.dead('gone', 0)
   const all = {
     id: '5-5',

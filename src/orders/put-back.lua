@@ -1,0 +1,13 @@
+#!lua
+-- Puts the document of a finished order back, unless there is one. What is no document gives way.
+--
+-- KEYS  1 document
+-- ARGV  1 document   2 its TTL in ms   3 how each document of this order begins
+-- Returns 1 when it was put back.
+
+local there = redis.pcall('GET', KEYS[1])
+if type(there) == 'string' and string.sub(there, 1, #ARGV[3]) == ARGV[3] and string.sub(there, -1) == '}' then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
