@@ -31,7 +31,7 @@ const unrunWarning = ({ name, retrying, dead, unread, silent }: Unrun) => {
   return (
     `The function ${name} has ${waits.join(', ')}, and no worker has run it for ${Math.floor(silent / 60_000)} minutes: start ` +
     `one, or, if it was renamed or is gone, end it with \`npm run admin -- functions forget ${name}\`, which makes dead ` +
-    'letters of its retries, and discard its dead letters.'
+    'letters of its retries.'
   )
 }
 

@@ -1,6 +1,7 @@
 import type { Forgotten } from '../../schema/function.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import { loadScript } from '../stores/script.ts'
+import { noteEnded } from './function-states.ts'
 import type { Keys } from './keys.ts'
 import { type KnownFunction, readKnownFunctions } from './known-functions.ts'
 import { CALL_BYTES } from './limits.ts'
@@ -95,7 +96,10 @@ async function inPartition(
     total.alive = alive
     total.groups += groups
     if (alive === 0 || what === 'look') total.retries += retries
-    if (what === 'look' || alive > 0 || left === 0) return total
+    if (what === 'look' || alive > 0) return total
+    if (left > 0) continue
+    await noteEnded(redis, keys, partition, known)
+    return total
   }
 }
 

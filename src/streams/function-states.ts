@@ -2,7 +2,7 @@ import type { RedisStore } from '../stores/redis.ts'
 import { loadScript } from '../stores/script.ts'
 import type { Consumer } from './consumer.ts'
 import type { Keys } from './keys.ts'
-import { readKnownFunctions, toMember } from './known-functions.ts'
+import { type KnownFunction, readKnownFunctions, toMember } from './known-functions.ts'
 import { LOGS } from './streams.ts'
 import { readUnsettledIn } from './unsettled.ts'
 
@@ -20,6 +20,8 @@ export interface FunctionState {
   dead: number
   /** How long no worker has run it on this stream (ms); undefined when none was ever noted. */
   silent: number | undefined
+  /** Whether an operator has ended it, and no worker has run it since. */
+  ended: boolean
 }
 
 /** Notes which functions this process runs, so that others see that they are not gone. */
@@ -30,7 +32,19 @@ export async function noteAlive(
 ): Promise<void> {
   const members = [...new Set(consumers.map(({ definition }) => toMember(definition)))]
   for (let partition = 0; partition < keys.partitions && members.length > 0; partition++)
-    await redis.run(client => noteAliveScript(client, [keys.alive(partition)], members))
+    await redis.run(client => noteAliveScript(client, [keys.alive(partition)], ['alive', ...members]))
+}
+
+/** Notes that an operator has ended functions. */
+export async function noteEnded(
+  redis: RedisStore,
+  keys: Keys,
+  partition: number,
+  functions: KnownFunction[]
+): Promise<void> {
+  await redis.run(client =>
+    noteAliveScript(client, [keys.alive(partition)], ['ended', ...functions.map(toMember)])
+  )
 }
 
 /** Reads what waits for every function that was ever known; its cost does not depend on how much that is. */
@@ -50,6 +64,7 @@ export async function readFunctionStates(redis: RedisStore, keys: Keys): Promise
     sum.retrying += own.retrying
     sum.dead += own.dead
     sum.silent = Math.min(sum.silent ?? Infinity, own.silent ?? Infinity)
+    sum.ended &&= own.ended
     if (sum.silent === Infinity) sum.silent = undefined
   }
   return [...total.values()]
@@ -75,8 +90,10 @@ function readPartition(redis: RedisStore, keys: Keys, partition: number): Promis
           isFirst ? client.xlen(keys.dead(own.name, partition)) : 0
         ])
         const noted = alive[toMember(own)]
-        const silent = noted === undefined ? undefined : Math.max(0, Number(seconds) * 1000 - Number(noted))
-        return { name: own.name, stream: own.stream, depth, retrying, dead, silent }
+        const ended = noted === 'ended'
+        const silent =
+          noted === undefined || ended ? undefined : Math.max(0, Number(seconds) * 1000 - Number(noted))
+        return { name: own.name, stream: own.stream, depth, retrying, dead, silent, ended }
       })
     )
   })

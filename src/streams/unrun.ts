@@ -29,7 +29,8 @@ export function createUnrunFinder(): (states: readonly FunctionState[]) => Unrun
       if (!firstSeen.has(key)) firstSeen.set(key, now)
       return now - (firstSeen.get(key) as number)
     }
-    const all = states.map(state => ({ ...state, silent: silentOf(state) }))
+    // What an operator has ended is known to be gone; its dead letters stand in the metrics.
+    const all = states.filter(({ ended }) => !ended).map(state => ({ ...state, silent: silentOf(state) }))
     const consumed = new Set(all.filter(({ silent }) => silent < UNRUN_AFTER).map(({ stream }) => stream))
     return [...Map.groupBy(all, ({ name }) => name)].flatMap(([name, own]) => {
       const silent = Math.min(...own.map(state => state.silent))
