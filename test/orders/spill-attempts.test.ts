@@ -19,7 +19,7 @@ test('spilled orders that can never be completed hold up no other, and end as fa
   timeout: 120_000
 }, async () => {
   const { app, call } = await useApp(space, 'api', { ADMIN_TOKEN: 'a-token-for-the-tests' })
-  const { mysql, redis, keys, orders } = app
+  const { ordersMysql: mysql, redis, keys, orders } = app
   const audit = () => readAudit(redis, mysql, keys)
   const relay = () => relayOutbox(mysql, redis, keys, orders.documents)
   // More of them than one run looks at, all of them older than the one that can be completed.
@@ -91,4 +91,17 @@ test('spilled orders that can never be completed hold up no other, and end as fa
   })
   expect(await space.sql('SELECT order_id FROM spill_attempts')).toEqual([])
   expect((await call('/orders/odd-71')).json()).toMatchObject({ status: 'completed', total: 1.18 })
+})
+
+test('a MySQL that takes no writes is no failed attempt of a spilled order', async () => {
+  const { ordersMysql: mysql } = (await useApp(space, 'api')).app
+  await space.sql(
+    "INSERT INTO orders (order_id, amount, status, created_at, updated_at, tax_rate) VALUES ('waits', 1, 'processing', NOW(3), NOW(3), 0.18)"
+  )
+  const refuse = "BEFORE INSERT ON outbox FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1030"
+  await space.sql(`CREATE TRIGGER refuses ${refuse}`)
+  await expect(completeSpilled(mysql)).rejects.toMatchObject({ name: expect.stringMatching(/^Store/) })
+  expect(await space.sql('SELECT order_id FROM spill_attempts')).toEqual([])
+  await space.sql('DROP TRIGGER refuses')
+  expect((await completeSpilled(mysql)).completed).toBe(1)
 })
