@@ -28,7 +28,7 @@ async function makeUser(name: string) {
 test.each([
   ['xreadgroup', 'xreadgroup'],
   ['@blocking', 'xreadgroup'],
-  ['xautoclaim', 'xautoclaim'],
+  ['xpending', 'xpending'],
   ['zrange', 'zrange'],
   ['xgroup', 'xgroup'],
   ['evalsha', 'evalsha']
