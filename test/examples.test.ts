@@ -3,7 +3,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Type } from 'typebox'
 import { expect, onTestFinished, test } from 'vitest'
+import reservePayment from '../examples/worker/reserve-payment.ts'
 import sendReceipt from '../examples/worker/send-receipt.ts'
+import { statementsOf } from '../src/stores/migrate.ts'
 import type { Message } from '../src/streams/function.ts'
 import { useApp } from './app.ts'
 import { until, useSpace } from './space.ts'
@@ -57,6 +59,36 @@ test('send-receipt tells a web hook of every completed order, again while that f
     return page.letters.length > 0 && page
   })
   expect(letters).toEqual([expect.objectContaining({ code: 'refused', attempts: 1 })])
+})
+
+test('reserve-payment notes each payment once in its own table, and gives up what is refused', async () => {
+  const keys: string[] = []
+  const service = createServer((request, response) => {
+    request.resume()
+    const key = String(request.headers['idempotency-key'])
+    const first = !keys.includes(key)
+    keys.push(key)
+    response.writeHead(key.includes('poor') ? 402 : first ? 503 : 200).end()
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => {
+    service.close()
+  })
+  const { port } = await until('it listens', () => service.address() as AddressInfo | null)
+  for (const statement of statementsOf(await file('examples/migrations/001.do.reservations.sql')))
+    await space.sql(statement)
+  const api = await useApp(space, 'api')
+  const worker = await useApp(space, 'worker', {}, app => {
+    app.register(reservePayment, { url: `http://127.0.0.1:${port}` })
+  })
+  for (const order_id of ['rich', 'poor']) await api.post({ order_id, amount: 100 })
+  const reserved = () => space.sql('SELECT order_id, amount FROM reservations')
+  await until('one is noted', async () => (await reserved()).length > 0)
+  expect(await reserved()).toEqual([{ order_id: 'rich', amount: '118.0000' }])
+  const letters = await until('the other is a dead letter', async () => {
+    const page = await worker.app.streams.deadLetters.list('reserve-payment', '', 10)
+    return page.letters.length > 0 && page.letters
+  })
+  expect(letters).toEqual([expect.objectContaining({ code: 'payment-refused', attempts: 1 })])
 })
 
 test('a message that is put on a queue as the README says is handled, in whichever partition', async () => {

@@ -1,12 +1,12 @@
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyBaseLogger } from 'fastify'
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise'
 import Postgrator from 'postgrator'
-import { AlreadyChanged, fromMysql } from './errors.ts'
+import { AlreadyChanged, Contention, fromMysql, StoreUnavailable } from './errors.ts'
 import { sessionStatements } from './mysql-pool.ts'
 
-/** A glob: what has a meaning there may stand in the name of the folder that this is installed in. */
-const MIGRATIONS = `${join(import.meta.dirname, '../../migrations').replace(/[?*()[\]{}\\]/g, '\\$&')}/*.sql`
+const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 
 /** How long a process waits for another one that is migrating, in seconds, and how much longer for the answer (ms). */
 const LOCK_WAIT = 60
@@ -25,10 +25,15 @@ const SYNTAX_ERROR = 1064
  * Brings the database to the newest schema that this code knows. Whichever process comes first does it, under an
  * advisory lock; the others wait and find it done. A schema that is already newer (rolling deploy) is left alone, since
  * no file undoes anything. A migration that was cut off goes on where it was: a statement of the schema commits at once,
- * by itself, and the version is only noted after the last one.
+ * by itself, and the version is only noted after the last one. `functions` is the folder of what functions need, which has
+ * versions of its own.
  * @throws also when the server is too old for this code.
  */
-export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger): Promise<void> {
+export async function migrate(
+  options: ConnectionOptions,
+  log: FastifyBaseLogger,
+  functions = join(MIGRATIONS, 'functions')
+): Promise<void> {
   const connection = await createConnection({ ...options, keepAliveInitialDelay: KEEP_ALIVE_DELAY })
   // Without a listener a connection that is lost while idle would end the process.
   connection.on('error', () => {})
@@ -41,21 +46,45 @@ export async function migrate(options: ConnectionOptions, log: FastifyBaseLogger
     if (row?.taken !== 1)
       throw new Error(`another process has been migrating the database for over ${LOCK_WAIT} s`)
 
-    const postgrator = new Postgrator({
-      driver: 'mysql',
-      ...(options.database !== undefined && { database: options.database }),
-      migrationPattern: MIGRATIONS,
-      schemaTable: 'schema_version',
-      execQuery: async query => ({ rows: (await connection.query<RowDataPacket[]>(query))[0] }),
-      execSqlScript: script => runScript(connection, script)
-    })
-    for (const { version, name } of await postgrator.migrate())
-      log.info({ version, name }, 'migration applied')
+    const run = { connection, database: options.database, log }
+    await applyFolder(run, MIGRATIONS, 'schema_version')
     await requireSkipLocked(connection)
+    await applyFunctions(run, functions)
   } finally {
     // Not with a goodbye, for whose answer it could wait in vain; the lock goes with the connection.
     connection.destroy()
   }
+}
+
+interface Run {
+  connection: Connection
+  database: string | undefined
+  log: FastifyBaseLogger
+}
+
+/** Applies the migrations of a folder that are newer than the version in a table. */
+async function applyFolder({ connection, database, log }: Run, folder: string, table: string): Promise<void> {
+  const postgrator = new Postgrator({
+    driver: 'mysql',
+    ...(database !== undefined && { database }),
+    // A glob: what has a meaning there may stand in the name of the folder that this is installed in.
+    migrationPattern: `${folder.replace(/[?*()[\]{}\\]/g, '\\$&')}/*.sql`,
+    schemaTable: table,
+    execQuery: async query => ({ rows: (await connection.query<RowDataPacket[]>(query))[0] }),
+    execSqlScript: script => runScript(connection, script)
+  })
+  for (const { version, name } of await postgrator.migrate())
+    log.info({ version, name, table }, 'migration applied')
+}
+
+/** Applies what functions need. A fault in it is logged, and holds up no order; the next start tries it again. */
+async function applyFunctions(run: Run, folder: string): Promise<void> {
+  if (!existsSync(folder) || !readdirSync(folder).some(name => name.endsWith('.sql'))) return
+  await applyFolder(run, folder, 'function_schema_version').catch(error => {
+    const known = fromMysql(error)
+    if (known instanceof StoreUnavailable || known instanceof Contention) throw known
+    run.log.error({ err: known }, 'a migration of the functions failed')
+  })
 }
 
 /**

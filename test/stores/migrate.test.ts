@@ -1,6 +1,8 @@
 import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { pino } from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
 import { migrate, statementsOf } from '../../src/stores/migrate.ts'
@@ -31,7 +33,7 @@ async function makeDatabase(name: string) {
   const { DB_HOST: host, DB_PORT, DB_USER: user, DB_PASSWORD: password } = space.env
   const connection = { host, port: Number(DB_PORT), user, password, database }
   return {
-    migrate: () => migrate(connection as Parameters<typeof migrate>[0], log),
+    migrate: (functions?: string) => migrate(connection as Parameters<typeof migrate>[0], log, functions),
     columns: () =>
       space.sql(
         `SELECT table_name AS tab, column_name AS col, column_type AS type, column_key AS part
@@ -98,6 +100,26 @@ test('a server that is too old is refused with that word, not found out when Red
   expect((await call('/health')).json().services).toEqual({ redis: 'connected', database: 'disconnected' })
   const [line] = log.filter(({ msg }) => msg === 'mysql is not available')
   expect(line).toMatchObject({ err: { message: expect.stringContaining('MySQL is older than 8.0') } })
+})
+
+test('the tables of functions have versions of their own, and a fault in them holds up no order', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'orderstream-functions-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const database = await makeDatabase('functions')
+  await database.migrate(folder)
+  await copyFile(
+    new URL('../../examples/migrations/001.do.reservations.sql', import.meta.url),
+    join(folder, '001.do.reservations.sql')
+  )
+  await writeFile(join(folder, '002.do.faulty.sql'), 'CREATE TABLE;')
+  await database.migrate(folder)
+  expect(await space.sql('SELECT * FROM reservations')).toEqual([])
+  expect(await space.sql('SELECT MAX(version) AS version FROM function_schema_version')).toEqual([
+    { version: 1 }
+  ])
+  await writeFile(join(folder, '002.do.faulty.sql'), 'CREATE TABLE mended (id INT PRIMARY KEY);')
+  await database.migrate(folder)
+  expect(await space.sql('SELECT * FROM mended')).toEqual([])
 })
 
 test('a schema that a newer version has made is left alone', async () => {

@@ -1,0 +1,47 @@
+import closeWithGrace from 'close-with-grace'
+import { resolveConfig } from '../../schema/env.ts'
+import { OrderEvent } from '../../schema/order-event.ts'
+import { buildApp } from '../../src/app.ts'
+import { DuplicateKey } from '../../src/stores/errors.ts'
+
+/**
+ * A worker as a process of its own, as `src/main.ts` makes it, with the function of somebody who has read the guide and not
+ * the source: it pays inside the transaction that notes the payment, and throws there what went wrong.
+ */
+const config = resolveConfig(process.env)
+const url = process.env.PAYMENT_URL as string
+const app = await buildApp(config)
+
+app.consume({
+  name: 'pay',
+  stream: 'events',
+  start: 'all',
+  schema: OrderEvent,
+  filter: event => event.type === 'order.completed',
+  batch: { size: 1, window: 0 },
+  concurrency: 8,
+  retry: { attempts: 20, base: 100, max: 5000 },
+  handler: async ([message], { signal }) => {
+    if (!message) return
+    const { order_id, total } = message.body.data
+    await app.mysql.transaction(async ({ run }) => {
+      try {
+        await run('INSERT INTO reservations (order_id, amount) VALUES (?, ?)', [order_id, total])
+      } catch (error) {
+        if (error instanceof DuplicateKey) return
+        throw error
+      }
+      const answer = await fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'idempotency-key': message.body.id },
+        body: JSON.stringify({ order_id, total }),
+        signal
+      })
+      await answer.body?.cancel()
+      if (!answer.ok) throw new Error(`the payment service answered ${answer.status}`)
+    })
+  }
+})
+
+closeWithGrace({ delay: config.SHUTDOWN_GRACE_MS, logger: app.log }, () => app.close())
+await app.listen({ host: config.HOST, port: config.PORT })
