@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { convertOriginalOrders } from '../src/orders/original-orders.ts'
 import { writeInVain } from '../src/orders/vain-write.ts'
 import { createMysqlStores, type MysqlStore } from '../src/stores/mysql.ts'
 
@@ -17,7 +18,12 @@ declare module 'fastify' {
  * used from when it answers.
  */
 async function mysql(app: FastifyInstance) {
-  const stores = createMysqlStores(app.config, app.log, writeInVain)
+  const stores = createMysqlStores(
+    app.config,
+    app.log,
+    writeInVain,
+    convertOriginalOrders(app.config.TAX_RATE)
+  )
   app.decorate('mysql', stores.functions)
   app.decorate('ordersMysql', stores.orders)
   app.addHook('onClose', () => stores.close())

@@ -5,6 +5,7 @@ import { type Connection, type ConnectionOptions, createConnection, type RowData
 import Postgrator from 'postgrator'
 import { AlreadyChanged, Contention, fromMysql, StoreUnavailable } from './errors.ts'
 import { sessionStatements } from './mysql-pool.ts'
+import { findFaults, readVersion } from './schema-check.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '../../migrations')
 
@@ -22,17 +23,34 @@ const KEEP_ALIVE_DELAY = 10_000
 const SYNTAX_ERROR = 1064
 
 /**
+ * What is done before and after the migrations, on their connection and under their lock, because SQL files alone cannot.
+ * Each start does it again, so each step finds out first whether there is anything to do.
+ */
+export interface MigrationSteps {
+  /** Runs before the migrations, with the version that is noted; 0 when there is none. */
+  before: (connection: Connection, version: number, log: FastifyBaseLogger) => Promise<void>
+  after: (connection: Connection, log: FastifyBaseLogger) => Promise<void>
+}
+
+/** What belongs to the migrations beside their files. */
+export interface MigrationOptions {
+  steps?: MigrationSteps | undefined
+  /** Folder of what functions need, which has versions of its own. */
+  functions?: string | undefined
+}
+
+/**
  * Brings the database to the newest schema that this code knows. Whichever process comes first does it, under an
  * advisory lock; the others wait and find it done. A schema that is already newer (rolling deploy) is left alone, since
  * no file undoes anything. A migration that was cut off goes on where it was: a statement of the schema commits at once,
- * by itself, and the version is only noted after the last one. `functions` is the folder of what functions need, which has
- * versions of its own.
+ * by itself, and the version is only noted after the last one.
+ * @throws {SchemaRefused} when a table is not as this code needs it; before anything is changed, if that shows then.
  * @throws also when the server is too old for this code.
  */
 export async function migrate(
   options: ConnectionOptions,
   log: FastifyBaseLogger,
-  functions = join(MIGRATIONS, 'functions')
+  { steps, functions = join(MIGRATIONS, 'functions') }: MigrationOptions = {}
 ): Promise<void> {
   const connection = await createConnection({ ...options, keepAliveInitialDelay: KEEP_ALIVE_DELAY })
   // Without a listener a connection that is lost while idle would end the process.
@@ -47,8 +65,9 @@ export async function migrate(
       throw new Error(`another process has been migrating the database for over ${LOCK_WAIT} s`)
 
     const run = { connection, database: options.database, log }
-    await applyFolder(run, MIGRATIONS, 'schema_version')
+    await applyOwn(run, steps)
     await requireSkipLocked(connection)
+    await steps?.after(connection, log)
     await applyFunctions(run, functions)
   } finally {
     // Not with a goodbye, for whose answer it could wait in vain; the lock goes with the connection.
@@ -62,9 +81,34 @@ interface Run {
   log: FastifyBaseLogger
 }
 
+/** Applies the migrations of Orderstream, and compares the tables with what the code needs before and after them. */
+async function applyOwn(run: Run, steps: MigrationSteps | undefined): Promise<void> {
+  const { connection, log } = run
+  const noted = await readVersion(connection)
+  const newest = await createPostgrator(run, MIGRATIONS, 'schema_version').getMaxVersion()
+  if (noted < newest) {
+    await steps?.before(connection, noted, log)
+    await refuseFaults(connection, false)
+  }
+  await applyFolder(run, MIGRATIONS, 'schema_version')
+  // A newer version has checked its schema itself.
+  if (noted <= newest) await refuseFaults(connection, true)
+}
+
+/** Throws the first fault of the tables; all columns have to be there when the migrations are `complete`. */
+async function refuseFaults(connection: Connection, complete: boolean): Promise<void> {
+  const [fault] = await findFaults(connection, complete)
+  if (fault) throw fault
+}
+
 /** Applies the migrations of a folder that are newer than the version in a table. */
-async function applyFolder({ connection, database, log }: Run, folder: string, table: string): Promise<void> {
-  const postgrator = new Postgrator({
+async function applyFolder(run: Run, folder: string, table: string): Promise<void> {
+  for (const { version, name } of await createPostgrator(run, folder, table).migrate())
+    run.log.info({ version, name, table }, 'migration applied')
+}
+
+function createPostgrator({ connection, database }: Run, folder: string, table: string): Postgrator {
+  return new Postgrator({
     driver: 'mysql',
     ...(database !== undefined && { database }),
     // A glob: what has a meaning there may stand in the name of the folder that this is installed in.
@@ -73,8 +117,6 @@ async function applyFolder({ connection, database, log }: Run, folder: string, t
     execQuery: async query => ({ rows: (await connection.query<RowDataPacket[]>(query))[0] }),
     execSqlScript: script => runScript(connection, script)
   })
-  for (const { version, name } of await postgrator.migrate())
-    log.info({ version, name, table }, 'migration applied')
 }
 
 /** Applies what functions need. A fault in it is logged, and holds up no order; the next start tries it again. */
@@ -102,7 +144,10 @@ async function requireSkipLocked(connection: Connection): Promise<void> {
     })
 }
 
-/** Runs the statements of a migration. One that has been made already is what a start that was cut off left. */
+/**
+ * Runs the statements of a migration. One that has been made already is what a start that was cut off left, or a fault
+ * that is found once all have run.
+ */
 async function runScript(connection: Connection, script: string): Promise<void> {
   for (const statement of statementsOf(script)) {
     await connection.query(statement).catch(error => {

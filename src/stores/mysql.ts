@@ -3,8 +3,9 @@ import type { RowDataPacket } from 'mysql2/promise'
 import type { Config } from '../../schema/env.ts'
 import { Availability } from './availability.ts'
 import { Contention, fromMysql, StoreRefused, UnexplainedStoreError } from './errors.ts'
-import { migrate } from './migrate.ts'
+import { type MigrationSteps, migrate } from './migrate.ts'
 import { connectionOptions, createMysqlPool, LONG_STATEMENT, type MysqlPool, query } from './mysql-pool.ts'
+import { SchemaRefused } from './schema-check.ts'
 import { runTransaction, type Transaction } from './transaction.ts'
 
 /** How often a transaction that lost against another one is done anew before the loss is reported. */
@@ -15,6 +16,9 @@ const SHORT_STATEMENT = 2
 
 /** How long a statement may take at least that finds out whether MySQL takes writes: longer than it waits for a row (ms). */
 const TRIAL = 1500
+
+/** How long a refusal of the schema holds until the tables are read again (ms): that may take long. */
+const REFUSAL_HOLDS = 10_000
 
 /** Asked with every probe: it may change while the server runs. */
 const DURABILITY = 'SELECT @@GLOBAL.innodb_flush_log_at_trx_commit AS flush'
@@ -49,12 +53,13 @@ export interface MysqlStores {
 
 /**
  * The MySQL of this process: two pools behind one breaker. Migrations are applied with the first probe that answers.
- * `writeInVain` is a transaction that writes and changes nothing.
+ * `writeInVain` is a transaction that writes and changes nothing; `steps` belong to the migrations.
  */
 export function createMysqlStores(
   config: Config,
   log: FastifyBaseLogger,
-  writeInVain: (transaction: Transaction) => Promise<void>
+  writeInVain: (transaction: Transaction) => Promise<void>,
+  steps?: MigrationSteps
 ): MysqlStores {
   const long = config.STORE_TIMEOUT_MS * LONG_STATEMENT
   const pool = createMysqlPool(config, config.DB_POOL_SIZE - 1)
@@ -63,15 +68,7 @@ export function createMysqlStores(
   const probes = createMysqlPool(config, 1)
   const timeout = config.STORE_TIMEOUT_MS
   let durable = false
-  // Migrations may take longer than a probe; the probes of that time wait for the same run.
-  let migration: Promise<void> | undefined
-  const migrateOnce = () => {
-    migration ??= migrate(connectionOptions(config), log).catch(error => {
-      migration = undefined
-      throw fromMysql(error)
-    })
-    return migration
-  }
+  const migrateOnce = createMigrateOnce(config, log, steps)
 
   const availability = new Availability({
     store: 'mysql',
@@ -118,6 +115,41 @@ export function createMysqlStores(
       await availability.stop()
       await Promise.all([pool, functionPool, probes].map(each => each.close()))
     }
+  }
+}
+
+/**
+ * Makes what migrates until that succeeds once. Migrations may take longer than a probe; the probes of that time wait for
+ * the same run. A schema that is refused is logged here, once: the probe may have given up before.
+ */
+function createMigrateOnce(
+  config: Config,
+  log: FastifyBaseLogger,
+  steps: MigrationSteps | undefined
+): () => Promise<void> {
+  let migration: Promise<void> | undefined
+  let refused: string | undefined
+  let retryAt = Number.POSITIVE_INFINITY
+  const run = async () => {
+    try {
+      await migrate(connectionOptions(config), log, { steps })
+    } catch (error) {
+      if (error instanceof SchemaRefused) {
+        retryAt = performance.now() + REFUSAL_HOLDS
+        if (error.message !== refused)
+          log.error({ err: error, table: error.table }, 'database schema refused')
+        refused = error.message
+      } else migration = undefined
+      throw fromMysql(error)
+    }
+  }
+  return () => {
+    if (performance.now() >= retryAt) {
+      retryAt = Number.POSITIVE_INFINITY
+      migration = undefined
+    }
+    migration ??= run()
+    return migration
   }
 }
 
