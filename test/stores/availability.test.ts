@@ -96,11 +96,14 @@ test('what is in the way of a write is no refusal; what refuses it is, until a w
     'mysql',
     Object.assign(new Error('it is so'), { errno: 1047 })
   )
-  for (const error of [new StoreRefused('redis'), unexplained]) {
-    store.write = fail(error)
-    expect([await availability.takesWrites(), availability.refusal]).toEqual([false, error])
-    expect(await availability.writable()).toBe(false)
-  }
+  const refused = new StoreRefused('redis')
+  store.write = fail(refused)
+  expect([await availability.takesWrites(), availability.refusal]).toEqual([false, refused])
+  store.write = fail(unexplained)
+  expect(await availability.takesWrites()).toBe(false)
+  expect(availability.refusal).toBeInstanceOf(StoreRefused)
+  expect(availability.refusal?.cause).toBe(unexplained)
+  expect(await availability.writable()).toBe(false)
   store.write = async () => {}
   await until('it has tried by itself', () => availability.refusal === undefined)
 })

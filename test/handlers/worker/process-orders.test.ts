@@ -206,7 +206,8 @@ test('a redriven order that fails again is a dead letter for the reason that it 
   const order = fail(message('again', '10'), { code: 'exhausted', detail: 'why' }, new Date().toISOString())
   await orders.store.write([{ order, messageId: id, redriven: false, ordinal: '', partition: 0 }])
   await space.sql(
-    "CREATE TRIGGER broken BEFORE UPDATE ON orders FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no price for it'"
+    `CREATE TRIGGER broken BEFORE UPDATE ON orders FOR EACH ROW
+     IF NEW.order_id = 'again' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no price for it'; END IF`
   )
   await addRetry(keys, id, message('again', '10'), { attempts: 7, redriven: 'failed' })
 
