@@ -1,20 +1,24 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { StoreRefused } from '../stores/errors.ts'
+import { type Static, Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { isAway, StoreRefused } from '../stores/errors.ts'
 import type { RedisStore } from '../stores/redis.ts'
 import { loadScript } from '../stores/script.ts'
 import type { Keys } from './keys.ts'
 
 const script = loadScript(new URL('live-processes.lua', import.meta.url))
 
-/** What a process tells the others of itself. */
-interface Settings {
-  mode: 'api' | 'worker'
-  /** Its LEASE_MS, for each of its functions. */
-  lease: number
-  functions: string[]
-  taxRate: number
-  database: string
-}
+/** What a process tells the others of itself. `lease` is its LEASE_MS, for each of its functions. */
+const Settings = Type.Object({
+  mode: Type.Enum(['api', 'worker']),
+  lease: Type.Number(),
+  functions: Type.Array(Type.String()),
+  taxRate: Type.Number(),
+  database: Type.String()
+})
+type Settings = Static<typeof Settings>
+
+const settingsCheck = Compile(Settings)
 
 /** The processes that live, and what has to be the same in them. */
 export interface Peers {
@@ -87,13 +91,13 @@ export function createPeers({ redis, keys, name, settings, grace, log }: PeersOp
     exchange: async () => {
       const began = performance.now()
       try {
-        others = (await note(JSON.stringify(own))).map(text => JSON.parse(text))
+        others = (await note(JSON.stringify(own))).flatMap(readSettings)
       } catch (error) {
-        // A Redis that keeps no notes is worked with as if there were no others.
-        if (!(error instanceof StoreRefused)) throw error
+        if (isAway(error, 'redis')) throw error
+        // A Redis that keeps no notes, whatever it says, is worked with as if there were no others.
         exchangedAt = began
         joined.resolve()
-        throw error
+        throw error instanceof StoreRefused ? error : new StoreRefused('redis', error)
       }
       exchangedAt = began
       joined.resolve()
@@ -102,6 +106,16 @@ export function createPeers({ redis, keys, name, settings, grace, log }: PeersOp
     leave: async () => {
       await note('')
     }
+  }
+}
+
+/** The settings in a note; none where it cannot be read: that note must not keep this process from its work. */
+function readSettings(text: string): Settings[] {
+  try {
+    const found: unknown = JSON.parse(text)
+    return settingsCheck.Check(found) ? [found] : []
+  } catch {
+    return []
   }
 }
 

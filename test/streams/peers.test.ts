@@ -87,3 +87,26 @@ test('a process that was killed is forgotten, and one that ends is at once', asy
   await worker.close()
   expect(await space.redis.exists(key)).toBe(0)
 })
+
+test('what cannot be read among the notes of processes keeps no worker from its messages', async () => {
+  const key = (prefix: string) => `{${prefix}:0}:processes`
+  const unreadable = `${space.env.KEY_PREFIX}.unreadable`
+  await space.redis.hset(key(unreadable), 'x', '9999999999999 {"mode":', 'y', '9999999999999 {"lease":1}')
+  const noHash = `${space.env.KEY_PREFIX}.no-hash`
+  await space.redis.set(key(noHash), 'text')
+  for (const [KEY_PREFIX, warnings] of [
+    [unreadable, undefined],
+    [noHash, [expect.stringMatching(/^The background task peers does not run: redis refuses .*WRONGTYPE/)]]
+  ] as const) {
+    let calls = 0
+    const own = { ...space, env: { ...space.env, KEY_PREFIX } }
+    const fn = makeFunction(own, async () => {
+      calls++
+      return undefined
+    })
+    const { call } = await useApp(own, 'worker', { KEY_PREFIX }, app => app.consume(fn.definition))
+    await fn.add(1)
+    await until('it is handled', () => calls === 1)
+    expect((await call('/health')).json().warnings).toEqual(warnings)
+  }
+})
