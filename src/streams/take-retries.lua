@@ -23,6 +23,7 @@ local known = {}
 for i = 7, 6 + ARGV[6] do known[ARGV[i]] = true end
 for i = 7 + ARGV[6], #ARGV do held[ARGV[i]] = true end
 local PASSED_OVER = 1000 -- ms in which one that was left to others (see give-back) is not looked at by anybody
+local MOST_PASSED = 1000 -- of those, at most, since Redis serves nobody else meanwhile: the next call goes on behind them
 
 local bytes, full = 0, false
 local function read(id)
@@ -43,7 +44,7 @@ local function takenIn(record, last)
   return valid and type(decoded) == 'table' and tonumber(decoded.taken) or last
 end
 
-local taken, suspects = {}, {}
+local taken, suspects, passed = {}, {}, 0
 local function take(id, record, last, base)
   redis.call('ZADD', KEYS[1], due, id)
   local token = string.format('%.0f', last + 1)
@@ -55,6 +56,7 @@ local function look(id)
   local fields = redis.call('HMGET', KEYS[2], id .. '#', id .. '~', id .. '@')
   if fields[3] and not known[fields[3]] then
     redis.call('ZADD', KEYS[1], now + PASSED_OVER, id)
+    passed = passed + 1
     return
   end
   local token = fields[1] or '0'
@@ -93,7 +95,7 @@ repeat -- Suspects stay where they are, and must not hide what is due behind the
     end
     if full then break end
   end
-until #taken > 0 or #ids < most or full
+until #taken > 0 or #ids < most or full or passed >= MOST_PASSED
 
 if ARGV[5] == 'suspect' and #taken == 0 and #suspects > 0 then
   local id, last, base = unpack(table.remove(suspects, 1))

@@ -114,6 +114,31 @@ test('a retry of another version is left to a worker that knows it, and spends n
   await until('nothing is left of it', async () => (await space.redis.exists(retrying)) === 0)
 })
 
+test('of many retries of another version each look passes over a part, and reaches what is due behind them', async () => {
+  const fn = makeFunction(space, async () => undefined)
+  const { app } = await useApp(space, 'api')
+  const { redis, keys } = app
+  const [retry, retrying] = [keys.retry(fn.name, 0), keys.retrying(fn.name, 0)]
+  const record = '{"taken":1,"v":"2","data":"{}","attempts":0,"firstAt":1}'
+  const retries = space.redis.pipeline()
+  for (let n = 0; n <= 3000; n++) {
+    const id = `1-${n}`
+    retries.zadd(retry, n, id).hset(retrying, id, record, `${id}#`, '1')
+    if (n < 3000) retries.hset(retrying, `${id}@`, '2')
+  }
+  await retries.exec()
+  const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
+  const common = { redis, keys, partition: 0, consumer: 'other', lease: () => 600_000 }
+  const member = createGroupMember({ ...common, definition })
+  expect((await member.takeRetries(10, [], 'safe')).deliveries).toEqual([])
+  expect(await space.redis.zcount(retry, 3001, '+inf')).toBe(1000)
+  const { deliveries } = await until('it is reached', async () => {
+    const taken = await member.takeRetries(10, [], 'safe')
+    return taken.deliveries.length > 0 && taken
+  })
+  expect(deliveries).toMatchObject([{ id: '1-3000' }])
+})
+
 async function idOf(retrying: string): Promise<string> {
   return (await space.redis.hkeys(retrying)).find(field => /^[\d-]+$/.test(field)) as string
 }
