@@ -5,12 +5,5 @@ import { createEndedNotes } from '../../src/orders/ended-notes.ts'
 export default async function noteEndedOrders(app: App) {
   const { redis, ordersMysql, keys } = app
   const note = createEndedNotes({ redis, mysql: ordersMysql, keys })
-  app.repeat({
-    name: 'note-ended',
-    every: 5000,
-    run: async () => {
-      await note()
-      return false
-    }
-  })
+  app.repeat({ name: 'note-ended', every: 5000, run: note })
 }

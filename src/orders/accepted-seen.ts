@@ -12,13 +12,14 @@ export interface AcceptedSeen {
   acknowledged: number | null
 }
 
+/** By kind, as the index has it: it reads the last number of each, however many rows there are. */
 const SEEN = `
   SELECT epoch, partition_no AS \`partition\`,
     MAX(highest) AS highest, MAX(ended_to) AS endedTo, MAX(acknowledged) AS acknowledged
   FROM (
     SELECT epoch, partition_no, highest, 0 AS ended_to, NULL AS acknowledged FROM accepted_seen
     UNION ALL
-    SELECT epoch, partition_no, last_no, 0, NULL FROM accepted_ended
+    SELECT epoch, partition_no, MAX(last_no), 0, NULL FROM accepted_ended GROUP BY epoch, partition_no, kind
     UNION ALL
     SELECT epoch, partition_no, GREATEST(highest, ended_to), ended_to, acknowledged FROM accepted_epochs
   ) AS seen

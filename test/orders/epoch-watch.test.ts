@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, expect, test } from 'vitest'
+import { readAcceptedSeen } from '../../src/orders/accepted-seen.ts'
 import { readAudit } from '../../src/orders/audit.ts'
 import { createEndedNotes } from '../../src/orders/ended-notes.ts'
 import { createEpochWatch } from '../../src/orders/epoch-watch.ts'
@@ -82,4 +83,34 @@ test('orders that wait or are retried have not ended', async () => {
   await space.redis.del(retry)
   await space.redis.xadd(keys.stream('placed', 0), '*', 'v', '1', 'ordinal', `${epoch}:15`)
   expect(await endedTo()).toBe(14)
+})
+
+test('of many orders that ended while an old one waited, a look reads few rows, and each run deletes a part', async () => {
+  // One connection for orders, so that its session has counted what is read here.
+  const { app, close } = await openApp(space, 'worker', {
+    DB_POOL_SIZE: 2,
+    KEY_PREFIX: `${space.env.KEY_PREFIX}.many`
+  })
+  const { ordersMysql: mysql, keys } = app
+  const epoch = '00000001.many'
+  const rows = Array.from({ length: 15_000 }, (_, n) => [epoch, 0, 'row', 2 * n + 1, 2 * n + 1])
+  await space.sql('INSERT INTO accepted_ended (epoch, partition_no, kind, first_no, last_no) VALUES ?', [
+    rows
+  ])
+  // MySQL would do it by itself within seconds.
+  await space.sql('ANALYZE TABLE accepted_ended')
+  const reads = async () => {
+    const found = await mysql.rows<{ Value: string }>("SHOW SESSION STATUS LIKE 'Handler_read%'", [])
+    return found.reduce((sum, { Value }) => sum + Number(Value), 0)
+  }
+  const before = await reads()
+  const seen = await readAcceptedSeen(mysql)
+  expect(seen.find(row => row.epoch === epoch)).toMatchObject({ highest: 29_999 })
+  expect((await reads()) - before).toBeLessThan(5000)
+  await close()
+
+  await space.redis.hset(keys.accepted(0), { epoch, count: 30_000 })
+  const note = createEndedNotes({ redis: api.app.redis, mysql: api.app.ordersMysql, keys })
+  const left = async () => (await space.sql('SELECT id FROM accepted_ended WHERE epoch = ?', [epoch])).length
+  expect([await note(), await left(), await note(), await left()]).toEqual([true, 5000, false, 0])
 })
