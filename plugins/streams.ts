@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TSchema } from 'typebox'
@@ -39,6 +40,9 @@ const COUNT_EVERY = 5000
 
 /** How long before the end of its grace a stop gives back what is in hand, at the most (ms). */
 const HAND_BACK = 1000
+
+/** How long a start waits until functions on logs have begun (ms): Fastify gives up one that takes longer than 10 s. */
+const BEGIN_WAIT = 5000
 
 /** `app.consume` is to streams what `app.post` is to HTTP. */
 async function streams(app: FastifyInstance) {
@@ -118,12 +122,13 @@ function patienceOf({ DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS }: FastifyInstance['conf
 }
 
 /**
- * A process that is ready has begun: what happens from then on reaches its functions. Without the stores each one begins
- * later, when its consumer joins.
+ * A process that is ready has begun: what happens from then on reaches its functions. Without the stores, or
+ * while MySQL lets it wait, each one begins later, when its consumer joins.
  */
 async function beginAll(starts: Starts, functions: ResolvedFunction[]): Promise<void> {
   const onLogs = functions.filter(({ stream }) => LOGS.includes(stream))
-  await Promise.all(onLogs.map(definition => starts.begin(definition).catch(() => {})))
+  const begun = Promise.all(onLogs.map(definition => starts.begin(definition).catch(() => {})))
+  await Promise.race([begun, delay(BEGIN_WAIT, undefined, { ref: false })])
 }
 
 function pausedOf(consumers: Consumer[]): Map<string, string | undefined> {

@@ -4,7 +4,7 @@ import type { App } from '../../src/app.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
 import { createStarts } from '../../src/streams/starts.ts'
 import { openApp, useApp } from '../app.ts'
-import { NOWHERE, until, useSpace } from '../space.ts'
+import { connectTo, NOWHERE, until, useSpace } from '../space.ts'
 
 const space = await useSpace()
 let count = 0
@@ -162,4 +162,16 @@ test('groups of an older version are recorded as such that existed, as soon as M
   reachable = true
   await later.recordLate()
   expect(await log.record()).toEqual({ positions: null })
+})
+
+test('a worker starts while MySQL lets the record of a function wait, which begins after that', async () => {
+  const log = useLog('all')
+  await log.add(1)
+  const other = await connectTo(space)
+  await useApp(space, 'api')
+  await other.query('LOCK TABLES function_starts WRITE')
+  await useApp(space, 'worker', log.overrides, log.consume)
+  expect(log.seen).toEqual([])
+  await other.end()
+  await until('it has begun', () => log.seen.includes(1))
 })
