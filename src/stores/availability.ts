@@ -6,6 +6,7 @@ import {
   isRefusal,
   isServerAnswer,
   NoFreeConnection,
+  NoNewConnection,
   type StoreName,
   StoreRefused,
   StoreUnavailable
@@ -186,6 +187,8 @@ export class Availability {
       return true
     } catch (error) {
       if (!isRefusal(error)) return true
+      // Whoever needs it has to wait. Others may work on the connections that they have: it is no refusal.
+      if (error instanceof NoNewConnection) return false
       if (this.#refusal === undefined)
         this.#options.log.error({ store: this.store, err: error }, `${this.store} takes no writes`)
       this.#refusal = error instanceof StoreUnavailable ? error : new StoreRefused(this.store, error)

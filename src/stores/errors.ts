@@ -58,6 +58,11 @@ export class NoFreeConnection extends StoreRefused {
   override name = 'NoFreeConnection'
 }
 
+/** The store lets no new connection in, or not in time; those that are open may work as before. */
+export class NoNewConnection extends StoreUnavailable {
+  override name = 'NoNewConnection'
+}
+
 /** The consumer group, or the stream it belongs to, is gone (after a flush or a failover). */
 export class GroupMissing extends Error {
   override name = 'GroupMissing'
@@ -207,6 +212,7 @@ const MYSQL_UNAVAILABLE = new Set([
   1927 // MariaDB: connection killed
 ])
 const MYSQL_AUTHENTICATION = new Set([1045, 1698])
+const MYSQL_CONNECTION_LIMITS = new Set([1040, 1203, 1226])
 const MYSQL_REFUSED = new Set([
   1021, // disk full
   1114, // table full, which mostly means the disk
@@ -257,6 +263,14 @@ export function isServerAnswer(error: unknown): boolean {
   if (!(error instanceof StoreUnavailable)) return false
   const { errno, sqlState } = (error.cause ?? {}) as { errno?: unknown; sqlState?: unknown }
   return isRedisAnswer(error.cause) || (errno !== undefined && sqlState !== undefined)
+}
+
+/** The error of a new connection that could not be made, told apart where it says nothing of those that are open. */
+export function forNewConnection(error: unknown): unknown {
+  if (!isAway(error, 'mysql')) return error
+  const { cause } = error as StoreUnavailable
+  const isLimit = MYSQL_CONNECTION_LIMITS.has((cause as { errno?: number } | undefined)?.errno as number)
+  return isLimit || !isServerAnswer(error) ? new NoNewConnection('mysql', cause) : error
 }
 
 /** An error that nobody foresaw, without the call that a driver hangs on it: a batch of orders, in each line of the log. */

@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { RowDataPacket } from 'mysql2/promise'
 import type { Config } from '../../schema/env.ts'
 import { Availability } from './availability.ts'
-import { Contention, fromMysql, StoreRefused, UnexplainedStoreError } from './errors.ts'
+import { Contention, forNewConnection, fromMysql, StoreRefused, UnexplainedStoreError } from './errors.ts'
 import { type MigrationSteps, migrate } from './migrate.ts'
 import { connectionOptions, createMysqlPool, LONG_STATEMENT, type MysqlPool, query } from './mysql-pool.ts'
 import { SchemaRefused } from './schema-check.ts'
@@ -85,6 +85,11 @@ export function createMysqlStores(
       // On a new connection: what the server forbids now may not bind the sessions that are open.
       const trial = createMysqlPool(config, 1)
       try {
+        await trial
+          .using(async () => {})
+          .catch(error => {
+            throw forNewConnection(error)
+          })
         await runTransaction(trial, writeInVain, Math.max(TRIAL, timeout * SHORT_STATEMENT))
         if (availability.refusal === undefined) return
         for (const each of [pool, functionPool]) each.renew()

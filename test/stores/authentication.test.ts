@@ -61,3 +61,21 @@ test('MySQL that refuses the password is named so, too', async () => {
   const { warnings } = (await call('/health')).json()
   expect(warnings).toEqual([expect.stringContaining('mysql refuses the credentials')])
 })
+
+test('a process that has all connections its user may have works on, and health is content', async () => {
+  const user = `${space.env.DB_NAME}_2`
+  await space.sql(`CREATE USER '${user}'@'%' IDENTIFIED BY 'word' WITH MAX_USER_CONNECTIONS 2`)
+  await space.sql(`GRANT ALL ON ${space.env.DB_NAME}.* TO '${user}'@'%'`)
+  onTestFinished(async () => void (await space.sql(`DROP USER '${user}'@'%'`)))
+  const { app, post, call } = await useApp(space, 'api', {
+    DB_USER: user,
+    DB_PASSWORD: 'word',
+    DB_POOL_SIZE: 2
+  })
+  await until('MySQL is up', () => app.mysql.availability.up)
+  expect((await post({ order_id: 'limited', amount: 1 })).statusCode).toBe(202)
+  const health = (await call('/health')).json()
+  expect([health.status, health.warnings]).toEqual(['healthy', undefined])
+  // A new session could not be had to find out.
+  expect(await app.mysql.availability.takesWrites()).toBe(false)
+})

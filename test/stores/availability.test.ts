@@ -4,6 +4,7 @@ import { Availability } from '../../src/stores/availability.ts'
 import {
   Contention,
   NoFreeConnection,
+  NoNewConnection,
   StoreRefused,
   StoreUnavailable,
   UnexplainedStoreError
@@ -92,6 +93,8 @@ test('what is in the way of a write is no refusal; what refuses it is, until a w
     store.write = fail(error)
     expect([await availability.takesWrites(), availability.refusal]).toEqual([true, undefined])
   }
+  store.write = fail(new NoNewConnection('redis'))
+  expect([await availability.takesWrites(), availability.refusal]).toEqual([false, undefined])
   const unexplained = new UnexplainedStoreError(
     'mysql',
     Object.assign(new Error('it is so'), { errno: 1047 })
