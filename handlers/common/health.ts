@@ -2,6 +2,7 @@ import { Health, Probe } from '../../schema/health.ts'
 import { anyRoute, response } from '../../schema/response.ts'
 import type { App } from '../../src/app.ts'
 import { describeAuthentication, reasonOf } from '../../src/stores/errors.ts'
+import { ORDER_FUNCTION } from '../../src/streams/streams.ts'
 import type { Unrun } from '../../src/streams/unrun.ts'
 import { MANY_UNSETTLED } from '../../src/streams/unsettled.ts'
 
@@ -28,10 +29,12 @@ const unrunWarning = ({ name, retrying, dead, unread, silent }: Unrun) => {
     ...(dead > 0 ? [`${dead} dead letters`] : []),
     ...unread.map(({ stream, count }) => `${count} unread messages on ${stream}`)
   ]
+  const found = `The function ${name} has ${waits.join(', ')}, and no worker has run it for ${Math.floor(silent / 60_000)} minutes: start one`
+  // That of the service cannot be ended.
+  if (name === ORDER_FUNCTION) return `${found}.`
   return (
-    `The function ${name} has ${waits.join(', ')}, and no worker has run it for ${Math.floor(silent / 60_000)} minutes: start ` +
-    `one, or, if it was renamed or is gone, end it with \`npm run admin -- functions forget ${name}\`, which makes dead ` +
-    'letters of its retries.'
+    `${found}, or, if it was renamed or is gone, end it with \`npm run admin -- functions forget ${name}\`, which makes ` +
+    'dead letters of its retries.'
   )
 }
 

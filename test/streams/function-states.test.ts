@@ -109,6 +109,19 @@ test('health warns of what waits for a function that was renamed, until that is 
   await until('health is content', async () => (await warnings()).length === 0)
 })
 
+test('of orders that no worker processes, health says that one must be started, and nothing of ending their function', async () => {
+  const KEY_PREFIX = `${space.env.KEY_PREFIX}.orders`
+  const keys = createKeys(KEY_PREFIX, 1)
+  await space.redis.xadd(keys.stream('placed', 0), '*', 'v', '1')
+  const longAgo = Number((await space.redis.time())[0]) * 1000 - UNRUN_AFTER - 60_000
+  await space.redis.hset(keys.alive(0), 'process-orders placed process-orders', longAgo)
+  const { call } = await useApp(space, 'api', { KEY_PREFIX })
+  const warnings = await until('health warns', async () => (await call('/health')).json().warnings)
+  expect(warnings).toEqual([
+    'The function process-orders has 1 unread messages on placed, and no worker has run it for 3 minutes: start one.'
+  ])
+})
+
 test('unread messages of a queue are those of nobody only while no other function consumes it, and none was ended', () => {
   const state = {
     name: 'old',
