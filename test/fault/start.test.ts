@@ -53,7 +53,8 @@ test('a function that cannot be taken ends the start with its name and every fau
   for (const part of ['src', 'plugins', 'handlers', 'schema', 'migrations', 'package.json'])
     await cp(join(main, '../..', part), join(root, part), { recursive: true })
   await symlink(join(main, '../../node_modules'), join(root, 'node_modules'))
-  const settings = `{ name: 'wrong-one', stream: 'events', schema: {}, concurrency: 0, timeout: 0 }`
+  const sound = `name: 'wrong-one', stream: 'events', schema: { type: 'object' }, handler: async () => {}`
+  const settings = `{ ${sound}, concurrency: 0, timeout: 0 }`
   await writeFile(
     join(root, 'handlers/worker/wrong-one.ts'),
     `export default async (app: any) => app.consume(${settings})`
@@ -62,6 +63,6 @@ test('a function that cannot be taken ends the start with its name and every fau
   const { code, output } = await run(env, join(root, 'src/main.ts'))
   expect(code).toBe(1)
   expect(output).toMatch(
-    /^app\.consume cannot take the function "wrong-one":\n {2}- concurrency .*\n {2}- timeout .*\n$/
+    /^\S*handlers\/worker\/wrong-one\.ts:1 cannot be registered: app\.consume cannot take the function "wrong-one":\n {2}- concurrency .*\n {2}- timeout .*\n$/
   )
 })
