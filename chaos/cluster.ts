@@ -6,6 +6,7 @@ import { describeExit } from '../src/local/process.ts'
 import { startRedis } from '../src/local/redis.ts'
 import type { LocalServer } from '../src/local/server.ts'
 import { startService } from '../src/local/service.ts'
+import { createMysqlAccount, redisAccount, SERVICE_PASSWORD, SERVICE_USER } from './accounts.ts'
 import { type MemberName, memberNames } from './plan.ts'
 import { choosePorts } from './ports.ts'
 import type { StoreAccess } from './stores.ts'
@@ -63,9 +64,13 @@ export async function startCluster({ dir, partitions, signal }: ClusterOptions):
     HOST: '127.0.0.1',
     REDIS_HOST: '127.0.0.1',
     REDIS_PORT: String(ports.redis),
+    REDIS_USERNAME: SERVICE_USER,
+    REDIS_PASSWORD: SERVICE_PASSWORD,
     DB_HOST: '127.0.0.1',
     DB_PORT: String(ports.mariadb),
     DB_NAME: DATABASE,
+    DB_USER: SERVICE_USER,
+    DB_PASSWORD: SERVICE_PASSWORD,
     KEY_PREFIX: 'chaos',
     STREAM_PARTITIONS: String(partitions),
     LEASE_MS: '2000',
@@ -75,7 +80,7 @@ export async function startCluster({ dir, partitions, signal }: ClusterOptions):
   let mariadb: LocalMariadb | undefined
   const launch = async (name: MemberName): Promise<LocalServer> => {
     const options = { dir: join(dir, name), port: ports[name], signal }
-    if (name === 'redis') return startRedis(options)
+    if (name === 'redis') return startRedis({ ...options, args: redisAccount })
     if (name === 'mariadb') {
       mariadb = await startMariadb(options)
       return mariadb
@@ -96,20 +101,15 @@ export async function startCluster({ dir, partitions, signal }: ClusterOptions):
     await Promise.all(stores.map(member => member.start()))
     const { host, port, user, password } = mariadb as unknown as LocalMariadb
     await createDatabase(mariadb as unknown as LocalMariadb, DATABASE)
-    Object.assign(env, { DB_USER: user, DB_PASSWORD: password })
-    await Promise.all(services.map(member => member.start()))
-    return {
-      members,
-      access: {
-        redis: { host: '127.0.0.1', port: ports.redis },
-        mysql: { host, port, user, password, database: DATABASE },
-        prefix: 'chaos',
-        partitions
-      },
-      adminToken,
-      incidents,
-      stop
+    const access: StoreAccess = {
+      redis: { host: '127.0.0.1', port: ports.redis },
+      mysql: { host, port, user, password, database: DATABASE },
+      prefix: 'chaos',
+      partitions
     }
+    await createMysqlAccount(access)
+    await Promise.all(services.map(member => member.start()))
+    return { members, access, adminToken, incidents, stop }
   } catch (error) {
     await stop()
     throw error

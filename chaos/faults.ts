@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RowDataPacket } from 'mysql2/promise'
+import { allow } from './accounts.ts'
 import type { Cluster } from './cluster.ts'
 import { describeFault, type Fault, type FaultKind, type MemberName } from './plan.ts'
-import { keysOf, withMysql, withRedis } from './stores.ts'
+import { keysOf, type StoreAccess, withMysql, withRedis } from './stores.ts'
 
 /** A fault that was done. Times in ms since the start of the process; `ended` is when its target served again. */
 export interface DoneFault {
@@ -56,6 +57,33 @@ const fill: Inject = async ({ access }, { lasts }, signal) => {
   }
 }
 
+/** The service's user may not use one command; its connections stay open. */
+const deny: Inject = async ({ access }, { command, lasts }, signal) => {
+  await withRedis(access, client => allow(client, `-${command}`))
+  try {
+    await delay(lasts, undefined, { signal })
+  } finally {
+    await withRedis(access, client => allow(client, '+@all'))
+  }
+}
+
+/** The server refuses the writes of all but administrators, in sessions that are open, too. */
+const readOnly: Inject = async ({ access }, { lasts }, signal) => {
+  await setReadOnly(access, true)
+  try {
+    await delay(lasts, undefined, { signal })
+  } finally {
+    await setReadOnly(access, false)
+  }
+}
+
+/** Turns MariaDB read-only, and back. */
+export function setReadOnly(access: StoreAccess, on: boolean): Promise<void> {
+  return withMysql(access, async connection => {
+    await connection.query(`SET GLOBAL read_only = ${on ? 1 : 0}`)
+  })
+}
+
 /** Every document that has a TTL expires before its time, in steps that look and delete at once. */
 const purge: Inject = ({ access }) =>
   withRedis(access, async client => {
@@ -91,6 +119,8 @@ const injections: Record<FaultKind, Inject> = {
   'cut-redis': cutRedis,
   'cut-mariadb': cutMariadb,
   'full-redis': fill,
+  'deny-redis': deny,
+  'read-only-mariadb': readOnly,
   'purge-documents': purge,
   'destroy-group': destroyGroup
 }

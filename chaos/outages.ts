@@ -21,6 +21,8 @@ const storeFaults: readonly FaultKind[] = [
   'cut-redis',
   'cut-mariadb',
   'full-redis',
+  'deny-redis',
+  'read-only-mariadb',
   'purge-documents'
 ]
 

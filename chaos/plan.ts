@@ -13,6 +13,8 @@ export const faultKinds = [
   'cut-redis',
   'cut-mariadb',
   'full-redis',
+  'deny-redis',
+  'read-only-mariadb',
   'purge-documents',
   'destroy-group'
 ] as const
@@ -22,14 +24,23 @@ export type FaultKind = (typeof faultKinds)[number]
 export const memberNames = ['redis', 'mariadb', 'api-1', 'api-2', 'worker-1', 'worker-2'] as const
 export type MemberName = (typeof memberNames)[number]
 
+/**
+ * What the service's user of Redis may lose, one at a time: to read new messages, to take over those of others, to run
+ * scripts, and to read documents. A script that uses one of them has changed nothing before, so it fails as a whole.
+ */
+export const deniedCommands = ['xreadgroup', 'xautoclaim', 'evalsha', 'mget'] as const
+export type DeniedCommand = (typeof deniedCommands)[number]
+
 /** One fault, as planned. Times in milliseconds. */
 export interface Fault {
   /** After the start of the load. */
   at: number
   kind: FaultKind
   target: MemberName
-  /** How long the process stays dead before it is restarted, stays stopped, or the store stays full; 0 for a stroke. */
+  /** How long the process stays dead before it is restarted, stays stopped, or the store refuses; 0 for a stroke. */
   lasts: number
+  /** The command that `deny-redis` takes away. */
+  command?: DeniedCommand
 }
 
 export interface PlanOptions {
@@ -67,7 +78,8 @@ export function planFaults({ seed, duration, kinds }: PlanOptions): Fault[] {
       at: Math.round(at),
       kind,
       target: drawTarget(kind, random),
-      lasts: drawLength(kind, random)
+      lasts: drawLength(kind, random),
+      ...(kind === 'deny-redis' && { command: random.pick(deniedCommands) })
     }
     const busy = fault.lasts + (kind.startsWith('kill-') ? RESTART : 0)
     if (at + busy > duration - LEAD_OUT) return faults
@@ -85,12 +97,13 @@ function drawTarget(kind: FaultKind, random: Random): MemberName {
 function drawLength(kind: FaultKind, random: Random): number {
   if (kind.startsWith('kill-')) return Math.round(random.between(0, 3000))
   if (kind.startsWith('pause-')) return Math.round(random.between(1000, 8000))
-  if (kind.startsWith('full-')) return Math.round(random.between(2000, 6000))
+  if (/^(full|deny|read-only)-/.test(kind)) return Math.round(random.between(2000, 6000))
   return 0
 }
 
 /** One line that says when, what, to which and for how long. */
-export function describeFault({ at, kind, target, lasts }: Fault): string {
+export function describeFault({ at, kind, target, lasts, command }: Fault): string {
   const length = lasts > 0 ? ` for ${(lasts / 1000).toFixed(1)} s` : ''
-  return `${(at / 1000).toFixed(1).padStart(7)} s  ${kind.padEnd(15)} ${target}${length}`
+  const what = command ? ` without ${command}` : ''
+  return `${(at / 1000).toFixed(1).padStart(7)} s  ${kind.padEnd(17)} ${target}${what}${length}`
 }

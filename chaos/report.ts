@@ -102,7 +102,7 @@ function renderFaults({ plan, faults }: Outcome): string[] {
 function renderOutages({ faults, ledger }: Outcome): string[] {
   const attempts = [...ledger.orders.values()].flatMap(order => order.attempts)
   const rows = [...Map.groupBy(faults, ({ kind }) => kind)].flatMap(([kind, list]) => {
-    if (!/^(kill|pause|full)-(redis|mariadb)$/.test(kind)) return []
+    if (!/^(kill|pause|full|deny|read-only)-(redis|mariadb)$/.test(kind)) return []
     const sent = attempts.filter(({ began }) =>
       list.some(fault => began > fault.began + 1000 && began < fault.ended)
     )

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { runCommand } from '../src/local/command.ts'
+import { allow } from './accounts.ts'
 import { check } from './checker.ts'
 import { createClient } from './client.ts'
 import { type Cluster, startCluster } from './cluster.ts'
 import { createEventLog } from './events.ts'
-import { injectFaults } from './faults.ts'
+import { injectFaults, setReadOnly } from './faults.ts'
 import { readHoldings } from './holdings.ts'
 import { createLedger } from './ledger.ts'
 import { runLoad } from './load.ts'
@@ -103,5 +104,9 @@ async function torment(cluster: Cluster, options: Options, signal: AbortSignal):
 /** The faults undo themselves; this waits for what was restarting, and makes sure. */
 async function heal({ members, access }: Cluster): Promise<void> {
   for (const member of Object.values(members)) await member.exclusively(async () => member.signal('SIGCONT'))
-  await withRedis(access, client => client.config('SET', 'maxmemory', 0))
+  await withRedis(access, async client => {
+    await client.config('SET', 'maxmemory', 0)
+    await allow(client, '+@all')
+  })
+  await setReadOnly(access, false)
 }

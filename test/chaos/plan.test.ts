@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { createMix } from '../../chaos/mix.ts'
-import { faultKinds, planFaults } from '../../chaos/plan.ts'
+import { deniedCommands, describeFault, faultKinds, planFaults } from '../../chaos/plan.ts'
 
 const plan = (seed: number, minutes: number) =>
   planFaults({ seed, duration: minutes * 60_000, kinds: faultKinds })
@@ -24,6 +24,18 @@ test('ten minutes have at least 60 faults and each kind three times, two minutes
     expect([...kinds.values()].flat().length).toBeGreaterThanOrEqual(60)
     for (const kind of faultKinds) expect(kinds.get(kind)?.length ?? 0).toBeGreaterThanOrEqual(3)
     expect(new Set(plan(seed, 2).map(({ kind }) => kind)).size).toBe(faultKinds.length)
+  }
+})
+
+test('each command of Redis is denied by some fault, which lasts for seconds and says which command it is', () => {
+  const faults = seeds.flatMap(seed => plan(seed, 2))
+  const denied = faults.filter(({ kind }) => kind === 'deny-redis')
+  expect(new Set(denied.map(({ command }) => command))).toEqual(new Set(deniedCommands))
+  for (const fault of faults) {
+    expect(fault.command !== undefined).toBe(fault.kind === 'deny-redis')
+    if (fault.command) expect(describeFault(fault)).toContain(`redis without ${fault.command} for `)
+    if (/^(deny|read-only)-/.test(fault.kind)) expect(fault.lasts).toBeGreaterThanOrEqual(2000)
+    if (fault.kind === 'read-only-mariadb') expect(fault.target).toBe('mariadb')
   }
 })
 
