@@ -15,9 +15,15 @@ export type RoundRates = Record<SideName, Partial<Record<ComparedPhase, number>>
 
 const CONNECTIONS = 64
 
-/** Seconds of one load that is measured, and of the one that goes before it. */
-const MEASURED = 3
+/** Seconds of one turn of a load that is measured, and of the load that goes before the first. */
+const TURN = 1
 const WARM_UP = 2
+
+/**
+ * How often each side takes a turn in both of its places: A B B A, and so on. A machine that becomes faster or slower
+ * meanwhile then favours neither side.
+ */
+const PAIRS_OF_TURNS = 2
 
 /** A drain is looked at this often, by the api's figures (ms); those cost it some, so no more often. */
 const LOOK = 25
@@ -33,8 +39,8 @@ interface Runner {
 }
 
 /**
- * One round: both sides get empty stores and processes of their own, and do each phase one right after the other, in
- * the order given. New processes each time, since two starts of the same program differ, too.
+ * One round: both sides get empty stores and processes of their own, and do each phase in turns, of which the first is
+ * that of the first side. New processes each time, since two starts of the same program differ, too.
  */
 export async function runRound(
   sides: readonly Side[],
@@ -58,27 +64,41 @@ export async function runRound(
         rates: rates[side.name]
       }))
       for (const runner of runners) await fill(runner, Number.MAX_SAFE_INTEGER, WARM_UP, signal)
-      if (phases.includes('accept')) for (const runner of runners) await accept(runner, signal)
+      const load = (runner: Runner, seconds: number) => ({
+        url: runner.api.url,
+        seconds,
+        connections: CONNECTIONS,
+        signal
+      })
+      if (phases.includes('accept'))
+        await inTurns(runners, 'accept', runner => postOrders(load(runner, TURN)))
       if (phases.includes('drain') || phases.includes('read')) await drainBoth(runners, signal)
-      if (phases.includes('read')) for (const runner of runners) await read(runner, signal)
+      if (phases.includes('read')) {
+        for (const runner of runners) await readPaths(load(runner, WARM_UP), runner.paths)
+        await inTurns(runners, 'read', runner => readPaths(load(runner, TURN), runner.paths))
+      }
     }
   )
   return rates
 }
 
-async function accept({ api, rates }: Runner, signal: AbortSignal): Promise<void> {
-  const load = await postOrders({ url: api.url, seconds: MEASURED, connections: CONNECTIONS, signal })
-  rates.accept = load.rate
+/** Measures one phase in turns; a side's rate is the mean of its turns. */
+async function inTurns(
+  runners: readonly Runner[],
+  phase: ComparedPhase,
+  measure: (runner: Runner) => Promise<{ rate: number }>
+): Promise<void> {
+  const there = Array.from({ length: PAIRS_OF_TURNS }, () => [...runners, ...runners.toReversed()]).flat()
+  for (const runner of there) {
+    const { rate } = await measure(runner)
+    runner.rates[phase] = (runner.rates[phase] ?? 0) + rate / (2 * PAIRS_OF_TURNS)
+  }
 }
 
-async function read({ api, rates, paths }: Runner, signal: AbortSignal): Promise<void> {
-  const get = (seconds: number) =>
-    readPaths({ url: api.url, seconds, connections: CONNECTIONS, signal }, paths)
-  await get(WARM_UP)
-  rates.read = (await get(MEASURED)).rate
-}
-
-/** Both sides drain the same number of orders: the one that accepted fewer gets what is missing first. */
+/**
+ * Both sides drain the same number of orders, half of them in each place of A B B A: the one that accepted fewer gets what
+ * is missing first.
+ */
 async function drainBoth(runners: readonly Runner[], signal: AbortSignal): Promise<void> {
   const waiting = await Promise.all(runners.map(({ api }) => depthOf(api, signal)))
   const count = Math.ceil(Math.max(...waiting) * 1.02)
@@ -88,18 +108,41 @@ async function drainBoth(runners: readonly Runner[], signal: AbortSignal): Promi
       if (missing <= 0) break
       await fill(runner, missing, 1, signal)
     }
-    await drain(runner, count, signal)
+  }
+  const seconds = new Map<Runner, number>()
+  const drained = new Map<Runner, number>()
+  const half = async (runner: Runner, rest: number) => {
+    const part = await drain(runner, rest, signal)
+    seconds.set(runner, (seconds.get(runner) ?? 0) + part.seconds)
+    drained.set(runner, (drained.get(runner) ?? 0) + part.orders)
+  }
+  for (const runner of runners) await half(runner, Math.floor(count / 2))
+  for (const runner of runners.toReversed()) await half(runner, 0)
+  for (const runner of runners) {
+    runner.rates.drain = (drained.get(runner) as number) / (seconds.get(runner) as number)
+    await checkCompleted(runner, count, signal)
   }
 }
 
-/** One worker empties the backlog. The rate is from the first order that is done, so its start is not in it. */
-async function drain({ side, api, rates }: Runner, count: number, signal: AbortSignal): Promise<void> {
-  await withRunning([side.start('worker')], async () => {
-    const before = await untilDepth(api, depth => depth < count, signal)
+/**
+ * One worker lowers the backlog to `rest`. It counts from the first order that is done, so the worker's start is not in it.
+ */
+async function drain(
+  { side, api }: Runner,
+  rest: number,
+  signal: AbortSignal
+): Promise<{ orders: number; seconds: number }> {
+  const full = await depthOf(api, signal)
+  return withRunning([side.start('worker')], async () => {
+    const first = await untilDepth(api, depth => depth < full, signal)
     const began = performance.now()
-    await untilDepth(api, depth => depth === 0, signal)
-    rates.drain = before / ((performance.now() - began) / 1000)
+    const last = await untilDepth(api, depth => depth <= rest, signal)
+    return { orders: first - last, seconds: (performance.now() - began) / 1000 }
   })
+}
+
+/** @throws when orders that no longer wait are not completed: the rate would be that of losing them */
+async function checkCompleted({ side, api }: Runner, count: number, signal: AbortSignal): Promise<void> {
   const { completed_orders } = (await figuresOf(api, signal)).services.database.stats
   // Those that a load's end left without an answer may have been accepted, too.
   if (completed_orders < count)
