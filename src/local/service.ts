@@ -84,12 +84,15 @@ export async function checkReady(url: string): Promise<string | undefined> {
   }
 }
 
-/** How often a service is asked before a store counts as away, and the pause between (ms): one answer may be late. */
-const LOOKS = 3
+/** How often a service is asked before a store counts as unavailable, and the pause between (ms): a first start makes tables. */
+const LOOKS = 10
 const BETWEEN_LOOKS = 500
 
-/** The stores that a service says it cannot use; none when it does not answer. */
-export async function storesAway(url: string): Promise<string[]> {
+/**
+ * The stores that a service says it cannot use; none when it does not answer. It waits some seconds for them, or until
+ * `signal` is aborted.
+ */
+export async function storesAway(url: string, signal: AbortSignal): Promise<string[]> {
   for (let look = 1; ; look++) {
     const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5000) }).catch(
       () => undefined
@@ -99,7 +102,7 @@ export async function storesAway(url: string): Promise<string[]> {
       ...(services?.redis === 'disconnected' ? ['Redis'] : []),
       ...(services?.database === 'disconnected' ? ['MySQL'] : [])
     ]
-    if (away.length === 0 || look === LOOKS) return away
+    if (away.length === 0 || look === LOOKS || signal.aborted) return away
     await sleep(BETWEEN_LOOKS)
   }
 }

@@ -68,8 +68,10 @@ async function launch(data: string, fresh: boolean, running: Running, signal: Ab
     if (fresh) empty(dir)
     const env = await startStores(dir, running, signal)
     await startServices({ dir, env, port, host, running, signal })
+    const api = running.services.get('api') as LocalServer
+    const away = await storesAway(baseUrl(api.host, api.port), signal)
     describe(running, dir)
-    await warn(running, dir)
+    warn(away, dir)
     await untilOver(running, signal)
   } finally {
     await stop(running)
@@ -232,9 +234,7 @@ Ctrl-C stops everything; the data stays in ${logs} (npm start -- ${own}--fresh b
 }
 
 /** The service serves without a store; one that the environment names wrongly would never come, and nobody would know. */
-async function warn({ services }: Running, dir: string): Promise<void> {
-  const { host, port } = services.get('api') as LocalServer
-  const away = await storesAway(baseUrl(host, port))
+function warn(away: string[], dir: string): void {
   if (away.length === 0) return
   const log = shown(join(dir, 'api.log'))
   say(
