@@ -88,6 +88,7 @@ export default async function healthRoutes(app: App) {
       reason ? { name, state: 'paused' as const, reason } : { name, state: 'running' as const }
     )
     const refusal = orders.intake.refusedBy()
+    const { evicts } = redis.facts()
     const works =
       redisUp && databaseUp && takesWrites && !refusal && functions.every(({ state }) => state === 'running')
     const unsettled = [...streams.unsettled()].filter(([, count]) => count > MANY_UNSETTLED)
@@ -96,12 +97,12 @@ export default async function healthRoutes(app: App) {
     )
     const warnings = [
       ...credentials.filter(warning => warning !== undefined),
-      ...(redis.facts().evicts ? [EVICTS] : []),
+      ...(evicts ? [EVICTS] : []),
       ...(unwritten ? [writesWarning(reasonOf(unwritten))] : []),
       ...unsettled.map(([group, count]) => unsettledWarning(group, count)),
       ...streams.unrun().map(unrunWarning),
       ...[...app.refusedTasks()].map(([task, reason]) => taskWarning(task, reason)),
-      ...(refusal ? [ordersWarning(refusal)] : []),
+      ...(refusal && !evicts ? [ordersWarning(refusal)] : []),
       ...peers.warnings()
     ]
     return reply.code(redisUp || databaseUp ? 200 : 503).send({
