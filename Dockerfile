@@ -17,6 +17,7 @@ COPY schema schema
 COPY src src
 COPY plugins plugins
 COPY handlers handlers
+COPY cli cli
 # Readable for everybody, whatever the umask was where they come from.
 RUN chmod -R a+rX .
 
@@ -31,5 +32,5 @@ EXPOSE 3000
 # By node:http and not by fetch, which takes four times the processor time of a probe to load.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
   CMD ["node", "-e", "require('node:http').get(`http://127.0.0.1:${process.env.PORT}/health/live`, answer => process.exit(answer.statusCode === 200 ? 0 : 1))"]
-# Not through npm or a shell: SIGTERM has to reach Node.js itself. The flags are explained in src/local/service.ts.
+# Not through npm or a shell: SIGTERM has to reach Node.js itself. The flags are explained in tools/local/service.ts.
 CMD ["node", "--min-semi-space-size=16", "--max-semi-space-size=16", "--no-allocation-site-pretenuring", "src/main.ts"]

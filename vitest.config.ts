@@ -3,7 +3,9 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: 'test/stores.ts',
+    // Those are tap's, against containers.
+    exclude: ['test/smoke/**'],
+    globalSetup: 'test/harness/stores.ts',
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // Node itself loads the sources, as it does in production: a second copy of a module would have other classes.

@@ -5,14 +5,14 @@ import type { Writable } from 'node:stream'
 import autoload from '@fastify/autoload'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify from 'fastify'
-import type { Config } from '../schema/env.ts'
+import type { Config } from '../schema/config/env.ts'
+import { loadFunctions } from './boot/load-functions.ts'
+import { refuseConnect, refuseUnreadable } from './http/connection/refuse-unreadable.ts'
 import { acceptJsonBodies } from './http/json-body.ts'
-import { refuseConnect, refuseUnreadable } from './http/refuse-unreadable.ts'
-import { loadFunctions } from './load-functions.ts'
-import { logOptions } from './log/log.ts'
-import { refuseUrl } from './problem.ts'
-import { requestId } from './request-context.ts'
-import { buildValidator } from './validation.ts'
+import { refuseUrl } from './http/problem.ts'
+import { requestId } from './http/request-context.ts'
+import { buildValidator } from './http/validation.ts'
+import { logOptions } from './telemetry/log.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -32,7 +32,7 @@ export async function buildApp(config: Config, options: AppOptions = {}) {
   const app = createServer(config, options.logStream)
   app.decorate('config', config)
   app.decorateRequest('knownRoute', null)
-  await app.register(autoload, { dir: join(ROOT, 'plugins') })
+  await app.register(autoload, { dir: join(ROOT, 'plugins'), dirNameRoutePrefix: false })
   await loadFunctions(app, join(ROOT, 'handlers/common'))
   await loadFunctions(app, join(ROOT, 'handlers', config.MODE))
   return app

@@ -1,8 +1,8 @@
 import closeWithGrace from 'close-with-grace'
-import { ConfigError, resolveConfig } from '../schema/env.ts'
+import { ConfigError, resolveConfig } from '../schema/config/env.ts'
 import { type App, buildApp } from './app.ts'
-import { FunctionFailed, NoFunction } from './load-functions.ts'
-import { onStopSignals, STOP_SIGNALS, type StopSignal } from './stop-signals.ts'
+import { FunctionFailed, NoFunction } from './boot/load-functions.ts'
+import { onStopSignals, STOP_SIGNALS, type StopSignal } from './boot/stop-signals.ts'
 
 try {
   const config = resolveConfig(process.env)

@@ -5,10 +5,10 @@ import { Type } from 'typebox'
 import { expect, onTestFinished, test } from 'vitest'
 import reservePayment from '../examples/worker/reserve-payment.ts'
 import sendReceipt from '../examples/worker/send-receipt.ts'
-import { statementsOf } from '../src/stores/migrate.ts'
+import { statementsOf } from '../src/stores/mysql/migrate.ts'
 import type { Message } from '../src/streams/function.ts'
-import { useApp } from './app.ts'
-import { until, useSpace } from './space.ts'
+import { useApp } from './harness/app.ts'
+import { until, useSpace } from './harness/space.ts'
 
 const space = await useSpace()
 const file = (name: string) => readFile(new URL(`../${name}`, import.meta.url), 'utf8')

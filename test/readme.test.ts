@@ -3,8 +3,8 @@ import { inspect } from 'node:util'
 import { Type } from 'typebox'
 import { expect, test } from 'vitest'
 import { resolveFunction, type StreamFunction } from '../src/streams/function.ts'
-import { useApp } from './app.ts'
-import { useSpace } from './space.ts'
+import { useApp } from './harness/app.ts'
+import { useSpace } from './harness/space.ts'
 
 const space = await useSpace()
 const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')

@@ -1,4 +1,4 @@
-import { OrderEvent } from '../../schema/order-event.ts'
+import { OrderEvent } from '../../schema/messages/order-event.ts'
 import type { App } from '../../src/app.ts'
 import { DuplicateKey } from '../../src/stores/errors.ts'
 import { TerminalError } from '../../src/streams/function.ts'

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { Acknowledged, AcknowledgeLoss, Audit } from '../../schema/audit.ts'
+import { Forgotten, FunctionParams } from '../../schema/config/function.ts'
+import { Acknowledged, AcknowledgeLoss, Audit } from '../../schema/http/audit.ts'
 import {
   DeadLetter,
   DeadLetterPage,
@@ -8,13 +9,12 @@ import {
   LetterParams,
   ListQuery,
   Redrive
-} from '../../schema/dead-letter.ts'
-import { Forgotten, FunctionParams } from '../../schema/function.ts'
-import { ref } from '../../schema/ref.ts'
-import { anyRoute, problem, response, retryable } from '../../schema/response.ts'
+} from '../../schema/http/dead-letter.ts'
+import { ref } from '../../schema/http/ref.ts'
+import { anyRoute, problem, response, retryable } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
-import { acknowledgeLoss, readAudit } from '../../src/orders/audit.ts'
-import { forgetFunction } from '../../src/streams/forget.ts'
+import { acknowledgeLoss, readAudit } from '../../src/orders/audit/audit.ts'
+import { forgetFunction } from '../../src/streams/operate/forget.ts'
 
 const common = { tags: ['admin'], security: [{ bearer: [] }] }
 const errors = {

@@ -1,10 +1,10 @@
-import { NewOrder, Order } from '../../schema/order.ts'
-import { ref } from '../../schema/ref.ts'
-import { anyRoute, problem, rendered, retryable } from '../../schema/response.ts'
+import { NewOrder, Order } from '../../schema/http/order.ts'
+import { ref } from '../../schema/http/ref.ts'
+import { anyRoute, problem, rendered, retryable } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
+import { traceparent } from '../../src/http/request-context.ts'
 import { OrderConflict } from '../../src/orders/errors.ts'
-import { traceparent } from '../../src/request-context.ts'
 
 const schema = {
   operationId: 'createOrder',

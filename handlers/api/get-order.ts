@@ -1,5 +1,5 @@
-import { Order, OrderParams } from '../../schema/order.ts'
-import { anyRoute, problem, rendered, retryable } from '../../schema/response.ts'
+import { Order, OrderParams } from '../../schema/http/order.ts'
+import { anyRoute, problem, rendered, retryable } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
 
 const schema = {

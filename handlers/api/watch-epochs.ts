@@ -1,5 +1,5 @@
 import type { App } from '../../src/app.ts'
-import { createEpochWatch } from '../../src/orders/epoch-watch.ts'
+import { createEpochWatch } from '../../src/orders/audit/epoch-watch.ts'
 
 /** Each second: looks whether Redis has lost accepted orders, and notes in MySQL how many there had been. */
 export default async function watchEpochs(app: App) {

@@ -1,10 +1,10 @@
-import { Health, Probe } from '../../schema/health.ts'
-import { anyRoute, response } from '../../schema/response.ts'
+import { Health, Probe } from '../../schema/http/health.ts'
+import { anyRoute, response } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
 import { describeAuthentication, reasonOf } from '../../src/stores/errors.ts'
-import { ORDER_FUNCTION } from '../../src/streams/streams.ts'
-import type { Unrun } from '../../src/streams/unrun.ts'
-import { MANY_UNSETTLED } from '../../src/streams/unsettled.ts'
+import { ORDER_FUNCTION } from '../../src/streams/names.ts'
+import type { Unrun } from '../../src/streams/registry/unrun.ts'
+import { MANY_UNSETTLED } from '../../src/streams/registry/unsettled.ts'
 
 /** Health is asked for when things go wrong: it is neither limited nor shed. */
 const config = { rateLimit: false, pressureHandler: () => undefined } as const

@@ -1,12 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import Negotiator from 'negotiator'
 import { Type } from 'typebox'
-import { Metrics } from '../../schema/metrics.ts'
-import { ref } from '../../schema/ref.ts'
-import { anyRoute } from '../../schema/response.ts'
+import { Metrics } from '../../schema/http/metrics.ts'
+import { ref } from '../../schema/http/ref.ts'
+import { anyRoute } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
-import { readMetrics } from '../../src/metrics-report.ts'
-import { shared } from '../../src/shared.ts'
+import { shared } from '../../src/async/single-flight.ts'
+import { readMetrics } from '../../src/telemetry/metrics-report.ts'
 
 const JSON_TYPE = 'application/json'
 

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { anyRoute, retryable } from '../../schema/response.ts'
+import { anyRoute, retryable } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
 
 const schema = {

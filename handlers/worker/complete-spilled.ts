@@ -1,5 +1,5 @@
 import type { App } from '../../src/app.ts'
-import { completeSpilled } from '../../src/orders/sweep.ts'
+import { completeSpilled } from '../../src/orders/recover/complete-spilled.ts'
 
 /** Twice a second: completes orders that were accepted into MySQL while Redis was away, even while it still is. */
 export default async function completeSpilledOrders(app: App) {

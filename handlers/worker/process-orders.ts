@@ -1,13 +1,13 @@
-import { ORDER_PLACED_VERSION, OrderPlaced } from '../../schema/order-placed.ts'
+import { ORDER_PLACED_VERSION, OrderPlaced } from '../../schema/messages/order-placed.ts'
 import type { App } from '../../src/app.ts'
-import { isoNow } from '../../src/clock.ts'
+import { isoNow } from '../../src/async/clock.ts'
 import { OrderConflict } from '../../src/orders/errors.ts'
 import { failureOf, ORDER_RETRY } from '../../src/orders/failure.ts'
 import type { OrderRecord } from '../../src/orders/order.ts'
-import type { OrderStore } from '../../src/orders/order-store.ts'
 import { complete, fail } from '../../src/orders/pricing.ts'
-import type { WriteOutcome } from '../../src/orders/write-batch.ts'
-import { codeOf } from '../../src/streams/failure.ts'
+import type { WriteOutcome } from '../../src/orders/process/write-batch.ts'
+import type { OrderStore } from '../../src/orders/tables/order-store.ts'
+import { codeOf } from '../../src/streams/batch/failure.ts'
 import {
   type BatchContext,
   type BatchResult,
@@ -15,7 +15,7 @@ import {
   type Message,
   TerminalError
 } from '../../src/streams/function.ts'
-import { ORDER_FUNCTION, PLACED } from '../../src/streams/streams.ts'
+import { ORDER_FUNCTION, PLACED } from '../../src/streams/names.ts'
 
 /** Prices accepted orders, writes them to MySQL, refreshes their documents and tells the world. */
 export default async function processOrders(app: App) {

@@ -1,4 +1,4 @@
-import type { Config } from '../../schema/env.ts'
+import type { Config } from '../../schema/config/env.ts'
 
 /** Where clients reach the service, without a slash at its end; '' when that is the root of whatever host they name. */
 export function publicUrl({ PUBLIC_URL }: Pick<Config, 'PUBLIC_URL'>): string {

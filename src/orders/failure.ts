@@ -1,5 +1,5 @@
-import type { Failure } from '../../schema/order.ts'
-import { codeOf } from '../streams/failure.ts'
+import type { Failure } from '../../schema/http/order.ts'
+import { codeOf } from '../streams/batch/failure.ts'
 import { TerminalError } from '../streams/function.ts'
 
 /** How often an order is tried, and the pauses between attempts (ms): random up to base × 2^n, at most max. */

@@ -1,4 +1,4 @@
-import type { Failure, Order } from '../../schema/order.ts'
+import type { Failure, Order } from '../../schema/http/order.ts'
 
 /** An order inside the service: money as decimal text in its shortest form, times as UTC ISO 8601 with milliseconds. */
 export interface OrderRecord {

@@ -1,6 +1,6 @@
-import type { Failure } from '../../schema/order.ts'
-import type { OrderPlaced } from '../../schema/order-placed.ts'
-import { later } from '../clock.ts'
+import type { Failure } from '../../schema/http/order.ts'
+import type { OrderPlaced } from '../../schema/messages/order-placed.ts'
+import { later } from '../async/clock.ts'
 import { price } from './money.ts'
 import type { OrderRecord } from './order.ts'
 

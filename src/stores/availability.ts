@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import { shared } from '../shared.ts'
+import { shared } from '../async/single-flight.ts'
 import {
   isAway,
   isRefusal,

@@ -1,9 +1,9 @@
 import { Compile } from 'typebox/compile'
-import { FunctionSettings } from '../../schema/function.ts'
-import { editDistance } from '../edit-distance.ts'
+import { FunctionSettings } from '../../schema/config/function.ts'
+import { editDistance } from './edit-distance.ts'
 import type { ResolvedFunction } from './function.ts'
+import { EVENTS, LOGS, ORDER_FUNCTION, PLACED } from './names.ts'
 import { optionNames, unknownOptions } from './option-names.ts'
-import { EVENTS, LOGS, ORDER_FUNCTION, PLACED } from './streams.ts'
 
 /** `app.consume` was given a function that it cannot take; the message has every reason, and what to do. */
 export class FunctionRefused extends Error {

@@ -109,7 +109,7 @@ const DEFAULTS = {
 }
 
 /**
- * A function that a stream triggers: what `app.consume` takes, within the bounds of schema/function.ts. A batch that
+ * A function that a stream triggers: what `app.consume` takes, within the bounds of schema/config/function.ts. A batch that
  * throws is split in two until the culprit stands alone; that one is retried with growing pauses and ends in the dead
  * letters. A handler may see a message more than once: at least once is what is promised.
  */

@@ -1,5 +1,5 @@
-import { FunctionSettings } from '../../schema/function.ts'
-import { editDistance } from '../edit-distance.ts'
+import { FunctionSettings } from '../../schema/config/function.ts'
+import { editDistance } from './edit-distance.ts'
 
 /** Options that have options of their own. */
 type Properties = Record<string, { properties?: Record<string, unknown> }>

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { ORDER_PLACED_VERSION } from '../../schema/order-placed.ts'
-import type { Space } from '../space.ts'
+import { ORDER_PLACED_VERSION } from '../../schema/messages/order-placed.ts'
+import type { Space } from '../harness/space.ts'
 import { keyOf } from './evidence.ts'
 import { AMOUNT } from './load.ts'
 

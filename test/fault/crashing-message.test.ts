@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import type { DeadLetter } from '../../schema/dead-letter.ts'
-import type { LocalServer } from '../../src/local/server.ts'
-import { type Service, startService } from '../service.ts'
-import { PATIENT, until, useSpace } from '../space.ts'
+import type { DeadLetter } from '../../schema/http/dead-letter.ts'
+import type { LocalServer } from '../../tools/local/server.ts'
+import { type Service, startService } from '../harness/service.ts'
+import { PATIENT, until, useSpace } from '../harness/space.ts'
 import { ADMIN_TOKEN, keyOf } from './evidence.ts'
 import { addMessage, startFunction } from './function-service.ts'
 

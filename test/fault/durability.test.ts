@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { useApp } from '../app.ts'
+import { useApp } from '../harness/app.ts'
 import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()

@@ -1,8 +1,8 @@
 import type { RowDataPacket } from 'mysql2/promise'
 import { expect } from 'vitest'
-import type { Audit } from '../../schema/audit.ts'
-import type { Service } from '../service.ts'
-import { connectTo, type Space, until } from '../space.ts'
+import type { Audit } from '../../schema/http/audit.ts'
+import type { Service } from '../harness/service.ts'
+import { connectTo, type Space, until } from '../harness/space.ts'
 
 /** The token of every api that these tests start. */
 export const ADMIN_TOKEN = 'a-token-for-tests-only'

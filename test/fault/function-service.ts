@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import type { LocalServer } from '../../src/local/server.ts'
-import { startEntry } from '../service.ts'
-import type { Space } from '../space.ts'
+import type { LocalServer } from '../../tools/local/server.ts'
+import { startEntry } from '../harness/service.ts'
+import type { Space } from '../harness/space.ts'
 
 const ENTRY = join(import.meta.dirname, 'function-worker.ts')
 

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import type { Redis } from 'ioredis'
 import { Type } from 'typebox'
-import { resolveConfig } from '../../schema/env.ts'
+import { resolveConfig } from '../../schema/config/env.ts'
 import { type App, buildApp } from '../../src/app.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { until } from '../space.ts'
+import { until } from '../harness/space.ts'
 
 /** One POST, and what came of it. Times are those of `performance.now()`. */
 export interface Answer {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { PATIENT, until, useSpace } from '../space.ts'
+import { PATIENT, until, useSpace } from '../harness/space.ts'
 import { keyOf } from './evidence.ts'
 import { addMessage, notesOf, startFunction } from './function-service.ts'
 import { byLength } from './long.ts'

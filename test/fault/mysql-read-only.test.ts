@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
-import { inParallel, startService } from '../service.ts'
-import { PATIENT, type Space, until } from '../space.ts'
+import { inParallel, startService } from '../harness/service.ts'
+import { PATIENT, type Space, until } from '../harness/space.ts'
 import { idsOf } from './bulk.ts'
 import { ADMIN_TOKEN, expectCompleted, keyOf, look, untilAtRest } from './evidence.ts'
 import { send, sendUntil } from './load.ts'

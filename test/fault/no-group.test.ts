@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { useApp } from '../app.ts'
-import { until } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import { until } from '../harness/space.ts'
 import { makeFunction } from '../streams/functions.ts'
 import { keyOf } from './evidence.ts'
 import { useOwnStores } from './own-stores.ts'

@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, onTestFailed, onTestFinished } from 'vitest'
-import { choosePorts } from '../../chaos/ports.ts'
-import { type LocalMariadb, startMariadb } from '../../src/local/mariadb.ts'
-import { type LocalStore, startRedis } from '../../src/local/redis.ts'
-import { openSpace, type Space } from '../space.ts'
+import { choosePorts } from '../../tools/chaos/ports.ts'
+import { type LocalMariadb, startMariadb } from '../../tools/local/mariadb.ts'
+import { type LocalStore, startRedis } from '../../tools/local/redis.ts'
+import { openSpace, type Space } from '../harness/space.ts'
 
 /** A store that can go away and come back: its port and its data stay. */
 export interface OwnStore {

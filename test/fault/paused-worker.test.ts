@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { expect, onTestFinished, test } from 'vitest'
-import { COLUMNS } from '../../src/orders/row.ts'
-import { inParallel, type Service, startService } from '../service.ts'
-import { openSpace, PATIENT, type Space, until, useSpace } from '../space.ts'
+import { COLUMNS } from '../../src/orders/tables/row.ts'
+import { inParallel, type Service, startService } from '../harness/service.ts'
+import { openSpace, PATIENT, type Space, until, useSpace } from '../harness/space.ts'
 import { appendOrders, idsOf } from './bulk.ts'
 import { ADMIN_TOKEN, eventIds, keyOf, look, untilAtRest } from './evidence.ts'
 import { send } from './load.ts'
@@ -11,7 +11,7 @@ import { type StoreProxy, startProxy } from './proxy.ts'
 
 const { env } = await useSpace()
 const settle = createHash('sha1')
-  .update(readFileSync(new URL('../../src/streams/settle.lua', import.meta.url)))
+  .update(readFileSync(new URL('../../src/streams/group/settle.lua', import.meta.url)))
   .digest('hex')
 
 /** Everything that the stores hold of orders: whatever a late worker did would show. */

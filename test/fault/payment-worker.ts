@@ -1,6 +1,6 @@
 import closeWithGrace from 'close-with-grace'
-import { resolveConfig } from '../../schema/env.ts'
-import { OrderEvent } from '../../schema/order-event.ts'
+import { resolveConfig } from '../../schema/config/env.ts'
+import { OrderEvent } from '../../schema/messages/order-event.ts'
 import { buildApp } from '../../src/app.ts'
 import { DuplicateKey } from '../../src/stores/errors.ts'
 

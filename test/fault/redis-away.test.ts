@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { startService } from '../service.ts'
-import { PATIENT, until } from '../space.ts'
+import { startService } from '../harness/service.ts'
+import { PATIENT, until } from '../harness/space.ts'
 import { ADMIN_TOKEN, completedIds, expectCompleted, untilAtRest } from './evidence.ts'
 import { type Answer, acceptedIn, idsIn, latencyOf, sendUntil, shareOf, startLoad } from './load.ts'
 import { byLength, LONG } from './long.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { inParallel, startService } from '../service.ts'
-import { PATIENT, until } from '../space.ts'
+import { inParallel, startService } from '../harness/service.ts'
+import { PATIENT, until } from '../harness/space.ts'
 import { idsOf } from './bulk.ts'
 import { ADMIN_TOKEN, completedIds, expectCompleted, keyOf, readAudit, untilAtRest } from './evidence.ts'
 import { send, shareOf, startLoad } from './load.ts'

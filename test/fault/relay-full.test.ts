@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { relayOutbox } from '../../src/orders/relay.ts'
+import { relayOutbox } from '../../src/orders/recover/publish-outbox.ts'
 import { StoreRefused } from '../../src/stores/errors.ts'
-import { useApp } from '../app.ts'
-import type { Space } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import type { Space } from '../harness/space.ts'
 import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { type Service, startService } from '../service.ts'
-import { PATIENT, until, useSpace } from '../space.ts'
+import { type Service, startService } from '../harness/service.ts'
+import { PATIENT, until, useSpace } from '../harness/space.ts'
 import { ADMIN_TOKEN, expectCompleted, keepEvents, keyOf, untilAtRest } from './evidence.ts'
 import { latencyOf, startLoad } from './load.ts'
 import { byLength } from './long.ts'

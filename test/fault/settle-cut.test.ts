@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { inParallel, startService } from '../service.ts'
-import { PATIENT, useSpace } from '../space.ts'
+import { inParallel, startService } from '../harness/service.ts'
+import { PATIENT, useSpace } from '../harness/space.ts'
 import { idsOf } from './bulk.ts'
 import { ADMIN_TOKEN, completedIds, eventIds, expectCompleted, keyOf, untilAtRest } from './evidence.ts'
 import { send } from './load.ts'
@@ -12,7 +12,7 @@ import { startProxy } from './proxy.ts'
 const space = await useSpace()
 const queue = keyOf(space, 'placed')
 const settle = createHash('sha1')
-  .update(readFileSync(new URL('../../src/streams/settle.lua', import.meta.url)))
+  .update(readFileSync(new URL('../../src/streams/group/settle.lua', import.meta.url)))
   .digest('hex')
 
 test('I1, I4: a worker killed after its commit and before its settle: one row, one set of totals, one event', {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { useSpace } from '../space.ts'
+import { useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 const main = join(import.meta.dirname, '../../src/main.ts')

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
+import { type Service, startService } from '../harness/service.ts'
+import { PATIENT, until, useSpace } from '../harness/space.ts'
 import { open, type RawClient, request, statuses } from '../http/raw.ts'
-import { type Service, startService } from '../service.ts'
-import { PATIENT, until, useSpace } from '../space.ts'
 
 const space = await useSpace()
 

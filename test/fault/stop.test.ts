@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { expect, test } from 'vitest'
-import { postOrder, startService } from '../service.ts'
-import { PATIENT, until, useSpace } from '../space.ts'
+import { postOrder, startService } from '../harness/service.ts'
+import { PATIENT, until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 const queue = `{${space.env.KEY_PREFIX}:0}:placed`

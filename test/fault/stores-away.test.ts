@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import type { Order } from '../../schema/order.ts'
-import { postOrder, startService } from '../service.ts'
-import { PATIENT, until } from '../space.ts'
+import type { Order } from '../../schema/http/order.ts'
+import { postOrder, startService } from '../harness/service.ts'
+import { PATIENT, until } from '../harness/space.ts'
 import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()

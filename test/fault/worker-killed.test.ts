@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { inParallel, postOrder, startService } from '../service.ts'
-import { PATIENT, until, useSpace } from '../space.ts'
+import { inParallel, postOrder, startService } from '../harness/service.ts'
+import { PATIENT, until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 const queue = `{${space.env.KEY_PREFIX}:0}:placed`

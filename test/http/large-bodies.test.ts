@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openApp, type TestApp } from '../app.ts'
-import { useSpace } from '../space.ts'
+import { openApp, type TestApp } from '../harness/app.ts'
+import { useSpace } from '../harness/space.ts'
 import { open, post, request, statuses, UNSHED } from './raw.ts'
 
 const space = await useSpace()

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openApp, type TestApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { openApp, type TestApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { converse, open, post, request, statuses, UNSHED } from './raw.ts'
 
 const space = await useSpace()

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { readAudit } from '../../src/orders/audit.ts'
-import { openApp, type TestApp, useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { readAudit } from '../../src/orders/audit/audit.ts'
+import { openApp, type TestApp, useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 const ORDERS = 20

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest'
-import { readAudit } from '../../src/orders/audit.ts'
-import { openApp, type TestApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { readAudit } from '../../src/orders/audit/audit.ts'
+import { openApp, type TestApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 let api: TestApp

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { createBacklog } from '../../src/orders/backlog.ts'
-import { useApp } from '../app.ts'
-import { useSpace } from '../space.ts'
+import { createBacklog } from '../../src/orders/accept/backlog.ts'
+import { useApp } from '../harness/app.ts'
+import { useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 

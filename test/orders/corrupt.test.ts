@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { complete } from '../../src/orders/pricing.ts'
-import { useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 

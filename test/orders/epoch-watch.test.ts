@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, expect, test } from 'vitest'
-import { readAcceptedSeen } from '../../src/orders/accepted-seen.ts'
-import { readAudit } from '../../src/orders/audit.ts'
-import { createEndedNotes } from '../../src/orders/ended-notes.ts'
-import { createEpochWatch } from '../../src/orders/epoch-watch.ts'
-import { createSeenCounters } from '../../src/orders/seen-counters.ts'
-import { openApp, type TestApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { readAudit } from '../../src/orders/audit/audit.ts'
+import { createEpochWatch } from '../../src/orders/audit/epoch-watch.ts'
+import { readAcceptedSeen } from '../../src/orders/audit/epochs.ts'
+import { createEndedNotes } from '../../src/orders/audit/record-ended.ts'
+import { createSeenCounters } from '../../src/orders/audit/seen-counters.ts'
+import { openApp, type TestApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 let api: TestApp

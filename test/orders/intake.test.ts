@@ -1,12 +1,12 @@
 import { beforeAll, expect, test, vi } from 'vitest'
-import { createAppend } from '../../src/orders/append.ts'
-import { toCandidate } from '../../src/orders/candidate.ts'
+import { createAppend } from '../../src/orders/accept/append.ts'
+import { toCandidate } from '../../src/orders/accept/candidate.ts'
+import { createSeenCounters } from '../../src/orders/audit/seen-counters.ts'
 import { OrderConflict } from '../../src/orders/errors.ts'
 import { complete } from '../../src/orders/pricing.ts'
-import { createSeenCounters } from '../../src/orders/seen-counters.ts'
 import { StoreUnavailable } from '../../src/stores/errors.ts'
-import { openApp, type TestApp, useApp } from '../app.ts'
-import { useSpace } from '../space.ts'
+import { openApp, type TestApp, useApp } from '../harness/app.ts'
+import { useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 let api: TestApp

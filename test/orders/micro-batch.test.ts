@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createMicroBatch } from '../../src/orders/micro-batch.ts'
-import { until } from '../space.ts'
+import { createMicroBatch } from '../../src/async/micro-batch.ts'
+import { until } from '../harness/space.ts'
 
 test('every caller gets the answer to its own item, and calls keep within size and number', async () => {
   await fc.assert(

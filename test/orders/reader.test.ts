@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest'
 import { complete, fail } from '../../src/orders/pricing.ts'
-import { openApp, type TestApp } from '../app.ts'
-import { useSpace } from '../space.ts'
+import { openApp, type TestApp } from '../harness/app.ts'
+import { useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 let api: TestApp

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { createRecentDocuments } from '../../src/orders/recent-documents.ts'
+import { createRecentDocuments } from '../../src/orders/read/recent-documents.ts'
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance'] })

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { relayOutbox } from '../../src/orders/relay.ts'
+import { relayOutbox } from '../../src/orders/recover/publish-outbox.ts'
 import { StoreRefused } from '../../src/stores/errors.ts'
-import { useApp } from '../app.ts'
-import { useSpace } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import { useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 

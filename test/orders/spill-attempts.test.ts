@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import { readAudit } from '../../src/orders/audit.ts'
-import { relayOutbox } from '../../src/orders/relay.ts'
-import { completeSpilled } from '../../src/orders/sweep.ts'
-import { fieldOf } from '../../src/streams/delivery.ts'
-import { openApp, useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { readAudit } from '../../src/orders/audit/audit.ts'
+import { completeSpilled } from '../../src/orders/recover/complete-spilled.ts'
+import { relayOutbox } from '../../src/orders/recover/publish-outbox.ts'
+import { fieldOf } from '../../src/streams/group/delivery.ts'
+import { openApp, useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { toCandidate } from '../../src/orders/candidate.ts'
-import { relayOutbox } from '../../src/orders/relay.ts'
-import { spill } from '../../src/orders/spill.ts'
-import { completeSpilled } from '../../src/orders/sweep.ts'
-import { fieldOf } from '../../src/streams/delivery.ts'
-import { useApp } from '../app.ts'
-import { NOWHERE, until, useSpace } from '../space.ts'
+import { toCandidate } from '../../src/orders/accept/candidate.ts'
+import { spill } from '../../src/orders/accept/spill.ts'
+import { completeSpilled } from '../../src/orders/recover/complete-spilled.ts'
+import { relayOutbox } from '../../src/orders/recover/publish-outbox.ts'
+import { fieldOf } from '../../src/streams/group/delivery.ts'
+import { useApp } from '../harness/app.ts'
+import { NOWHERE, until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 

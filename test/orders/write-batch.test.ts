@@ -1,9 +1,9 @@
 import { beforeAll, beforeEach, expect, test } from 'vitest'
-import { countCovered, readEnded } from '../../src/orders/ended.ts'
+import { countCovered, readEnded } from '../../src/orders/audit/ended.ts'
 import { complete, fail } from '../../src/orders/pricing.ts'
-import type { Draft } from '../../src/orders/write-batch.ts'
-import { openApp, type TestApp } from '../app.ts'
-import { useSpace } from '../space.ts'
+import type { Draft } from '../../src/orders/process/write-batch.ts'
+import { openApp, type TestApp } from '../harness/app.ts'
+import { useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 let service: TestApp

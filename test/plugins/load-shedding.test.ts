@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { anyRoute } from '../../schema/response.ts'
-import { useApp } from '../app.ts'
-import { postOrder, startService } from '../service.ts'
-import { NOWHERE, until, useSpace } from '../space.ts'
+import { anyRoute } from '../../schema/http/response.ts'
+import { useApp } from '../harness/app.ts'
+import { postOrder, startService } from '../harness/service.ts'
+import { NOWHERE, until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 

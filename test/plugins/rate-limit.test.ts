@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { useApp } from '../app.ts'
-import { NOWHERE, until, useSpace } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import { NOWHERE, until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 

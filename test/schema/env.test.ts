@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
-import { ConfigError, Env, resolveConfig } from '../../schema/env.ts'
+import { ConfigError, Env, resolveConfig } from '../../schema/config/env.ts'
 
 describe('resolveConfig', () => {
   test('fills in defaults and converts text', () => {

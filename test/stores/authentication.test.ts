@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { expect, onTestFinished, test } from 'vitest'
-import { startRedis } from '../../src/local/redis.ts'
-import { useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { startRedis } from '../../tools/local/redis.ts'
+import { useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 

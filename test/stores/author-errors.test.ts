@@ -1,8 +1,8 @@
 import { afterAll, expect, test } from 'vitest'
 import { Contention, DuplicateKey, StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
 import { TerminalError } from '../../src/streams/function.ts'
-import { openApp, useApp } from '../app.ts'
-import { NOWHERE, until, useSpace } from '../space.ts'
+import { openApp, useApp } from '../harness/app.ts'
+import { NOWHERE, until, useSpace } from '../harness/space.ts'
 import { makeFunction, useWorker } from '../streams/functions.ts'
 
 const space = await useSpace()

@@ -9,7 +9,7 @@ import {
   StoreUnavailable,
   UnexplainedStoreError
 } from '../../src/stores/errors.ts'
-import { until } from '../space.ts'
+import { until } from '../harness/space.ts'
 
 /** A store that answers its probes, which it counts, as long as it is told to. */
 async function watch(timeout = 1000) {

@@ -14,8 +14,8 @@ import {
   StoreUnavailable,
   UnexplainedStoreError
 } from '../../src/stores/errors.ts'
-import { useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 

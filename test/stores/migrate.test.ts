@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
-import { migrate, statementsOf } from '../../src/stores/migrate.ts'
-import { useApp } from '../app.ts'
-import { useSpace } from '../space.ts'
+import { migrate, statementsOf } from '../../src/stores/mysql/migrate.ts'
+import { useApp } from '../harness/app.ts'
+import { useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 const log = pino({ level: 'silent' })

@@ -3,11 +3,11 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { NoFreeConnection, StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
-import { connectionOptions, createMysqlPool, query } from '../../src/stores/mysql-pool.ts'
-import type { Transaction } from '../../src/stores/transaction.ts'
-import { useApp } from '../app.ts'
+import { connectionOptions, createMysqlPool, query } from '../../src/stores/mysql/pool.ts'
+import type { Transaction } from '../../src/stores/mysql/transaction.ts'
 import { startProxy } from '../fault/proxy.ts'
-import { until, useSpace } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 

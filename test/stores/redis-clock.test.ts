@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { createRedisClock } from '../../src/stores/redis-clock.ts'
+import { createRedisClock } from '../../src/stores/redis/clock.ts'
 
 test("the server's clock goes on with the local one, and is unknown before a reading and long after the last", () => {
   let local = 500

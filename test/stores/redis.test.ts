@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { StoreUnavailable } from '../../src/stores/errors.ts'
-import { useApp } from '../app.ts'
 import { startProxy } from '../fault/proxy.ts'
-import { NOWHERE, until, useSpace } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import { NOWHERE, until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 const key = `{${space.env.KEY_PREFIX}:0}:calls`

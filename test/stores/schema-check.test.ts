@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { createConnection, type RowDataPacket } from 'mysql2/promise'
 import { pino } from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
-import { migrate } from '../../src/stores/migrate.ts'
-import { readTables } from '../../src/stores/schema-check.ts'
-import { useSpace } from '../space.ts'
+import { migrate } from '../../src/stores/mysql/migrate.ts'
+import { readTables } from '../../src/stores/mysql/schema-check.ts'
+import { useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 const log = pino({ level: 'silent' })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { useApp } from '../app.ts'
 import { useOwnStores } from '../fault/own-stores.ts'
-import { until } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import { until } from '../harness/space.ts'
 
 const stores = await useOwnStores()
 

@@ -1,10 +1,10 @@
 import { Type } from 'typebox'
 import { describe, expect, test } from 'vitest'
-import { LARGEST_BATCH } from '../../schema/function.ts'
+import { LARGEST_BATCH } from '../../schema/config/function.ts'
 import { FunctionRefused } from '../../src/streams/check-function.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
-import { useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { makeFunction, useWorker } from './functions.ts'
 
 const space = await useSpace()

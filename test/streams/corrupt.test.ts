@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { readQueue } from '../../src/streams/queue.ts'
-import { type TestApp, useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { readQueue } from '../../src/streams/operate/queue.ts'
+import { type TestApp, useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()

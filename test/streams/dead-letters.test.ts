@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { TerminalError } from '../../src/streams/function.ts'
-import { useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()

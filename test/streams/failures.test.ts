@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { StoreRefused, StoreUnavailable } from '../../src/stores/errors.ts'
 import { type BatchResult, type Message, TerminalError } from '../../src/streams/function.ts'
-import { useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { makeFunction, useWorker } from './functions.ts'
 
 const space = await useSpace()

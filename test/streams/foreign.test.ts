@@ -1,8 +1,8 @@
 import { Type } from 'typebox'
 import { expect, test } from 'vitest'
-import { createGroupMember } from '../../src/streams/group.ts'
-import { useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { createGroupMember } from '../../src/streams/group/member.ts'
+import { useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { makeFunction, type TestFunction, useWorker } from './functions.ts'
 
 const space = await useSpace()

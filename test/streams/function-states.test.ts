@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { createKeys } from '../../src/streams/keys.ts'
-import { createUnrunFinder, UNRUN_AFTER } from '../../src/streams/unrun.ts'
-import { type TestApp, useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { createUnrunFinder, UNRUN_AFTER } from '../../src/streams/registry/unrun.ts'
+import { type TestApp, useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()

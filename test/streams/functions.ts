@@ -1,7 +1,7 @@
 import { type TSchema, Type } from 'typebox'
 import type { BatchResult, Message, StreamFunction } from '../../src/streams/function.ts'
-import { useApp } from '../app.ts'
-import { type Space, until } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import { type Space, until } from '../harness/space.ts'
 
 const Body = Type.Object({ n: Type.Integer() }, { additionalProperties: false })
 type Handler = (messages: Message<{ n: number }>[]) => Promise<BatchResult | undefined>

@@ -1,8 +1,8 @@
 import { expect, onTestFinished, test } from 'vitest'
 import type { App } from '../../src/app.ts'
-import { useApp } from '../app.ts'
 import { startProxy } from '../fault/proxy.ts'
-import { connectTo, until, useSpace } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import { connectTo, until, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()

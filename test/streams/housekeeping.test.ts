@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
-import { fromEntry } from '../../src/streams/delivery.ts'
-import { createGroupMember } from '../../src/streams/group.ts'
-import { keepHouse } from '../../src/streams/housekeeping.ts'
-import { EVENTS } from '../../src/streams/streams.ts'
-import { useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { fromEntry } from '../../src/streams/group/delivery.ts'
+import { createGroupMember } from '../../src/streams/group/member.ts'
+import { EVENTS } from '../../src/streams/names.ts'
+import { keepHouse } from '../../src/streams/operate/maintenance.ts'
+import { useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()

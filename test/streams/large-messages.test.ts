@@ -1,11 +1,11 @@
 import { Type } from 'typebox'
 import { describe, expect, test, vi } from 'vitest'
-import { LetterRefused } from '../../src/streams/dead-letters.ts'
-import { createGroupMember } from '../../src/streams/group.ts'
+import { LetterRefused } from '../../src/streams/dead-letters/dead-letters.ts'
+import { createGroupMember } from '../../src/streams/group/member.ts'
+import { type Settlement, sizeOf } from '../../src/streams/group/settlement.ts'
 import { CALL_BYTES, KEPT_BYTES, LARGEST_MESSAGE, LISTED_BYTES } from '../../src/streams/limits.ts'
-import { type Settlement, sizeOf } from '../../src/streams/settlement.ts'
-import { type TestApp, useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { type TestApp, useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { makeFunction, type TestFunction } from './functions.ts'
 
 const space = await useSpace()

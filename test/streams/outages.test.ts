@@ -1,8 +1,8 @@
 import { expect, onTestFinished, test } from 'vitest'
-import type { MysqlStore } from '../../src/stores/mysql.ts'
+import type { MysqlStore } from '../../src/stores/mysql/store.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
-import { useApp } from '../app.ts'
-import { connectTo, until, useSpace } from '../space.ts'
+import { useApp } from '../harness/app.ts'
+import { connectTo, until, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { fromEntry, SUSPECT_DELIVERIES } from '../../src/streams/delivery.ts'
-import { createGroupMember, type GroupMember } from '../../src/streams/group.ts'
-import type { Settlement } from '../../src/streams/settlement.ts'
-import { EVENTS } from '../../src/streams/streams.ts'
-import { openApp, type TestApp, useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { fromEntry, SUSPECT_DELIVERIES } from '../../src/streams/group/delivery.ts'
+import { createGroupMember, type GroupMember } from '../../src/streams/group/member.ts'
+import type { Settlement } from '../../src/streams/group/settlement.ts'
+import { EVENTS } from '../../src/streams/names.ts'
+import { openApp, type TestApp, useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { makeFunction, useWorker } from './functions.ts'
 
 const space = await useSpace()

@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { StoreRefused } from '../../src/stores/errors.ts'
 import { TerminalError } from '../../src/streams/function.ts'
 import { createKeys } from '../../src/streams/keys.ts'
-import { createPartitionCheck, PartitionCountChanged } from '../../src/streams/partition-count.ts'
-import { openApp, useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { createPartitionCheck, PartitionCountChanged } from '../../src/streams/operate/partition-count.ts'
+import { openApp, useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()

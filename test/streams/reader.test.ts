@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { StoreUnavailable } from '../../src/stores/errors.ts'
-import type { GroupMember } from '../../src/streams/group.ts'
-import { createStreamReader } from '../../src/streams/reader.ts'
-import { useApp } from '../app.ts'
-import { NOWHERE, useSpace } from '../space.ts'
+import { createStreamReader } from '../../src/streams/consume/reader.ts'
+import type { GroupMember } from '../../src/streams/group/member.ts'
+import { useApp } from '../harness/app.ts'
+import { NOWHERE, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { checkResult } from '../../src/streams/check-result.ts'
-import { fieldOf } from '../../src/streams/delivery.ts'
+import { checkResult } from '../../src/streams/batch/check-result.ts'
 import { type BatchResult, type Message, TerminalError } from '../../src/streams/function.ts'
-import { EVENTS } from '../../src/streams/streams.ts'
-import { until, useSpace } from '../space.ts'
+import { fieldOf } from '../../src/streams/group/delivery.ts'
+import { EVENTS } from '../../src/streams/names.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { makeFunction, type TestFunction, useWorker } from './functions.ts'
 
 const space = await useSpace()

@@ -1,18 +1,18 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import type { Consumer } from '../../src/streams/consumer.ts'
+import { toDeadLetter, toRetry } from '../../src/streams/batch/failure.ts'
+import type { Consumer } from '../../src/streams/consume/consumer.ts'
+import { resolveFunction } from '../../src/streams/function.ts'
 import {
   createDecoder,
   type Delivery,
   fromRetry,
   type RetryRecord,
   SUSPECT_DELIVERIES
-} from '../../src/streams/delivery.ts'
-import { toDeadLetter, toRetry } from '../../src/streams/failure.ts'
-import { resolveFunction } from '../../src/streams/function.ts'
-import { createGroupMember } from '../../src/streams/group.ts'
-import type { Outcome } from '../../src/streams/settlement.ts'
-import { useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+} from '../../src/streams/group/delivery.ts'
+import { createGroupMember } from '../../src/streams/group/member.ts'
+import type { Outcome } from '../../src/streams/group/settlement.ts'
+import { useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { makeFunction, type TestFunction, useWorker } from './functions.ts'
 
 const space = await useSpace()

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import type { RetryRecord } from '../../src/streams/delivery.ts'
-import { createDecoder } from '../../src/streams/delivery.ts'
-import { toRetry } from '../../src/streams/failure.ts'
+import { toRetry } from '../../src/streams/batch/failure.ts'
 import { resolveFunction } from '../../src/streams/function.ts'
-import { createGroupMember } from '../../src/streams/group.ts'
-import { useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import type { RetryRecord } from '../../src/streams/group/delivery.ts'
+import { createDecoder } from '../../src/streams/group/delivery.ts'
+import { createGroupMember } from '../../src/streams/group/member.ts'
+import { useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()

@@ -2,9 +2,9 @@ import { Type } from 'typebox'
 import { expect, onTestFinished, test } from 'vitest'
 import type { App } from '../../src/app.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
-import { createStarts } from '../../src/streams/starts.ts'
-import { openApp, useApp } from '../app.ts'
-import { connectTo, NOWHERE, until, useSpace } from '../space.ts'
+import { createStarts } from '../../src/streams/registry/starts.ts'
+import { openApp, useApp } from '../harness/app.ts'
+import { connectTo, NOWHERE, until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 let count = 0

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import type { App } from '../../src/app.ts'
 import { TerminalError } from '../../src/streams/function.ts'
-import { openApp, useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { openApp, useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { App } from '../../src/app.ts'
-import { SUSPECT_DELIVERIES } from '../../src/streams/delivery.ts'
-import { createGroupMember, type Which } from '../../src/streams/group.ts'
-import { useApp } from '../app.ts'
-import { until, useSpace } from '../space.ts'
+import { SUSPECT_DELIVERIES } from '../../src/streams/group/delivery.ts'
+import { createGroupMember, type Which } from '../../src/streams/group/member.ts'
+import { useApp } from '../harness/app.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { makeFunction, type TestFunction } from './functions.ts'
 
 const space = await useSpace()

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { MANY_UNSETTLED, readUnsettled } from '../../src/streams/unsettled.ts'
-import { type TestApp, useApp } from '../app.ts'
-import { NOWHERE, until, useSpace } from '../space.ts'
+import { MANY_UNSETTLED, readUnsettled } from '../../src/streams/registry/unsettled.ts'
+import { type TestApp, useApp } from '../harness/app.ts'
+import { NOWHERE, until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'

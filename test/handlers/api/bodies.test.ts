@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openApp, type TestApp } from '../../app.ts'
-import { useSpace } from '../../space.ts'
+import { openApp, type TestApp } from '../../harness/app.ts'
+import { useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 const ADMIN_TOKEN = 'sixteen characters'

@@ -4,10 +4,10 @@ import { promisify } from 'node:util'
 import { Type } from 'typebox'
 import { beforeAll, expect, test } from 'vitest'
 import type { App } from '../../../src/app.ts'
-import type { RedisStore } from '../../../src/stores/redis.ts'
-import { FunctionInUse, forgetFunction } from '../../../src/streams/forget.ts'
-import { openApp, type TestApp, useApp } from '../../app.ts'
-import { until, useSpace } from '../../space.ts'
+import type { RedisStore } from '../../../src/stores/redis/store.ts'
+import { FunctionInUse, forgetFunction } from '../../../src/streams/operate/forget.ts'
+import { openApp, type TestApp, useApp } from '../../harness/app.ts'
+import { until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'
@@ -181,7 +181,7 @@ test('one on a queue leaves what waits there for the next; the command does the 
   })
   await api.app.listen({ port: 0 })
   const url = `http://127.0.0.1:${(api.app.server.address() as { port: number }).port}`
-  const main = join(import.meta.dirname, '../../../src/admin/main.ts')
+  const main = join(import.meta.dirname, '../../../cli/main.ts')
   const { stdout } = await promisify(execFile)(
     process.execPath,
     [main, 'functions', 'forget', 'reserve-v1', '--url', url],

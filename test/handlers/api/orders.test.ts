@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { complete, fail } from '../../../src/orders/pricing.ts'
-import { openApp, type TestApp, useApp } from '../../app.ts'
 import { startProxy } from '../../fault/proxy.ts'
-import { until, useSpace } from '../../space.ts'
+import { openApp, type TestApp, useApp } from '../../harness/app.ts'
+import { until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 let api: TestApp

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { App } from '../../../src/app.ts'
-import { type TestApp, useApp } from '../../app.ts'
-import { NOWHERE, until, useSpace } from '../../space.ts'
+import { type TestApp, useApp } from '../../harness/app.ts'
+import { NOWHERE, until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import { useApp } from '../../app.ts'
-import { useSpace } from '../../space.ts'
+import { useApp } from '../../harness/app.ts'
+import { useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { createDeadLetters } from '../../../src/streams/dead-letters.ts'
-import { fieldOf } from '../../../src/streams/delivery.ts'
-import { useApp } from '../../app.ts'
-import { until, useSpace } from '../../space.ts'
+import { createDeadLetters } from '../../../src/streams/dead-letters/dead-letters.ts'
+import { fieldOf } from '../../../src/streams/group/delivery.ts'
+import { useApp } from '../../harness/app.ts'
+import { until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 

@@ -1,0 +1,119 @@
+import type { DeadLetter, Dealt } from '../schema/http/dead-letter.ts'
+import type { AdminClient } from './client.ts'
+
+/** The command line does not say what to do; the message says what is missing. */
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+/** The command line, parsed. */
+export interface Arguments {
+  function: string
+  ids: string[]
+  after: string
+  limit: string
+  rate?: string
+  reason?: string
+  all: boolean
+}
+
+/** What to print for people, and the same as data; `failed` when nothing was done. */
+export interface Outcome {
+  text: string
+  data: unknown
+  failed?: boolean
+}
+
+/** Does something. */
+export type Command = (client: AdminClient, args: Arguments) => Promise<Outcome>
+
+/** Every command by its name. */
+export const commands: Record<string, Command> = {
+  audit: async (client, args) => {
+    none(args.ids)
+    const audit = await client.audit()
+    return {
+      data: audit,
+      text: table(Object.entries(audit).map(([figure, value]) => [figure, String(value)]))
+    }
+  },
+  'audit acknowledge': async (client, args) => {
+    none(args.ids)
+    if (!args.reason) throw new UsageError('Say what is known of the loss, with --reason.')
+    const result = await client.acknowledge(args.reason)
+    return { data: result, text: `${result.lost} lost orders acknowledged.` }
+  },
+  'dead-letters list': async (client, args) => {
+    none(args.ids)
+    const page = await client.list(args.function, args.after, Number(args.limit))
+    if (page.dead_letters.length === 0) return { data: page, text: `${args.function} has no dead letters.` }
+    const rows = page.dead_letters.map(row)
+    const more = page.next === '' ? '' : `\nMore: --after ${page.next}`
+    return { data: page, text: table([['id', 'code', 'attempts', 'last attempt', 'cause'], ...rows]) + more }
+  },
+  'dead-letters show': async (client, args) => {
+    const letter = await client.show(args.function, only(args.ids, 'Name one letter.'))
+    return { data: letter, text: JSON.stringify(letter, null, 2) }
+  },
+  'dead-letters redrive': async (client, args) => {
+    if (args.all === args.ids.length > 0) throw new UsageError('Name the letters to redrive, or say --all.')
+    const rate = args.rate === undefined ? undefined : Number(args.rate)
+    const result = await client.redrive(args.function, args.all ? undefined : args.ids, rate)
+    return outcomeOf(args, result, `${result.count} sent back to ${args.function}.`)
+  },
+  'dead-letters discard': async (client, args) => {
+    if (args.ids.length === 0 || !args.reason)
+      throw new UsageError('Name the letters to discard, and the --reason.')
+    const result = await client.discard(args.function, args.ids, args.reason)
+    return outcomeOf(args, result, `${result.count} discarded.`)
+  },
+  'functions forget': async (client, args) => {
+    const result = await client.forget(only(args.ids, 'Name one function.'))
+    return {
+      data: result,
+      text: `${result.function} is forgotten: ${result.groups} groups ended, ${result.retries} retries moved to its dead letters.`
+    }
+  }
+}
+
+/** Names the letters that were not there: a mistyped id, or one of another function. */
+function outcomeOf({ function: name, all, ids }: Arguments, result: Dealt, done: string): Outcome {
+  const { count, missing } = result
+  const others = new Set(ids).size - count
+  const unnamed = others > 0 ? `${name} does not have ${others} of the dead letters.` : ''
+  const absent = missing ? `${name} has no dead letter ${missing.join(', ')}.` : unnamed
+  const nothing = all ? `${name} has no dead letters.` : absent
+  if (count === 0) return { data: result, text: nothing || done, failed: true }
+  return { data: result, text: [done, absent].filter(Boolean).join('\n') }
+}
+
+function row({ id, code, attempts, last_at, cause }: DeadLetter): string[] {
+  return [id, code, String(attempts), last_at ?? '-', cause.message.slice(0, 80)]
+}
+
+/** The one thing that is named; `otherwise` is what to say when it is none, or several. */
+function only(names: string[], otherwise: string): string {
+  const [name] = names
+  if (name === undefined || names.length > 1) throw new UsageError(otherwise)
+  return name
+}
+
+/** What is named where nothing can be would be passed over unseen, as the function in `dead-letters list NAME`. */
+function none(names: string[]): void {
+  if (names.length > 0) throw new UsageError(`${names.join(' ')} is too much: --function names a function.`)
+}
+
+/** Rows in columns as wide as they need to be. */
+function table(rows: string[][]): string {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map(cells => cells[column]?.length ?? 0))
+  )
+  return rows
+    .map(cells =>
+      cells
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd()
+    )
+    .join('\n')
+}

@@ -1,0 +1,87 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { Gauge } from 'prom-client'
+import { shared } from '../../src/async/single-flight.ts'
+import { readAudit } from '../../src/orders/audit/audit.ts'
+import { StoreUnavailable } from '../../src/stores/errors.ts'
+import { readFunctionStates } from '../../src/streams/registry/function-states.ts'
+import { readUnsettled } from '../../src/streams/registry/unsettled.ts'
+
+/** Said of figures of the whole service, which every process exports: Prometheus must not add them up. */
+const GLOBAL = 'Every process exports the same figure: query it with `max by`, never with `sum`.'
+
+/** What waits for each function: the figure of its state, and what it means. */
+const WAITING = {
+  depth:
+    'Messages of a stream that a function has not settled; those of a queue, whichever function consumes it.',
+  retrying: 'Messages of a function that wait for another attempt.',
+  dead: 'Dead letters of a function.'
+} as const
+
+/** Figures that are read when Prometheus asks: the audit, events that wait, and functions that wait for a store. */
+async function auditMetrics(app: FastifyInstance) {
+  const { metrics, redis, ordersMysql: mysql, keys, streams } = app
+  const registers = [metrics.registry]
+
+  /** What was read; undefined when it could not be, since an error would take all other figures of the scrape with it. */
+  const readable = async <T>(reading: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await reading
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable))
+        app.log.error({ err: error }, 'figures could not be read for the metrics')
+      return undefined
+    }
+  }
+
+  new Gauge({
+    name: 'orderstream_audit',
+    help: `What became of every order, as /admin/audit tells it; absent while it cannot be read. ${GLOBAL}`,
+    labelNames: ['figure'],
+    registers,
+    async collect() {
+      this.reset()
+      const audit = await readable(readAudit(redis, mysql, keys))
+      if (!audit) return
+      const { timestamp: _, redis_lost_data: lost, ...figures } = audit
+      for (const [figure, value] of Object.entries({ ...figures, redis_lost_data: Number(lost) }))
+        this.set({ figure }, value)
+    }
+  })
+  new Gauge({
+    name: 'orderstream_events_unsettled',
+    help: `Events that a group has not settled, and that stay in Redis for it; absent while it cannot be read. ${GLOBAL}`,
+    labelNames: ['group'],
+    registers,
+    async collect() {
+      this.reset()
+      const unsettled = (await readable(readUnsettled(redis, keys))) ?? []
+      for (const [group, count] of unsettled) this.set({ group }, count)
+    }
+  })
+  const readStates = shared(() => readable(readFunctionStates(redis, keys)))
+  for (const figure of ['depth', 'retrying', 'dead'] as const) {
+    new Gauge({
+      name: `orderstream_function_${figure}`,
+      help: `${WAITING[figure]} Absent while it cannot be read. ${GLOBAL}`,
+      labelNames: ['function', 'stream'],
+      registers,
+      async collect() {
+        this.reset()
+        for (const state of (await readStates()) ?? [])
+          this.set({ function: state.name, stream: state.stream }, state[figure])
+      }
+    })
+  }
+  new Gauge({
+    name: 'orderstream_function_paused',
+    help: 'Whether a stream function of this process waits for a store that is unavailable or refuses what it needs (1).',
+    labelNames: ['function'],
+    registers,
+    collect() {
+      for (const [name, reason] of streams.paused()) this.set({ function: name }, reason ? 1 : 0)
+    }
+  })
+}
+
+export default fp(auditMetrics, { name: 'audit-metrics', dependencies: ['metrics', 'streams'] })

@@ -1,0 +1,11 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { sendProblem } from '../../src/http/problem.ts'
+
+/** The one place where errors become answers. */
+async function errors(app: FastifyInstance) {
+  app.decorateRequest('failure', null)
+  app.setErrorHandler<unknown>(sendProblem)
+}
+
+export default fp(errors, { name: 'errors' })

@@ -1,0 +1,60 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { Connections } from '../../src/http/connection/connections.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    lifecycle: {
+      /** True from the first moment of an ordered stop. */
+      draining: boolean
+      /** Registers what stops taking in new work; it is called once, when the stop begins. */
+      onDrain: (stop: () => Promise<unknown>) => void
+    }
+    /**
+     * Begins to stop: no new work is taken from streams and `/health/ready` answers 503 at once, while requests are
+     * still served for DRAIN_DELAY_MS, so that a load balancer can see it before the listener closes.
+     */
+    drain: () => Promise<void>
+  }
+}
+
+/** How long before the end of its grace a stop refuses requests that have not arrived in full, at the most (ms). */
+const LAST_ANSWERS = 1000
+
+async function lifecycle(app: FastifyInstance) {
+  const { DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS } = app.config
+  const connections = new Connections(app.server)
+  const stops: (() => Promise<unknown>)[] = []
+  const state = {
+    draining: false,
+    onDrain: (stop: () => Promise<unknown>) => {
+      stops.push(stop)
+    }
+  }
+  let stopped: Promise<unknown> | undefined
+  let began = 0
+  const stop = () => {
+    if (!state.draining) {
+      began = performance.now()
+      connections.endWithAnswers()
+    }
+    state.draining = true
+    stopped ??= Promise.all(stops.map(each => each()))
+    return stopped
+  }
+  app.decorate('lifecycle', state)
+  app.decorate('drain', async () => {
+    await Promise.all([stop(), delay(DRAIN_DELAY_MS)])
+  })
+  // An app that is closed without having been drained stops in the same order.
+  app.addHook('preClose', async () => {
+    await stop()
+    if (!app.server.listening) return
+    const margin = Math.min(LAST_ANSWERS, SHUTDOWN_GRACE_MS / 2)
+    const end = began + DRAIN_DELAY_MS + SHUTDOWN_GRACE_MS
+    await connections.close(Math.max(0, end - margin - performance.now()), margin / 2)
+  })
+}
+
+export default fp(lifecycle, { name: 'lifecycle' })

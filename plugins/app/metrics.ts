@@ -1,0 +1,100 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { routeOf } from '../../src/http/request-context.ts'
+import type { BatchCounts } from '../../src/streams/batch/batch-runner.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    metrics: {
+      registry: Registry
+      /** Counts what became of an order that was sent. */
+      order: (outcome: 'accepted' | 'replayed' | 'conflict') => void
+      /** Counts one batch of a stream function. */
+      batch: (name: string, counts: BatchCounts, seconds: number) => void
+      /** Counts a message of a version that a stream function does not know. */
+      foreign: (name: string, version: string) => void
+      /** Counts entries in Redis that cannot be read. */
+      corrupt: (kind: Corrupt, count?: number) => void
+    }
+  }
+}
+
+/** What can be corrupt in Redis: a message that waits for another attempt, a dead letter, the document of an order. */
+type Corrupt = 'retry' | 'dead_letter' | 'document'
+
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** Prometheus metrics of this process, in a registry of their own. */
+async function metrics(app: FastifyInstance) {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  const requests = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Time from a request to the end of its response.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: SECONDS,
+    registers
+  })
+  const orders = new Counter({
+    name: 'orderstream_orders_total',
+    help: 'Orders that were sent, by what became of them.',
+    labelNames: ['outcome'],
+    registers
+  })
+  const messages = new Counter({
+    name: 'orderstream_messages_total',
+    help: 'Messages that a function was given, by what became of them.',
+    labelNames: ['function', 'outcome'],
+    registers
+  })
+  const corrupt = new Counter({
+    name: 'orderstream_corrupt_entries_total',
+    help: 'Entries in Redis that could not be read, each time that one was met.',
+    labelNames: ['kind'],
+    registers
+  })
+  const foreign = new Counter({
+    name: 'orderstream_foreign_messages_total',
+    help: 'Messages of a version that a function does not know, which were left to other workers.',
+    labelNames: ['function', 'version'],
+    registers
+  })
+  const batches = new Histogram({
+    name: 'orderstream_batch_duration_seconds',
+    help: 'Time from reading a batch to its settlement.',
+    labelNames: ['function'],
+    buckets: SECONDS,
+    registers
+  })
+  new Gauge({
+    name: 'orderstream_store_up',
+    help: 'Whether a store can be used (1) or is away (0).',
+    labelNames: ['store'],
+    registers,
+    collect() {
+      for (const { store, up } of [app.redis.availability, app.mysql.availability])
+        this.set({ store }, up ? 1 : 0)
+    }
+  })
+
+  app.addHook('onResponse', (request, reply, done) => {
+    const route = routeOf(request).url ?? 'unknown'
+    requests.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000)
+    done()
+  })
+  app.decorate('metrics', {
+    registry,
+    order: outcome => orders.inc({ outcome }),
+    corrupt: (kind, count = 1) => corrupt.inc({ kind }, count),
+    foreign: (name, version) => foreign.inc({ function: name, version }),
+    batch: (name, { corrupt: unreadable, ...counts }, seconds) => {
+      for (const [outcome, count] of Object.entries(counts)) messages.inc({ function: name, outcome }, count)
+      if (unreadable > 0) corrupt.inc({ kind: 'retry' }, unreadable)
+      batches.observe({ function: name }, seconds)
+    }
+  })
+}
+
+export default fp(metrics, { name: 'metrics', dependencies: ['redis', 'mysql'] })

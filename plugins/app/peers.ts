@@ -1,0 +1,52 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { createPeers, type Peers } from '../../src/streams/registry/peers.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Name of this process, unique over hosts and restarts. */
+    processName: string
+    peers: Peers
+  }
+}
+
+/** Longest pause between two exchanges (ms). */
+const EVERY = 1000
+
+/** How much longer than it takes to stop a process is counted on that says nothing (ms). */
+const SILENCE = 10_000
+
+/** `app.peers`: the processes that live, and what has to be the same in them. */
+async function peers(app: FastifyInstance) {
+  const { config, keys, redis } = app
+  // A new process must never answer to the name, and so own the messages, of a dead one.
+  const name = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
+  app.decorate('processName', name)
+  const own = createPeers({
+    redis,
+    keys,
+    name,
+    settings: {
+      mode: config.MODE,
+      lease: config.LEASE_MS,
+      taxRate: Number(config.TAX_RATE),
+      database: config.DB_NAME
+    },
+    grace: config.DRAIN_DELAY_MS + config.SHUTDOWN_GRACE_MS + SILENCE,
+    log: app.log
+  })
+  app.decorate('peers', own)
+  app.repeat({
+    name: 'peers',
+    // Another worker's lease must be known before one of its messages can be claimed.
+    every: Math.min(EVERY, config.LEASE_MS / 4),
+    run: async () => {
+      await own.exchange()
+      return false
+    }
+  })
+}
+
+export default fp(peers, { name: 'peers', dependencies: ['redis', 'background'] })

@@ -1,0 +1,61 @@
+import rateLimit, { normalizeIP } from '@fastify/rate-limit'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { createRateCounter } from '../../src/http/rate-counter.ts'
+import { routeOf } from '../../src/http/request-context.ts'
+
+/**
+ * At most RATE_LIMIT_MAX requests a second for each client address, over all processes. A request below the limit pays
+ * for a count and nothing else; one above it is refused by @fastify/rate-limit, as are those over a limit that a route
+ * sets for itself (`config.rateLimit`; `false` for none).
+ */
+async function limitRate(app: FastifyInstance) {
+  const max = app.config.RATE_LIMIT_MAX
+  if (max === 0) return
+  const counter = createRateCounter(app.redis, app.keys, clientOf)
+
+  /** The interface that @fastify/rate-limit asks of a store. What it looks at was counted by the hook below. */
+  class Store {
+    incr(client: string, done: (error: Error | null, result?: { current: number; ttl: number }) => void) {
+      done(null, counter.look(client))
+    }
+
+    child() {
+      return this
+    }
+  }
+
+  await app.register(rateLimit, {
+    global: false,
+    max,
+    timeWindow: 1000,
+    enableDraftSpec: true,
+    keyGenerator: request => clientOf(request.ip),
+    store: Store,
+    errorResponseBuilder: (_request, { max: limit }) =>
+      Object.assign(
+        new Error(`At most ${limit} requests a second are served to one client. Slow down and try again.`),
+        { statusCode: 429 }
+      )
+  })
+  const refuse = app.rateLimit()
+  app.addHook('onRequest', function countRequest(request, reply, done) {
+    const { rateLimit: own } = routeOf(request).config
+    if (own === false) return done()
+    // A connection that is closed already has no address. Such requests count together.
+    const count = counter.hit(request.ip ?? '')
+    if (own !== undefined || count <= max) return done()
+    refuse.call(this, request, reply).then(() => done(), done)
+  })
+  app.addHook('onReady', async () => counter.start())
+  app.addHook('onClose', async () => counter.stop())
+}
+
+/** The client that an address belongs to. Some proxies put the client's port behind it in X-Forwarded-For. */
+function clientOf(address: string): string {
+  const plain = /^\[(.+)\](?::\d+)?$/.exec(address)?.[1] ?? /^([\d.]+):\d+$/.exec(address)?.[1]
+  return normalizeIP(plain ?? address)
+}
+
+// After `security`, whose headers a refusal carries too.
+export default fp(limitRate, { name: 'rate-limit', dependencies: ['redis', 'security'] })

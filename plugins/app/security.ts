@@ -1,0 +1,15 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { createHeadCheck } from '../../src/http/connection/check-head.ts'
+import { securityHeaders } from '../../src/http/security-headers.ts'
+
+/** Gives every answer the security headers and the id of its request, and refuses a head that is not valid. */
+async function security(app: FastifyInstance) {
+  const checkHead = createHeadCheck()
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.headers(securityHeaders).header('x-request-id', request.id)
+    done(checkHead(request, reply))
+  })
+}
+
+export default fp(security, { name: 'security' })

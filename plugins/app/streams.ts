@@ -1,0 +1,144 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import type { TSchema } from 'typebox'
+import { checkFunction } from '../../src/streams/check-function.ts'
+import { type Consumer, createConsumer } from '../../src/streams/consume/consumer.ts'
+import { createSuspects } from '../../src/streams/consume/suspects.ts'
+import { createDeadLetters, type DeadLetters } from '../../src/streams/dead-letters/dead-letters.ts'
+import { type ResolvedFunction, resolveFunction, type StreamFunction } from '../../src/streams/function.ts'
+import { LOGS } from '../../src/streams/names.ts'
+import { keepHouse } from '../../src/streams/operate/maintenance.ts'
+import { noteAlive, readFunctionStates } from '../../src/streams/registry/function-states.ts'
+import { createStarts, type Starts } from '../../src/streams/registry/starts.ts'
+import { createUnrunFinder, type Unrun } from '../../src/streams/registry/unrun.ts'
+import { readUnsettled } from '../../src/streams/registry/unsettled.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /**
+     * Registers a function that a stream triggers; it begins to consume when the app is ready.
+     * @throws {FunctionRefused} when its settings are not sane, or it would take the messages of another function.
+     */
+    consume: <Schema extends TSchema>(definition: StreamFunction<Schema>) => void
+    streams: {
+      consumers: readonly Consumer[]
+      /** The functions of this process, and why each waits for a store in any of its partitions; undefined while it runs. */
+      paused: () => ReadonlyMap<string, string | undefined>
+      deadLetters: DeadLetters
+      starts: Starts
+      /** Functions that no worker ran when that was last looked at, some seconds ago, and for which something waits. */
+      unrun: () => readonly Unrun[]
+      /** How many events each group had not settled when they were last counted, some seconds ago. */
+      unsettled: () => ReadonlyMap<string, number>
+    }
+  }
+}
+
+/** How often the events are counted that groups have not settled (ms). */
+const COUNT_EVERY = 5000
+
+/** How long before the end of its grace a stop gives back what is in hand, at the most (ms). */
+const HAND_BACK = 1000
+
+/** How long a start waits until functions on logs have begun (ms): Fastify gives up one that takes longer than 10 s. */
+const BEGIN_WAIT = 5000
+
+/** `app.consume` is to streams what `app.post` is to HTTP. */
+async function streams(app: FastifyInstance) {
+  const { config, keys, redis, ordersMysql: mysql, metrics, peers } = app
+  const consumers: Consumer[] = []
+  const functions: ResolvedFunction[] = []
+  const suspects = createSuspects()
+  const starts = createStarts(redis, mysql, keys)
+  const findUnrun = createUnrunFinder()
+  let unrun: readonly Unrun[] = []
+  let unsettled: ReadonlyMap<string, number> = new Map()
+
+  app.decorate('streams', {
+    consumers,
+    paused: () => pausedOf(consumers),
+    deadLetters: createDeadLetters(redis, keys, () => metrics.corrupt('dead_letter')),
+    starts,
+    unrun: () => unrun,
+    unsettled: () => unsettled
+  })
+  app.decorate('consume', <Schema extends TSchema>(given: StreamFunction<Schema>) => {
+    const definition = resolveFunction(given as unknown as StreamFunction)
+    checkFunction(given, definition, functions)
+    functions.push(definition)
+    const begin = LOGS.includes(definition.stream) ? () => starts.begin(definition) : undefined
+    peers.runs(definition.name)
+    for (let partition = 0; partition < keys.partitions; partition++) {
+      const log = app.log.child({ function: definition.name, ...(keys.partitions > 1 && { partition }) })
+      consumers.push(
+        createConsumer({
+          definition,
+          partition,
+          keys,
+          consumer: app.processName,
+          redis,
+          stores: { redis: redis.availability, mysql: mysql.availability },
+          lease: config.LEASE_MS,
+          begin,
+          peers,
+          suspects,
+          patience: patienceOf(config),
+          log,
+          onBatch: (counts, seconds) => metrics.batch(definition.name, counts, seconds),
+          onForeign: version => metrics.foreign(definition.name, version)
+        })
+      )
+    }
+  })
+  // Counted beside the requests: health is asked for often, and must not wait for it.
+  app.repeat({
+    name: 'unsettled',
+    every: COUNT_EVERY,
+    run: async () => {
+      await noteAlive(redis, keys, consumers)
+      unrun = findUnrun(await readFunctionStates(redis, keys))
+      unsettled = await readUnsettled(redis, keys)
+      return false
+    }
+  })
+  if (config.MODE === 'worker') {
+    app.repeat({ name: 'streams', every: config.LEASE_MS / 2, run: () => keepHouse(redis, keys, consumers) })
+    app.repeat({ name: 'starts', every: COUNT_EVERY, run: starts.recordLate })
+  }
+  app.addHook('onReady', async () => {
+    await beginAll(starts, functions)
+    for (const consumer of consumers) consumer.start()
+  })
+  app.lifecycle.onDrain(async () => {
+    await Promise.all(consumers.map(consumer => consumer.stop()))
+    await peers.leave().catch(() => {})
+  })
+}
+
+/** How long what is in hand may take once the worker stops, before it is given back (ms). */
+function patienceOf({ DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS }: FastifyInstance['config']): number {
+  return DRAIN_DELAY_MS + SHUTDOWN_GRACE_MS - Math.min(HAND_BACK, SHUTDOWN_GRACE_MS / 2)
+}
+
+/**
+ * A process that is ready has begun: what happens from then on reaches its functions. Without the stores, or
+ * while MySQL lets it wait, each one begins later, when its consumer joins.
+ */
+async function beginAll(starts: Starts, functions: ResolvedFunction[]): Promise<void> {
+  const onLogs = functions.filter(({ stream }) => LOGS.includes(stream))
+  const begun = Promise.all(onLogs.map(definition => starts.begin(definition).catch(() => {})))
+  await Promise.race([begun, delay(BEGIN_WAIT, undefined, { ref: false })])
+}
+
+function pausedOf(consumers: Consumer[]): Map<string, string | undefined> {
+  const paused = new Map<string, string | undefined>()
+  for (const { definition, pausedBy } of consumers)
+    paused.set(definition.name, paused.get(definition.name) ?? pausedBy())
+  return paused
+}
+
+export default fp(streams, {
+  name: 'streams',
+  dependencies: ['redis', 'mysql', 'metrics', 'peers', 'background', 'lifecycle']
+})

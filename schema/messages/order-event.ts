@@ -1,0 +1,19 @@
+import { type Static, Type } from 'typebox'
+import { Order } from '../http/order.ts'
+
+/** What `events` carries: a CloudEvent (1.0, JSON) about an order that is final. */
+export const OrderEvent = Type.Object({
+  specversion: Type.Literal('1.0'),
+  id: Type.String({
+    description: 'The same however often the event is delivered.',
+    examples: ['test-001:completed']
+  }),
+  source: Type.String(),
+  type: Type.Enum(['order.completed', 'order.failed']),
+  subject: Type.String({ description: 'The order id.' }),
+  time: Type.String(),
+  traceparent: Type.Optional(Type.String()),
+  datacontenttype: Type.Literal('application/json'),
+  data: Order
+})
+export type OrderEvent = Static<typeof OrderEvent>

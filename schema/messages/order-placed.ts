@@ -1,0 +1,23 @@
+import { type Static, Type } from 'typebox'
+import { OrderId } from '../http/order.ts'
+
+/** Version of `OrderPlaced` that this code writes and understands. */
+export const ORDER_PLACED_VERSION = '1'
+
+/** The message on `placed`: all that processing needs, so that it looks nothing up. */
+export const OrderPlaced = Type.Object(
+  {
+    order_id: OrderId,
+    amount: Type.String({
+      pattern: '^\\d{1,6}(\\.\\d{1,4})?$',
+      description: 'Amount in its shortest exact form.'
+    }),
+    tax_rate: Type.String({
+      pattern: '^[01](\\.\\d{1,6})?$',
+      description: 'Rate in force when the order was accepted.'
+    }),
+    accepted_at: Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$' })
+  },
+  { additionalProperties: false }
+)
+export type OrderPlaced = Static<typeof OrderPlaced>

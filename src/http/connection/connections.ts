@@ -1,0 +1,103 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { Server as NetServer, type Socket } from 'node:net'
+import { endAfterAnswer, isEnding, isLingering } from './drain-body.ts'
+import { pendingReplies } from './pending.ts'
+
+/** How often connections that idle are closed during a stop (ms). */
+const IDLE_CHECK = 50
+
+/** An empty line before a request is none of it (RFC 9112, section 2.2), and no request is as short as that (bytes). */
+const EMPTY_LINE = 2
+
+/** The open connections of a server, which end in order when it stops. */
+export class Connections {
+  readonly #server: Server
+  readonly #open = new Set<Socket>()
+
+  /** While the server stops: the last response of each connection. */
+  #last: WeakMap<Socket, ServerResponse> | undefined
+
+  constructor(server: Server) {
+    this.#server = server
+    server.on('connection', (socket: Socket) => {
+      this.#open.add(socket)
+      socket.once('close', () => this.#open.delete(socket))
+    })
+    const serve = server.listeners('request')
+    server.removeAllListeners('request')
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      // Its client knows already that nothing more is answered (RFC 9112, section 9.6).
+      if (isEnding(request.socket) || this.#last?.get(request.socket)?.headersSent) return
+      if (this.#last) this.#endWith(response, this.#last)
+      for (const listener of serve) listener.call(server, request, response)
+    })
+  }
+
+  /** From now on each connection ends with its next answer, or with the last one where a client pipelines. */
+  endWithAnswers(): void {
+    this.#last ??= new WeakMap()
+  }
+
+  /**
+   * Takes no more connections, closes unused ones at once and others as they become idle, and resolves when all are
+   * closed. Requests that have not arrived in full after `patience` are refused; `grace` later nothing more is read. Both
+   * in ms.
+   */
+  async close(patience: number, grace: number): Promise<void> {
+    // The `close` of the HTTP server would no longer look for requests that take too long.
+    const closed = new Promise<void>(resolve => {
+      NetServer.prototype.close.call(this.#server, () => resolve())
+    })
+    const timers = [
+      setInterval(() => this.#closeUnused(), IDLE_CHECK),
+      setTimeout(() => this.#refuseIncomplete(), patience),
+      setTimeout(() => this.#closeWithoutAnswer(), patience + grace)
+    ]
+    this.#closeUnused()
+    await closed
+    for (const timer of timers) clearTimeout(timer)
+  }
+
+  #endWith(response: ServerResponse, last: WeakMap<Socket, ServerResponse>): void {
+    const { socket } = response.req
+    const before = last.get(socket)
+    if (before) {
+      before.shouldKeepAlive = true
+      before.removeHeader('connection')
+    }
+    response.shouldKeepAlive = false
+    endAfterAnswer(response.req)
+    last.set(socket, response)
+  }
+
+  #closeUnused(): void {
+    const busy: Socket[] = []
+    for (const socket of this.#open) {
+      if (pendingReplies(socket).length > 0) busy.push(socket)
+      else if (socket.bytesRead <= EMPTY_LINE) socket.destroy()
+    }
+    // Node.js takes a connection for idle whose answer is written but not sent: its client may be slow to read.
+    for (const socket of busy) socket.destroy = () => socket
+    this.#server.closeIdleConnections()
+    for (const socket of busy) Reflect.deleteProperty(socket, 'destroy')
+  }
+
+  #refuseIncomplete(): void {
+    for (const socket of this.#open) {
+      if (isLingering(socket)) socket.destroy()
+      else if (!pendingReplies(socket).some(({ request }) => request.raw.complete))
+        this.#server.emit('clientError', new IncompleteAtStop(), socket)
+    }
+  }
+
+  #closeWithoutAnswer(): void {
+    for (const socket of this.#open) if (pendingReplies(socket).length === 0) socket.destroy()
+  }
+}
+
+/** A request that has not arrived in full when a stop can wait no longer. */
+class IncompleteAtStop extends Error {
+  override name = 'IncompleteAtStop'
+  /** As Node.js calls it when a request takes too long. */
+  readonly code = 'ERR_HTTP_REQUEST_TIMEOUT'
+}

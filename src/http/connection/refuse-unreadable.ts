@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto'
+import { type IncomingMessage, maxHeaderSize, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { Problem } from '../../../schema/http/problem.ts'
+import { PROBLEM_MEDIA_TYPE } from '../problem.ts'
+import { isEnding, linger, markEnding } from './drain-body.ts'
+import { isAnswered, pendingReplies, sent } from './pending.ts'
+
+/** An error of the parser, of its timeouts, or of the connection. */
+type ClientError = NodeJS.ErrnoException & { bytesParsed?: number; rawPacket?: Buffer }
+
+/** Why something is refused. */
+type Reason = [status: number, detail: string]
+
+/** Most headers that Node.js reads; it says of more what it says of headers that are too long. */
+const MOST_HEADERS = 1000
+
+/** Status and detail of what arrives but cannot be read as HTTP, by the parser's error code. */
+const UNREADABLE = new Map<string | undefined, Reason>([
+  ['ERR_HTTP_REQUEST_TIMEOUT', [408, 'The request had not arrived in full when its time was up.']],
+  [
+    'HPE_HEADER_OVERFLOW',
+    [
+      431,
+      `The URL and the headers together are longer than ${maxHeaderSize / 1024} KiB, or there are more than ${MOST_HEADERS} headers.`
+    ]
+  ]
+])
+const NO_HTTP: Reason = [400, 'What arrived is not a complete HTTP/1.1 request.']
+const NO_METHOD: Reason = [501, 'The service does not know this method.']
+const NO_TUNNEL: Reason = [501, 'The service is no proxy: it does not serve CONNECT.']
+
+/** What follows in a request line from where the parser refuses its method. */
+const UNKNOWN_METHOD = /^(?:[\w!#$%&'*+.^`|~-]* \S+ HTTP)?\/1\.[01]\r?\n/
+
+/** Methods whose handlers do not wait for a body. */
+const BODYLESS = new Set(['GET', 'HEAD'])
+
+/**
+ * Refuses what arrives on a connection and cannot be read. What was asked before it on the same connection is answered
+ * first (RFC 9112, section 9.3.2), and the connection ends with the refusal.
+ */
+export function refuseUnreadable(this: FastifyInstance, thrown: Error, socket: Socket): void {
+  const error: ClientError = thrown
+  if (error.syscall !== undefined || error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  // The parser fails again with whatever follows.
+  if (isEnding(socket)) return
+  markEnding(socket)
+  const reason = reasonOf(error)
+  const replies = pendingReplies(socket)
+  const last = replies.at(-1)
+  const arriving = last?.request.raw.complete === false ? last : undefined
+  // What is broken is a request that a reply waits for: that is the refusal.
+  if (arriving && !arriving.sent && !BODYLESS.has(arriving.request.method))
+    arriving.send(Object.assign(new Error(reason[1]), { statusCode: reason[0] }))
+  const answered = arriving !== undefined || isAnswered(socket)
+  void sent(replies).then(() => {
+    if (!answered && socket.writable) writeRefusal(this.log, socket, reason, error.code)
+    linger(socket)
+  })
+}
+
+/** Answers CONNECT, which Node.js hands over as a bare connection, after what was asked before it. */
+export function refuseConnect(log: FastifyBaseLogger, request: IncomingMessage, socket: Socket): void {
+  markEnding(socket)
+  socket.on('error', () => socket.destroy())
+  void sent(pendingReplies(socket)).then(() => {
+    if (socket.writable) writeRefusal(log, socket, NO_TUNNEL, request.method)
+    linger(socket)
+  })
+}
+
+function reasonOf({ code, rawPacket, bytesParsed }: ClientError): Reason {
+  const refused = code === 'HPE_INVALID_METHOD' || code === 'HPE_INVALID_CONSTANT'
+  if (refused && UNKNOWN_METHOD.test(rawPacket?.toString('latin1', bytesParsed) ?? '')) return NO_METHOD
+  return UNREADABLE.get(code) ?? NO_HTTP
+}
+
+/** Writes to the socket and the log: there is no reply for what could not be read. */
+function writeRefusal(log: FastifyBaseLogger, socket: Socket, [status, detail]: Reason, code?: string): void {
+  const error_id = randomUUID()
+  log.info({ error_id, status, code, client: socket.remoteAddress }, 'request unreadable')
+  const problem: Problem = {
+    type: 'urn:orderstream:problem:unreadable',
+    title: STATUS_CODES[status] ?? 'Bad Request',
+    status,
+    detail,
+    instance: '/',
+    error_id
+  }
+  const body = JSON.stringify(problem)
+  socket.write(
+    `HTTP/1.1 ${status} ${problem.title}\r\nContent-Type: ${PROBLEM_MEDIA_TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
+  )
+}

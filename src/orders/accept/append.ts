@@ -1,0 +1,88 @@
+import { ORDER_PLACED_VERSION } from '../../../schema/messages/order-placed.ts'
+import { StoreRefused, StoreUnavailable } from '../../stores/errors.ts'
+import { createRedisClock } from '../../stores/redis/clock.ts'
+import { loadScript } from '../../stores/redis/script.ts'
+import type { RedisStore } from '../../stores/redis/store.ts'
+import type { Keys } from '../../streams/keys.ts'
+import { PLACED } from '../../streams/names.ts'
+import type { SeenCounters } from '../audit/seen-counters.ts'
+import { BacklogFull, createBacklog } from './backlog.ts'
+import type { Candidate } from './candidate.ts'
+
+const acceptScript = loadScript(new URL('accept.lua', import.meta.url))
+
+/** What became of an order in Redis: it is accepted, it was known (with its document), or there was no room for it. */
+export type Appended =
+  | { kind: 'accepted' }
+  | { kind: 'known'; document: string }
+  | { kind: 'full'; error: BacklogFull }
+
+const ACCEPTED: Appended = { kind: 'accepted' }
+
+export interface AppendOptions {
+  redis: RedisStore
+  keys: Keys
+  counters: SeenCounters
+  /** How long a call may take, in ms; an accept that has not begun by then never happens. */
+  timeout: number
+  /** Most messages that may wait, over all partitions. */
+  maxBacklog: number
+}
+
+/**
+ * Accepts orders in Redis, all of one partition in one script call.
+ * @throws {StoreUnavailable} when nothing said that they were accepted. They were, if only the answer was lost; none that
+ *   has not been by then will be.
+ */
+export type Append = (candidates: Candidate[], partition: number) => Promise<Appended[]>
+
+export function createAppend({ redis, keys, counters, timeout, maxBacklog }: AppendOptions): Append {
+  const clock = createRedisClock()
+  const cap = Math.ceil(maxBacklog / keys.partitions)
+  const backlogs = Array.from({ length: keys.partitions }, () => createBacklog(cap))
+
+  return (candidates, partition) =>
+    redis.run(async client => {
+      if (redis.facts().evicts) {
+        throw new StoreRefused(
+          'redis',
+          new Error('its maxmemory-policy may evict orders that wait; use volatile-lru')
+        )
+      }
+      const deadline = (clock.now() ?? (await readTime(redis))) + timeout
+      const used = [keys.stream(PLACED, partition), keys.accepted(partition)]
+      const { epoch: seen, count: highest, next } = counters.seen(partition)
+      const args: (string | number)[] = [deadline, ORDER_PLACED_VERSION, next, cap, seen, highest]
+      for (const { order, document, message, origin } of candidates) {
+        used.push(keys.document(order.order_id))
+        args.push(document, JSON.stringify(message), origin.requestId, origin.traceparent)
+      }
+      const reply = await acceptScript(client, used, args)
+      const [now, accepted, waiting, refused, epoch] = reply as [
+        number,
+        number,
+        number,
+        (number | string)[]?,
+        string?
+      ]
+      clock.saw(now)
+      const backlog = backlogs[partition] as (typeof backlogs)[number]
+      backlog.sample(accepted, waiting)
+      if (!refused) throw new StoreUnavailable('redis', new Error('the call arrived after its deadline'))
+      counters.saw(partition, { epoch: epoch ?? seen, count: accepted })
+      const answers: Appended[] = candidates.map(() => ACCEPTED)
+      for (let i = 0; i < refused.length; i += 2) {
+        const document = refused[i + 1] as string
+        answers[refused[i] as number] =
+          document === ''
+            ? { kind: 'full', error: new BacklogFull(backlog.retryAfter()) }
+            : { kind: 'known', document }
+      }
+      return answers
+    })
+}
+
+async function readTime({ client }: RedisStore): Promise<number> {
+  const [seconds, microseconds] = await client.time()
+  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
+}

@@ -1,0 +1,87 @@
+import { Contention, DuplicateKey, StoreUnavailable, UnexplainedStoreError } from '../../stores/errors.ts'
+import type { MysqlStore } from '../../stores/mysql/store.ts'
+import type { OrderRecord } from '../order.ts'
+import type { OrderStore } from '../tables/order-store.ts'
+import { toDatetime } from '../tables/row.ts'
+import { addToTotals, takeFreeSlot } from '../tables/totals.ts'
+import type { Candidate } from './candidate.ts'
+
+const COLUMNS = 'order_id, amount, status, created_at, updated_at, tax_rate, request_id, traceparent'
+
+/** How often the spill looks for rows that others insert at the same time. */
+const ATTEMPTS = 5
+
+/**
+ * Accepts orders straight into MySQL, as waiting rows, and counts them in the same transaction. Gives for each one the
+ * order that is known under its id already, or undefined when it is accepted now.
+ * @throws {StoreUnavailable} when MySQL is away, too, or when somebody holds one of the rows for too long.
+ */
+export async function spill(
+  mysql: MysqlStore,
+  store: OrderStore,
+  candidates: Candidate[]
+): Promise<(OrderRecord | undefined)[]> {
+  const first = new Map<string, Candidate>()
+  for (const candidate of candidates) {
+    const id = candidate.order.order_id
+    if (!first.has(id)) first.set(id, candidate)
+  }
+  const known = await insertUnknown(mysql, store, first).catch(error => {
+    // The order is valid, so what nobody foresaw is no fault of it: it can be sent again.
+    throw error instanceof UnexplainedStoreError ? new StoreUnavailable('mysql', error) : error
+  })
+  return candidates.map(candidate => {
+    const id = candidate.order.order_id
+    return known.get(id) ?? (first.get(id) === candidate ? undefined : first.get(id)?.order)
+  })
+}
+
+/** Inserts what has no row yet; gives the rows that other requests had made. */
+async function insertUnknown(
+  mysql: MysqlStore,
+  store: OrderStore,
+  orders: Map<string, Candidate>
+): Promise<Map<string, OrderRecord>> {
+  const ids = [...orders.keys()].sort()
+  let known = new Map<string, OrderRecord>()
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await insert(
+        mysql,
+        ids.filter(id => !known.has(id)).map(id => orders.get(id) as Candidate)
+      )
+      return known
+    } catch (error) {
+      // Whoever holds one of the rows, or is about to insert it, has not ended it yet: the client asks again.
+      if (error instanceof Contention) throw new StoreUnavailable('mysql', error)
+      if (!(error instanceof DuplicateKey)) throw error
+      if (attempt === ATTEMPTS) throw new StoreUnavailable('mysql', error)
+      known = await store.find(ids)
+    }
+  }
+}
+
+async function insert(mysql: MysqlStore, candidates: Candidate[]): Promise<void> {
+  if (candidates.length === 0) return
+  const rows = candidates.map(({ order, message, origin }) => {
+    const at = toDatetime(order.created_at)
+    return [
+      order.order_id,
+      order.amount,
+      'processing',
+      at,
+      at,
+      message.tax_rate,
+      origin.requestId,
+      origin.traceparent || null
+    ]
+  })
+  await mysql.transaction(async transaction => {
+    await transaction.run(`INSERT INTO orders (${COLUMNS}) VALUES ?`, [rows])
+    await addToTotals(
+      transaction,
+      candidates.map(({ order }) => ({ from: null, to: order.status, total: null })),
+      { accepted: candidates.length, slot: await takeFreeSlot(transaction) }
+    )
+  }, 'short')
+}

@@ -1,0 +1,74 @@
+import { asError } from '../../async/as-error.ts'
+import { isoNow } from '../../async/clock.ts'
+import type { MysqlStore } from '../../stores/mysql/store.ts'
+import type { Transaction } from '../../stores/mysql/transaction.ts'
+import { failureOf, ORDER_RETRY } from '../failure.ts'
+import { fail } from '../pricing.ts'
+import { COLUMNS, fromRow, type OrderRow, toDatetime } from '../tables/row.ts'
+import { addToTotals } from '../tables/totals.ts'
+
+/** A condition on `orders`: the next attempt at the row is not in the future. */
+export const IS_DUE =
+  'NOT EXISTS (SELECT 1 FROM spill_attempts WHERE spill_attempts.order_id = orders.order_id AND due_at > UTC_TIMESTAMP(3))'
+
+/** What the message id of a spilled order begins with that was given up. */
+const SPILLED = 'spilled-'
+
+/** Whether a row is that of a spilled order that was given up: it has no message that could become a dead letter. */
+export function isGivenUp({ status, message_id }: Pick<OrderRow, 'status' | 'message_id'>): boolean {
+  return status === 'failed' && message_id?.startsWith(SPILLED) === true
+}
+
+/**
+ * Notes a failed attempt at a spilled order, with a pause before the next one.
+ * @returns how many attempts have failed.
+ */
+export async function noteAttempt(mysql: MysqlStore, orderId: string, cause: unknown): Promise<number> {
+  const { name, message } = asError(cause)
+  return mysql.transaction(async ({ rows, run }) => {
+    const [row] = await rows<{ attempts: number }>(
+      'SELECT attempts FROM spill_attempts WHERE order_id = ? FOR UPDATE',
+      [orderId]
+    )
+    const attempts = (row?.attempts ?? 0) + 1
+    const ceiling = Math.min(ORDER_RETRY.max, ORDER_RETRY.base * 2 ** (attempts - 1))
+    const pause = Math.ceil(Math.random() * ceiling) * 1000
+    await run(
+      `INSERT INTO spill_attempts (order_id, attempts, first_at, last_at, due_at, error, message)
+       VALUES (?, ?, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3), UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND, ?, ?)
+       ON DUPLICATE KEY UPDATE attempts = VALUES(attempts), last_at = VALUES(last_at), due_at = VALUES(due_at),
+         error = VALUES(error), message = VALUES(message)`,
+      [orderId, attempts, pause, name.slice(0, 100), message.slice(0, 1000)]
+    )
+    return attempts
+  })
+}
+
+/** Forgets the attempts at orders. */
+export async function deleteAttempts({ run }: Transaction, orderIds: string[]): Promise<void> {
+  await run('DELETE FROM spill_attempts WHERE order_id IN (?)', [orderIds])
+}
+
+/**
+ * Ends a spilled order as failed. The outbox brings its document, its event and a dead letter to Redis. The row gets the
+ * id of that letter's message, so that it is completed when the letter is redriven, as any failed order is.
+ */
+export async function giveUp(mysql: MysqlStore, orderId: string, cause: Error): Promise<void> {
+  await mysql.transaction(async transaction => {
+    const [row] = await transaction.rows<OrderRow & { id: string; tax_rate: string }>(
+      `SELECT id, ${COLUMNS}, tax_rate FROM orders WHERE status = 'processing' AND order_id = ? FOR UPDATE SKIP LOCKED`,
+      [orderId]
+    )
+    if (!row) return
+    const { amount, created_at } = fromRow(row)
+    const placed = { order_id: orderId, amount, tax_rate: row.tax_rate, accepted_at: created_at }
+    const { failure, updated_at } = fail(placed, failureOf(cause), isoNow())
+    const at = toDatetime(updated_at)
+    await transaction.run(
+      "UPDATE orders SET status = 'failed', failure_code = ?, failure_detail = ?, updated_at = ?, processed_at = ?, message_id = ? WHERE id = ?",
+      [failure?.code, failure?.detail, at, at, `${SPILLED}${row.id}`, row.id]
+    )
+    await transaction.run('INSERT INTO outbox (order_id) VALUES (?)', [orderId])
+    await addToTotals(transaction, [{ from: 'processing', to: 'failed', total: null }])
+  })
+}

@@ -1,0 +1,210 @@
+import { isIP } from 'node:net'
+import { promisify } from 'node:util'
+import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
+import type { Config } from '../../../schema/config/env.ts'
+import { fromMysql, isAway, isRefusal, NoFreeConnection, StoreUnavailable } from '../errors.ts'
+
+/** How much longer than STORE_TIMEOUT_MS a statement may take for which nobody waits. */
+export const LONG_STATEMENT = 10
+
+/**
+ * What sets a session to all that this code relies on, whatever the server has for those who say nothing. It leaves alone
+ * what an operator limits or forbids (a read-only default, a longest statement). `lockWait` is how long a statement waits
+ * for a table that somebody has locked, in seconds: one that its client has given up must not stay on the server for long.
+ */
+export function sessionStatements(lockWait: number): string[] {
+  const variables = {
+    time_zone: "'+00:00'",
+    // Values are refused, not cut to fit; quotes and backslashes mean what the driver takes them to mean.
+    sql_mode: "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+    // A read must leave no transaction open, and a commit must neither begin another one nor end the connection.
+    autocommit: 1,
+    completion_type: 0,
+    innodb_lock_wait_timeout: 3,
+    lock_wait_timeout: lockWait,
+    // Ids are unique, and a query returns all of its rows.
+    unique_checks: 1,
+    foreign_key_checks: 1,
+    sql_select_limit: '18446744073709551615',
+    sql_big_selects: 1,
+    sql_safe_updates: 0,
+    sql_auto_is_null: 0,
+    // A connection that idles in the pool stays open.
+    wait_timeout: 28_800,
+    character_set_client: 'utf8mb4',
+    character_set_connection: 'utf8mb4',
+    character_set_results: 'utf8mb4'
+  }
+  const list = Object.entries(variables).map(([name, value]) => `${name} = ${value}`)
+  return [
+    `SET SESSION ${list.join(', ')}`,
+    // No gap locks between workers.
+    'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED'
+  ]
+}
+
+/** Connections to MySQL. Errors of its statements come as classes; what else `work` throws passes through as it is. */
+export interface MysqlPool {
+  /**
+   * Runs `work` on a connection of its own, which goes back to the pool. One on which a statement got no answer, or was
+   * refused, is closed: the next user could read the late reply, and only a new session sees rights that were given back.
+   */
+  using: <T>(work: (connection: PoolConnection) => Promise<T>) => Promise<T>
+  /** Has each connection that is open now closed before its next use: its session may go by what no longer holds. */
+  renew: () => void
+  close: () => Promise<void>
+}
+
+export function connectionOptions(config: Config): PoolOptions {
+  return {
+    host: config.DB_HOST,
+    port: config.DB_PORT,
+    user: config.DB_USER,
+    password: config.DB_PASSWORD,
+    database: config.DB_NAME,
+    // The driver looks for the server's name in its certificate only when told to, and can for no address.
+    ...(config.DB_TLS && { ssl: { rejectUnauthorized: true, verifyIdentity: isIP(config.DB_HOST) === 0 } }),
+    connectTimeout: config.STORE_TIMEOUT_MS,
+    timezone: 'Z',
+    dateStrings: true,
+    supportBigNumbers: true
+  }
+}
+
+/** At most `size` connections, for one of which a caller waits up to `deadline` ms. */
+export function createMysqlPool(
+  config: Config,
+  size: number,
+  deadline: number = config.STORE_TIMEOUT_MS
+): MysqlPool {
+  const pool = createPool({ ...connectionOptions(config), connectionLimit: size })
+  const timeout = config.STORE_TIMEOUT_MS
+  const { take, renew } = createTake(pool, timeout)
+  const end = promisify(pool.end.bind(pool))
+  let used = 0
+  /** Why there was no connection in time. */
+  const late = () =>
+    used === size
+      ? new NoFreeConnection('mysql', new Error(`all ${size} connections were in use for ${deadline} ms`))
+      : new StoreUnavailable('mysql', new Error(`no connection within ${deadline} ms`))
+  return {
+    using: async work => {
+      const connection = await connect(take, deadline, late)
+      used++
+      try {
+        return await work(connection)
+      } finally {
+        used--
+        if (spoiled.has(connection)) connection.destroy()
+        else connection.release()
+      }
+    },
+    renew,
+    // It reports connections that were still being opened to a server that hangs, and never ends with one that was given
+    // up meanwhile; they are gone all the same.
+    close: () =>
+      within(
+        timeout,
+        end().catch(() => {}),
+        async () => {}
+      )
+  }
+}
+
+/** Connections that nobody may use again. */
+const spoiled = new WeakSet<PoolConnection>()
+
+/**
+ * One statement; `timeout` in milliseconds. By callback, since the driver's promises take a stack trace for each call.
+ * Here alone errors of the driver become classes.
+ */
+export function query<T>(
+  connection: PoolConnection,
+  sql: string,
+  values: unknown[],
+  timeout: number
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    connection.query({ sql, values, timeout }, (error, result) => {
+      if (!error) return resolve(result as T)
+      const known = fromMysql(error)
+      if (isRefusal(known)) spoiled.add(connection)
+      reject(known)
+    })
+  })
+}
+
+/**
+ * Makes what takes a connection from the pool, with its session set. A statement has no deadline while it waits for those
+ * ahead of it, and none behind them is called back once the connection is given up: so nothing is handed out before the
+ * session is set, in `timeout` ms for each statement, and one that is not is destroyed.
+ */
+function createTake(pool: Pool, timeout: number) {
+  const unset = new WeakSet<PoolConnection>()
+  const session = sessionStatements(Math.ceil((timeout * LONG_STATEMENT) / 1000) + 1)
+  let fresh = new WeakSet<PoolConnection>()
+  pool.on('connection', connection => {
+    unset.add(connection)
+    fresh.add(connection)
+  })
+  const set = async (connection: PoolConnection) => {
+    try {
+      for (const statement of session) await query(connection, statement, [], timeout)
+      return connection
+    } catch (error) {
+      connection.destroy()
+      throw error
+    }
+  }
+  const take = (): Promise<PoolConnection> =>
+    new Promise((resolve, reject) => {
+      pool.getConnection((error, connection) => {
+        if (error) return reject(error)
+        if (fresh.has(connection)) return resolve(unset.delete(connection) ? set(connection) : connection)
+        connection.destroy()
+        resolve(take())
+      })
+    })
+  const renew = () => {
+    fresh = new WeakSet()
+  }
+  return { take, renew }
+}
+
+/** A pooled connection within `deadline` milliseconds, or what `late` says; one that comes later goes back to the pool. */
+async function connect(
+  take: () => Promise<PoolConnection>,
+  deadline: number,
+  late: () => StoreUnavailable
+): Promise<PoolConnection> {
+  const pending = take()
+  const expire = async () => {
+    pending.then(
+      connection => connection.release(),
+      () => {}
+    )
+    throw late()
+  }
+  try {
+    return await within(deadline, pending, expire)
+  } catch (error) {
+    // Whatever the server says to one that it lets not in, it says of no call: the account may be locked, or at a limit.
+    const known = fromMysql(error)
+    throw isAway(known, 'mysql') || known instanceof NoFreeConnection
+      ? known
+      : new StoreUnavailable('mysql', error)
+  }
+}
+
+/** What `work` comes to, or what `expire` says when that takes longer than `timeout` ms. */
+async function within<T>(timeout: number, work: Promise<T>, expire: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const expired = new Promise<T>(resolve => {
+    timer = setTimeout(() => resolve(expire()), timeout)
+  })
+  try {
+    return await Promise.race([work, expired])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,159 @@
+import { readFileSync } from 'node:fs'
+import type { Connection, RowDataPacket } from 'mysql2/promise'
+
+/** The columns of a table: those that its CREATE TABLE makes, and those that a later migration adds. */
+interface TableColumns {
+  created: Record<string, string>
+  added?: Record<string, string>
+}
+
+/** Every table of the newest schema, with the type of each column as `describeType` writes it. */
+const TABLES: Record<string, TableColumns> = JSON.parse(
+  readFileSync(new URL('../../../migrations/columns.json', import.meta.url), 'utf8')
+)
+
+/** The names of the tables of the newest schema. */
+export const TABLE_NAMES = Object.keys(TABLES)
+
+/** The columns of the table in which Postgrator notes versions; it adds those that are missing. */
+const VERSION_COLUMNS = new Set(['version', 'name', 'md5', 'run_at'])
+
+/** The end of each message. */
+const OTHER_DATABASE = 'or set DB_NAME to a database of its own'
+
+/** The database has a table that this code cannot use. The message names it and its column, and says what to do. */
+export class SchemaRefused extends Error {
+  override name = 'SchemaRefused'
+  readonly table: string
+
+  constructor(table: string, message: string) {
+    super(message)
+    this.table = table
+  }
+}
+
+/** A column as `information_schema` describes it. */
+export interface Column {
+  name: string
+  /** As `describeType` writes it. */
+  type: string
+  /** Whether an INSERT has to name it. */
+  required: boolean
+}
+
+interface ColumnRow extends RowDataPacket {
+  tab: string
+  kind: string
+  col: string
+  type: string
+  collation: string | null
+  nullable: 'YES' | 'NO'
+  part: string
+  fallback: string | null
+  extra: string
+}
+
+/**
+ * The version of the newest migration that is noted in this database; 0 when there is none.
+ * @throws {SchemaRefused} when the table of the versions is not ours.
+ */
+export async function readVersion(connection: Connection): Promise<number> {
+  const table = 'schema_version'
+  const columns = (await readTables(connection, [table])).get(table)
+  if (!columns) return 0
+  const foreign = columns.find(({ name }) => !VERSION_COLUMNS.has(name))
+  if (foreign || !columns.some(({ name }) => name === 'version')) {
+    const why = foreign ? `it has the unknown column ${foreign.name}` : 'it lacks the column version'
+    throw new SchemaRefused(
+      table,
+      `The table ${table} is not of Orderstream: ${why}. Rename the table, ${OTHER_DATABASE}.`
+    )
+  }
+  const [[row]] = await connection.query<RowDataPacket[]>(`SELECT MAX(version) AS version FROM ${table}`)
+  return Number(row?.version ?? 0)
+}
+
+/**
+ * What this code cannot use in the tables of this database, a fault for each column. Before the migrations run (`complete`
+ * is false) a table may be missing, and columns that a later migration adds. Columns that nothing here knows are no fault,
+ * unless an INSERT has to name them.
+ */
+export async function findFaults(connection: Connection, complete: boolean): Promise<SchemaRefused[]> {
+  const tables = await readTables(connection, TABLE_NAMES)
+  return Object.entries(TABLES).flatMap(([table, { created, added = {} }]) => {
+    const columns = tables.get(table)
+    if (!columns) {
+      const message = `The table ${table} is missing, or this user may not see it, though its migration is noted as applied. Restore it, ${OTHER_DATABASE}.`
+      return complete ? [new SchemaRefused(table, message)] : []
+    }
+    return findTableFaults(table, columns, { ...created, ...added }, complete ? added : {}, created)
+  })
+}
+
+function findTableFaults(
+  table: string,
+  columns: Column[],
+  known: Record<string, string>,
+  ...needed: Record<string, string>[]
+): SchemaRefused[] {
+  const refuse = (name: string, fault: string, remedy: string) =>
+    new SchemaRefused(
+      table,
+      `The table ${table} cannot be used: the column ${name} ${fault}. ${remedy}, or rename the table, ${OTHER_DATABASE}.`
+    )
+  const names = new Set(columns.map(({ name }) => name))
+  const missing = needed
+    .flatMap(part => Object.entries(part))
+    .filter(([name]) => !names.has(name))
+    .map(([name, type]) => refuse(name, 'is missing', `Add it as ${type}`))
+  const wrong = columns.flatMap(({ name, type, required }) => {
+    const expected = known[name]
+    if (expected === undefined)
+      return required ? [refuse(name, 'is unknown and has no default', 'Add a default to it')] : []
+    return fits(type, expected) ? [] : [refuse(name, `is ${type}, not ${expected}`, 'Change it')]
+  })
+  return [...missing, ...wrong]
+}
+
+/** Whether a type is the expected one; where that names no collation, any collation is right. */
+function fits(type: string, expected: string): boolean {
+  return type === expected || type.replace(' ascii_bin', '') === expected
+}
+
+/** The columns of those among these tables that exist, views too, in the order of the table. */
+export async function readTables(connection: Connection, names: string[]): Promise<Map<string, Column[]>> {
+  const [rows] = await connection.query<ColumnRow[]>(
+    `SELECT t.table_name AS tab, t.table_type AS kind, c.column_name AS col, c.column_type AS type,
+       c.collation_name AS collation, c.is_nullable AS nullable, c.column_key AS part, c.column_default AS fallback,
+       c.extra AS extra
+     FROM information_schema.tables t
+     JOIN information_schema.columns c ON c.table_schema = t.table_schema AND c.table_name = t.table_name
+     WHERE t.table_schema = DATABASE() AND t.table_name IN (?)
+     ORDER BY t.table_name, c.ordinal_position`,
+    [names]
+  )
+  const tables = new Map<string, Column[]>()
+  for (const row of rows) {
+    const columns = tables.get(row.tab) ?? []
+    tables.set(row.tab, columns)
+    columns.push({
+      name: row.col,
+      type: describeType(row),
+      required: row.nullable === 'NO' && row.fallback === null && !/auto_increment|generated/i.test(row.extra)
+    })
+  }
+  return tables
+}
+
+/** The type of a column, with what else this code relies on: `varchar(100) ascii_bin unique`. */
+function describeType({ kind, type, collation, nullable, part, extra }: ColumnRow): string {
+  return [
+    // MariaDB writes a display width.
+    type.toLowerCase().replace(/^(\w*int)\(\d+\)/, '$1'),
+    ...(collation === 'ascii_bin' ? [collation] : []),
+    ...(nullable === 'YES' ? ['null'] : []),
+    ...(part === 'PRI' ? ['primary'] : part === 'UNI' ? ['unique'] : []),
+    ...(extra.includes('auto_increment') ? ['auto_increment'] : []),
+    ...(kind === 'BASE TABLE' ? [] : [`in a ${kind.toLowerCase()}`])
+  ].join(' ')
+}

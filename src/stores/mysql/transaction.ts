@@ -1,0 +1,68 @@
+import type { ResultSetHeader } from 'mysql2/promise'
+import { Contention, isAway } from '../errors.ts'
+import { type MysqlPool, query } from './pool.ts'
+
+/** One connection inside a transaction. Errors of its statements are classes. */
+export interface Transaction {
+  rows: <T>(sql: string, values: unknown[]) => Promise<T[]>
+  run: (sql: string, values: unknown[]) => Promise<ResultSetHeader>
+}
+
+/** A statement came after its transaction had ended: it was not awaited, and would join the transaction of another call. */
+class TransactionEnded extends Error {
+  override name = 'TransactionEnded'
+
+  constructor() {
+    super('The transaction has ended before this statement: await every statement of a transaction.')
+  }
+}
+
+/**
+ * Runs `work` in a transaction, once; `timeout` is for each statement, in milliseconds. What `work` throws rolls back and
+ * passes through. A statement without an answer, or one that lost against another transaction, ends the transaction: those
+ * after it fail like it, and it fails as a whole though `work` may have caught the error.
+ */
+export function runTransaction<T>(
+  pool: MysqlPool,
+  work: (transaction: Transaction) => Promise<T>,
+  timeout: number
+): Promise<T> {
+  return pool.using(async connection => {
+    let over: unknown
+    let lost = false
+    const cut = Promise.withResolvers<never>()
+    cut.promise.catch(() => {})
+    const send = async <R>(sql: string, values: unknown[] = []): Promise<R> => {
+      try {
+        // The driver never calls back what waits behind a statement that got no answer.
+        return await Promise.race([query<R>(connection, sql, values, timeout), cut.promise])
+      } catch (error) {
+        if (isAway(error, 'mysql')) {
+          lost = true
+          cut.reject(error)
+        }
+        if (lost || error instanceof Contention) over ??= error
+        throw error
+      }
+    }
+    const statement = async <R>(sql: string, values?: unknown[]): Promise<R> => {
+      if (over) throw over
+      return send(sql, values)
+    }
+    const end = async (sql: 'COMMIT' | 'ROLLBACK') => {
+      over = new TransactionEnded()
+      await send(sql)
+    }
+    await statement('START TRANSACTION')
+    try {
+      const result = await work({ rows: statement, run: statement })
+      if (over) throw over
+      await end('COMMIT')
+      return result
+    } catch (error) {
+      // A connection that is closed rolls back as well.
+      if (!lost) await end('ROLLBACK').catch(() => {})
+      throw error
+    }
+  })
+}

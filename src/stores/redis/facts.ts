@@ -1,0 +1,41 @@
+import type { Redis } from 'ioredis'
+import { isRedisAnswer, StoreRefused } from '../errors.ts'
+
+export interface RedisFacts {
+  /** `fsync`: a write is on disk before its reply. `memory`: it may not be. */
+  durability: 'fsync' | 'memory'
+  /** Whether a full Redis may evict keys that have no TTL, that is, orders that wait. */
+  evicts: boolean
+}
+
+/**
+ * Reads what this Redis guarantees. A managed Redis may forbid CONFIG: then nothing is known, and the weaker
+ * guarantee is the one that is told.
+ * @throws when no answer comes, of which nothing follows: not that this Redis evicts nothing.
+ */
+export async function readFacts(client: Redis): Promise<RedisFacts> {
+  const reply = await readConfig(client, '*append*')
+  const policy = await readConfig(client, 'maxmemory-policy')
+  const settings = new Map<string, string>()
+  const pairs = [...reply, ...policy]
+  for (let i = 0; i + 1 < pairs.length; i += 2) settings.set(pairs[i] as string, pairs[i + 1] as string)
+  const synced =
+    settings.get('appendonly') === 'yes' &&
+    settings.get('appendfsync') === 'always' &&
+    // Else nothing is synced while the log is rewritten.
+    settings.get('no-appendfsync-on-rewrite') === 'no'
+  return {
+    durability: synced ? 'fsync' : 'memory',
+    evicts: settings.get('maxmemory-policy')?.startsWith('allkeys-') ?? false
+  }
+}
+
+/** Settings as name, value, name, value …; none where the server says that it tells none. */
+async function readConfig(client: Redis, pattern: string): Promise<string[]> {
+  try {
+    return (await client.call('CONFIG', 'GET', pattern)) as string[]
+  } catch (error) {
+    if (isRedisAnswer(error) || error instanceof StoreRefused) return []
+    throw error
+  }
+}

@@ -1,0 +1,97 @@
+import type { Redis } from 'ioredis'
+import { fromRedis, NotPermitted } from '../../stores/errors.ts'
+import type { RedisStore } from '../../stores/redis/store.ts'
+import type { Entry } from '../group/delivery.ts'
+import type { GroupMember } from '../group/member.ts'
+
+/**
+ * Longest time a read waits for a message (ms). It is finite, or a half-open socket would freeze it for
+ * good; and short, since retries that come due are looked for between two reads. */
+const BLOCK = 250
+
+/** Reads new messages for a group member, on a connection of its own. */
+export interface StreamReader {
+  /** Waits for messages, up to `count`; gives none after a while. */
+  wait: (count: number) => Promise<Entry[]>
+  /** Gives the messages that are there, up to `count`. */
+  take: (count: number) => Promise<Entry[]>
+  /** Ends a wait that is under way; what it holds already is still given. */
+  interrupt: () => Promise<void>
+  close: () => void
+}
+
+type Reply = [key: string, entries: Entry[]][] | null
+
+export function createStreamReader(redis: RedisStore, member: GroupMember): StreamReader {
+  const connection: Redis = redis.blockingConnection(BLOCK)
+  let connectionId: number | undefined
+  // What a command without a connection fails with does not say why there is none.
+  let broken: Error | undefined
+  connection.on('error', error => {
+    broken = error
+  })
+  connection.on('ready', () => {
+    broken = undefined
+  })
+  connection.on('close', () => {
+    connectionId = undefined
+  })
+
+  const read = async (count: number, block: number | undefined): Promise<Entry[]> => {
+    try {
+      if (connection.status !== 'ready') await connected(connection)
+      connectionId ??= await connection.client('ID').catch(unlessNotPermitted)
+      const { group, consumer, stream } = member
+      const reply =
+        block === undefined
+          ? await connection.xreadgroup('GROUP', group, consumer, 'COUNT', count, 'STREAMS', stream, '>')
+          : await connection.xreadgroup(
+              'GROUP',
+              group,
+              consumer,
+              'COUNT',
+              count,
+              'BLOCK',
+              block,
+              'STREAMS',
+              stream,
+              '>'
+            )
+      return (reply as Reply)?.[0]?.[1] ?? []
+    } catch (error) {
+      throw fromRedis(connection.status === 'ready' ? error : (broken ?? error))
+    }
+  }
+
+  return {
+    wait: count => read(count, BLOCK),
+    take: count => read(count, undefined),
+    interrupt: async () => {
+      const id = connectionId
+      if (id !== undefined) await redis.run(client => client.client('UNBLOCK', id))
+    },
+    close: () => connection.disconnect()
+  }
+}
+
+/** A user who may not ask for the id can read: a stop then waits until the read has ended. */
+function unlessNotPermitted(error: unknown): undefined {
+  if (!(fromRedis(error) instanceof NotPermitted)) throw error
+}
+
+/** Resolves when the connection is ready; rejects when this attempt to connect fails. */
+async function connected(connection: Redis): Promise<void> {
+  if (connection.status === 'wait' || connection.status === 'end') return connection.connect()
+  await new Promise<void>((resolve, reject) => {
+    const ready = () => {
+      connection.off('close', closed)
+      resolve()
+    }
+    const closed = () => {
+      connection.off('ready', ready)
+      reject(new Error('the connection for reading was closed'))
+    }
+    connection.once('ready', ready)
+    connection.once('close', closed)
+  })
+}

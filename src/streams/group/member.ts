@@ -1,0 +1,224 @@
+import { GroupExists, GroupMissing, StoreRefused } from '../../stores/errors.ts'
+import { loadScript } from '../../stores/redis/script.ts'
+import type { RedisStore } from '../../stores/redis/store.ts'
+import { type ResolvedFunction, versionsOf } from '../function.ts'
+import type { Keys } from '../keys.ts'
+import { CALL_BYTES, partsOf } from '../limits.ts'
+import { EVENTS, LOGS } from '../names.ts'
+import { toMember } from '../registry/known-functions.ts'
+import { type Delivery, type Entry, fromEntry, fromRetry, SUSPECT_DELIVERIES } from './delivery.ts'
+import { type Settled, type Settlement, type SettleReply, settlementArgs, toSettled } from './settlement.ts'
+
+const scripts = {
+  settle: loadScript(new URL('settle.lua', import.meta.url)),
+  claim: loadScript(new URL('claim.lua', import.meta.url)),
+  takeRetries: loadScript(new URL('take-retries.lua', import.meta.url)),
+  renew: loadScript(new URL('renew.lua', import.meta.url)),
+  giveBack: loadScript(new URL('give-back.lua', import.meta.url)),
+  leave: loadScript(new URL('leave.lua', import.meta.url)),
+  forgetIdle: loadScript(new URL('forget-idle.lua', import.meta.url))
+}
+
+/** How many leases a consumer must be silent before it is forgotten. */
+const FORGET_AFTER = 10
+
+/** Most leases that one script call renews: it keeps Redis busy while it runs, 7 ms or so. */
+const RENEW_SIZE = 1000
+
+/** What to take: no suspect (see SUSPECT_DELIVERIES), or a single one where there is nothing else. */
+export type Which = 'safe' | 'suspect'
+
+/** What was taken, and how many suspects were passed over. */
+export interface Taken {
+  deliveries: Delivery[]
+  suspects: number
+}
+
+/** One consumer's place in the group of a function, in one partition: all that the runtime does in Redis Streams. */
+export interface GroupMember {
+  stream: string
+  group: string
+  consumer: string
+  /**
+   * Makes the group if it is missing, at the very beginning: what no group has acknowledged must be delivered. Only the
+   * first time on a log it begins where the function wants it to.
+   * @throws {StoreRefused} when it is missing and Redis takes no writes.
+   */
+  join: () => Promise<void>
+  /**
+   * Takes over up to `count` messages that nobody has touched for a lease, fewer when they are large; `cursor` says where
+   * to go on.
+   */
+  claim: (cursor: string, count: number, which: Which) => Promise<Taken & { cursor: string }>
+  /**
+   * Takes up to `count` messages whose next attempt is due, fewer when they are large; of those `inHand` it renews the
+   * lease if that has lapsed.
+   */
+  takeRetries: (count: number, inHand: Iterable<Delivery>, which: Which) => Promise<Taken>
+  /** Ends messages in one atomic step with all that belongs to them. */
+  settle: (settlements: Settlement[]) => Promise<Settled>
+  renew: (deliveries: Delivery[]) => Promise<void>
+  /**
+   * Gives back what was not tried; it can be taken over once it has been idle for a lease, of which `idle` ms are gone.
+   * To `others`, who know its version, it is free at once, and this consumer never takes it again.
+   */
+  giveBack: (deliveries: Delivery[], idle: number, to?: 'anyone' | 'others') => Promise<void>
+  /** Removes this consumer if nothing is pending for it. */
+  leave: () => Promise<void>
+  /** Removes consumers that have long been silent and have nothing pending; none when there is no group. */
+  forgetIdle: () => Promise<number>
+}
+
+export interface GroupMemberOptions {
+  redis: RedisStore
+  keys: Keys
+  definition: Pick<ResolvedFunction, 'name' | 'stream' | 'group'> & Partial<Pick<ResolvedFunction, 'version'>>
+  partition: number
+  /** Name of this process among the consumers of the group. */
+  consumer: string
+  /** How long a message may lie untouched before another worker takes it over (ms); it may change. */
+  lease: () => number
+  /** Makes the groups of a function on a log where they are missing, wherever they have to begin. */
+  begin?: (() => Promise<void>) | undefined
+}
+
+/** Ends messages in one atomic step with all that belongs to them. */
+function createSettler({ redis, keys, definition, partition, consumer }: GroupMemberOptions) {
+  const { name, stream, group } = definition
+  const fixed = [
+    keys.stream(stream, partition),
+    keys.stream(EVENTS, partition),
+    keys.retry(name, partition),
+    keys.retrying(name, partition),
+    keys.dead(name, partition),
+    keys.settled(partition)
+  ]
+  const owner = [group, consumer, LOGS.includes(stream) ? 'keep' : 'delete']
+  return async (settlements: Settlement[]): Promise<Settled> => {
+    const call = settlementArgs(settlements, fixed, owner)
+    const reply = await redis.run(client => scripts.settle(client, call.keys, call.args))
+    return toSettled(reply as SettleReply)
+  }
+}
+
+/** Gives messages back untried. */
+function createGiver({ redis, keys, definition, partition, consumer, lease }: GroupMemberOptions) {
+  const used = [
+    keys.stream(definition.stream, partition),
+    keys.retry(definition.name, partition),
+    keys.retrying(definition.name, partition)
+  ]
+  // The script writes the record of a retry anew.
+  const fieldsOf = ({ source, id, token, deliveries, record }: Delivery, to: 'anyone' | 'others') => [
+    source,
+    id,
+    token,
+    deliveries,
+    to === 'others' ? record.v : ''
+  ]
+  const written = ({ source, record }: Delivery) => (source === 'retry' ? record.data.length : 0)
+  return async (deliveries: Delivery[], idle: number, to: 'anyone' | 'others' = 'anyone'): Promise<void> => {
+    for (const part of partsOf(deliveries, CALL_BYTES, written)) {
+      const args = part.flatMap(delivery => fieldsOf(delivery, to))
+      await redis.run(client =>
+        scripts.giveBack(client, used, [definition.group, consumer, idle, lease(), ...args])
+      )
+    }
+  }
+}
+
+export function createGroupMember(options: GroupMemberOptions): GroupMember {
+  const { redis, keys, definition, partition, consumer, lease, begin } = options
+  const { name, group } = definition
+  const versions = versionsOf(definition)
+  let joined = false
+  const stream = keys.stream(definition.stream, partition)
+  const retry = keys.retry(name, partition)
+  const retrying = keys.retrying(name, partition)
+
+  return {
+    stream,
+    group,
+    consumer,
+    join: async () => {
+      if (begin && !joined) await begin()
+      else await makeGroup(redis, stream, group)
+      joined = true
+      // A full server takes no name, and the function is noted when it joins again: its group on `events` tells of it too.
+      await redis
+        .run(client => client.sadd(keys.functions(partition), toMember(definition)))
+        .catch(unlessRefused)
+    },
+    claim: async (cursor, count, which) => {
+      const reply = await redis.run(client =>
+        scripts.claim(
+          client,
+          [stream],
+          [group, consumer, lease(), cursor, count, SUSPECT_DELIVERIES, which, CALL_BYTES, ...versions]
+        )
+      )
+      const [next, entries, suspects] = reply as [string, [...Entry, deliveries: number][], number]
+      return {
+        cursor: next,
+        deliveries: entries.map(([id, fields, times]) => fromEntry([id, fields], times)),
+        suspects
+      }
+    },
+    takeRetries: async (count, inHand, which) => {
+      const held: string[] = []
+      for (const { source, id, token } of inHand) if (source === 'retry') held.push(`${id}#${token}`)
+      const reply = await redis.run(client =>
+        scripts.takeRetries(
+          client,
+          [retry, retrying],
+          [lease(), count, CALL_BYTES, SUSPECT_DELIVERIES, which, versions.length, ...versions, ...held]
+        )
+      )
+      const [taken, suspects] = reply as [[string, string, string][], number]
+      return { deliveries: taken.map(([id, record, token]) => fromRetry(id, record, token)), suspects }
+    },
+    settle: createSettler(options),
+    renew: async deliveries => {
+      for (let first = 0; first < deliveries.length; first += RENEW_SIZE) {
+        const part = deliveries.slice(first, first + RENEW_SIZE)
+        const args = part.flatMap(({ source, id, token }) => [source, id, token])
+        await redis.run(client =>
+          scripts.renew(client, [stream, retry, retrying], [group, consumer, lease(), ...args])
+        )
+      }
+    },
+    giveBack: createGiver(options),
+    leave: async () => {
+      await redis.run(client => scripts.leave(client, [stream], [group, consumer]))
+    },
+    forgetIdle: () =>
+      redis.run(client =>
+        scripts.forgetIdle(client, [stream], [group, lease() * FORGET_AFTER])
+      ) as Promise<number>
+  }
+}
+
+/** Makes a group that is missing, behind an entry, at the beginning without one. */
+export async function makeGroup(
+  redis: RedisStore,
+  stream: string,
+  group: string,
+  position = '0'
+): Promise<void> {
+  try {
+    await redis.run(client => client.xgroup('CREATE', stream, group, position, 'MKSTREAM'))
+  } catch (error) {
+    if (error instanceof GroupExists) return
+    if (!(error instanceof StoreRefused)) throw error
+    // A full server refuses before it looks, and serves a group that is there.
+    await redis
+      .run(client => client.xpending(stream, group))
+      .catch(missing => {
+        throw missing instanceof GroupMissing ? error : missing
+      })
+  }
+}
+
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof StoreRefused)) throw error
+}

@@ -1,0 +1,103 @@
+import { StoreUnavailable } from '../../stores/errors.ts'
+import type { MysqlStore } from '../../stores/mysql/store.ts'
+import type { RedisStore } from '../../stores/redis/store.ts'
+import type { ResolvedFunction } from '../function.ts'
+import { makeGroup } from '../group/member.ts'
+import { isBefore } from '../group/settlement.ts'
+import type { Keys } from '../keys.ts'
+import { createStartRecords } from './start-records.ts'
+import { readUnsettledIn } from './unsettled.ts'
+
+type LogFunction = Pick<ResolvedFunction, 'stream' | 'group' | 'start'>
+
+/** Where an entry of a log lies that a group begins behind: here, before all of them. */
+const BEGINNING = '0'
+
+/**
+ * Where the functions on logs begin. All workers and partitions agree on it, and a crash at any moment changes nothing:
+ * the position is recorded first, then the groups are made there, then the record says that they existed.
+ */
+export interface Starts {
+  /**
+   * Makes the groups of a function in every partition where they are missing. A function that is new begins where its
+   * option `start` says, one that had groups at the beginning of the log.
+   * @throws {StoreUnavailable} when a group is missing and MySQL, which knows whether it existed, is unavailable.
+   */
+  begin: (definition: LogFunction) => Promise<void>
+  /**
+   * Records groups that were there while MySQL was unavailable.
+   * @returns false: there is no more to do at once.
+   */
+  recordLate: () => Promise<false>
+  /** Removes the record of a group that an operator ends, or writes it again; true when there was one. */
+  forget: (stream: string, group: string) => Promise<boolean>
+  restore: (stream: string, group: string) => Promise<void>
+}
+
+export function createStarts(redis: RedisStore, mysql: MysqlStore, keys: Keys): Starts {
+  const records = createStartRecords(mysql)
+  const unrecorded = new Map<string, LogFunction>()
+  const partitions = Array.from({ length: keys.partitions }, (_, partition) => partition)
+  const running = new Map<string, Promise<void>>()
+
+  const recordLater = async (definition: LogFunction) => {
+    try {
+      await records.existed(definition.stream, definition.group)
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error
+      unrecorded.set(definition.group, definition)
+    }
+  }
+
+  const begin = async (definition: LogFunction): Promise<void> => {
+    const { stream, group } = definition
+    const there = await Promise.all(partitions.map(partition => hasGroup(redis, keys, partition, group)))
+    if (there.every(Boolean)) return recordLater(definition)
+    // Groups without a record are of an older version, and existed.
+    const isNew = definition.start === 'new' && !there.some(Boolean)
+    const wanted = isNew
+      ? await Promise.all(partitions.map(at => lastEntry(redis, keys.stream(stream, at))))
+      : null
+    const agreed = await records.agree(stream, group, wanted)
+    await Promise.all(
+      partitions.map(async partition => {
+        const key = keys.stream(stream, partition)
+        await makeGroup(redis, key, group, await usable(redis, key, agreed?.[partition]))
+      })
+    )
+    if (agreed) await records.existed(stream, group)
+  }
+
+  return {
+    begin: definition => {
+      const run = running.get(definition.group) ?? begin(definition)
+      running.set(definition.group, run)
+      return run.finally(() => running.delete(definition.group))
+    },
+    recordLate: async () => {
+      for (const [name, { stream, group }] of unrecorded) {
+        await records.existed(stream, group)
+        unrecorded.delete(name)
+      }
+      return false
+    },
+    forget: records.remove,
+    restore: records.existed
+  }
+}
+
+function hasGroup(redis: RedisStore, keys: Keys, partition: number, group: string): Promise<boolean> {
+  return redis.run(async client => (await readUnsettledIn(client, keys, partition)).has(group))
+}
+
+async function lastEntry(redis: RedisStore, key: string): Promise<string> {
+  const [entry] = await redis.run(client => client.xrevrange(key, '+', '-', 'COUNT', 1))
+  return entry?.[0] ?? BEGINNING
+}
+
+/** The recorded position, unless the log has lost entries since: then what it has is new. */
+async function usable(redis: RedisStore, key: string, position = BEGINNING): Promise<string> {
+  if (position === BEGINNING) return position
+  const last = await lastEntry(redis, key)
+  return last === BEGINNING || isBefore(last, position) ? BEGINNING : position
+}

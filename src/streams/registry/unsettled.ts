@@ -1,0 +1,35 @@
+import type { Redis } from 'ioredis'
+import { loadScript } from '../../stores/redis/script.ts'
+import type { RedisStore } from '../../stores/redis/store.ts'
+import type { Keys } from '../keys.ts'
+import { EVENTS } from '../names.ts'
+
+const script = loadScript(new URL('unsettled.lua', import.meta.url))
+
+/** Events beyond which health warns of a group that has not settled them: they stay in Redis until it has. */
+export const MANY_UNSETTLED = 100_000
+
+/** How many events of one partition each group has not settled. */
+export async function readUnsettledIn(
+  client: Redis,
+  keys: Keys,
+  partition: number
+): Promise<Map<string, number>> {
+  return new Map((await script(client, [keys.stream(EVENTS, partition)], [])) as [string, number][])
+}
+
+/**
+ * How many events each group has not settled, over all partitions; its cost does not depend on how many they are. A
+ * group whose position Redis cannot count from has at most so many (see unsettled.lua).
+ */
+export async function readUnsettled(redis: RedisStore, keys: Keys): Promise<Map<string, number>> {
+  const total = new Map<string, number>()
+  const partitions = await Promise.all(
+    Array.from({ length: keys.partitions }, (_, partition) =>
+      redis.run(client => readUnsettledIn(client, keys, partition))
+    )
+  )
+  for (const [group, entries] of partitions.flatMap(own => [...own]))
+    total.set(group, (total.get(group) ?? 0) + entries)
+  return total
+}

@@ -1,0 +1,69 @@
+import type { Metrics } from '../../schema/http/metrics.ts'
+import type { OrderStore } from '../orders/tables/order-store.ts'
+import type { Totals } from '../orders/tables/totals.ts'
+import { StoreUnavailable } from '../stores/errors.ts'
+import type { RedisStore } from '../stores/redis/store.ts'
+import type { Keys } from '../streams/keys.ts'
+import { type QueueState, readQueue } from '../streams/operate/queue.ts'
+
+/**
+ * The figures of this process and of the stores. Those of a store that is away are null. It costs the same however
+ * many orders there are: totals are kept, not counted.
+ */
+export async function readMetrics(redis: RedisStore, keys: Keys, store: OrderStore): Promise<Metrics> {
+  const [stats, queue, totals] = await Promise.all([
+    readStats(redis).catch(unlessAway),
+    readQueue(redis, keys).catch(unlessAway),
+    store.totals().catch(unlessAway)
+  ])
+  const { rss, heapUsed } = process.memoryUsage()
+  return {
+    timestamp: new Date().toISOString(),
+    uptime: process.uptime(),
+    memory: { rss, heapUsed },
+    services: {
+      redis: {
+        // A user of Redis may be allowed all but its figures.
+        status: redis.availability.up ? 'connected' : 'disconnected',
+        total_commands_processed: stats?.total_commands_processed ?? null,
+        instantaneous_ops_per_sec: stats?.instantaneous_ops_per_sec ?? null
+      },
+      database: { status: totals ? 'connected' : 'disconnected', stats: orderStats(totals, queue) }
+    },
+    queue: {
+      depth: queue?.depth ?? null,
+      pending: queue?.pending ?? null,
+      oldest_seconds: queue?.oldestSeconds ?? null
+    }
+  }
+}
+
+function orderStats(
+  totals: Totals | null,
+  queue: QueueState | null
+): Metrics['services']['database']['stats'] {
+  const processing = totals && queue ? totals.processing + queue.depth + queue.retrying : null
+  return {
+    total_orders: totals && processing !== null ? processing + totals.completed + totals.failed : null,
+    completed_orders: totals?.completed ?? null,
+    processing_orders: processing,
+    failed_orders: totals?.failed ?? null,
+    // Decimal text of up to 15 digits survives as a number; that is a revenue of 99 billion to the last place.
+    total_revenue: totals ? Number(totals.revenue) : null
+  }
+}
+
+/** Figures of the Redis server, from INFO. */
+async function readStats(redis: RedisStore) {
+  const info = await redis.run(client => client.info('stats'))
+  const figure = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
+  return {
+    total_commands_processed: figure('total_commands_processed'),
+    instantaneous_ops_per_sec: figure('instantaneous_ops_per_sec')
+  }
+}
+
+function unlessAway(error: unknown): null {
+  if (error instanceof StoreUnavailable) return null
+  throw error
+}

@@ -1,0 +1,110 @@
+import type { Socket } from 'node:net'
+import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
+import { isoNow } from '../async/clock.ts'
+import { beginReply, endReply } from '../http/connection/pending.ts'
+import { routeOf, traceId } from '../http/request-context.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The error that this request is answered with, for its log line. */
+    failure: { id: string; error: Error } | null
+  }
+  interface FastifyContextConfig {
+    /** Set by a route that orchestrators ask every few seconds: its lines are logged at level debug. */
+    quiet?: boolean
+  }
+}
+
+export interface RequestLogOptions {
+  requestIdLogLabel: string
+  /** What every line of this process says. */
+  base: Record<string, unknown>
+  /** Takes a line of level info that is ready; undefined when none is wanted. */
+  write: ((line: string) => void) | undefined
+}
+
+/**
+ * One log line for each request when it is finished, with all that is known of it, and none when it begins. One whose
+ * client went away before the answer was out has its line too: what it did, an order accepted perhaps, it did. Fastify
+ * does not tell of those, so they are found when the connection closes; a listener for each request would cost each one.
+ */
+export class RequestLog extends LogController {
+  readonly #write: RequestLogOptions['write']
+  readonly #base: string
+
+  constructor({ requestIdLogLabel, base, write }: RequestLogOptions) {
+    super({ requestIdLogLabel })
+    this.#write = write
+    this.#base = JSON.stringify(base).slice(1, -1)
+  }
+
+  override incomingRequest(request: FastifyRequest, reply: FastifyReply): void {
+    const replies = beginReply(reply)
+    if (replies) this.#watch(request.raw.socket, replies)
+  }
+
+  override routeNotFound(): void {}
+
+  override defaultErrorLog(): void {}
+
+  override requestCompleted(
+    aborted: Error | null | undefined,
+    request: FastifyRequest,
+    reply: FastifyReply
+  ): void {
+    endReply(reply)
+    const error = aborted ?? (reply.statusCode >= 500 ? request.failure?.error : undefined)
+    const { log } = request.server
+    if (error) log.error({ ...facts(request, reply), err: error }, 'request failed')
+    else if (routeOf(request).config.quiet) log.debug(facts(request, reply), 'request completed')
+    else this.#write?.(this.#render(facts(request, reply)))
+  }
+
+  #watch(socket: Socket, underWay: ReadonlySet<FastifyReply>): void {
+    socket.once('close', () => {
+      for (const reply of underWay) {
+        if (reply.raw.writableFinished) continue
+        const known = facts(reply.request, reply)
+        // One that was not sent is not known yet: it would read 200.
+        const status = reply.raw.headersSent ? known.status : undefined
+        reply.server.log.info({ ...known, status }, 'client gone before its answer')
+      }
+    })
+  }
+
+  /** The line that the logger would write, at a third of its cost: this one is written for each request. */
+  #render(given: ReturnType<typeof facts>): string {
+    const rest = JSON.stringify(given).slice(1)
+    return `{"level":30,"time":"${isoNow()}",${this.#base},"msg":"request completed",${rest}\n`
+  }
+}
+
+/** What is known of a request; undefined stands for what is not. */
+function facts(request: FastifyRequest, reply: FastifyReply) {
+  return {
+    request_id: request.id,
+    method: request.method,
+    url: request.url,
+    status: reply.statusCode,
+    ms: Math.round(reply.elapsedTime * 1000) / 1000,
+    client: request.ip,
+    order_id: orderId(request),
+    trace_id: traceId(request),
+    error_id: request.failure?.id
+  }
+}
+
+/** The order that the request is about, wherever it names it. */
+function orderId({ params, body }: FastifyRequest): string | undefined {
+  for (const source of [params, body]) {
+    if (
+      typeof source === 'object' &&
+      source !== null &&
+      'order_id' in source &&
+      typeof source.order_id === 'string'
+    ) {
+      return source.order_id.slice(0, 100)
+    }
+  }
+  return undefined
+}

@@ -1,0 +1,111 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
+import fastify from 'fastify'
+import { expect, onTestFinished, test } from 'vitest'
+import { loadFunctions, NoFunction } from '../../src/boot/load-functions.ts'
+
+/** A directory of such files. */
+async function write(files: Record<string, string>) {
+  const dir = await mkdtemp(join(tmpdir(), 'orderstream-functions-'))
+  onTestFinished(() => rm(dir, { recursive: true }))
+  for (const [name, text] of Object.entries(files)) await writeFile(join(dir, name), text)
+  return dir
+}
+
+/** An app with a directory of such files loaded. */
+async function load(files: Record<string, string>) {
+  const dir = await write(files)
+  const app = fastify()
+  onTestFinished(() => app.close())
+  await loadFunctions(app, dir)
+  return app
+}
+
+/** The error of a process that loads such files as the service does: Node.js itself reads the TypeScript there. */
+async function failureOf(files: Record<string, string>) {
+  const dir = await write(files)
+  const source = pathToFileURL(join(import.meta.dirname, '../../src/boot/load-functions.ts'))
+  const script = `
+    const { default: fastify } = await import('fastify')
+    const { loadFunctions } = await import(${JSON.stringify(source)})
+    await loadFunctions(fastify(), ${JSON.stringify(dir)}).catch(error => console.log(error.name + ': ' + error.message))`
+  const cwd = join(import.meta.dirname, '../..')
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
+    cwd
+  })
+  return stdout.replaceAll(`${dir}/`, '').split('\n').slice(0, -1)
+}
+
+const FUNCTION = "export default async function (app) { app.get('/hello', async () => 'hello') }"
+
+test('a file is a function by being there; what says that it is none, and what is no code, is left alone', async () => {
+  const app = await load({
+    'hello.ts': FUNCTION,
+    'words.ts': 'export const autoload = false\nexport const word = 1',
+    'hello.test.ts': "throw new Error('a test runs in the service')",
+    'hello.spec.js': 'export const nothing = 1',
+    'README.md': 'about these'
+  })
+  expect((await app.inject('/hello')).body).toBe('hello')
+})
+
+test('a file that is no function is refused, not passed over', async () => {
+  const loading = load({
+    'hello.ts': FUNCTION,
+    'forgotten.ts': 'export async function forgotten(app) {}',
+    'list.ts': 'export default [1]'
+  })
+  await expect(loading).rejects.toThrow(NoFunction)
+  await expect(loading).rejects.toThrow(/forgotten\.ts, \S+list\.ts: write/)
+})
+
+test('a file index.ts does not hide the files beside it', async () => {
+  const app = await load({
+    'index.ts': "export default async function (app) { app.get('/', async () => 'index') }",
+    'hello.ts': FUNCTION
+  })
+  expect((await app.inject('/hello')).body).toBe('hello')
+  expect((await app.inject('/')).body).toBe('index')
+})
+
+test('files that cannot be loaded are refused with a sentence for each, which names the file, the cause and the cure', async () => {
+  const lines = await failureOf({
+    'a-enum.ts': 'export enum Status { Paid }\nexport default async function () {}',
+    'b-imports.ts': "import { Status } from './a-enum.ts'\nexport default async () => Status",
+    'c-property.ts': 'class A { constructor(private a: string) {} }\nexport default async () => A',
+    'd-namespace.ts': 'namespace A { export const a = 1 }\nexport default async () => A',
+    'e-syntax.ts': 'export default async function ( {',
+    'f-path.ts': "import { a } from './words.js'\nexport default async () => a",
+    'g-package.ts': "import a from 'not-installed'\nexport default async () => a",
+    'h-type.ts': "import { Word } from './words.ts'\nexport default async (a: Word) => a",
+    'i-throws.ts': "throw new Error('no luck')",
+    'j-syntax.js': 'export default async function ( {',
+    'k-throws-text.js': "throw 'no luck'",
+    'words.ts': 'export const autoload = false\nexport interface Word {}'
+  })
+  expect(lines).toEqual([
+    expect.stringMatching(/^FunctionFailed: a-enum\.ts:1: .*enum.*: write `const Status = .* as const`/),
+    expect.stringMatching(/^a-enum\.ts:1, which b-imports\.ts imports: .*enum/),
+    expect.stringMatching(/^c-property\.ts:1: .*parameter property.*: declare a field/),
+    expect.stringMatching(/^d-namespace\.ts:1: .*namespace.*: export from a file/),
+    expect.stringMatching(/^e-syntax\.ts:1 has a syntax error: /),
+    expect.stringMatching(/^f-path\.ts: Cannot find module 'words\.js'.*ends with its extension/),
+    expect.stringMatching(/^g-package\.ts: Cannot find package 'not-installed'.*has to be installed/),
+    expect.stringMatching(/^h-type\.ts.*'Word'.*Import a type with `import type`/),
+    expect.stringMatching(/^i-throws\.ts:1 fails while it is loaded: no luck$/),
+    expect.stringMatching(/^j-syntax\.js, or a file that it imports, has a syntax error: /),
+    'k-throws-text.js fails while it is loaded: no luck'
+  ])
+})
+
+test('a function that throws while it is registered is refused with its file, its line and the cause', async () => {
+  const thrown =
+    "\nexport default async function () {\n  throw new Error('no luck', { cause: new Error('port 1') })\n}"
+  expect(await failureOf({ 'fails.ts': thrown, 'hello.ts': FUNCTION })).toEqual([
+    'FunctionFailed: fails.ts:3 cannot be registered: no luck (port 1)'
+  ])
+})

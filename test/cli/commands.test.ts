@@ -1,0 +1,173 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { useApp } from '../harness/app.ts'
+import { useSpace } from '../harness/space.ts'
+
+const space = await useSpace()
+const ADMIN_TOKEN = 'a-token-for-the-tests'
+
+const main = join(import.meta.dirname, '../../cli/main.ts')
+const run = (...args: string[]) => runWith({ ADMIN_TOKEN }, ...args)
+const runWith = (env: Record<string, string>, ...args: string[]) =>
+  new Promise<{ code: unknown; out: string; err: string }>(resolve => {
+    execFile(
+      process.execPath,
+      [main, ...args],
+      { env: { PATH: process.env.PATH, ...env } },
+      (error, out, err) => {
+        resolve({ code: error?.code ?? 0, out, err })
+      }
+    )
+  })
+
+test('npm run admin does what the routes do', async () => {
+  const { app } = await useApp(space, 'api', { ADMIN_TOKEN, KEY_PREFIX: `${space.env.KEY_PREFIX}.cli` })
+  await app.listen({ port: 0 })
+  const url = `http://127.0.0.1:${(app.server.address() as { port: number }).port}`
+  const letter = [
+    'id',
+    '7-0',
+    'code',
+    'exhausted',
+    'message',
+    'no luck',
+    'attempts',
+    '8',
+    'first_at',
+    '1',
+    'last_at',
+    '2',
+    'taken',
+    '0'
+  ]
+  for (let n = 0; n < 3; n++) await space.redis.xadd(app.keys.dead('process-orders', 0), '*', ...letter)
+  expect((await run('audit', '--url', url)).out).toMatch(/^difference +0$/m)
+  const acknowledge = ['audit', 'acknowledge', '--reason', 'a failover', '--url', url]
+  expect(await run(...acknowledge)).toEqual({ code: 1, out: '', err: 'There is no loss to acknowledge.\n' })
+  const lost = ['00000001.lost', 0, 3]
+  await space.sql('INSERT INTO accepted_epochs (epoch, partition_no, highest) VALUES (?)', [lost])
+  expect((await run(...acknowledge)).out).toBe('3 lost orders acknowledged.\n')
+  const listed = await run('dead-letters', 'list', '--url', url, '--json')
+  const [first, second, third] = JSON.parse(listed.out).dead_letters
+  const page = (await run('dead-letters', 'list', '--limit', '2', '--url', url)).out
+  expect(page).toMatch(new RegExp(`\nMore: --after ${second.id}\n$`))
+  const next = (await run('dead-letters', 'list', '--after', second.id, '--url', url)).out
+  expect([next.includes(second.id), next.includes(third.id)]).toEqual([false, true])
+  expect((await run('dead-letters', 'list', '--url', url)).out).toContain(`${first.id}  exhausted`)
+  expect(JSON.parse((await run('dead-letters', 'show', first.id, '--url', url)).out)).toEqual(first)
+  expect((await run('dead-letters', 'discard', first.id, '--reason', 'x', '--url', url)).out).toBe(
+    '1 discarded.\n'
+  )
+  expect((await run('dead-letters', 'redrive', second.id, '--url', url)).out).toBe(
+    '1 sent back to process-orders.\n'
+  )
+  expect((await run('dead-letters', 'redrive', '--all', '--rate', '0', '--url', url)).err).toContain(
+    '\n/rate must be >= 0.01\n'
+  )
+  expect((await run('dead-letters', 'redrive', '--all', '--rate', '1000', '--url', url)).out).toBe(
+    '1 sent back to process-orders.\n'
+  )
+  expect((await run('dead-letters', 'list', '--url', url)).out).toBe('process-orders has no dead letters.\n')
+})
+
+test('npm run admin says what is missing', async () => {
+  expect(await run('dead-letters', 'redrive')).toEqual({
+    code: 1,
+    out: '',
+    err: 'Name the letters to redrive, or say --all.\n'
+  })
+  expect((await run('audit', 'acknowledge')).err).toBe('Say what is known of the loss, with --reason.\n')
+  const needed = 'Name the letters to discard, and the --reason.\n'
+  expect((await run('dead-letters', 'discard', '0:1-0')).err).toBe(needed)
+  const { app } = await useApp(space, 'api')
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  expect((await run('audit', '--url', url)).err).toBe(
+    'The api serves no /admin routes: start it with ADMIN_TOKEN.\n'
+  )
+  expect((await run('audit', '--url', 'http://127.0.0.1:1')).err).toBe(
+    'Nothing answers at http://127.0.0.1:1. Name the api with --url.\n'
+  )
+  expect((await run('nonsense')).code).toBe(2)
+  expect(await run('dead-letters', 'list', 'send-receipt')).toEqual({
+    code: 1,
+    out: '',
+    err: 'send-receipt is too much: --function names a function.\n'
+  })
+})
+
+test('npm run admin fails where nothing was done, and names the letters that are not there', async () => {
+  const { app } = await useApp(space, 'api', {
+    ADMIN_TOKEN,
+    MAX_EVENT_LOOP_DELAY_MS: 0,
+    KEY_PREFIX: `${space.env.KEY_PREFIX}.none`
+  })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const letters = (action: string, ...more: string[]) => run('dead-letters', action, '--url', url, ...more)
+  const because = ['--reason', 'x']
+  const neither = 'process-orders has no dead letter 0:1-0, 7:2-0.\n'
+  expect(await letters('redrive', '0:1-0', '7:2-0')).toEqual({ code: 1, out: '', err: neither })
+  expect(await letters('discard', '0:1-0', '7:2-0', ...because)).toEqual({ code: 1, out: '', err: neither })
+  expect(await letters('redrive', '--all')).toEqual({
+    code: 1,
+    out: '',
+    err: 'process-orders has no dead letters.\n'
+  })
+  const asData = await letters('discard', '0:1-0', ...because, '--json')
+  expect([asData.code, JSON.parse(asData.out)]).toEqual([1, { count: 0, missing: ['0:1-0'] }])
+  await space.redis.xadd(
+    app.keys.dead('process-orders', 0),
+    '1-0',
+    'id',
+    '7-0',
+    'first_at',
+    '1',
+    'last_at',
+    '2'
+  )
+  expect(await letters('discard', '0:1-0', '0:2-0', ...because)).toEqual({
+    code: 0,
+    out: '1 discarded.\nprocess-orders has no dead letter 0:2-0.\n',
+    err: ''
+  })
+})
+
+test('npm run admin says which token is missing, or is wrong', async () => {
+  expect(await runWith({}, 'audit')).toEqual({
+    code: 1,
+    out: '',
+    err: 'No token: set ADMIN_TOKEN here to what it is for the api (export ADMIN_TOKEN=…), or name it with --token.\n'
+  })
+  const { app } = await useApp(space, 'api', { ADMIN_TOKEN, MAX_EVENT_LOOP_DELAY_MS: 0 })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  expect(await run('audit', '--url', url, '--token', 'another-token-than-that')).toEqual({
+    code: 1,
+    out: '',
+    err: 'The api refuses the token: it was started with another ADMIN_TOKEN. Set that one here, or name it with --token.\n'
+  })
+})
+
+test.each(['localhost:3000', '127.0.0.1:3000', '', 'ftp://localhost'])(
+  'npm run admin takes no "%s" for an api',
+  async url => {
+    expect(await run('audit', '--url', url)).toEqual({
+      code: 1,
+      out: '',
+      err: `The api cannot be at ${JSON.stringify(url)}: --url takes one as http://127.0.0.1:3000.\n`
+    })
+  }
+)
+
+test('npm run admin says so when it is another service that answers, or a token that cannot be one', async () => {
+  const other = createServer((_request, response) => response.end('<html>')).listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  onTestFinished(() => {
+    other.close()
+  })
+  const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`
+  expect((await run('audit', '--url', url)).err).toBe(`What answers at ${url} is no Orderstream api.\n`)
+  expect((await run('audit', '--url', url, '--token', 'geheim für alle')).err).toMatch(/^The token has a/)
+})

@@ -1,0 +1,126 @@
+import { Writable } from 'node:stream'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import ajvFormats from 'ajv-formats'
+import type { InjectOptions, LightMyRequestResponse } from 'fastify'
+import { onTestFinished } from 'vitest'
+import { type App, buildApp } from '../../src/app.ts'
+import { PATIENT, type Space } from './space.ts'
+
+/** An app in this process, with its log and with calls whose answers are checked against the OpenAPI document. */
+export interface TestApp {
+  app: App
+  /** What it has logged so far, line by line. */
+  log: Record<string, unknown>[]
+  /** A request; its answer must be described in the OpenAPI document and match that. */
+  call: (request: InjectOptions | string) => Promise<LightMyRequestResponse>
+  /** POST /orders with that body. */
+  post: (body: unknown, headers?: Record<string, string>) => Promise<LightMyRequestResponse>
+  close: () => Promise<void>
+}
+
+/**
+ * Builds the service as `main` does, patient with its stores unless the overrides say otherwise, adds what `prepare` does,
+ * and makes it ready; whoever calls closes it.
+ */
+export async function openApp(
+  space: Space,
+  mode: 'api' | 'worker',
+  overrides: Record<string, unknown> = {},
+  prepare: (app: App) => void = () => {}
+): Promise<TestApp> {
+  const log: Record<string, unknown>[] = []
+  const logStream = new Writable({
+    write: (chunk, _encoding, done) => {
+      for (const line of String(chunk).trimEnd().split('\n')) log.push(JSON.parse(line))
+      done()
+    }
+  })
+  const app = await buildApp(space.config({ MODE: mode, ...PATIENT, ...overrides }), { logStream })
+  prepare(app)
+  await app.ready()
+  const check = createCheck(app.swagger() as unknown as OpenApi)
+  const call = async (request: InjectOptions | string) => {
+    const options = typeof request === 'string' ? { url: request } : request
+    const response = await app.inject(options)
+    check(String(options.method ?? 'GET').toLowerCase(), String(options.url), response)
+    return response
+  }
+  return {
+    app,
+    log,
+    call,
+    post: (body, headers = {}) =>
+      call({
+        method: 'POST',
+        url: '/orders',
+        headers: { 'content-type': 'application/json', ...headers },
+        payload: typeof body === 'string' ? body : JSON.stringify(body)
+      }),
+    close: () => app.close()
+  }
+}
+
+/** As `openApp`, closed when the running test has finished. */
+export async function useApp(...args: Parameters<typeof openApp>): Promise<TestApp> {
+  const app = await openApp(...args)
+  onTestFinished(() => app.close())
+  return app
+}
+
+interface OpenApi {
+  paths: Record<string, Record<string, { responses: Record<string, { content?: Record<string, unknown> }> }>>
+}
+
+/** What may be answered to any request, before its method is looked at. */
+const BEFORE_ROUTING = new Set([400, 408, 429, 431, 501, 503])
+
+/**
+ * Checks answers against the document. Where it knows the path but not the method, the answer must be a 405 problem that
+ * names the methods it knows; a path that it does not know must be answered with another problem.
+ */
+function createCheck(document: OpenApi) {
+  const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: true })
+  ajvFormats.default(ajv)
+  ajv.addSchema(document, 'openapi')
+  const routes = Object.keys(document.paths).map(path => ({
+    path,
+    pattern: new RegExp(`^${path.replace(/\{[^}]+\}/g, '[^/]+')}$`)
+  }))
+  const escapePart = (part: string) => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))
+
+  return (method: string, url: string, response: LightMyRequestResponse) => {
+    const path = routes.find(({ pattern }) => pattern.test(url.split('?', 1)[0] as string))?.path
+    const mediaType = String(response.headers['content-type']).split(';', 1)[0] as string
+    const methods = path && document.paths[path]
+    const operation = methods && (methods[method] ?? (method === 'head' ? methods.get : undefined))
+    if (methods && !operation) checkRefusal(Object.keys(methods), response)
+    let pointer = '/components/schemas/Problem'
+    if (operation) {
+      if (!operation.responses[response.statusCode]?.content?.[mediaType]) {
+        throw new Error(
+          `${method} ${url} answered ${response.statusCode} ${mediaType}, which OpenAPI does not describe: ${response.body}`
+        )
+      }
+      if (method === 'head') return
+      pointer = `/paths/${escapePart(path)}/${method}/responses/${response.statusCode}/content/${escapePart(mediaType)}/schema`
+    }
+    if (method === 'head') return
+    const validate = ajv.getSchema(`openapi#${pointer}`)
+    const body = mediaType.endsWith('json') ? response.json() : response.body
+    if (!validate?.(body))
+      throw new Error(
+        `${method} ${url} answered what its schema does not allow: ${ajv.errorsText(validate?.errors)}: ${response.body}`
+      )
+  }
+}
+
+/** Checks the answer to a method that its path does not have. */
+function checkRefusal(methods: string[], { statusCode, headers }: LightMyRequestResponse): void {
+  if (BEFORE_ROUTING.has(statusCode)) return
+  const known = methods.flatMap(method => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))
+  const allowed = String(headers.allow).split(', ')
+  if (statusCode !== 405 || allowed.sort().join() !== known.sort().join())
+    throw new Error(
+      `answered ${statusCode} with Allow: ${headers.allow}, where OpenAPI describes ${known.join(', ')}`
+    )
+}

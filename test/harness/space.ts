@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise'
+import { afterAll, inject } from 'vitest'
+import { type Config, resolveConfig } from '../../schema/config/env.ts'
+import type { Stores } from './stores.ts'
+
+/** A port where nothing listens, and that no client is given for its own end: such a one would be connected to itself. */
+export const NOWHERE = 1
+
+/** One test file's own part of the stores: a database and a key prefix that nobody else uses. */
+export interface Space {
+  /** The environment of a process that works in this space. */
+  env: Record<string, string>
+  config: (overrides: Record<string, unknown>) => Config
+  /** A look at the database beside the service. */
+  sql: <T>(query: string, values?: unknown[]) => Promise<T[]>
+  /** A look at Redis beside the service. */
+  redis: Redis
+  /** Every key of this space, sorted. */
+  keys: () => Promise<string[]>
+  close: () => Promise<void>
+}
+
+/**
+ * The environment of a service that gives a store its time (ms). A busy machine is no outage, and one that was taken for
+ * one would fail whatever comes next; a test of how soon an outage is seen does without it.
+ */
+export const PATIENT = { STORE_TIMEOUT_MS: '5000' }
+
+/** A connection of its own to the database of a space: the space's own may have died with its server, and locks are of a connection. */
+export function connectTo({ env }: Pick<Space, 'env'>): Promise<Connection> {
+  return createConnection({
+    host: env.DB_HOST as string,
+    port: Number(env.DB_PORT),
+    user: env.DB_USER as string,
+    password: env.DB_PASSWORD as string,
+    database: env.DB_NAME as string,
+    dateStrings: true
+  })
+}
+
+export async function openSpace(stores: Stores): Promise<Space> {
+  const name = `test_${randomBytes(6).toString('hex')}`
+  const { host, port, user, password } = stores.mysql
+  const connection = await createConnection({
+    host,
+    port,
+    user,
+    password,
+    timezone: 'Z',
+    dateStrings: true,
+    supportBigNumbers: true
+  })
+  await connection.query(`CREATE DATABASE ${name}`)
+  await connection.query(`USE ${name}`)
+  const redis = new Redis({ ...stores.redis, replyMapping: 'legacy' })
+  const env = {
+    REDIS_HOST: stores.redis.host,
+    REDIS_PORT: String(stores.redis.port),
+    DB_HOST: host,
+    DB_PORT: String(port),
+    DB_USER: user,
+    DB_PASSWORD: password,
+    DB_NAME: name,
+    KEY_PREFIX: name,
+    PORT: '0',
+    DRAIN_DELAY_MS: '0'
+  }
+  return {
+    env,
+    redis,
+    config: overrides => resolveConfig({ ...env, ...overrides }),
+    sql: async <T>(query: string, values: unknown[] = []) =>
+      (await connection.query<(T & RowDataPacket)[]>(query, values))[0],
+    keys: async () => (await redis.keys(`{${name}:*`)).sort(),
+    close: async () => {
+      redis.disconnect()
+      await connection.end()
+    }
+  }
+}
+
+/** A space in the stores of this run, closed after the file's tests. Call it once in a test file. */
+export async function useSpace(): Promise<Space> {
+  const space = await openSpace(inject('stores'))
+  afterAll(() => space.close())
+  return space
+}
+
+/** Waits until `condition` gives something true, and gives that; fails with `what` when it does not come in time. */
+export async function until<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+  timeout = 20_000
+): Promise<Exclude<T, false | null | undefined>> {
+  const deadline = performance.now() + timeout
+  for (;;) {
+    const value = await condition()
+    if (value) return value as Exclude<T, false | null | undefined>
+    if (performance.now() > deadline) throw new Error(`${what}: not so after ${timeout} ms`)
+    await delay(20)
+  }
+}

@@ -1,0 +1,37 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestProject } from 'vitest/node'
+import { startMariadb } from '../../tools/local/mariadb.ts'
+import { startRedis } from '../../tools/local/redis.ts'
+
+/** Where the stores of this run are, as the tests get it with `inject('stores')`. */
+export interface Stores {
+  redis: { host: string; port: number }
+  mysql: { host: string; port: number; user: string; password: string }
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    stores: Stores
+  }
+}
+
+/** Starts one private Redis and MariaDB for the whole run. Their data is kept when a test has failed. */
+export default async function stores(project: TestProject) {
+  const dir = await mkdtemp(join(tmpdir(), 'orderstream-test-'))
+  const [redis, mysql] = await Promise.all([
+    startRedis({ dir: join(dir, 'redis') }),
+    startMariadb({ dir: join(dir, 'mariadb') })
+  ])
+  project.provide('stores', {
+    redis: { host: redis.host, port: redis.port },
+    mysql: { host: mysql.host, port: mysql.port, user: mysql.user, password: mysql.password }
+  })
+  return async () => {
+    await Promise.all([redis.stop(), mysql.stop()])
+    if (project.vitest.state.getCountOfFailedTests() > 0)
+      console.error(`The data of the failed tests is kept in ${dir}`)
+    else await rm(dir, { recursive: true, force: true, maxRetries: 5 })
+  }
+}

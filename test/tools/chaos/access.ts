@@ -1,0 +1,24 @@
+import type { StoreAccess } from '../../../tools/chaos/stores.ts'
+import type { Space } from '../../harness/space.ts'
+
+/** A space as the harness reaches the stores. */
+export function accessOf({ env }: Space): StoreAccess {
+  const { REDIS_HOST, REDIS_PORT, DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME, KEY_PREFIX } =
+    env as Record<
+      | 'REDIS_HOST'
+      | 'REDIS_PORT'
+      | 'DB_HOST'
+      | 'DB_PORT'
+      | 'DB_USER'
+      | 'DB_PASSWORD'
+      | 'DB_NAME'
+      | 'KEY_PREFIX',
+      string
+    >
+  return {
+    redis: { host: REDIS_HOST, port: Number(REDIS_PORT) },
+    mysql: { host: DB_HOST, port: Number(DB_PORT), user: DB_USER, password: DB_PASSWORD, database: DB_NAME },
+    prefix: KEY_PREFIX,
+    partitions: 1
+  }
+}

@@ -1,0 +1,88 @@
+import { Redis } from 'ioredis'
+import { createConnection } from 'mysql2/promise'
+import { expect, test } from 'vitest'
+import {
+  createMysqlAccount,
+  redisAccount,
+  SERVICE_PASSWORD,
+  SERVICE_USER
+} from '../../../tools/chaos/accounts.ts'
+import type { Cluster } from '../../../tools/chaos/cluster.ts'
+import { injectFaults } from '../../../tools/chaos/faults.ts'
+import { type DeniedCommand, deniedCommands, type Fault } from '../../../tools/chaos/plan.ts'
+import { useOwnStores } from '../../fault/own-stores.ts'
+import { until } from '../../harness/space.ts'
+import { accessOf } from './access.ts'
+
+// A server that is read-only is so for every database on it.
+const stores = await useOwnStores()
+
+/** As many as the server asks for before it looks at rights; none of what they name is there. */
+const ARGUMENTS: Record<DeniedCommand, string[]> = {
+  xreadgroup: ['GROUP', 'group', 'consumer', 'STREAMS', 'stream', '>'],
+  xautoclaim: ['stream', 'group', 'consumer', '0', '0'],
+  evalsha: ['0'.repeat(40), '0'],
+  mget: ['key']
+}
+
+/** The message with which something is refused; nothing when it is not. */
+const refusalOf = (call: Promise<unknown>) =>
+  call.then(
+    () => '',
+    (error: Error) => error.message
+  )
+
+/** Has a fault last until `refused` holds, and resolves when it is over. */
+async function during(cluster: Cluster, fault: Fault, refused: () => Promise<boolean>): Promise<void> {
+  const end = new AbortController()
+  const injecting = injectFaults(cluster, [fault], () => {}, end.signal)
+  try {
+    await until(`${fault.kind} to be felt`, refused)
+  } finally {
+    end.abort()
+    await injecting
+  }
+}
+
+test('the service loses its rights in either store for a while, on connections that are open, and nobody else does', async () => {
+  const space = await stores.space()
+  const access = accessOf(space)
+  const member = { exclusively: (work: () => Promise<unknown>) => work() }
+  const cluster = { access, members: { redis: member, mariadb: member }, incidents: [] } as unknown as Cluster
+  const account = { username: SERVICE_USER, user: SERVICE_USER, password: SERVICE_PASSWORD }
+  await space.redis.call('ACL', 'SETUSER', ...redisAccount.slice(1))
+  await createMysqlAccount(access)
+  await space.sql('CREATE TABLE things (id INT)')
+  const service = new Redis({ ...access.redis, ...account, replyMapping: 'legacy' })
+  const { host, port, database } = access.mysql
+  const connection = await createConnection({
+    host,
+    port,
+    database,
+    user: account.user,
+    password: account.password
+  })
+  try {
+    for (const command of deniedCommands) {
+      const refusal = () => refusalOf(service.call(command, ...ARGUMENTS[command]))
+      const fault: Fault = { at: 0, kind: 'deny-redis', target: 'redis', lasts: 600_000, command }
+      expect(await refusal()).not.toMatch(/NOPERM/)
+      await during(cluster, fault, async () => (await refusal()).startsWith('NOPERM'))
+      expect(await refusal()).not.toMatch(/NOPERM/)
+    }
+    const write = () => refusalOf(connection.query('INSERT INTO things VALUES (1)'))
+    expect(await write()).toBe('')
+    const readOnly: Fault = { at: 0, kind: 'read-only-mariadb', target: 'mariadb', lasts: 600_000 }
+    await during(cluster, readOnly, async () => {
+      if (!(await write()).includes('--read-only')) return false
+      await space.sql('INSERT INTO things VALUES (2)')
+      await connection.query('SELECT id FROM things')
+      return true
+    })
+    expect(await write()).toBe('')
+    expect(cluster.incidents).toEqual([])
+  } finally {
+    service.disconnect()
+    await connection.end()
+  }
+})

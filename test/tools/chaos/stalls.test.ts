@@ -1,0 +1,71 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { createStallWatch } from '../../../tools/chaos/stalls.ts'
+import { useOwnStores } from '../../fault/own-stores.ts'
+import { type Space, until } from '../../harness/space.ts'
+import { accessOf } from './access.ts'
+
+const stores = await useOwnStores()
+
+const targets = [
+  ['redis', stores.redis],
+  ['mariadb', stores.mysql]
+] as const
+
+const hasWritten = async (space: Space) => {
+  const tables = await space.sql("SHOW TABLES LIKE 'chaos_look'")
+  return tables.length > 0 && (await space.redis.exists('chaos-look')) === 1
+}
+
+/** Starts a watch of the running test; `lastedAt` tells whether it has noted a stall of a store at a moment. */
+function startWatch(space: Space) {
+  const { stalls, run } = createStallWatch(accessOf(space))
+  const end = new AbortController()
+  const watching = run(end.signal)
+  onTestFinished(async () => {
+    end.abort()
+    await watching
+  })
+  const lastedAt = (target: string, time: number) =>
+    stalls.some(stall => stall.target === target && stall.began < time && stall.ended > time)
+  return { stalls, lastedAt }
+}
+
+test.each(targets)(
+  'a %s that hangs, and one that is gone, is a stall until it answers again',
+  async (target, store) => {
+    const space = await stores.space()
+    const { stalls, lastedAt } = startWatch(space)
+    await until('the watch has written to both', () => hasWritten(space))
+
+    for (const harm of [store.freeze, store.kill]) {
+      await harm()
+      await delay(500)
+      const lastMoment = performance.now()
+      await store.start()
+      await until('it is noted', () => lastedAt(target, lastMoment))
+    }
+    expect(stalls.every(({ began, ended }) => began < ended)).toBe(true)
+  }
+)
+
+// A connection is opened and made ready first: a store that hangs meanwhile hangs for the service, too.
+test.each(targets)('a %s that hangs when the watch begins is a stall', async (target, store) => {
+  const space = await stores.space()
+  await store.freeze()
+  const { lastedAt } = startWatch(space)
+  await delay(500)
+  const lastMoment = performance.now()
+  await store.start()
+  await until('it is noted', () => lastedAt(target, lastMoment))
+})
+
+test('a machine that stands still between two looks is a stall of both', async () => {
+  const space = await stores.space()
+  const { lastedAt } = startWatch(space)
+  await until('the watch has written to both', () => hasWritten(space))
+  // As all of this is on one machine, this process stands still like the rest.
+  const began = performance.now()
+  while (performance.now() - began < 500);
+  await until('it is noted', () => targets.every(([target]) => lastedAt(target, began + 250)))
+})

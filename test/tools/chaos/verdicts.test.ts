@@ -1,0 +1,211 @@
+import { describe, expect, test } from 'vitest'
+import { check, type Evidence } from '../../../tools/chaos/checker.ts'
+import type { Client } from '../../../tools/chaos/client.ts'
+import type { Row } from '../../../tools/chaos/holdings.ts'
+import { createLedger } from '../../../tools/chaos/ledger.ts'
+import { runLoad } from '../../../tools/chaos/load.ts'
+import { readAtRest } from '../../../tools/chaos/reader.ts'
+import { type Outcome, passed } from '../../../tools/chaos/report.ts'
+import { documentOf, goodRun, post, rowOf } from './made-up.ts'
+
+type Run = ReturnType<typeof goodRun>
+
+const verdicts = (run: Evidence) => {
+  check(run)
+  return run.ledger.violations.map(({ group, what }) => `${group}: ${what}`)
+}
+const row = ({ holdings }: Run) => (holdings.rows.get('one') as Row[])[0] as Row
+const change = (run: Run, text: string) => Object.assign(run.holdings.documents[0] as object, { text })
+const letter = (order_id: string, amount: string) => ({ code: 'conflict', order_id, amount, fields: '' })
+
+test('of a good run there is nothing to say', () => {
+  expect(verdicts(goodRun())).toEqual([])
+})
+
+test.each<[string, (run: Run) => unknown]>([
+  ['lost: accepted and gone', ({ ledger }) => post(ledger, 'three', 200)],
+  ['doubled: several rows', ({ holdings }) => holdings.rows.get('one')?.push(rowOf('one'))],
+  ['wrong: a row with an amount that was never sent', run => (row(run).amount = '101.0000')],
+  ['wrong: a row that is processing', run => (row(run).status = 'processing')],
+  ['wrong: a row that is failed', run => (row(run).status = 'failed')],
+  ['wrong: a wrong time', run => (row(run).processed_at = null)],
+  ['wrong: a wrong time', run => (row(run).processed_at = '2026-01-31 12:00:00.122')],
+  ['doubled: wrong totals', ({ holdings }) => (holdings.totals.processing = '1')],
+  ['doubled: wrong totals', ({ holdings }) => (holdings.totals.completed = '3')],
+  ['doubled: wrong totals', ({ holdings }) => (holdings.totals.failed = '1')],
+  ['doubled: wrong totals', ({ holdings }) => (holdings.totals.revenue = '236.0001')],
+  ['wrong: a document that is no JSON', run => change(run, '{')],
+  ['wrong: a document without a row', ({ holdings }) => holdings.rows.delete('one')],
+  ...['amount', 'tax', 'total', 'created_at', 'updated_at', 'processed_at', 'status', 'order_id'].map(
+    (name): [string, (run: Run) => unknown] => [
+      'wrong: a document that differs from its row',
+      run => change(run, documentOf('one', { [name]: 7 }))
+    ]
+  ),
+  ['wrong: an event order.failed of a completed order', ({ events }) => events.failed.set('one', ['x'])],
+  ['doubled: one event id for two orders', ({ events }) => events.completed.set('two', ['one:completed'])],
+  ['wrong: an entry of events that is no event', ({ events }) => events.faulty.push('x')],
+  [
+    'wrong: a conflict without a row',
+    ({ ledger, holdings }) => {
+      post(ledger, 'three', 0)
+      holdings.deadLetters.push(letter('three', '100'))
+    }
+  ],
+  ...(['completed', 'failed', 'conflicts', 'dead_letters', 'lost'] as const).map(
+    (name): [string, (run: Run) => unknown] => [
+      'wrong: an audit that is not so',
+      ({ audit }) => audit[name]++
+    ]
+  )
+])('%s (%#)', (verdict, harm) => {
+  const run = goodRun()
+  harm(run)
+  expect(verdicts(run)).toContain(verdict)
+})
+
+describe('an outage excuses', () => {
+  const away = (began: number, ended: number, kind = 'kill-mariadb', target = 'mariadb') =>
+    ({ kind, target, began, ended }) as Evidence['faults'][number]
+  const twice = 'wrong: accepted twice while no store was away'
+  const bodies = 'wrong: two bodies accepted while no store was away'
+
+  test.each<[string, string[], Evidence['faults']]>([
+    ['what was told during it', [], [away(500, 1500)]],
+    ['what was told shortly after it', [], [away(0, 500)]],
+    ['nothing from before it', [twice, bodies], [away(5000, 6000)]],
+    ['nothing if it is of no store', [twice, bodies], [away(500, 1500, 'kill-api', 'api-1')]],
+    [
+      'what an api was told that had stood still as it ended',
+      [],
+      [away(-9000, -5000), away(-6000, 500, 'pause-api', 'api-1')]
+    ],
+    [
+      'nothing if another one had',
+      [twice, bodies],
+      [away(-9000, -5000), away(-6000, 500, 'pause-api', 'api-2')]
+    ],
+    [
+      'nothing if it had ended long before',
+      [twice, bodies],
+      [away(-9000, -5000), away(-1000, 500, 'pause-api', 'api-1')]
+    ]
+  ])('%s', (_what, found, faults) => {
+    const run = goodRun()
+    post(run.ledger, 'one', 202)
+    post(run.ledger, 'two', 202, 1000, '101')
+    run.holdings.deadLetters.push(letter('two', '101'))
+    Object.assign(run.audit, { conflicts: 1, dead_letters: 1 })
+    expect(verdicts({ ...run, faults })).toEqual(found)
+  })
+
+  test.each<[string, string[], Evidence['faults']]>([
+    ['a finished order that was accepted anew while MySQL was away, and is', [], [away(2000, 9000)]],
+    ['it no more once MySQL had been back', ['again'], [away(2000, 3500), away(8500, 9000)]],
+    ['it not if Redis was away', ['again'], [away(2000, 9000, 'kill-redis', 'redis')]],
+    [
+      'one that Redis was not told of, while MySQL is away',
+      [],
+      [away(1400, 2500, 'kill-redis', 'redis'), away(8500, 9000)]
+    ],
+    [
+      'one whose worker had not told Redis, while MySQL is away',
+      [],
+      [away(1400, 2500, 'pause-worker', 'worker-2'), away(8500, 9000)]
+    ],
+    ['none of both if it was an api', ['again'], [away(1400, 2500, 'kill-api', 'api-1'), away(8500, 9000)]],
+    ['none of both before the order', ['again'], [away(0, 900, 'kill-redis', 'redis'), away(8500, 9000)]]
+  ])('%s', (_what, found, faults) => {
+    const run = goodRun()
+    const order = post(run.ledger, 'one', 0, 3000)
+    order.finished = { at: 1500, document: documentOf('one') }
+    order.regressions.push({ began: 8600, ended: 8700, source: 'GET', document: '' })
+    expect(verdicts({ ...run, faults })).toEqual(found.map(() => 'wrong: processing after completed'))
+  })
+})
+
+test('a 409 is not told in the name of a body that was sent later', () => {
+  const run = goodRun()
+  post(run.ledger, 'one', 409, 1000, '101')
+  post(run.ledger, 'three', 409, 1000)
+  post(run.ledger, 'three', 0, 2000, '101')
+  expect(verdicts(run)).toEqual(['wrong: 409 without another body'])
+})
+
+test.each([
+  ['another order', 202, documentOf('one', { amount: 101 }), 'told of another order than the one sent'],
+  ['another id', 200, documentOf('two'), 'an answer that cannot be right'],
+  ['a wrong tax', 200, documentOf('one', { tax: 19 }), 'an answer that cannot be right'],
+  ['a wrong total', 200, documentOf('one', { total: 119 }), 'an answer that cannot be right'],
+  ['a price too early', 200, documentOf('one', { status: 'processing' }), 'an answer that cannot be right'],
+  ['a failure', 200, documentOf('one', { status: 'failed' }), 'an answer that cannot be right'],
+  ['no JSON', 200, '<html>', 'an answer that cannot be right']
+])('an answer with %s is wrong', (_what, status, text, verdict) => {
+  const ledger = createLedger()
+  const posting = { id: 'one', body: '', amount: undefined, api: 0 }
+  const { order, attempt } = ledger.sending(posting, 1_000_000n, 'api-1')
+  ledger.answered(order, attempt, status, text)
+  expect(ledger.violations.map(({ what }) => what)).toContain(verdict)
+})
+
+test.each([
+  ['is not found', 404, '{}'],
+  ['is not finished', 200, documentOf('one', { status: 'processing', tax: null, total: null })],
+  ['gets no answer', 0, '']
+])('a told order that %s at rest is wrong, on whichever api', async (_what, status, text) => {
+  const ledger = createLedger()
+  ledger.told.push(post(ledger, 'one', 202))
+  const answering = (status: number, text: string) =>
+    ({
+      name: 'api',
+      get: async () => {
+        if (status === 0) throw new Error('no answer')
+        return { status, text, headers: {} }
+      }
+    }) as unknown as Client
+  const good = answering(200, documentOf('one'))
+  await readAtRest(ledger, [good], 1, 10)
+  expect(ledger.violations).toEqual([])
+  await readAtRest(ledger, [good, answering(status, text)], 1, 10)
+  expect(ledger.violations.map(({ what }) => what)).toContain('a told order that is not finished at rest')
+})
+
+test.each([
+  [202, 'a bad body that was not refused'],
+  [500, 'an answer that POST does not give']
+])('a POST that is always answered %d is wrong', async (status, verdict) => {
+  const ledger = createLedger()
+  const end = new AbortController()
+  let posts = 0
+  const post = async (_path: string, body: string) => {
+    if (++posts === 300) end.abort()
+    return { status, text: body, headers: {} }
+  }
+  const clients = [{ name: 'api', post } as unknown as Client]
+  const abandon = new AbortController().signal
+  await runLoad({ seed: 1, rate: 10_000, clients, ledger, signal: end.signal, abandon })
+  expect(ledger.violations.map(({ what }) => what)).toContain(verdict)
+})
+
+test('a run passes if nothing was found, it came to rest, the audit balances and every fault was done', () => {
+  const fault = {} as Outcome['plan'][number]
+  const good = () =>
+    ({
+      ...goodRun(),
+      plan: [fault],
+      faults: [fault],
+      rest: { reached: true, audit: goodRun().audit }
+    }) as unknown as Outcome
+  expect(passed(good())).toBe(true)
+  const violated = good()
+  violated.ledger.violate('wrong', 'x', '', '')
+  const { rest } = good()
+  for (const bad of [
+    violated,
+    { ...good(), faults: [] },
+    { ...good(), rest: { ...rest, reached: false } },
+    { ...good(), rest: { ...rest, audit: undefined } },
+    { ...good(), rest: { ...rest, audit: { ...goodRun().audit, difference: 1 } } }
+  ])
+    expect(passed(bad)).toBe(false)
+})

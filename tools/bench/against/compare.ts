@@ -1,0 +1,64 @@
+import { join } from 'node:path'
+import { root } from '../../local/service.ts'
+import { startStores } from '../stores.ts'
+import type { Against } from './options.ts'
+import { type RoundRates, runRound } from './round.ts'
+import { createSide } from './side.ts'
+import { comparePhases, describe, isOpen, passes, renderComparison } from './table.ts'
+import { checkOut, thisTree } from './tree.ts'
+import { FEWEST } from './verdict.ts'
+
+/** What a comparison needs. */
+export interface CompareOptions {
+  /** Where the other tree, the data and the logs go. */
+  dir: string
+  signal: AbortSignal
+  /** Prints a line. */
+  say: (text: string) => void
+}
+
+/** A busy machine may refuse orders in a round, whose rates then mean nothing; this many are repeated. */
+const REPEATS = 3
+
+/**
+ * Runs this tree and another revision in turn, round by round, until every phase is decided or the rounds are used up.
+ * Resolves to whether no phase is slower or undecided.
+ */
+export async function compareRevisions(
+  { revision, rounds, bounds, phases }: Against,
+  { dir, signal, say }: CompareOptions
+): Promise<boolean> {
+  const began = performance.now()
+  const ours = await thisTree(root, signal)
+  say(`this:  ${ours.label}`)
+  say(`Checking out ${revision}; its dependencies are installed where its lock file differs …`)
+  const theirs = await checkOut(root, revision, join(dir, 'other'), signal)
+  say(`other: ${theirs.label}`)
+  const stores = await startStores(join(dir, 'stores'), signal)
+  try {
+    const options = { stores, dir, signal }
+    const sides = [createSide('this', ours, options), createSide('other', theirs, options)]
+    const found: RoundRates[] = []
+    let failures = 0
+    let comparisons = comparePhases(found, {})
+    while (found.length < rounds) {
+      // Who begins changes from round to round: what a phase leaves behind meets both sides.
+      const order = found.length % 2 === 0 ? sides : sides.toReversed()
+      const rates = await runRound(order, phases, options).catch(error => {
+        signal.throwIfAborted()
+        if (failures++ === REPEATS) throw error
+        say(`A round is repeated, since it failed: ${(error as Error).message}`)
+      })
+      if (!rates) continue
+      found.push(rates)
+      comparisons = comparePhases(found, bounds)
+      const time = `${Math.round((performance.now() - began) / 1000)} s`.padStart(7)
+      say(`${time}  round ${found.length} of at most ${rounds}: ${comparisons.map(describe).join(', ')}`)
+      if (found.length >= FEWEST && !comparisons.some(isOpen)) break
+    }
+    say(`\n${renderComparison(comparisons)}`)
+    return passes(comparisons)
+  } finally {
+    await stores.stop()
+  }
+}

@@ -1,0 +1,66 @@
+import { CommandError, readNames } from '../../local/command.ts'
+import { type ComparedPhase, comparedPhases } from './round.ts'
+
+/** A comparison with another revision, as the command line asks for it. */
+export interface Against {
+  revision: string
+  phases: readonly ComparedPhase[]
+  /** Most rounds. */
+  rounds: number
+  /** For each phase the ratio below which it counts as slower. */
+  bounds: Partial<Record<ComparedPhase, number>>
+}
+
+/** What the command line has beside the revision. */
+export interface AgainstTexts {
+  only?: string | undefined
+  rounds?: string | undefined
+  bound?: string[] | undefined
+}
+
+/** Most rounds, and the bound, where the command line has no other. */
+const ROUNDS = 30
+const BOUND = 0.97
+
+/**
+ * Reads the options of a comparison: the phases as a list, the rounds, and bounds such as `0.9` or `drain=0.88`.
+ * @throws {CommandError} when one cannot be understood
+ */
+export function readAgainst(
+  revision: string,
+  { only, rounds = String(ROUNDS), bound = [] }: AgainstTexts
+): Against {
+  if (revision === '') throw new CommandError('--against has no revision: name a commit, a branch or a tag.')
+  const phases = readNames('only', only ?? comparedPhases.join(','), comparedPhases)
+  if (phases.length === 0)
+    throw new CommandError(`--only has no phase: there are ${comparedPhases.join(', ')}.`)
+  const most = Number(rounds)
+  if (!Number.isInteger(most) || most < 1 || most > 1000)
+    throw new CommandError(`--rounds is "${rounds}": it must be a whole number from 1 to 1000.`)
+  return { revision, phases, rounds: most, bounds: readBounds(bound, phases) }
+}
+
+function readBounds(texts: string[], phases: readonly ComparedPhase[]): Against['bounds'] {
+  const bounds = Object.fromEntries(phases.map(phase => [phase, BOUND])) as Record<ComparedPhase, number>
+  const given = texts.flatMap(text => text.split(',')).map(text => readBound(text, phases))
+  // A bound for all gives way to that of a phase, whichever comes first.
+  for (const { phase, value } of given.toSorted((a, b) => Number(!!a.phase) - Number(!!b.phase)))
+    for (const each of phase ? [phase] : phases) bounds[each] = value
+  return bounds
+}
+
+function readBound(
+  text: string,
+  phases: readonly ComparedPhase[]
+): { phase: ComparedPhase | undefined; value: number } {
+  const [, name, number = ''] = /^(?:(\w+)=)?(.+)$/.exec(text) ?? []
+  const phase = phases.find(each => each === name)
+  if (name && !phase)
+    throw new CommandError(`--bound has ${name}: the phases that are compared are ${phases.join(', ')}.`)
+  const value = Number(number)
+  if (number.trim() === '' || !(value > 0 && value < 10))
+    throw new CommandError(
+      `--bound is "${text}": it must be a ratio such as 0.97, or drain=0.88 for one phase.`
+    )
+  return { phase, value }
+}

@@ -1,0 +1,55 @@
+import { startServer } from '../../local/server.ts'
+import { checkReady } from '../../local/service.ts'
+import {
+  type ContestantOptions,
+  OVER_ITS_DEFAULTS,
+  ownDirectory,
+  type Running,
+  running
+} from '../contestants.ts'
+import { environmentOf } from '../stores.ts'
+import type { Tree } from './tree.ts'
+
+/** Which of the two revisions. */
+export type SideName = 'this' | 'other'
+
+/** One of the two revisions, in a database and under a key prefix of its own. */
+export interface Side {
+  name: SideName
+  database: string
+  start: (mode: 'api' | 'worker') => Promise<Running>
+}
+
+/** Longer than the service takes at most to end, so that only one that hangs is killed (ms). */
+const GRACE = 25_000
+
+/** A revision as it ships, on the Redis that syncs every write before it answers. */
+export function createSide(name: SideName, { dir, program }: Tree, options: ContestantOptions): Side {
+  const { stores, signal } = options
+  const database = `against_${name}`
+  const env = {
+    ...environmentOf(stores.redis.always, stores.mariadb, database),
+    ...OVER_ITS_DEFAULTS,
+    NODE_ENV: 'production',
+    HOST: '127.0.0.1'
+  }
+  return {
+    name,
+    database,
+    start: async mode =>
+      running(
+        await startServer({
+          name: mode,
+          dir: await ownDirectory(options, `${name}-${mode}`),
+          mark: program.entry,
+          command: program.command,
+          args: () => [...program.flags, program.entry],
+          env: port => ({ ...env, MODE: mode, PORT: String(port) }),
+          cwd: dir,
+          graceMs: GRACE,
+          signal,
+          notReady: port => checkReady(`http://127.0.0.1:${port}/health/ready`)
+        })
+      )
+  }
+}

@@ -1,0 +1,174 @@
+import { execFile } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { createKeys } from '../../src/streams/keys.ts'
+import { PLACED } from '../../src/streams/names.ts'
+import { type LocalServer, startServer } from '../local/server.ts'
+import { checkReady, startService } from '../local/service.ts'
+import { depth as bullmqDepth } from './peers/bullmq/depth.ts'
+import { depth as expressDepth } from './peers/express/depth.ts'
+import type { Place, RedisName, Stores } from './stores.ts'
+
+const run = promisify(execFile)
+
+/** A program under test that serves HTTP. */
+export interface Running extends Pick<LocalServer, 'pid' | 'stop'> {
+  url: string
+}
+
+/** What takes in orders and processes them, in its own part of the stores. */
+export interface Contestant {
+  name: string
+  place: Place
+  startApi: (env?: Record<string, string>) => Promise<Running>
+  startWorker: (env?: Record<string, string>) => Promise<Running>
+  /** Puts so many orders into its queue as its api would have. */
+  fill: (count: number) => Promise<void>
+  /** Orders that wait or are being processed. */
+  depth: () => Promise<number>
+}
+
+/** What a program that measures itself found: so many orders in so many seconds. */
+interface Measured {
+  count: number
+  seconds: number
+}
+
+export interface ContestantOptions {
+  stores: Stores
+  /** Where logs go. */
+  dir: string
+  signal: AbortSignal
+}
+
+const peer = (name: string, program: string) => join(import.meta.dirname, 'peers', name, `${program}.ts`)
+
+/**
+ * What is not as shipped: all load comes from one address, whose requests are counted and must not be refused; and no
+ * balancer has to notice a stop.
+ */
+export const OVER_ITS_DEFAULTS = { RATE_LIMIT_MAX: '1000000', DRAIN_DELAY_MS: '0' }
+
+/** The service, as it is shipped. `database` is for one that keeps what it has. */
+export async function orderstream(
+  options: ContestantOptions,
+  redis: RedisName,
+  database = `orderstream_${redis}`
+): Promise<Contestant> {
+  const place = await options.stores.place(database, redis)
+  const start = async (mode: 'api' | 'worker', env: Record<string, string> = {}) => {
+    const dir = await ownDirectory(options, `${place.prefix}-${mode}`)
+    const { signal } = options
+    const server = await startService({
+      mode,
+      dir,
+      env: { ...place.env, ...OVER_ITS_DEFAULTS, ...env },
+      host: '127.0.0.1',
+      signal
+    })
+    return running(server)
+  }
+  return {
+    name: `orderstream (${redis})`,
+    place,
+    startApi: env => start('api', env),
+    startWorker: env => start('worker', env),
+    fill: async count => {
+      await runProgram(join(import.meta.dirname, 'fill.ts'), place, [String(count)], options.signal)
+    },
+    depth: () => place.redis.xlen(createKeys(place.prefix, 1).stream(PLACED, 0))
+  }
+}
+
+/** A peer under `tools/bench/peers/` that has an api and a worker. */
+export async function peerSystem(
+  options: ContestantOptions,
+  name: 'express' | 'bullmq'
+): Promise<Contestant> {
+  const place = await options.stores.place(`peer_${name}`, 'everysec')
+  const depth = name === 'express' ? expressDepth : bullmqDepth
+  return {
+    name,
+    place,
+    startApi: env => startProgram(options, peer(name, 'api'), place, env),
+    startWorker: env => startProgram(options, peer(name, 'worker'), place, env),
+    fill: async count => {
+      await runProgram(peer(name, 'fill'), place, [String(count)], options.signal)
+    },
+    depth: () => depth(place.redis, place.prefix)
+  }
+}
+
+/** What the stack does without our work: no store behind the api; in the other two one loop on one connection. */
+export interface Limit {
+  name: string
+  place: Place
+  startApi: () => Promise<Running>
+  /** Rows a second that a loop of multi-row INSERTs writes. */
+  insert: (count: number) => Promise<number>
+  /** Messages a second that pipelined XADDs append. */
+  append: (count: number) => Promise<number>
+}
+
+export async function limit(options: ContestantOptions): Promise<Limit> {
+  const place = await options.stores.place('peer_limit', 'everysec')
+  const perSecond = async (program: string, count: number) => {
+    const measured = await runProgram(peer('limit', program), place, [String(count)], options.signal)
+    return measured.count / measured.seconds
+  }
+  return {
+    name: 'limit',
+    place,
+    startApi: () => startProgram(options, peer('limit', 'api'), place),
+    insert: count => perSecond('insert', count),
+    append: count => perSecond('append', count)
+  }
+}
+
+/** Starts a program that says by `GET /health/ready` when it can be used. */
+async function startProgram(
+  options: ContestantOptions,
+  file: string,
+  place: Place,
+  env: Record<string, string> = {}
+): Promise<Running> {
+  const name = file.endsWith('api.ts') ? 'api' : 'worker'
+  const server = await startServer({
+    name,
+    dir: await ownDirectory(options, `${place.prefix}-${name}`),
+    mark: file,
+    command: process.execPath,
+    args: () => [file],
+    env: port => ({ ...place.env, NODE_ENV: 'production', ...env, PORT: String(port) }),
+    signal: options.signal,
+    notReady: port => checkReady(`http://127.0.0.1:${port}/health/ready`)
+  })
+  return running(server)
+}
+
+/** A server as a program under test. */
+export function running({ pid, port, stop }: LocalServer): Running {
+  return { pid, stop, url: `http://127.0.0.1:${port}` }
+}
+
+/** One process at a time keeps its note and its log in a directory. */
+export async function ownDirectory({ dir }: Pick<ContestantOptions, 'dir'>, name: string): Promise<string> {
+  for (let number = 1; ; number++) {
+    const own = join(dir, 'processes', `${name}-${number}`)
+    if (await mkdir(own, { recursive: true })) return own
+  }
+}
+
+async function runProgram(
+  file: string,
+  place: Place,
+  args: string[],
+  signal: AbortSignal
+): Promise<Measured> {
+  const { stdout } = await run(process.execPath, [file, ...args], {
+    env: { ...place.env, NODE_ENV: 'production' },
+    signal
+  })
+  return JSON.parse(stdout) as Measured
+}

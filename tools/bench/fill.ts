@@ -1,0 +1,30 @@
+import { resolveConfig } from '../../schema/config/env.ts'
+import { createAppend } from '../../src/orders/accept/append.ts'
+import { toCandidate } from '../../src/orders/accept/candidate.ts'
+import { createSeenCounters } from '../../src/orders/audit/seen-counters.ts'
+import { inChunks } from './peers/shared/chunks.ts'
+import { withApp } from './stores.ts'
+
+/**
+ * Accepts orders as the api does, with the same script, and leaves out HTTP and the look-up in MySQL. The argument says
+ * how many; the environment is the service's.
+ */
+const { TAX_RATE } = resolveConfig({ ...process.env, MODE: 'api' })
+
+await withApp({ env: process.env as Record<string, string> }, async ({ redis, keys }) => {
+  const append = createAppend({
+    redis,
+    keys,
+    counters: createSeenCounters(1),
+    timeout: 10_000,
+    maxBacklog: Number.MAX_SAFE_INTEGER
+  })
+  await inChunks(250, async orders => {
+    const candidates = orders.map(order =>
+      toCandidate(order, TAX_RATE, { requestId: crypto.randomUUID(), traceparent: '' })
+    )
+    const answers = await append(candidates, 0)
+    const refused = answers.filter(({ kind }) => kind !== 'accepted').length
+    if (refused > 0) throw new Error(`${refused} orders were not accepted`)
+  })
+})

@@ -1,0 +1,84 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { findProgram } from '../../local/process.ts'
+
+const run = promisify(execFile)
+
+/** What wrk saw of a load. */
+export interface Load {
+  /** Answers a second. */
+  rate: number
+  requests: number
+  p50_ms: number
+  p99_ms: number
+  /** Answers of 400 and above. */
+  refused: number
+  /** Requests without an answer. */
+  failed: number
+}
+
+export interface LoadOptions {
+  /** Base URL on loopback. */
+  url: string
+  seconds: number
+  connections: number
+  signal: AbortSignal
+}
+
+let loads = 0
+
+/**
+ * Posts new orders as fast as they are answered, or `perSecond` of them by the clock.
+ * @throws when an order was refused or got no answer: the figure would not be that of accepted orders
+ */
+export async function postOrders(options: LoadOptions, perSecond = 0): Promise<Load> {
+  return wrk('orders.lua', options, orderArguments(perSecond))
+}
+
+/**
+ * Posts new orders as fast as they are answered until `most` are accepted or the time is over, and appends the paths of
+ * those that were accepted to a file.
+ * @throws as `postOrders` does
+ */
+export async function fillOrders(options: LoadOptions, most: number, file: string): Promise<Load> {
+  return wrk('fill.lua', options, [...orderArguments(0), String(most), file])
+}
+
+/** What makes a load's ids differ from those of every other, and its rate. */
+function orderArguments(perSecond: number): string[] {
+  const seed = ++loads
+  const tag = `${process.pid.toString(36)}${seed.toString(36)}`
+  return [tag, String(perSecond), String(process.pid * 1000 + seed)]
+}
+
+/** Reads the paths in a file, one after the other from the line `from` on. */
+export async function readPaths(options: LoadOptions, file: string, from = 0): Promise<Load> {
+  return wrk('reads.lua', options, [file, String(from)])
+}
+
+async function wrk(script: string, options: LoadOptions, args: string[]): Promise<Load> {
+  const { url, seconds, connections, signal } = options
+  const command = await findProgram('wrk')
+  // One thread feeds more connections than one Node.js process serves, and leaves the machine to what is measured.
+  const { stdout } = await run(
+    command,
+    [
+      '--threads=1',
+      `--connections=${connections}`,
+      `--duration=${seconds}s`,
+      '--timeout=10s',
+      `--script=${script}`,
+      url,
+      '--',
+      ...args
+    ],
+    // There the scripts find each other.
+    { cwd: import.meta.dirname, signal, timeout: (seconds + 30) * 1000 }
+  )
+  const line = stdout.split('\n').find(text => text.startsWith('{'))
+  if (!line) throw new Error(`wrk wrote no figures: ${stdout}`)
+  const { seconds: took, ...load } = JSON.parse(line) as Omit<Load, 'rate'> & { seconds: number }
+  if (load.refused + load.failed > 0)
+    throw new Error(`${url}: ${load.refused} requests were refused and ${load.failed} got no answer`)
+  return { ...load, rate: load.requests / took }
+}

@@ -1,0 +1,60 @@
+import { CommandError, readArguments, readNames } from '../local/command.ts'
+import { type Against, readAgainst } from './against/options.ts'
+import { type PhaseName, phaseNames } from './phases.ts'
+import type { Extent } from './results.ts'
+
+export const help = `npm run bench [-- options]
+
+Measures the service beside its peers on this machine, with private stores: about 15 minutes with nothing else running.
+Then tools/bench/results.json, the pictures in tools/bench/charts/ and the speed section of the README are written anew.
+
+  --quick          less of it, in about two minutes; writes nothing
+  --check          what .ci/run runs: fails when a ratio is far below what it should be; writes nothing
+  --only <a,b>     only these phases (${phaseNames.join(', ')}); writes nothing
+  --against <rev>  compare the speed of this tree with another revision's; writes nothing
+  --keep           keep the data and logs in any case; they are kept after a failure
+  --help           show this
+
+With --against, both revisions take turns at accept, read and drain (--only may leave some out) until every phase is
+decided. The exit code is 0 when none is slower or undecided.
+
+  --rounds <n>     rounds at most (default: 30)
+  --bound <ratio>  a phase is slower when the 95 % interval of its ratio is wholly below this (default: 0.97);
+                   --bound drain=0.88 sets that of one phase; may be repeated`
+
+const OPTIONS = {
+  quick: { type: 'boolean', default: false },
+  check: { type: 'boolean', default: false },
+  only: { type: 'string' },
+  against: { type: 'string' },
+  rounds: { type: 'string' },
+  bound: { type: 'string', multiple: true },
+  keep: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false }
+} as const
+
+export interface Options {
+  extent: Extent
+  only: readonly PhaseName[]
+  keep: boolean
+  /** The comparison with another revision that is done instead. */
+  against?: Against
+}
+
+/**
+ * Reads the command line; undefined when help was asked for.
+ * @throws {CommandError} when it cannot be understood.
+ */
+export function readOptions(args: string[]): Options | undefined {
+  const values = readArguments(args, OPTIONS, help)
+  if (values.help) return undefined
+  const { quick, check, only, keep, against, ...comparison } = values
+  if (Number(quick) + Number(check) + Number(against !== undefined) > 1)
+    throw new CommandError('--quick, --check and --against exclude each other.')
+  const extent = quick ? 'quick' : check ? 'check' : 'full'
+  if (against !== undefined)
+    return { extent, only: [], keep, against: readAgainst(against, { only, ...comparison }) }
+  if (comparison.rounds !== undefined || comparison.bound !== undefined)
+    throw new CommandError('--rounds and --bound belong to --against.')
+  return { extent, only: readNames('only', only ?? phaseNames.join(','), phaseNames), keep }
+}

@@ -1,0 +1,59 @@
+import type { Pool, RowDataPacket } from 'mysql2/promise'
+import type { NewOrder } from '../../../../schema/http/order.ts'
+import type { OrderPlaced } from '../../../../schema/messages/order-placed.ts'
+import { type Candidate, toCandidate } from '../../../../src/orders/accept/candidate.ts'
+import { canonicalAmount } from '../../../../src/orders/money.ts'
+import { renderDocument } from '../../../../src/orders/order.ts'
+import { complete } from '../../../../src/orders/pricing.ts'
+import {
+  COLUMNS,
+  fromRow,
+  type OrderRow,
+  type StoredOrder,
+  toValues
+} from '../../../../src/orders/tables/row.ts'
+import { DuplicateKey, fromMysql } from '../../../../src/stores/errors.ts'
+
+/** How long the document of a completed order stays in Redis, in seconds. */
+export const DOCUMENT_TTL = 3600
+
+const TAX_RATE = '0.18'
+const INSERT = `INSERT INTO orders (${COLUMNS}) VALUES (${COLUMNS.replaceAll(/\w+/g, '?')})`
+const SELECT = `SELECT ${COLUMNS} FROM orders WHERE order_id = ?`
+
+/** The Redis key of an order's document. */
+export function documentKey(prefix: string, id: string): string {
+  return `${prefix}:doc:${id}`
+}
+
+/** A new order as it is accepted: its document and the message for the worker. */
+export function accept(body: NewOrder): Pick<Candidate, 'document' | 'message'> {
+  return toCandidate(body, TAX_RATE, { requestId: '', traceparent: '' })
+}
+
+/** The message alone. */
+export function place({ order_id, amount }: NewOrder): OrderPlaced {
+  const accepted_at = new Date().toISOString()
+  return { order_id, amount: canonicalAmount(amount), tax_rate: TAX_RATE, accepted_at }
+}
+
+/** The order that a message asks for, priced; `messageId` goes into its row. */
+export function completeOrder(message: OrderPlaced, messageId: string): StoredOrder {
+  return { ...complete(message, new Date().toISOString()), messageId }
+}
+
+/** Writes the row of an order. One that is there already stays as it is: the message was delivered before. */
+export async function insertOrder(pool: Pool, order: StoredOrder): Promise<void> {
+  try {
+    // A prepared statement, cached by the connection, as mysql2 recommends for what is repeated.
+    await pool.execute(INSERT, toValues(order))
+  } catch (error) {
+    if (!(fromMysql(error) instanceof DuplicateKey)) throw error
+  }
+}
+
+/** The document of an order as its row has it. */
+export async function findRow(pool: Pool, id: string): Promise<string | undefined> {
+  const [[row]] = await pool.execute<(OrderRow & RowDataPacket)[]>(SELECT, [id])
+  return row && renderDocument(fromRow(row))
+}

@@ -1,0 +1,148 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { createPool, type Pool, type RowDataPacket } from 'mysql2/promise'
+import { resolveConfig } from '../../schema/config/env.ts'
+import { type App, buildApp } from '../../src/app.ts'
+import { createDatabase, type LocalMariadb, startMariadb } from '../local/mariadb.ts'
+import { type LocalStore, startRedis } from '../local/redis.ts'
+
+/**
+ * The Redis servers, by when they sync what was written: within a second, or before they answer (what the service ships
+ * with). The spare one is as `everysec`, for what two contestants must not share.
+ */
+export type RedisName = 'everysec' | 'always' | 'spare'
+
+/** The private stores of one run. All contestants use them, one at a time. */
+export interface Stores {
+  redis: Record<RedisName, LocalStore>
+  mariadb: LocalMariadb
+  /** A part of the stores, with the tables in it; the same one for the same name, which is an identifier of ours. */
+  place: (name: string, redisName: RedisName) => Promise<Place>
+  stop: () => Promise<void>
+}
+
+/** One contestant's part of the stores: a key prefix and a database with the service's tables. */
+export interface Place {
+  prefix: string
+  redisServer: LocalStore
+  mariadb: LocalMariadb
+  /** The environment of a program that works here. */
+  env: Record<string, string>
+  redis: Redis
+  sql: <T>(query: string, values?: unknown[]) => Promise<T[]>
+  /** Empties this Redis, also of what others left there, and the tables. Nothing may be running on them. */
+  reset: () => Promise<void>
+  close: () => Promise<void>
+}
+
+/** Starts the Redis servers and a MariaDB with their data under `dir`. */
+export async function startStores(dir: string, signal: AbortSignal): Promise<Stores> {
+  await mkdir(dir, { recursive: true })
+  const startOne = (name: RedisName) =>
+    startRedis({
+      dir: join(dir, `redis-${name}`),
+      // A rewrite of the log would hit one contestant's round and not the next one's.
+      args: [
+        '--appendfsync',
+        name === 'always' ? 'always' : 'everysec',
+        '--auto-aof-rewrite-percentage',
+        '0'
+      ],
+      signal
+    })
+  const starting = [
+    startOne('everysec'),
+    startOne('always'),
+    startOne('spare'),
+    startMariadb({
+      dir: join(dir, 'mariadb'),
+      // Room for ten million rows; a server that is made for orders has more than the default of 128 MB.
+      args: ['--innodb-buffer-pool-size=4G', '--innodb-log-file-size=1G'],
+      signal
+    })
+  ] as const
+  const stop = async () => {
+    const started = await Promise.allSettled(starting)
+    await Promise.all(started.map(each => each.status === 'fulfilled' && each.value.stop()))
+  }
+  try {
+    const [everysec, always, spare, mariadb] = await Promise.all(starting)
+    const redis = { everysec, always, spare }
+    const places = new Map<string, Promise<Place>>()
+    const place = (name: string, redisName: RedisName) => {
+      const known = places.get(name) ?? openPlace(redis[redisName], mariadb, name)
+      places.set(name, known)
+      return known
+    }
+    // Connections first: they would try again and again to reach a server that is gone, and keep this process.
+    const close = async () => {
+      const opened = await Promise.allSettled(places.values())
+      await Promise.all(opened.map(each => each.status === 'fulfilled' && each.value.close()))
+      await stop()
+    }
+    return { redis, mariadb, place, stop: close }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** The environment of a program that works in the database `name` and under that key prefix. */
+export function environmentOf(
+  redisServer: LocalStore,
+  { host, port, user, password }: LocalMariadb,
+  name: string
+): Record<string, string> {
+  return {
+    PATH: process.env.PATH ?? '',
+    REDIS_HOST: redisServer.host,
+    REDIS_PORT: String(redisServer.port),
+    DB_HOST: host,
+    DB_PORT: String(port),
+    DB_USER: user,
+    DB_PASSWORD: password,
+    DB_NAME: name,
+    KEY_PREFIX: name
+  }
+}
+
+async function openPlace(redisServer: LocalStore, mariadb: LocalMariadb, name: string): Promise<Place> {
+  const { host, port, user, password } = mariadb
+  await createDatabase(mariadb, name)
+  const env = environmentOf(redisServer, mariadb, name)
+  // Its start brings the tables, as in production.
+  await withApp({ env }, async () => {})
+  const client = new Redis({ host: redisServer.host, port: redisServer.port, replyMapping: 'legacy' })
+  const pool: Pool = createPool({ host, port, user, password, database: name, connectionLimit: 2 })
+  const sql = async <T>(query: string, values: unknown[] = []) =>
+    (await pool.query<(T & RowDataPacket)[]>(query, values))[0]
+  return {
+    prefix: name,
+    redisServer,
+    mariadb,
+    env,
+    redis: client,
+    sql,
+    reset: async () => {
+      await client.flushall()
+      const tables = ['orders', 'outbox', 'accepted_seen', 'accepted_ended', 'accepted_epochs']
+      for (const table of tables) await sql(`TRUNCATE TABLE ${table}`)
+    },
+    close: async () => {
+      client.disconnect()
+      await pool.end()
+    }
+  }
+}
+
+/** Does `work` with the service's own parts in this process, quiet and without a listener. */
+export async function withApp<T>(place: Pick<Place, 'env'>, work: (app: App) => Promise<T>): Promise<T> {
+  const app = await buildApp(resolveConfig({ ...place.env, MODE: 'api', LOG_LEVEL: 'silent' }))
+  await app.ready()
+  try {
+    return await work(app)
+  } finally {
+    await app.close()
+  }
+}

@@ -1,0 +1,71 @@
+import { randomInt } from 'node:crypto'
+import { CommandError, readArguments, readNames } from '../local/command.ts'
+import { type FaultKind, faultKinds } from './plan.ts'
+
+export const help = `npm run chaos [-- options]
+
+Runs the service with private stores, kills and stops and cuts at random while clients post and read orders, and checks
+in the end that what they were told is so. Exit code 0 if it is, 1 if not.
+
+  --minutes <n>      length of the load (default: 2)
+  --seconds <n>      the same in seconds
+  --seed <n>         repeats a run: the same faults and the same orders at the same times (default: drawn, and printed)
+  --rate <n>         arrivals a second (default: 150)
+  --reads <n>        reads a second (default: 75)
+  --partitions <n>   STREAM_PARTITIONS of the service (default: 1)
+  --kinds <a,b>      only these kinds of faults, or none with ''
+                     (${faultKinds.join(', ')})
+  --keep             keep data and logs in any case; they are kept after a failure
+  --help             show this`
+
+const OPTIONS = {
+  minutes: { type: 'string', default: '2' },
+  seconds: { type: 'string' },
+  seed: { type: 'string' },
+  rate: { type: 'string', default: '150' },
+  reads: { type: 'string', default: '75' },
+  partitions: { type: 'string', default: '1' },
+  kinds: { type: 'string', default: faultKinds.join(',') },
+  keep: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false }
+} as const
+
+export interface Options {
+  /** ms */
+  duration: number
+  seed: number
+  rate: number
+  reads: number
+  partitions: number
+  kinds: readonly FaultKind[]
+  keep: boolean
+}
+
+/**
+ * Undefined when only help is asked for.
+ * @throws {CommandError} when the command line cannot be understood.
+ */
+export function readOptions(args: string[]): Options | undefined {
+  const values = readArguments(args, OPTIONS, help)
+  if (values.help) return undefined
+  const seconds =
+    values.seconds === undefined
+      ? number('minutes', values.minutes, 0.1, 1440) * 60
+      : number('seconds', values.seconds, 5, 86_400)
+  return {
+    duration: seconds * 1000,
+    seed: values.seed === undefined ? randomInt(1_000_000) : number('seed', values.seed, 0, 2 ** 31),
+    rate: number('rate', values.rate, 1, 2000),
+    reads: number('reads', values.reads, 1, 2000),
+    partitions: Math.floor(number('partitions', values.partitions, 1, 256)),
+    kinds: readNames('kinds', values.kinds, faultKinds),
+    keep: values.keep
+  }
+}
+
+function number(name: string, text: string, min: number, max: number): number {
+  const value = Number(text)
+  if (text.trim() === '' || !(value >= min && value <= max))
+    throw new CommandError(`--${name} is "${text}": it must be a number from ${min} to ${max}.`)
+  return value
+}

@@ -1,0 +1,112 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { runCommand } from '../local/command.ts'
+import { allow } from './accounts.ts'
+import { check } from './checker.ts'
+import { createClient } from './client.ts'
+import { type Cluster, startCluster } from './cluster.ts'
+import { createEventLog } from './events.ts'
+import { injectFaults, setReadOnly } from './faults.ts'
+import { readHoldings } from './holdings.ts'
+import { createLedger } from './ledger.ts'
+import { runLoad } from './load.ts'
+import { help, type Options, readOptions } from './options.ts'
+import { describeFault, planFaults } from './plan.ts'
+import { readAtRest, runReader } from './reader.ts'
+import { type Outcome, passed, renderReport } from './report.ts'
+import { untilAtRest } from './rest.ts'
+import { createStallWatch } from './stalls.ts'
+import { withRedis } from './stores.ts'
+
+/** How long a client waits for an answer, ms: longer than the service takes for one at most, shorter than some pauses. */
+const CLIENT_TIMEOUT = 5000
+
+/** How many of the orders are read once more in the end, on each api. */
+const READ_AT_REST = 2000
+
+const say = (line = '') => console.log(line)
+
+process.exitCode = await runCommand({ help, readOptions, run })
+
+async function run(options: Options, signal: AbortSignal): Promise<number> {
+  const plan = planFaults(options)
+  say(
+    `Chaos with seed ${options.seed}: ${options.duration / 1000} s, ${options.rate} arrivals/s, ${plan.length} faults`
+  )
+  for (const fault of plan) say(describeFault(fault))
+  const dir = await mkdtemp(join(tmpdir(), 'orderstream-chaos-'))
+  let keep = options.keep
+  let cluster: Cluster | undefined
+  try {
+    say('\nStarting Redis, MariaDB, two apis, two workers …')
+    cluster = await startCluster({ dir, partitions: options.partitions, signal })
+    const outcome = await torment(cluster, options, signal)
+    say(`\n${renderReport(outcome)}`)
+    const good = passed(outcome)
+    say(good ? 'Nothing lost, nothing doubled, nothing wrong.' : 'FAILED')
+    if (!good) keep = true
+    return good ? 0 : 1
+  } catch (error) {
+    if (!signal.aborted) keep = true
+    throw error
+  } finally {
+    await cluster?.stop()
+    if (keep) say(`Data and logs are kept in ${dir}`)
+    else await rm(dir, { recursive: true, force: true, maxRetries: 10 })
+  }
+}
+
+/** Load, readers and faults at once; then rest, and the check. */
+async function torment(cluster: Cluster, options: Options, signal: AbortSignal): Promise<Outcome> {
+  const { access, adminToken, members, incidents } = cluster
+  const { seed, rate, duration } = options
+  const plan = planFaults(options)
+  const ledger = createLedger()
+  const events = createEventLog(access)
+  const watch = createStallWatch(access)
+  const clients = (['api-1', 'api-2'] as const).map(name =>
+    createClient({ name, port: members[name].port, timeout: CLIENT_TIMEOUT })
+  )
+  const loadEnd = new AbortController()
+  const end = new AbortController()
+  const untilLoadEnds = AbortSignal.any([loadEnd.signal, signal])
+  const untilEnd = AbortSignal.any([end.signal, signal])
+  try {
+    await events.drain()
+    const following = events.run(untilEnd)
+    const watching = watch.run(untilEnd)
+    const load = runLoad({ seed, rate, clients, ledger, signal: untilLoadEnds, abandon: signal })
+    const reading = runReader({ seed, rate: options.reads, clients, ledger, signal: untilLoadEnds })
+    const injecting = injectFaults(cluster, plan, say, signal)
+    await Promise.all([delay(duration, undefined, { signal }), injecting])
+    loadEnd.abort()
+    const [counts, reads, faults] = await Promise.all([load, reading, injecting])
+    say('\nThe load has ended; waiting for rest …')
+    await heal(cluster)
+    end.abort()
+    await Promise.all([watching, following])
+    const rest = await untilAtRest({ access, clients, adminToken, events, signal })
+    await readAtRest(ledger, clients, seed, READ_AT_REST)
+    await events.drain()
+    const holdings = await readHoldings(access)
+    const { stalls } = watch
+    const remarks = check({ ledger, holdings, events, faults, stalls, audit: rest.audit })
+    return { seed, plan, faults, stalls, counts, reads, ledger, remarks, rest, incidents }
+  } finally {
+    loadEnd.abort()
+    end.abort()
+    for (const client of clients) client.close()
+  }
+}
+
+/** The faults undo themselves; this waits for what was restarting, and makes sure. */
+async function heal({ members, access }: Cluster): Promise<void> {
+  for (const member of Object.values(members)) await member.exclusively(async () => member.signal('SIGCONT'))
+  await withRedis(access, async client => {
+    await client.config('SET', 'maxmemory', 0)
+    await allow(client, '+@all')
+  })
+  await setReadOnly(access, false)
+}
