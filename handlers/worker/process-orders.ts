@@ -3,19 +3,19 @@ import type { App } from '../../src/app.ts'
 import { isoNow } from '../../src/async/clock.ts'
 import { OrderConflict } from '../../src/orders/errors.ts'
 import { failureOf, ORDER_RETRY } from '../../src/orders/failure.ts'
+import { ORDER_FUNCTION, PLACED } from '../../src/orders/names.ts'
 import type { OrderRecord } from '../../src/orders/order.ts'
 import { complete, fail } from '../../src/orders/pricing.ts'
 import type { WriteOutcome } from '../../src/orders/process/write-batch.ts'
 import type { OrderStore } from '../../src/orders/tables/order-store.ts'
-import { codeOf } from '../../src/streams/batch/failure.ts'
 import {
   type BatchContext,
   type BatchResult,
+  codeOf,
   type Letter,
   type Message,
   TerminalError
 } from '../../src/streams/function.ts'
-import { ORDER_FUNCTION, PLACED } from '../../src/streams/names.ts'
 
 /** Prices accepted orders, writes them to MySQL, refreshes their documents and tells the world. */
 export default async function processOrders(app: App) {

@@ -1,6 +1,5 @@
 import type { Failure } from '../../schema/http/order.ts'
-import { codeOf } from '../streams/batch/failure.ts'
-import { TerminalError } from '../streams/function.ts'
+import { codeOf, TerminalError } from '../streams/function.ts'
 
 /** How often an order is tried, and the pauses between attempts (ms): random up to base × 2^n, at most max. */
 export const ORDER_RETRY = { attempts: 8, base: 200, max: 30_000 }

@@ -70,6 +70,11 @@ export class TerminalError extends Error {
   }
 }
 
+/** The code of a failure, as dead letters and failed orders carry it: `exhausted` unless a `TerminalError` names one. */
+export function codeOf(cause: Error): string {
+  return cause instanceof TerminalError ? cause.code : 'exhausted'
+}
+
 export interface BatchContext {
   /** Logger that names the function. */
   log: FastifyBaseLogger

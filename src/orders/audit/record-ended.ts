@@ -2,7 +2,7 @@ import type { MysqlStore } from '../../stores/mysql/store.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
-import { ORDER_FUNCTION, PLACED } from '../../streams/names.ts'
+import { ORDER_FUNCTION, PLACED } from '../names.ts'
 
 const allEnded = loadScript(new URL('all-ended.lua', import.meta.url))
 

@@ -1,4 +1,4 @@
-import { type ResolvedFunction, TerminalError } from '../function.ts'
+import { codeOf, type ResolvedFunction, TerminalError } from '../function.ts'
 import {
   type Decoded,
   type Delivery,
@@ -101,9 +101,4 @@ export function countsOf(
 /** What the token of a message stands at after an outcome; one from the stream had none. */
 function tokenAfter({ token }: Delivery): number {
   return Number(token) + 1
-}
-
-/** A short word for a cause, as dead letters and failed orders carry it. */
-export function codeOf(cause: Error): string {
-  return cause instanceof TerminalError ? cause.code : 'exhausted'
 }

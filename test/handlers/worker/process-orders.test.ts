@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
 import processOrders from '../../../handlers/worker/process-orders.ts'
+import { ORDER_FUNCTION, PLACED } from '../../../src/orders/names.ts'
 import { newRecord, type OrderRecord, renderDocument } from '../../../src/orders/order.ts'
 import { complete, fail } from '../../../src/orders/pricing.ts'
 import { completeSpilled } from '../../../src/orders/recover/complete-spilled.ts'
 import { fieldOf } from '../../../src/streams/group/delivery.ts'
 import type { Keys } from '../../../src/streams/keys.ts'
-import { ORDER_FUNCTION, PLACED } from '../../../src/streams/names.ts'
 import { openApp, useApp } from '../../harness/app.ts'
 import { until, useSpace } from '../../harness/space.ts'
 
