@@ -24,8 +24,8 @@ test('I1, I4: a worker killed after its commit and before its settle: one row, o
   const ids: string[] = []
 
   for (let round = 0; round < byLength(2, 20); round++) {
-    // As many as a worker's first read asks for, so that they are one batch.
-    const own = idsOf(`cut-${round}`, 16)
+    // No more than a batch of the worker holds.
+    const own = idsOf(`cut-${round}`, 100)
     await inParallel(own, 32, async id => {
       expect((await send(api.url, id)).status).toBe(202)
     })

@@ -30,6 +30,22 @@ describe('a stream function', () => {
     expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: 25 }, (_, n) => n))
   })
 
+  test('fills its first batch from a backlog, though its first read asks for few messages', async () => {
+    const sizes: number[] = []
+    const fn = makeFunction(
+      space,
+      async messages => {
+        sizes.push(messages.length)
+        return undefined
+      },
+      { batch: { size: 100, window: 0 } }
+    )
+    for (let n = 0; n < 150; n++) await fn.add(n)
+    await useWorker(space, fn.definition)
+    await fn.settled()
+    expect(sizes).toEqual([100, 50])
+  })
+
   test('goes on when its group, or its whole stream, is destroyed', async () => {
     const seen: number[] = []
     const fn = makeFunction(space, async messages => {

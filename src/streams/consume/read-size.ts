@@ -4,24 +4,28 @@ import { CALL_BYTES } from '../limits.ts'
 /** How many messages the first read asks for, and one that follows messages which were larger than expected. */
 const FIRST = 16
 
-/** How many messages to read at once, where Redis counts messages and their bytes are what matters. */
+/** How many messages to read at once: Redis counts messages, while their bytes are what matters. */
 export interface ReadSize {
-  next: () => number
+  /** How many messages a batch that has `read` of them still takes; 0 or less when it is full. */
+  next: (read: number) => number
   /** To be called with what a read has returned. */
   saw: (entries: Entry[]) => void
 }
 
 /**
- * Chooses how many messages a read asks for, at most `most`, so that they have about `CALL_BYTES`: by the sizes of those
- * before. It begins with few, and doubles while reads come back full and small, since nothing shows the size of what
- * comes next.
+ * Chooses how many messages a read asks for, so that a batch has at most `most` of about `CALL_BYTES` in all. It judges by
+ * the messages before, begins with few, and doubles while reads come back full and small: nothing shows the size of the
+ * messages that come next.
  */
 export function createReadSize(most: number): ReadSize {
   let limit = Math.min(FIRST, most)
-  /** Expected size of a message. */
+  /** Expected size of a message (bytes). */
   let size = 1
   return {
-    next: () => Math.max(1, Math.min(limit, Math.floor(CALL_BYTES / size))),
+    next: read => {
+      const fitting = Math.max(1, Math.min(most, Math.floor(CALL_BYTES / size)))
+      return Math.min(limit, fitting - read)
+    },
     saw: entries => {
       if (entries.length === 0) return
       let bytes = 0

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ResolvedFunction } from '../function.ts'
 import { type Delivery, type Entry, fromEntry, isSuspect } from '../group/delivery.ts'
 import type { GroupMember, Taken, Which } from '../group/member.ts'
-import { createReadSize } from './read-size.ts'
+import { createReadSize, type ReadSize } from './read-size.ts'
 import type { StreamReader } from './reader.ts'
 import type { Suspects } from './suspects.ts'
 
@@ -97,23 +97,43 @@ export function createSources({
     return { deliveries: others, ended }
   }
 
-  /** New messages: what is there, and what comes within the window if that does not fill the batch. */
   const fresh = async (): Promise<Batch> => {
-    const count = readSize.next()
-    const entries: Entry[] = await reader.wait(count)
-    if (entries.length > 0 && entries.length < count && batch.window > 0) {
-      await delay(batch.window)
-      // What has been read is in hand: a failure here must not lose sight of it.
-      const more = await reader.take(count - entries.length).catch(() => [])
-      // A group that was made anew meanwhile gives what was read before once more.
-      const read = new Set(entries.map(([id]) => id))
-      entries.push(...more.filter(([id]) => !read.has(id)))
-    }
-    readSize.saw(entries)
+    const entries = await readNew(reader, readSize, batch.window)
     return { deliveries: entries.map(entry => fromEntry(entry, 1)) }
   }
 
   return inTurn([retries, claims, fresh])
+}
+
+/**
+ * New messages, in as many reads as it takes to fill a batch: the first ones are small while the sizes are unknown. A read
+ * that comes back short waits once for the window (ms), and then takes what has come.
+ */
+async function readNew(reader: StreamReader, readSize: ReadSize, window: number): Promise<Entry[]> {
+  const entries: Entry[] = []
+  const append = (read: Entry[]) => {
+    readSize.saw(read)
+    // A group that was recreated between two reads delivers the same messages again.
+    const known = new Set(entries.map(([id]) => id))
+    entries.push(...read.filter(([id]) => !known.has(id)))
+  }
+  // What has been read is in flight: an error of a further read must not lose it.
+  const take = (count: number) => reader.take(count).catch(() => [])
+
+  let count = readSize.next(0)
+  let read = await reader.wait(count)
+  append(read)
+  while (read.length === count) {
+    count = readSize.next(entries.length)
+    if (count <= 0) return entries
+    read = await take(count)
+    append(read)
+  }
+  if (entries.length > 0 && window > 0) {
+    await delay(window)
+    append(await take(count - read.length))
+  }
+  return entries
 }
 
 /** Asks one source after the other until one has something. */
