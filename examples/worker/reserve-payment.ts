@@ -22,7 +22,7 @@ export default async function reservePayment(
     handler: async ([message], { signal }) => {
       if (!message) return
       const { order_id, total } = message.body.data
-      const known = await app.mysql.rows('SELECT 1 FROM reservations WHERE order_id = ?', [order_id])
+      const known = await app.stores.mysql.rows('SELECT 1 FROM reservations WHERE order_id = ?', [order_id])
       if (known.length > 0) return
 
       // Outside the transaction, so that no connection waits for it. The key makes a repeated call harmless.
@@ -37,7 +37,7 @@ export default async function reservePayment(
       if (!answer.ok) throw new Error(`${url} answered ${answer.status}`)
 
       try {
-        await app.mysql.transaction(({ run }) =>
+        await app.stores.mysql.transaction(({ run }) =>
           run('INSERT INTO reservations (order_id, amount) VALUES (?, ?)', [order_id, total])
         )
       } catch (error) {

@@ -114,7 +114,8 @@ const DEFAULT_RATE = 100
 
 /** /admin/*: audit, dead letters and functions, for operators. Without ADMIN_TOKEN these routes do not exist. */
 export default async function admin(app: App) {
-  const { redis, ordersMysql: mysql, keys, config, streams, peers } = app
+  const { keys, config, streams, peers } = app
+  const { redis, orders: mysql } = app.stores
   if (config.ADMIN_TOKEN === undefined) return
   const isToken = createTokenCheck(config.ADMIN_TOKEN)
   app.addHook('onRequest', async ({ headers }, reply) => {

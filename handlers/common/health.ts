@@ -78,7 +78,8 @@ const ready = {
 
 /** GET /health, /health/live, /health/ready: for people, and for orchestrators. */
 export default async function healthRoutes(app: App) {
-  const { redis, mysql, lifecycle, streams, orders, peers } = app
+  const { lifecycle, streams, orders, peers } = app
+  const { redis, mysql } = app.stores
 
   app.get('/health', { schema: health, config }, async (_request, reply) => {
     const [redisUp, databaseUp] = await Promise.all([redis.availability.check(), mysql.availability.check()])

@@ -45,7 +45,8 @@ const schema = {
 
 /** GET /metrics: figures for people and dashboards (JSON), and for Prometheus. */
 export default async function metricsRoute(app: App) {
-  const { redis, keys, orders } = app
+  const { keys, orders } = app
+  const { redis } = app.stores
   const { registry } = app.metrics
   const expose = shared(() => registry.metrics())
   const report = shared(() => readMetrics(redis, keys, orders.store))

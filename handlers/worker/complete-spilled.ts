@@ -7,7 +7,7 @@ export default async function completeSpilledOrders(app: App) {
     name: 'complete-spilled',
     every: 500,
     run: async () => {
-      const { completed, more, failed, givenUp } = await completeSpilled(app.ordersMysql)
+      const { completed, more, failed, givenUp } = await completeSpilled(app.stores.orders)
       for (const [order_id, err] of failed)
         app.log.warn({ err, task: 'complete-spilled', order_id }, 'a spilled order failed and is tried again')
       for (const [order_id, err] of givenUp)

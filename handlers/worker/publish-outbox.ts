@@ -3,7 +3,8 @@ import { relayOutbox } from '../../src/orders/recover/publish-outbox.ts'
 
 /** Twice a second: brings the documents and events of orders that were finished without Redis to it. */
 export default async function relayOutboxToRedis(app: App) {
-  const { ordersMysql: mysql, redis, keys, orders } = app
+  const { keys, orders } = app
+  const { orders: mysql, redis } = app.stores
 
   app.repeat({
     name: 'relay-outbox',

@@ -20,7 +20,8 @@ const WAITING = {
 
 /** Figures that are read when Prometheus asks: the audit, events that wait, and functions that wait for a store. */
 async function auditMetrics(app: FastifyInstance) {
-  const { metrics, redis, ordersMysql: mysql, keys, streams } = app
+  const { metrics, keys, streams } = app
+  const { redis, orders: mysql } = app.stores
   const registers = [metrics.registry]
 
   /** What was read; undefined when it could not be, since an error would take all other figures of the scrape with it. */

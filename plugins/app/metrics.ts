@@ -74,7 +74,7 @@ async function metrics(app: FastifyInstance) {
     labelNames: ['store'],
     registers,
     collect() {
-      for (const { store, up } of [app.redis.availability, app.mysql.availability])
+      for (const { store, up } of [app.stores.redis.availability, app.stores.mysql.availability])
         this.set({ store }, up ? 1 : 0)
     }
   })
@@ -97,4 +97,4 @@ async function metrics(app: FastifyInstance) {
   })
 }
 
-export default fp(metrics, { name: 'metrics', dependencies: ['redis', 'mysql'] })
+export default fp(metrics, { name: 'metrics', dependencies: ['stores'] })

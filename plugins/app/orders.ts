@@ -29,7 +29,8 @@ declare module 'fastify' {
 
 /** The order domain, put together on the two stores. */
 async function orders(app: FastifyInstance) {
-  const { config, keys, redis, ordersMysql: mysql, metrics } = app
+  const { config, keys, metrics } = app
+  const { redis, orders: mysql } = app.stores
   const store = createOrderStore(mysql)
   const ttl = config.CACHE_TTL_SECONDS * 1000
   const documents = createDocuments(redis, keys, ttl, () => metrics.corrupt('document'))
@@ -59,4 +60,4 @@ async function orders(app: FastifyInstance) {
   })
 }
 
-export default fp(orders, { name: 'orders', dependencies: ['redis', 'mysql', 'metrics'] })
+export default fp(orders, { name: 'orders', dependencies: ['stores', 'metrics'] })

@@ -20,7 +20,8 @@ const SILENCE = 10_000
 
 /** `app.peers`: the processes that live, and what has to be the same in them. */
 async function peers(app: FastifyInstance) {
-  const { config, keys, redis } = app
+  const { config, keys } = app
+  const { redis } = app.stores
   // A new process must never answer to the name, and so own the messages, of a dead one.
   const name = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
   app.decorate('processName', name)
@@ -49,4 +50,4 @@ async function peers(app: FastifyInstance) {
   })
 }
 
-export default fp(peers, { name: 'peers', dependencies: ['redis', 'background'] })
+export default fp(peers, { name: 'peers', dependencies: ['stores', 'background'] })

@@ -12,7 +12,7 @@ import { routeOf } from '../../src/http/request-context.ts'
 async function limitRate(app: FastifyInstance) {
   const max = app.config.RATE_LIMIT_MAX
   if (max === 0) return
-  const counter = createRateCounter(app.redis, app.keys, clientOf)
+  const counter = createRateCounter(app.stores.redis, app.keys, clientOf)
 
   /** The interface that @fastify/rate-limit asks of a store. What it looks at was counted by the hook below. */
   class Store {
@@ -58,4 +58,4 @@ function clientOf(address: string): string {
 }
 
 // After `security`, whose headers a refusal carries too.
-export default fp(limitRate, { name: 'rate-limit', dependencies: ['redis', 'security'] })
+export default fp(limitRate, { name: 'rate-limit', dependencies: ['stores', 'security'] })

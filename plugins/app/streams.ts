@@ -46,7 +46,8 @@ const BEGIN_WAIT = 5000
 
 /** `app.consume` is to streams what `app.post` is to HTTP. */
 async function streams(app: FastifyInstance) {
-  const { config, keys, redis, ordersMysql: mysql, metrics, peers } = app
+  const { config, keys, metrics, peers } = app
+  const { redis, orders: mysql } = app.stores
   const consumers: Consumer[] = []
   const functions: ResolvedFunction[] = []
   const suspects = createSuspects()
@@ -140,5 +141,5 @@ function pausedOf(consumers: Consumer[]): Map<string, string | undefined> {
 
 export default fp(streams, {
   name: 'streams',
-  dependencies: ['redis', 'mysql', 'metrics', 'peers', 'background', 'lifecycle']
+  dependencies: ['stores', 'metrics', 'peers', 'background', 'lifecycle']
 })

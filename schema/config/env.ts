@@ -73,7 +73,7 @@ export const Env = Type.Object({
     maximum: 500,
     default: 10,
     description:
-      'Most MySQL connections of one process for `app.mysql` in functions, beside those for orders; they are opened as they are used.'
+      'Most MySQL connections of one process for `app.stores.mysql` in functions, beside those for orders; they are opened as they are used.'
   }),
 
   TAX_RATE: Type.String({

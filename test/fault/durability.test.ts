@@ -14,7 +14,7 @@ test('Durability says what the stores promise as they are set now, and no order 
   const told = async () => {
     // Twice, as the first may share a look that began before the setting was changed.
     for (let look = 0; look < 2; look++)
-      await Promise.all([app.redis.availability.check(), app.mysql.availability.check()])
+      await Promise.all([app.stores.redis.availability.check(), app.stores.mysql.availability.check()])
     return (await post({ order_id: `order-${n++}`, amount: 1 })).headers.durability
   }
   const warnings = async () => (await call('/health')).json().warnings

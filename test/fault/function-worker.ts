@@ -15,7 +15,7 @@ const Body = Type.Object({ n: Type.Integer(), does: Type.String() })
 const common = { schema: Body, retry: { attempts: 2, base: 10, max: 100 } }
 
 /** `exit` ends the process at once; `throw-exit` fails the first time, and ends the process the second time. */
-function fragile({ redis, config }: App): StreamFunction<typeof Body> {
+function fragile({ config, stores: { redis } }: App): StreamFunction<typeof Body> {
   return {
     ...common,
     name: 'fragile',
@@ -37,7 +37,8 @@ function fragile({ redis, config }: App): StreamFunction<typeof Body> {
 
 /** Works until there is a key `<KEY_PREFIX>:enough`. */
 function slow(app: App): StreamFunction<typeof Body> {
-  const { redis, config } = app
+  const { config } = app
+  const { redis } = app.stores
   const enough = () => redis.run(client => client.exists(`${config.KEY_PREFIX}:enough`))
   return {
     ...common,
@@ -70,7 +71,7 @@ function hanging(app: App): StreamFunction<typeof Body> {
   }
 }
 
-async function note({ redis, config }: App, what: string, count: number): Promise<void> {
+async function note({ config, stores: { redis } }: App, what: string, count: number): Promise<void> {
   await redis.run((client: Redis) => client.hincrby(`${config.KEY_PREFIX}:notes`, what, count))
 }
 

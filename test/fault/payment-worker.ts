@@ -24,7 +24,7 @@ app.consume({
   handler: async ([message], { signal }) => {
     if (!message) return
     const { order_id, total } = message.body.data
-    await app.mysql.transaction(async ({ run }) => {
+    await app.stores.mysql.transaction(async ({ run }) => {
       try {
         await run('INSERT INTO reservations (order_id, amount) VALUES (?, ?)', [order_id, total])
       } catch (error) {

@@ -22,7 +22,7 @@ const outboxOf = async (space: Space) =>
 test('I7: a full Redis is not filled further by orders that go past it: those wait in MySQL to be told', async () => {
   const space = await stores.space()
   const { app } = await useApp(space, 'api')
-  const relay = () => relayOutbox(app.mysql, app.redis, app.keys, app.orders.documents)
+  const relay = () => relayOutbox(app.stores.mysql, app.stores.redis, app.keys, app.orders.documents)
   await addToOutbox(space, 'late')
   await space.redis.config('SET', 'maxmemory', 1_000_000)
   for (let n = 0; n < 3; n++) await expect(relay()).rejects.toBeInstanceOf(StoreRefused)
@@ -48,7 +48,7 @@ test('what one partition was told is not told again because another one could no
   // A Redis that becomes full in between cannot be made; one that takes no event there fails in the same place.
   const [events, refused] = [0, 1].map(partition => keys.stream('events', partition)) as [string, string]
   await space.redis.rpush(refused, 'no stream')
-  const relay = () => relayOutbox(app.mysql, app.redis, keys, app.orders.documents)
+  const relay = () => relayOutbox(app.stores.mysql, app.stores.redis, keys, app.orders.documents)
   expect(await relay()).toEqual({ told: 1, more: false })
   expect(await outboxOf(space)).toEqual([second])
   for (let n = 0; n < 3; n++) await expect(relay()).rejects.toThrow('WRONGTYPE')

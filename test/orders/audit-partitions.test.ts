@@ -6,7 +6,7 @@ import { until, useSpace } from '../harness/space.ts'
 const space = await useSpace()
 const ORDERS = 20
 
-const audit = ({ app: { redis, mysql, keys } }: TestApp) => readAudit(redis, mysql, keys)
+const audit = ({ app: { keys, stores } }: TestApp) => readAudit(stores.redis, stores.mysql, keys)
 
 /** A second message for an order, as a reply that was lost leaves it. */
 async function repeat({ app: { keys } }: TestApp, order_id: string): Promise<void> {

@@ -26,7 +26,8 @@ async function completeOne(): Promise<void> {
 test.each(['redis', 'mysql'])(
   'I11: an order that comes and goes before %s is read is neither missing nor a loss of data',
   async slow => {
-    const { redis, mysql, keys } = api.app
+    const { keys } = api.app
+    const { redis, mysql } = api.app.stores
     const before = async <T>(store: string, read: () => Promise<T>): Promise<T> => {
       if (store === slow) await completeOne()
       return read()
@@ -47,7 +48,8 @@ test.each(['redis', 'mysql'])(
 )
 
 test('I11: a counter that stands behind what MySQL has seen of it is a loss of data, and one that is gone still counts', async () => {
-  const { redis, mysql, keys } = api.app
+  const { keys } = api.app
+  const { redis, mysql } = api.app.stores
   const counter = keys.accepted(0)
   await completeOne()
   await space.redis.hincrby(counter, 'count', -1)

@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 
 const counter = () => space.redis.hgetall(api.app.keys.accepted(0))
-const audit = () => readAudit(api.app.redis, api.app.mysql, api.app.keys)
+const audit = () => readAudit(api.app.stores.redis, api.app.stores.mysql, api.app.keys)
 
 test('an epoch that an older version began goes on, and its orders that an older worker wrote are no loss', async () => {
   const epoch = randomUUID()
@@ -31,7 +31,7 @@ test('an epoch that an older version began goes on, and its orders that an older
   const worker = await openApp(space, 'worker')
   await until('it is settled', async () => (await audit()).in_flight === 0)
   await worker.close()
-  await createEndedNotes(api.app)()
+  await createEndedNotes({ ...api.app.stores, keys: api.app.keys })()
   expect(await space.sql('SELECT epoch, ended_to FROM accepted_epochs')).toEqual([{ epoch, ended_to: 6 }])
   expect(await space.sql('SELECT kind FROM accepted_ended')).toEqual([])
 
@@ -46,7 +46,8 @@ test('an epoch that an older version began goes on, and its orders that an older
 })
 
 test('of what several apis saw, the greatest count is kept', async () => {
-  const { redis, mysql, keys, log } = api.app
+  const { keys, log } = api.app
+  const { redis, mysql } = api.app.stores
   const watches = [4, 9, 7].map(count => {
     const counters = createSeenCounters(1)
     counters.saw(0, { epoch: '00000001.several', count })
@@ -63,7 +64,7 @@ test('of what several apis saw, the greatest count is kept', async () => {
 test('orders that wait or are retried have not ended', async () => {
   const { keys } = api.app
   const epoch = (await counter()).epoch as string
-  const note = createEndedNotes(api.app)
+  const note = createEndedNotes({ ...api.app.stores, keys: api.app.keys })
   const endedTo = async () => {
     await note()
     const [row] = await space.sql<{ ended_to: number }>(
@@ -91,7 +92,8 @@ test('of many orders that ended while an old one waited, a look reads few rows, 
     DB_POOL_SIZE: 2,
     KEY_PREFIX: `${space.env.KEY_PREFIX}.many`
   })
-  const { ordersMysql: mysql, keys } = app
+  const { keys } = app
+  const { orders: mysql } = app.stores
   const epoch = '00000001.many'
   const rows = Array.from({ length: 15_000 }, (_, n) => [epoch, 0, 'row', 2 * n + 1, 2 * n + 1])
   await space.sql('INSERT INTO accepted_ended (epoch, partition_no, kind, first_no, last_no) VALUES ?', [
@@ -110,7 +112,7 @@ test('of many orders that ended while an old one waited, a look reads few rows, 
   await close()
 
   await space.redis.hset(keys.accepted(0), { epoch, count: 30_000 })
-  const note = createEndedNotes({ redis: api.app.redis, mysql: api.app.ordersMysql, keys })
+  const note = createEndedNotes({ redis: api.app.stores.redis, mysql: api.app.stores.orders, keys })
   const left = async () => (await space.sql('SELECT id FROM accepted_ended WHERE epoch = ?', [epoch])).length
   expect([await note(), await left(), await note(), await left()]).toEqual([true, 5000, false, 0])
 })

@@ -48,13 +48,15 @@ test('I2: of orders that are accepted together, each is answered what became of 
 
 test('I2: MySQL is asked once more before an order counts as new to it', async () => {
   await addRow('asked-twice')
-  const rows = vi.spyOn(api.app.mysql, 'rows').mockRejectedValueOnce(new StoreUnavailable('mysql'))
+  const rows = vi.spyOn(api.app.stores.mysql, 'rows').mockRejectedValueOnce(new StoreUnavailable('mysql'))
   expect((await accept('asked-twice')).accepted).toBeUndefined()
   rows.mockRestore()
 })
 
 test('I1: a call that Redis runs after its deadline accepts nothing, and is not taken for one that did', async () => {
-  const { redis, keys } = (await useApp(space, 'api')).app
+  const { app } = await useApp(space, 'api')
+  const { keys } = app
+  const { redis } = app.stores
   const append = createAppend({
     redis,
     keys,

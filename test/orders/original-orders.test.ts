@@ -67,7 +67,8 @@ test('processes that start together take over the orders of the original system,
     useApp(space, 'api', { DB_NAME }),
     useApp(space, 'worker', { DB_NAME })
   ])
-  const { redis, mysql, keys } = api.app
+  const { keys } = api.app
+  const { redis, mysql } = api.app.stores
   await until('MySQL is up', () => mysql.availability.up)
   const get = async (id: string) => (await api.call(`/orders/${id}`)).json()
   const at = (second: number) => `2026-01-31T10:00:0${second}.000Z`

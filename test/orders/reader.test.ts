@@ -48,14 +48,14 @@ test('a row that waits is read from MySQL each time: only a final document is pu
     const read = await api.call('/orders/waits')
     expect([read.headers['x-cache'], read.json().status]).toEqual(['miss', 'processing'])
     // On the same connection: what was put back would be there.
-    await api.app.redis.client.time()
+    await api.app.stores.redis.client.time()
     expect(await space.redis.exists(key)).toBe(0)
   }
   await space.sql(
     "UPDATE orders SET status = 'completed', tax = 1.8, total = 11.8, processed_at = NOW(3) WHERE order_id = 'waits'"
   )
   await api.call('/orders/waits')
-  await api.app.redis.client.time()
+  await api.app.stores.redis.client.time()
   const ttl = await space.redis.ttl(key)
   expect(ttl).toBeGreaterThan(3500)
   expect(ttl).toBeLessThanOrEqual(3600)

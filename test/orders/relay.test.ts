@@ -12,7 +12,7 @@ test('what the outbox holds is told once MySQL lets it be forgotten, and not aga
     "INSERT INTO orders (order_id, amount, tax, total, status, created_at, updated_at, processed_at) VALUES ('told', 10, 1.8, 11.8, 'completed', NOW(3), NOW(3), NOW(3))"
   )
   await space.sql("INSERT INTO outbox (order_id) VALUES ('told')")
-  const relay = () => relayOutbox(app.mysql, app.redis, app.keys, app.orders.documents)
+  const relay = () => relayOutbox(app.stores.mysql, app.stores.redis, app.keys, app.orders.documents)
   const events = () => space.redis.xlen(app.keys.stream('events', 0))
 
   // What a full disk answers; reads go on.

@@ -19,7 +19,8 @@ test('spilled orders that can never be completed hold up no other, and end as fa
   timeout: 120_000
 }, async () => {
   const { app, call } = await useApp(space, 'api', { ADMIN_TOKEN: 'a-token-for-the-tests' })
-  const { ordersMysql: mysql, redis, keys, orders } = app
+  const { keys, orders } = app
+  const { orders: mysql, redis } = app.stores
   const audit = () => readAudit(redis, mysql, keys)
   const relay = () => relayOutbox(mysql, redis, keys, orders.documents)
   // More of them than one run looks at, all of them older than the one that can be completed.
@@ -94,7 +95,7 @@ test('spilled orders that can never be completed hold up no other, and end as fa
 })
 
 test('a MySQL that takes no writes is no failed attempt of a spilled order', async () => {
-  const { ordersMysql: mysql } = (await useApp(space, 'api')).app
+  const { orders: mysql } = (await useApp(space, 'api')).app.stores
   await space.sql(
     "INSERT INTO orders (order_id, amount, status, created_at, updated_at, tax_rate) VALUES ('waits', 1, 'processing', NOW(3), NOW(3), 0.18)"
   )

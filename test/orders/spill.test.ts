@@ -38,7 +38,9 @@ test('I2: concurrent requests for one order, while Redis is away: one 202, the s
 })
 
 test('I2: a row that another process makes at the same time is found, and the others of the batch are accepted', async () => {
-  const { mysql, orders } = (await useApp(space, 'api')).app
+  const { app } = await useApp(space, 'api')
+  const { orders } = app
+  const { mysql } = app.stores
   const accepted = async () => (await orders.store.totals()).accepted
   const candidate = (order_id: string, amount: number) =>
     toCandidate({ order_id, amount }, '0.18', { requestId: '', traceparent: '' })
@@ -74,7 +76,7 @@ test('an order that went past Redis is priced at the rate of its acceptance, and
   await without.post({ order_id: 'untraced', amount: 1 })
 
   const { app, call } = await useApp(space, 'api')
-  await completeSpilled(app.mysql)
+  await completeSpilled(app.stores.mysql)
   const done = (await without.call('/orders/dear')).json()
   expect(done).toEqual({
     ...accepted,
@@ -84,7 +86,7 @@ test('an order that went past Redis is priced at the rate of its acceptance, and
     updated_at: done.processed_at,
     processed_at: expect.any(String)
   })
-  await relayOutbox(app.mysql, app.redis, app.keys, app.orders.documents)
+  await relayOutbox(app.stores.mysql, app.stores.redis, app.keys, app.orders.documents)
   expect((await call('/orders/dear')).json()).toEqual(done)
   const events = (await space.redis.xrange(app.keys.stream('events', 0), '-', '+')).map(([, fields]) => ({
     ...JSON.parse(fieldOf(fields, 'data')),
@@ -97,7 +99,9 @@ test('an order that went past Redis is priced at the rate of its acceptance, and
 })
 
 test('an order that cannot be completed holds up no other that went past Redis, and is named', async () => {
-  const { mysql, orders } = (await useApp(space, 'api')).app
+  const { app } = await useApp(space, 'api')
+  const { orders } = app
+  const { mysql } = app.stores
   const ids = ['first', 'odd', 'last']
   const candidates = ids.map(order_id =>
     toCandidate({ order_id, amount: 1 }, '0.18', { requestId: '', traceparent: '' })

@@ -138,7 +138,7 @@ test('the numbers of a batch are noted as ranges, by how their orders have ended
   const message = ordered('a', 10)
   await write(message, ordered('b', 8), ordered('c', 9), ordered('d', 12), order('uncounted', '1'))
   await write(message, ordered('b', 11), ordered('c', 13, '2'))
-  const ended = await readEnded(service.app.mysql, [{ epoch: 'e', partition: 1 }])
+  const ended = await readEnded(service.app.stores.mysql, [{ epoch: 'e', partition: 1 }])
   const ranges = ended.get('1:e') ?? []
   expect(ranges.map(({ kind, first, last }) => [kind, first, last])).toEqual([
     ['row', 8, 10],

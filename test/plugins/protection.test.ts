@@ -114,7 +114,7 @@ describe('answers', () => {
   test('I9: a bug is told by its id alone; the log has the rest', async () => {
     const { call, log } = await useApp(space, 'api', {}, app => {
       app.get('/broken', { schema: { response: anyRoute } }, async () => {
-        await app.mysql.rows('SELECT total FROM orders WHERE no_such_column = ?', ['a secret'])
+        await app.stores.mysql.rows('SELECT total FROM orders WHERE no_such_column = ?', ['a secret'])
       })
     })
     const response = await call('/broken')

@@ -17,14 +17,14 @@ test('a Redis that refuses the password of a running process is named so, in the
     await rm(dir, { recursive: true })
   })
   const { app, call, log } = await useApp(space, 'api', { REDIS_PORT: server.port, REDIS_PASSWORD: 'old' })
-  await until('Redis is up', () => app.redis.availability.check())
+  await until('Redis is up', () => app.stores.redis.availability.check())
   const admin = new Redis({ port: server.port, password: 'old' })
   await admin.config('SET', 'requirepass', 'new')
   await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
   admin.disconnect()
   // A call that finds no connection is what most often sees it first.
   const lost = await until('a call finds no connection', () =>
-    app.redis
+    app.stores.redis
       .run(client => client.get('x'))
       .then(
         () => undefined,
@@ -49,7 +49,7 @@ test('a Redis that refuses the password of a running process is named so, in the
     )
   })
   expect(warned).toBe(true)
-  for (let n = 0; n < 5; n++) await app.redis.availability.check()
+  for (let n = 0; n < 5; n++) await app.stores.redis.availability.check()
   expect(lines()).toHaveLength(1)
 })
 
@@ -72,10 +72,10 @@ test('a process that has all connections its user may have works on, and health 
     DB_PASSWORD: 'word',
     DB_POOL_SIZE: 2
   })
-  await until('MySQL is up', () => app.mysql.availability.up)
+  await until('MySQL is up', () => app.stores.mysql.availability.up)
   expect((await post({ order_id: 'limited', amount: 1 })).statusCode).toBe(202)
   const health = (await call('/health')).json()
   expect([health.status, health.warnings]).toEqual(['healthy', undefined])
   // A new session could not be had to find out.
-  expect(await app.mysql.availability.takesWrites()).toBe(false)
+  expect(await app.stores.mysql.availability.takesWrites()).toBe(false)
 })

@@ -8,7 +8,7 @@ import { makeFunction, useWorker } from '../streams/functions.ts'
 const space = await useSpace()
 const { app, close } = await openApp(space, 'worker')
 afterAll(close)
-await until('the stores are up', () => app.redis.availability.up && app.mysql.availability.up)
+await until('the stores are up', () => app.stores.redis.availability.up && app.stores.mysql.availability.up)
 await space.sql('CREATE TABLE own (id INT PRIMARY KEY, n INT NOT NULL DEFAULT 0)')
 
 /** What the libraries and the habits of an author throw: each has marks that a store's own error has, too. */
@@ -30,23 +30,23 @@ test.each(thrown.map(error => [error]))(
     const fail = async () => {
       throw error
     }
-    const inMysql = app.mysql.transaction(async ({ run }) => {
+    const inMysql = app.stores.mysql.transaction(async ({ run }) => {
       await run('INSERT INTO own (id) VALUES (1)', [])
       await fail()
     })
     await expect(inMysql.catch(caught => ({ caught }))).resolves.toEqual({ caught: error })
-    expect(await app.mysql.rows('SELECT * FROM own', [])).toEqual([])
-    const inRedis = app.redis.run(async client => {
+    expect(await app.stores.mysql.rows('SELECT * FROM own', [])).toEqual([])
+    const inRedis = app.stores.redis.run(async client => {
       await client.ping()
       await fail()
     })
     await expect(inRedis.catch(caught => ({ caught }))).resolves.toEqual({ caught: error })
-    expect([app.mysql.availability.up, app.redis.availability.up]).toEqual([true, true])
+    expect([app.stores.mysql.availability.up, app.stores.redis.availability.up]).toEqual([true, true])
   }
 )
 
 test('a try and catch around a call within finds the class of what the store said', async () => {
-  const kinds = await app.mysql.transaction(async ({ run }) => {
+  const kinds = await app.stores.mysql.transaction(async ({ run }) => {
     const kindOf = (sql: string) =>
       run(sql, []).then(
         () => undefined,
@@ -57,20 +57,21 @@ test('a try and catch around a call within finds the class of what the store sai
     return [await kindOf('INSERT INTO own (id) VALUES (1)'), await kindOf('UPDATE own SET n = 1')]
   })
   expect(kinds).toEqual([DuplicateKey, undefined])
-  expect(await app.mysql.rows('SELECT id, n FROM own', [])).toEqual([{ id: 1, n: 1 }])
+  expect(await app.stores.mysql.rows('SELECT id, n FROM own', [])).toEqual([{ id: 1, n: 1 }])
   await space.sql('DELETE FROM own')
   const key = `{${space.env.KEY_PREFIX}:0}:author`
-  const said = await app.redis.run(client =>
+  const said = await app.stores.redis.run(client =>
     client.eval("return redis.error_reply('OOM so it is')", 0, key).catch(error => error)
   )
   expect(said).toBeInstanceOf(StoreRefused)
-  const [piped] = (await app.redis.run(client => client.pipeline().evalsha('0'.repeat(40), 0).exec())) ?? []
+  const [piped] =
+    (await app.stores.redis.run(client => client.pipeline().evalsha('0'.repeat(40), 0).exec())) ?? []
   expect(piped?.[0]?.name).toBe('ScriptMissing')
 })
 
 test('a transaction that lost against another one is done anew, though its author catches the error and goes on', async () => {
   let tries = 0
-  await app.mysql
+  await app.stores.mysql
     .transaction(async ({ run }) => {
       tries++
       await run('INSERT INTO own (id) VALUES (1)', [])
@@ -82,17 +83,17 @@ test('a transaction that lost against another one is done anew, though its autho
     })
     .catch(error => expect(error).toBeInstanceOf(Contention))
   expect(tries).toBe(4)
-  expect(await app.mysql.rows('SELECT * FROM own', [])).toEqual([])
+  expect(await app.stores.mysql.rows('SELECT * FROM own', [])).toEqual([])
 })
 
 test('a statement that comes after its transaction joins no other one', async () => {
-  const run = await app.mysql.transaction(async transaction => transaction.run)
+  const run = await app.stores.mysql.transaction(async transaction => transaction.run)
   await expect(run('INSERT INTO own (id) VALUES (1)', [])).rejects.toThrow('has ended')
-  expect(await app.mysql.rows('SELECT * FROM own', [])).toEqual([])
+  expect(await app.stores.mysql.rows('SELECT * FROM own', [])).toEqual([])
 })
 
 test('a transaction without an answer fails, with all its statements, whatever its author makes of it', async () => {
-  const { mysql } = (await useApp(space, 'api', { STORE_TIMEOUT_MS: 300 })).app
+  const { mysql } = (await useApp(space, 'api', { STORE_TIMEOUT_MS: 300 })).app.stores
   await until('MySQL is up', () => mysql.availability.up)
   const settled = mysql.transaction(
     ({ run }) => Promise.allSettled([run('DO SLEEP(60)', []), run('INSERT INTO own (id) VALUES (1)', [])]),
@@ -109,8 +110,8 @@ test('a business error that ends a transaction is a dead letter under its own co
       const fail = async () => {
         throw new TerminalError('out-of-stock', 'There is none left.')
       }
-      if (message?.body.n === 1) await worker.app.mysql.transaction(fail)
-      else await worker.app.redis.run(fail)
+      if (message?.body.n === 1) await worker.app.stores.mysql.transaction(fail)
+      else await worker.app.stores.redis.run(fail)
       return undefined
     },
     { batch: { size: 1, window: 0 } }

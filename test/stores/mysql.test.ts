@@ -13,7 +13,7 @@ const space = await useSpace()
 
 /** The MySQL of an api, once it is up: the first one has to make the tables. */
 const useMysql = async () => {
-  const { mysql } = (await useApp(space, 'api')).app
+  const { mysql } = (await useApp(space, 'api')).app.stores
   await until('MySQL is up', () => mysql.availability.up)
   return mysql
 }
@@ -145,7 +145,8 @@ test('a connection whose session is not set in time is given up, and makes room 
 })
 
 test('a process that has all its connections in use does not count MySQL as away', async () => {
-  const { ordersMysql: mysql } = (await useApp(space, 'api', { DB_POOL_SIZE: 2, STORE_TIMEOUT_MS: 500 })).app
+  const { orders: mysql } = (await useApp(space, 'api', { DB_POOL_SIZE: 2, STORE_TIMEOUT_MS: 500 })).app
+    .stores
   await until('MySQL is up', () => mysql.availability.up)
   const { promise: over, resolve: end } = Promise.withResolvers<void>()
   const long = mysql.transaction(() => over)
@@ -179,7 +180,7 @@ test.each([
 test('a process whose schema another one is migrating waits, in one connection however often it looks', async () => {
   const lock = "CONCAT('orderstream-migrate-', MD5(DATABASE()))"
   await space.sql(`DO GET_LOCK(${lock}, 0)`)
-  const { mysql } = (await useApp(space, 'api', { STORE_TIMEOUT_MS: 500 })).app
+  const { mysql } = (await useApp(space, 'api', { STORE_TIMEOUT_MS: 500 })).app.stores
   for (let look = 0; look < 3; look++) expect(await mysql.availability.check()).toBe(false)
   const waiting =
     "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND state = 'User lock'"

@@ -61,7 +61,7 @@ test('an address as REDIS_HOST is no name for TLS to ask for, of which Node.js w
 })
 
 test('a call that was given up never happens: none waits for a connection', async () => {
-  const { redis } = (await useApp(space, 'api')).app
+  const { redis } = (await useApp(space, 'api')).app.stores
   redis.client.disconnect(true)
   await once(redis.client, 'close')
   await expect(redis.run(client => client.incr(key))).rejects.toBeInstanceOf(StoreUnavailable)
@@ -71,7 +71,7 @@ test('a call that was given up never happens: none waits for a connection', asyn
 
 test('a call whose answer a broken connection took along is not sent again', async () => {
   const proxy = await startProxy(Number(space.env.REDIS_PORT))
-  const { redis } = (await useApp(space, 'api', { REDIS_PORT: proxy.port })).app
+  const { redis } = (await useApp(space, 'api', { REDIS_PORT: proxy.port })).app.stores
   proxy.freeze()
   const call = expect(redis.run(client => client.incr(key))).rejects.toBeInstanceOf(StoreUnavailable)
   redis.client.disconnect(true)
@@ -82,7 +82,7 @@ test('a call whose answer a broken connection took along is not sent again', asy
 
 test('a probe whose connection breaks before Redis has said what it guarantees finds no Redis', async () => {
   const proxy = await startProxy(Number(space.env.REDIS_PORT))
-  const { redis } = (await useApp(space, 'api', { REDIS_PORT: proxy.port })).app
+  const { redis } = (await useApp(space, 'api', { REDIS_PORT: proxy.port })).app.stores
   expect(redis.availability.up).toBe(true)
   const held = proxy.holdAt('maxmemory-policy')
   const found = redis.availability.check()
@@ -99,13 +99,13 @@ test('a Redis that forbids to ask what it guarantees is used, and taken to guara
   onTestFinished(async () => {
     await space.redis.call('ACL', 'DELUSER', REDIS_USERNAME)
   })
-  const { redis } = (await useApp(space, 'api', { REDIS_USERNAME, REDIS_PASSWORD: 'word' })).app
+  const { redis } = (await useApp(space, 'api', { REDIS_USERNAME, REDIS_PASSWORD: 'word' })).app.stores
   expect(redis.availability.up).toBe(true)
   expect(redis.facts()).toEqual({ durability: 'memory', evicts: false })
 })
 
 test('a server that stays a replica is left less and less often, and at once when it had not been one for long', async () => {
-  const { redis } = (await useApp(space, 'api')).app
+  const { redis } = (await useApp(space, 'api')).app.stores
   const leave = redis.client.options.reconnectOnError
   let now = 0
   vi.spyOn(performance, 'now').mockImplementation(() => now)

@@ -31,7 +31,7 @@ test('orders and functions work as ever on a server whose defaults for new sessi
   for (const [name, value] of Object.entries(HOSTILE)) await space.sql(`SET GLOBAL ${name} = ${value}`)
   const api = await useApp(space, 'api')
   const worker = await useApp(space, 'worker')
-  const { mysql, ordersMysql } = worker.app
+  const { mysql, orders: ordersMysql } = worker.app.stores
   await until('MySQL is up', () => mysql.availability.up)
   for (const store of [mysql, ordersMysql]) {
     const names = Object.keys(HOSTILE).map(name => `@@SESSION.${name} AS ${name}`)

@@ -146,7 +146,8 @@ describe('a stream function', () => {
 
 describe('a consumer', () => {
   test('tells an event unless the first key that is written with it shows that it is out', async () => {
-    const { redis, keys } = worker.app
+    const { keys } = worker.app
+    const { redis } = worker.app.stores
     const fn = makeFunction(space, async () => undefined)
     const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
     const member = createGroupMember({

@@ -107,7 +107,9 @@ test('a dead letter that lacks fields or has none that can be read is listed, sh
 })
 
 test('a queue that vanishes while it is counted counts as empty', async () => {
-  const { redis, keys } = (await useApp(space, 'api', { KEY_PREFIX: `${space.env.KEY_PREFIX}.gone` })).app
+  const { app } = await useApp(space, 'api', { KEY_PREFIX: `${space.env.KEY_PREFIX}.gone` })
+  const { keys } = app
+  const { redis } = app.stores
   const stream = keys.stream('placed', 0)
   let over = false
   const flicker = async () => {

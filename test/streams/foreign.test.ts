@@ -65,7 +65,8 @@ test('a message of another version is free for others before its lease is over, 
   // So long a lease that nothing is taken over by time.
   const { app, log } = await useApp(space, 'worker', { LEASE_MS: 600_000 }, app => app.consume(fn.definition))
   await until('it is left', () => log.some(({ msg }) => msg === LINE))
-  const { redis, keys } = app
+  const { keys } = app
+  const { redis } = app.stores
   const common = { redis, keys, partition: 0, consumer: 'other', lease: () => 600_000 }
   const names = { name: fn.name, group: fn.name, stream: fn.definition.stream }
   const knowing = createGroupMember({ ...common, definition: { ...names, version: '2' } })
@@ -117,7 +118,8 @@ test('a retry of another version is left to a worker that knows it, and spends n
 test('of many retries of another version each look passes over a part, and reaches what is due behind them', async () => {
   const fn = makeFunction(space, async () => undefined)
   const { app } = await useApp(space, 'api')
-  const { redis, keys } = app
+  const { keys } = app
+  const { redis } = app.stores
   const [retry, retrying] = [keys.retry(fn.name, 0), keys.retrying(fn.name, 0)]
   const record = '{"taken":1,"v":"2","data":"{}","attempts":0,"firstAt":1}'
   const retries = space.redis.pipeline()

@@ -36,7 +36,7 @@ test.each([
     space,
     async () => {
       tries++
-      await app?.mysql.transaction(
+      await app?.stores.mysql.transaction(
         ({ run }) => run("INSERT INTO outbox (order_id) VALUES ('none')", []),
         'short'
       )

@@ -10,7 +10,9 @@ import { makeFunction } from './functions.ts'
 const space = await useSpace()
 
 test('a missing stream or group keeps it neither from trimming logs nor from forgetting dead consumers', async () => {
-  const { redis, keys } = (await useApp(space, 'api')).app
+  const { app } = await useApp(space, 'api')
+  const { keys } = app
+  const { redis } = app.stores
   const make = () => makeFunction(space, async () => undefined)
   const [noStream, noGroup, whole] = [make(), make(), make()]
   const consumers = [noStream, noGroup, whole].map(({ name }) => {
@@ -38,7 +40,9 @@ test('a missing stream or group keeps it neither from trimming logs nor from for
 })
 
 test('the leases of many messages are renewed in several calls, none of which keeps Redis busy for long', async () => {
-  const { redis, keys } = (await useApp(space, 'api')).app
+  const { app } = await useApp(space, 'api')
+  const { keys } = app
+  const { redis } = app.stores
   const fn = makeFunction(space, async () => undefined)
   let calls = 0
   const counting: typeof redis = {
@@ -67,7 +71,9 @@ test('the leases of many messages are renewed in several calls, none of which ke
 })
 
 test('an event stays until every group has settled it: one that has read it has not settled it yet', async () => {
-  const { redis, keys } = (await useApp(space, 'api', { KEY_PREFIX: `${space.env.KEY_PREFIX}.kept` })).app
+  const { app } = await useApp(space, 'api', { KEY_PREFIX: `${space.env.KEY_PREFIX}.kept` })
+  const { keys } = app
+  const { redis } = app.stores
   const log = keys.stream(EVENTS, 0)
   // As text these ids would be in another order.
   const ids = ['5-9', '5-10', '10-1']
@@ -90,7 +96,9 @@ test('an event stays until every group has settled it: one that has read it has 
 })
 
 test('a dead consumer that has messages in hand is not forgotten, or they would be lost with it', async () => {
-  const { redis, keys } = (await useApp(space, 'api')).app
+  const { app } = await useApp(space, 'api')
+  const { keys } = app
+  const { redis } = app.stores
   const { key, name, add } = makeFunction(space, async () => undefined)
   const definition = { name, group: name, stream: name }
   const member = createGroupMember({ redis, keys, definition, partition: 0, consumer: 'c', lease: () => 1 })

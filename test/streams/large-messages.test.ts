@@ -21,7 +21,9 @@ async function add({ key }: TestFunction, count: number, size: number): Promise<
 
 /** A place in the group of a function whose messages nobody else takes. */
 async function join(fn: TestFunction, lease: number) {
-  const { redis, keys } = (await useApp(space, 'api')).app
+  const { app } = await useApp(space, 'api')
+  const { keys } = app
+  const { redis } = app.stores
   const definition = { name: fn.name, group: fn.name, stream: fn.name }
   const member = createGroupMember({
     redis,

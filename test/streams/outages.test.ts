@@ -7,7 +7,7 @@ import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
 
-/** What a function does with `app.mysql` for a message. */
+/** What a function does with `app.stores.mysql` for a message. */
 type Call = (mysql: MysqlStore, n: number) => Promise<unknown>
 
 /** A worker with a function that makes a call for each message of a batch, and says of each how that went. */
@@ -36,10 +36,10 @@ async function callEach(
     { retry: { attempts: 1, base: 10, max: 10 }, ...overrides }
   )
   const worker = await useApp(space, 'worker', env, app => {
-    mysql = app.mysql
+    mysql = app.stores.mysql
     app.consume(fn.definition)
   })
-  await until('MySQL is up', () => worker.app.mysql.availability.up)
+  await until('MySQL is up', () => worker.app.stores.mysql.availability.up)
   const letters = async () => (await worker.app.streams.deadLetters.list(fn.name, '', 10)).letters
   const lines = (text: string) => worker.log.filter(line => line.function === fn.name && line.msg === text)
   return { fn, worker, calls, letters, lines }

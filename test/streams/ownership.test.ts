@@ -79,7 +79,8 @@ describe('a consumer', () => {
   test('that lost its lease can end nothing', async () => {
     const fn = makeFunction(space, async () => undefined)
     const id = await fn.add(1)
-    const { redis, keys } = worker.app
+    const { keys } = worker.app
+    const { redis } = worker.app.stores
     const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
     const member = (consumer: string) =>
       createGroupMember({ redis, keys, definition, partition: 0, consumer, lease: () => 1 })
@@ -119,7 +120,8 @@ describe('a consumer', () => {
   })
 
   test('leaves an event that it has settled to those who have not', async () => {
-    const { redis, keys } = worker.app
+    const { keys } = worker.app
+    const { redis } = worker.app.stores
     const [quick, events] = ['quick', keys.stream(EVENTS, 0)]
     const definition = { name: quick, group: quick, stream: EVENTS }
     const member = createGroupMember({
@@ -144,7 +146,8 @@ describe('a consumer', () => {
     // As text the first ids would be in another order, as numbers the last two would be of the same time.
     const ids = ['5-9', '5-10', '10-1', '18446744073709551613-10', '18446744073709551614-9']
     for (const id of ids) await space.redis.xadd(fn.key, id, ...fn.fields(1))
-    const { redis, keys } = worker.app
+    const { keys } = worker.app
+    const { redis } = worker.app.stores
     const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
     const member = createGroupMember({
       redis,
@@ -164,7 +167,8 @@ describe('a consumer', () => {
   test('gives back at once, or for when a lease is over; neither counts as a delivery', async () => {
     const fn = makeFunction(space, async () => undefined)
     const given = fromEntry([await fn.add(1), []], 1)
-    const { redis, keys } = worker.app
+    const { keys } = worker.app
+    const { redis } = worker.app.stores
     const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
     const [lease, partition] = [600_000, 0]
     const [giver, taker] = ['giver', 'taker'].map(consumer =>

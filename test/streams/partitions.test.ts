@@ -94,11 +94,11 @@ describe('two counts', () => {
   test('never take turns: a process that has run with one uses Redis no more when a later one has changed it', async () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.turns`
     const old = await useApp(space, 'api', { KEY_PREFIX })
-    await until('it has set its count', () => old.app.redis.availability.up)
+    await until('it has set its count', () => old.app.stores.redis.availability.up)
     const fresh = await openApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 4 })
-    expect(fresh.app.redis.availability.up).toBe(true)
-    await until('the old one has noticed', async () => !(await old.app.redis.availability.check()))
-    expect(await fresh.app.redis.availability.check()).toBe(true)
+    expect(fresh.app.stores.redis.availability.up).toBe(true)
+    await until('the old one has noticed', async () => !(await old.app.stores.redis.availability.check()))
+    expect(await fresh.app.stores.redis.availability.check()).toBe(true)
     expect(await space.redis.get(fresh.app.keys.partitionCount())).toBe('4')
     expect(
       old.log.some(({ err }) => (err as Error)?.message.includes('STREAM_PARTITIONS=4 has started'))
@@ -108,9 +108,9 @@ describe('two counts', () => {
 
     // Rolled back: the old one is back when one like it has found that nothing waits, and not before.
     await fresh.close()
-    expect(await old.app.redis.availability.check()).toBe(false)
+    expect(await old.app.stores.redis.availability.check()).toBe(false)
     await useApp(space, 'api', { KEY_PREFIX })
-    await until('the old one is back', () => old.app.redis.availability.check())
+    await until('the old one is back', () => old.app.stores.redis.availability.check())
   })
 
   test('are one again after a flush: the first to look sets its own', async () => {
@@ -150,7 +150,7 @@ describe('STREAM_PARTITIONS that is lowered', () => {
   /** Whether an api takes the count, and what it says if it does not. */
   const takes = async (overrides: Record<string, unknown>) => {
     const { app, log, close } = await openApp(space, 'api', overrides)
-    const { up } = app.redis.availability
+    const { up } = app.stores.redis.availability
     await close()
     const refusal = log
       .map(({ err }) => err as Error | undefined)

@@ -176,7 +176,8 @@ describe('who took a message to try it again', () => {
   async function join(fn: TestFunction, lease: number) {
     // This is about messages: a Redis that is slow for a moment must not count as away.
     const { app } = await useApp(space, 'worker', { STORE_TIMEOUT_MS: 5000 })
-    const { redis, keys } = app
+    const { keys } = app
+    const { redis } = app.stores
     const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
     const member = createGroupMember({
       redis,

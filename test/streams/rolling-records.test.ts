@@ -29,7 +29,9 @@ const OLD: RetryRecord = {
 /** A message that waits for another attempt, in the hands of this version and of the one before. */
 async function join() {
   const fn = makeFunction(space, async () => undefined)
-  const { redis, keys } = (await useApp(space, 'api')).app
+  const { app } = await useApp(space, 'api')
+  const { keys } = app
+  const { redis } = app.stores
   const definition = { name: fn.name, group: fn.name, stream: fn.name }
   const member = createGroupMember({
     redis,

@@ -101,7 +101,7 @@ test('workers that start at once begin where the first one was going to, though 
   await space.redis.xgroup('CREATE', log.key(0), log.definition.name, positions[0] as string)
   await log.add(3)
   await log.add(4, 1)
-  const starts = [1, 2, 3].map(() => createStarts(idle.redis, idle.mysql, idle.keys))
+  const starts = [1, 2, 3].map(() => createStarts(idle.stores.redis, idle.stores.mysql, idle.keys))
   const { name } = log.definition
   await Promise.all(starts.map(own => own.begin({ stream: 'events', group: name, start: 'new' })))
   expect(await log.record()).toEqual({ positions: null })
@@ -146,7 +146,9 @@ test('without MySQL no group is made, since it could be one that existed; a grou
 
 test('groups of an older version are recorded as such that existed, as soon as MySQL is there', async () => {
   const log = useLog('new')
-  const { redis, keys, mysql } = (await useApp(space, 'worker', log.overrides)).app
+  const { app } = await useApp(space, 'worker', log.overrides)
+  const { keys } = app
+  const { redis, mysql } = app.stores
   for (const partition of [0, 1])
     await space.redis.xgroup('CREATE', log.key(partition), log.definition.name, '0', 'MKSTREAM')
   const away = await openApp(space, 'api', { ...log.overrides, DB_PORT: NOWHERE })
@@ -154,7 +156,7 @@ test('groups of an older version are recorded as such that existed, as soon as M
   let reachable = false
   const later = createStarts(
     redis,
-    { ...mysql, transaction: work => (reachable ? mysql : away.app.mysql).transaction(work) },
+    { ...mysql, transaction: work => (reachable ? mysql : away.app.stores.mysql).transaction(work) },
     keys
   )
   await later.begin({ stream: 'events', group: log.definition.name, start: 'new' })

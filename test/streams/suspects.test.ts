@@ -89,7 +89,8 @@ describe('a message that may have killed its worker', () => {
   test('is taken from those that wait for another attempt only where there is nothing else, and hides nothing', async () => {
     const fn = makeFunction(space, async () => undefined)
     const { app } = await useApp(space, 'worker')
-    const { redis, keys } = app
+    const { keys } = app
+    const { redis } = app.stores
     const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
     const member = createGroupMember({
       redis,

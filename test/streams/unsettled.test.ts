@@ -67,7 +67,7 @@ test('I7: health warns of a group that holds the log, until that is ended', asyn
 
   const authorization = `Bearer ${ADMIN_TOKEN}`
   await api.call({ method: 'DELETE', url: '/admin/functions/send-receipt-v1', headers: { authorization } })
-  expect(await readUnsettled(api.app.redis, api.app.keys)).toEqual(new Map())
+  expect(await readUnsettled(api.app.stores.redis, api.app.keys)).toEqual(new Map())
   await until('the log is trimmed', async () => (await space.redis.xlen(events)) < MANY_UNSETTLED / 2)
   await until('health is content', async () => !(await api.call('/health')).json().warnings)
 })

@@ -11,7 +11,7 @@ import { withApp } from './stores.ts'
  */
 const { TAX_RATE } = resolveConfig({ ...process.env, MODE: 'api' })
 
-await withApp({ env: process.env as Record<string, string> }, async ({ redis, keys }) => {
+await withApp({ env: process.env as Record<string, string> }, async ({ stores: { redis }, keys }) => {
   const append = createAppend({
     redis,
     keys,

@@ -121,10 +121,15 @@ test('one that a worker takes up at that very moment keeps its group where that 
   const run: RedisStore['run'] = async work => {
     // Both partitions were looked at.
     if (++runs === 5) await space.redis.xreadgroup('GROUP', 'raced', 'c', 'COUNT', 1, 'STREAMS', keys[0], '>')
-    return api.app.redis.run(work)
+    return api.app.stores.redis.run(work)
   }
   const raced = forgetFunction(
-    { redis: { ...api.app.redis, run }, keys: api.app.keys, starts: api.app.streams.starts, lease: 600_000 },
+    {
+      redis: { ...api.app.stores.redis, run },
+      keys: api.app.keys,
+      starts: api.app.streams.starts,
+      lease: 600_000
+    },
     'raced'
   )
   await expect(raced).rejects.toThrow(FunctionInUse)

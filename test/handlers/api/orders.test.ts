@@ -195,7 +195,7 @@ describe('GET /orders/:order_id', () => {
     await space.redis.set(key, final.replace('completed', 'processing'))
     proxy.release()
     // On the same connection: what was held back has been done before it.
-    await behind.app.redis.client.time()
+    await behind.app.stores.redis.client.time()
     expect(await space.redis.pttl(key)).toBe(-1)
   })
 })

@@ -26,6 +26,6 @@ test('an order of a worker whose clock is behind ends no earlier than it was acc
   expect(JSON.parse((await space.redis.get(keys.document('ahead'))) ?? '')).toMatchObject(times)
   const [[, event]] = (await space.redis.xrange(keys.stream('events', 0), '-', '+')) as [[string, string[]]]
   expect(JSON.parse(fieldOf(event, 'data'))).toMatchObject({ time: ahead, data: times })
-  const { letters } = await createDeadLetters(app.redis, keys, () => {}).list('process-orders', '', 1)
+  const { letters } = await createDeadLetters(app.stores.redis, keys, () => {}).list('process-orders', '', 1)
   expect(letters).toMatchObject([{ code: 'conflict', first_at: ahead, last_at: ahead }])
 })

@@ -175,7 +175,7 @@ test('a message that is given up about an order that waits does not give that up
   const { letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
   expect(letters.filter(({ data }) => data.includes('"waits-on"'))).toEqual([])
   expect(await space.redis.exists(keys.document('waits-on'))).toBe(0)
-  await completeSpilled(app.mysql)
+  await completeSpilled(app.stores.mysql)
   expect((await orders.store.find(['waits-on'])).get('waits-on')).toMatchObject({ total: '11.8' })
 })
 

@@ -21,7 +21,7 @@ test('the checker sees what is no event, what failed, and more than a page of ro
 
   const many = 5001
   const { app, close } = await openApp(space, 'api')
-  await until('the tables are there', () => app.mysql.availability.up)
+  await until('the tables are there', () => app.stores.mysql.availability.up)
   await close()
   await space.sql(
     `INSERT INTO orders (order_id, amount, status, created_at, updated_at)

@@ -1,0 +1,42 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { convertOriginalOrders } from '../../src/orders/tables/original-orders.ts'
+import { writeInVain } from '../../src/orders/tables/trial-write.ts'
+import { createMysqlStores, type MysqlStore } from '../../src/stores/mysql/store.ts'
+import { createRedisStore, type RedisStore } from '../../src/stores/redis/store.ts'
+import { createKeys, type Keys } from '../../src/streams/keys.ts'
+import { createPartitionCheck } from '../../src/streams/operate/partition-count.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    stores: Stores
+    keys: Keys
+  }
+}
+
+/** The stores of this process, each guarded by its circuit breaker. Errors are classes of src/stores/errors.ts. */
+export interface Stores {
+  /** Redis, on one shared connection. */
+  redis: RedisStore
+  /** MySQL for functions, on connections of their own. */
+  mysql: MysqlStore
+  /** MySQL for orders. A function that took these connections would hold up orders. */
+  orders: MysqlStore
+}
+
+/** Opens both stores. An unavailable store does not stop the start: the service uses it as soon as it answers. */
+async function stores(app: FastifyInstance) {
+  const { config, log } = app
+  const keys = createKeys(config.KEY_PREFIX, config.STREAM_PARTITIONS)
+  const redis = createRedisStore(config, log, createPartitionCheck(keys))
+  const mysql = createMysqlStores(config, log, writeInVain, convertOriginalOrders(config.TAX_RATE))
+  app.decorate('keys', keys)
+  app.decorate('stores', { redis, mysql: mysql.functions, orders: mysql.orders })
+  app.addHook('onClose', async () => {
+    await mysql.close()
+    await redis.close()
+  })
+  await Promise.all([redis.start(), mysql.start()])
+}
+
+export default fp(stores, { name: 'stores' })
