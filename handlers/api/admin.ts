@@ -114,7 +114,7 @@ const DEFAULT_RATE = 100
 
 /** /admin/*: audit, dead letters and functions, for operators. Without ADMIN_TOKEN these routes do not exist. */
 export default async function admin(app: App) {
-  const { keys, config, streams, peers } = app
+  const { keys, config, streams, processes } = app
   const { redis, orders: mysql } = app.stores
   if (config.ADMIN_TOKEN === undefined) return
   const isToken = createTokenCheck(config.ADMIN_TOKEN)
@@ -178,7 +178,7 @@ export default async function admin(app: App) {
   )
 
   app.delete('/admin/functions/:function', { schema: schemas.forget }, async ({ params, log }) => {
-    const options = { redis, keys, starts: streams.starts, lease: peers.lease(params.function) }
+    const options = { redis, keys, starts: streams.starts, lease: processes.lease(params.function) }
     const forgotten = await forgetFunction(options, params.function)
     if (!forgotten) {
       const text = `${params.function} is not known, or has neither a group nor a retry.`

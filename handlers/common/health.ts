@@ -78,7 +78,7 @@ const ready = {
 
 /** GET /health, /health/live, /health/ready: for people, and for orchestrators. */
 export default async function healthRoutes(app: App) {
-  const { lifecycle, streams, orders, peers } = app
+  const { lifecycle, streams, orders, processes } = app
   const { redis, mysql } = app.stores
 
   app.get('/health', { schema: health, config }, async (_request, reply) => {
@@ -104,7 +104,7 @@ export default async function healthRoutes(app: App) {
       ...streams.unrun().map(unrunWarning),
       ...[...app.refusedTasks()].map(([task, reason]) => taskWarning(task, reason)),
       ...(refusal && !evicts ? [ordersWarning(refusal)] : []),
-      ...peers.warnings()
+      ...processes.warnings()
     ]
     return reply.code(redisUp || databaseUp ? 200 : 503).send({
       status: works ? 'healthy' : 'degraded',

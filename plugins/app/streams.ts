@@ -46,7 +46,7 @@ const BEGIN_WAIT = 5000
 
 /** `app.consume` is to streams what `app.post` is to HTTP. */
 async function streams(app: FastifyInstance) {
-  const { config, keys, metrics, peers } = app
+  const { config, keys, metrics, processes } = app
   const { redis, orders: mysql } = app.stores
   const consumers: Consumer[] = []
   const functions: ResolvedFunction[] = []
@@ -69,7 +69,7 @@ async function streams(app: FastifyInstance) {
     checkFunction(given, definition, functions)
     functions.push(definition)
     const begin = LOGS.includes(definition.stream) ? () => starts.begin(definition) : undefined
-    peers.runs(definition.name)
+    processes.runs(definition.name)
     for (let partition = 0; partition < keys.partitions; partition++) {
       const log = app.log.child({ function: definition.name, ...(keys.partitions > 1 && { partition }) })
       consumers.push(
@@ -82,7 +82,7 @@ async function streams(app: FastifyInstance) {
           stores: { redis: redis.availability, mysql: mysql.availability },
           lease: config.LEASE_MS,
           begin,
-          peers,
+          processes,
           suspects,
           patience: patienceOf(config),
           log,
@@ -113,7 +113,7 @@ async function streams(app: FastifyInstance) {
   })
   app.lifecycle.onDrain(async () => {
     await Promise.all(consumers.map(consumer => consumer.stop()))
-    await peers.leave().catch(() => {})
+    await processes.leave().catch(() => {})
   })
 }
 
@@ -141,5 +141,5 @@ function pausedOf(consumers: Consumer[]): Map<string, string | undefined> {
 
 export default fp(streams, {
   name: 'streams',
-  dependencies: ['stores', 'metrics', 'peers', 'background', 'lifecycle']
+  dependencies: ['stores', 'metrics', 'processes', 'background', 'lifecycle']
 })

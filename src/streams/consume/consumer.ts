@@ -9,7 +9,7 @@ import type { ResolvedFunction } from '../function.ts'
 import { createDecoder, type Delivery } from '../group/delivery.ts'
 import { createGroupMember, type GroupMember } from '../group/member.ts'
 import type { Keys } from '../keys.ts'
-import type { Peers } from '../registry/peers.ts'
+import type { Processes } from '../registry/processes.ts'
 import { createOutages, type Outages } from './outages.ts'
 import { createStreamReader } from './reader.ts'
 import { createSlots } from './slots.ts'
@@ -29,7 +29,7 @@ export interface ConsumerOptions {
   /** Makes the groups of a function on a log where they are missing. */
   begin?: (() => Promise<void>) | undefined
   /** The other processes that may run this function. */
-  peers: Pick<Peers, 'lease' | 'current' | 'joined'>
+  processes: Pick<Processes, 'lease' | 'current' | 'joined'>
   /** Shared by all consumers of this process. */
   suspects: Suspects
   /** How long what is in hand may take once the worker stops, before it is given back (ms). */
@@ -72,8 +72,8 @@ const CANNOT_TAKE = 'the function waits for Redis, which does not hand out its m
  * It reads only into free slots, so it holds at most batch size × concurrency messages, and renews the lease of those.
  */
 export function createConsumer(options: ConsumerOptions): Consumer {
-  const { definition, suspects, peers, log } = options
-  const lease = () => peers.lease(definition.name)
+  const { definition, suspects, processes, log } = options
+  const lease = () => processes.lease(definition.name)
   const member = createGroupMember({ ...options, lease })
   const reader = createStreamReader(options.redis, member)
   const stopping = new AbortController()
@@ -89,7 +89,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     reader,
     batch: definition.batch,
     lease,
-    canClaim: peers.current,
+    canClaim: processes.current,
     inHand,
     suspects
   })
@@ -114,7 +114,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       waitsToRead = true
       await options.stores.redis.untilUp(stopping.signal)
       waitsToRead = false
-      await peers.joined(stopping.signal)
+      await processes.joined(stopping.signal)
       await consume().catch(recovery.after)
     }
   }

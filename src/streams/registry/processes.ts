@@ -6,7 +6,7 @@ import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../keys.ts'
 
-const script = loadScript(new URL('live-processes.lua', import.meta.url))
+const script = loadScript(new URL('exchange.lua', import.meta.url))
 
 /** What a process tells the others of itself. `lease` is its LEASE_MS, for each of its functions. */
 const Settings = Type.Object({
@@ -21,7 +21,7 @@ type Settings = Static<typeof Settings>
 const settingsCheck = Compile(Settings)
 
 /** The processes that live, and what has to be the same in them. */
-export interface Peers {
+export interface Processes {
   /** Notes that this process runs a function; to be called before the first exchange. */
   runs: (name: string) => void
   /** The longest LEASE_MS of the processes that run a function, this one included (ms). */
@@ -38,7 +38,7 @@ export interface Peers {
   leave: () => Promise<void>
 }
 
-export interface PeersOptions {
+export interface ProcessesOptions {
   redis: RedisStore
   keys: Keys
   /** Name of this process, which no other one ever has. */
@@ -51,7 +51,7 @@ export interface PeersOptions {
 
 const SAME = 'Start all of them with the same.'
 
-export function createPeers({ redis, keys, name, settings, grace, log }: PeersOptions): Peers {
+export function createProcesses({ redis, keys, name, settings, grace, log }: ProcessesOptions): Processes {
   const own: Settings = { ...settings, functions: [] }
   const joined = Promise.withResolvers<void>()
   let others: Settings[] = []

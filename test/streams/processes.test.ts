@@ -96,7 +96,10 @@ test('what cannot be read among the notes of processes keeps no worker from its 
   await space.redis.set(key(noHash), 'text')
   for (const [KEY_PREFIX, warnings] of [
     [unreadable, undefined],
-    [noHash, [expect.stringMatching(/^The background task peers does not run: redis refuses .*WRONGTYPE/)]]
+    [
+      noHash,
+      [expect.stringMatching(/^The background task processes does not run: redis refuses .*WRONGTYPE/)]
+    ]
   ] as const) {
     let calls = 0
     const own = { ...space, env: { ...space.env, KEY_PREFIX } }

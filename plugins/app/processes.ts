@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { createPeers, type Peers } from '../../src/streams/registry/peers.ts'
+import { createProcesses, type Processes } from '../../src/streams/registry/processes.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     /** Name of this process, unique over hosts and restarts. */
     processName: string
-    peers: Peers
+    processes: Processes
   }
 }
 
@@ -18,14 +18,14 @@ const EVERY = 1000
 /** How much longer than it takes to stop a process is counted on that says nothing (ms). */
 const SILENCE = 10_000
 
-/** `app.peers`: the processes that live, and what has to be the same in them. */
-async function peers(app: FastifyInstance) {
+/** `app.processes`: the processes that live, and what has to be the same in them. */
+async function processes(app: FastifyInstance) {
   const { config, keys } = app
   const { redis } = app.stores
   // A new process must never answer to the name, and so own the messages, of a dead one.
   const name = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
   app.decorate('processName', name)
-  const own = createPeers({
+  const own = createProcesses({
     redis,
     keys,
     name,
@@ -38,9 +38,9 @@ async function peers(app: FastifyInstance) {
     grace: config.DRAIN_DELAY_MS + config.SHUTDOWN_GRACE_MS + SILENCE,
     log: app.log
   })
-  app.decorate('peers', own)
+  app.decorate('processes', own)
   app.repeat({
-    name: 'peers',
+    name: 'processes',
     // Another worker's lease must be known before one of its messages can be claimed.
     every: Math.min(EVERY, config.LEASE_MS / 4),
     run: async () => {
@@ -50,4 +50,4 @@ async function peers(app: FastifyInstance) {
   })
 }
 
-export default fp(peers, { name: 'peers', dependencies: ['stores', 'background'] })
+export default fp(processes, { name: 'processes', dependencies: ['stores', 'background'] })
