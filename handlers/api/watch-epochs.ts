@@ -1,11 +1,11 @@
 import type { App } from '../../src/app.ts'
 import { createEpochWatch } from '../../src/orders/audit/epoch-watch.ts'
 
-/** Each second: looks whether Redis has lost accepted orders, and notes in MySQL how many there had been. */
+/** Each second: checks whether Redis has lost accepted orders, and records in MySQL how many there were. */
 export default async function watchEpochs(app: App) {
   const { keys, orders, log } = app
-  const { redis, orders: mysql } = app.stores
-  const check = createEpochWatch({ redis, mysql, keys, counters: orders.counters, log })
+  const { orders: mysql, redis } = app.stores
+  const check = createEpochWatch({ redis, mysql, keys, watermarks: orders.watermarks, log })
 
   app.repeat({
     name: 'watch-epochs',

@@ -1,18 +1,19 @@
 import type { App } from '../../src/app.ts'
-import { relayOutbox } from '../../src/orders/recover/publish-outbox.ts'
+import { publishOutbox } from '../../src/orders/recover/publish-outbox.ts'
 
-/** Twice a second: brings the documents and events of orders that were finished without Redis to it. */
-export default async function relayOutboxToRedis(app: App) {
-  const { keys, orders } = app
+/** Twice a second: publishes the documents and events of orders that were finished without Redis. */
+export default async function publishOrderOutbox(app: App) {
+  const { keys } = app
   const { orders: mysql, redis } = app.stores
+  const { toPublication } = app.orders
 
   app.repeat({
-    name: 'relay-outbox',
+    name: 'publish-outbox',
     every: 500,
     run: async () => {
       if (!redis.availability.up) return false
-      const { told, more } = await relayOutbox(mysql, redis, keys, orders.documents)
-      if (told > 0) app.log.info({ task: 'relay-outbox', orders: told }, 'finished orders told to Redis')
+      const { published, more } = await publishOutbox({ mysql, redis, keys, toPublication })
+      if (published > 0) app.log.info({ task: 'publish-outbox', orders: published }, 'outbox published')
       return more
     }
   })

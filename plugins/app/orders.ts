@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createIntake, type Intake } from '../../src/orders/accept/intake.ts'
-import { createSeenCounters, type SeenCounters } from '../../src/orders/audit/seen-counters.ts'
-import { orderEvent } from '../../src/orders/events.ts'
-import type { OrderRecord } from '../../src/orders/order.ts'
+import { createWatermarks, type Watermarks } from '../../src/orders/audit/watermarks.ts'
+import { createOrderProcessor, type OrderProcessor } from '../../src/orders/process/process-orders.ts'
+import { createToPublication, type ToPublication } from '../../src/orders/publication.ts'
 import { createDocuments, type Documents } from '../../src/orders/read/documents.ts'
 import { createOrderReader, type OrderReader } from '../../src/orders/read/reader.ts'
 import { createRecentDocuments } from '../../src/orders/read/recent-documents.ts'
@@ -11,52 +11,53 @@ import { createOrderStore, type OrderStore } from '../../src/orders/tables/order
 
 declare module 'fastify' {
   interface FastifyInstance {
+    /** The order domain. */
     orders: {
+      /** Accepts orders. */
       intake: Intake
+      /** Reads orders from the nearest place that has them. */
       reader: OrderReader
+      /** Processes the messages of `placed`. */
+      processor: OrderProcessor
+      /** Reads orders from MySQL. */
       store: OrderStore
+      /** The documents in Redis. */
       documents: Documents
-      /** What was seen of the counters of accepted orders. */
-      counters: SeenCounters
-      /** What is written and told of a final order in the step that settles its message. */
-      toSettle: (
-        order: OrderRecord,
-        traceparent: string
-      ) => { write: ReturnType<Documents['toWrite']>; event: ReturnType<typeof orderEvent> }
+      /** The watermarks of the counters of accepted orders. */
+      watermarks: Watermarks
+      /** Makes the document and the event of a final order. */
+      toPublication: ToPublication
     }
   }
 }
 
-/** The order domain, put together on the two stores. */
+/** `app.orders`: the order domain on the two stores. */
 async function orders(app: FastifyInstance) {
   const { config, keys, metrics } = app
-  const { redis, orders: mysql } = app.stores
-  const store = createOrderStore(mysql)
+  const { orders: mysql, redis } = app.stores
   const ttl = config.CACHE_TTL_SECONDS * 1000
+  const store = createOrderStore(mysql)
   const documents = createDocuments(redis, keys, ttl, () => metrics.corrupt('document'))
-  const reader = createOrderReader({ documents, recent: createRecentDocuments(ttl), store })
-  const counters = createSeenCounters(keys.partitions)
-  const intake = createIntake({
-    redis,
-    mysql,
-    store,
-    keys,
-    counters,
-    taxRate: config.TAX_RATE,
-    timeout: config.STORE_TIMEOUT_MS,
-    maxBacklog: config.MAX_BACKLOG,
-    log: app.log
-  })
+  const watermarks = createWatermarks(keys.partitions)
+  const toPublication = createToPublication(keys, ttl)
   app.decorate('orders', {
-    intake,
-    reader,
+    intake: createIntake({
+      redis,
+      mysql,
+      store,
+      keys,
+      watermarks,
+      taxRate: config.TAX_RATE,
+      timeout: config.STORE_TIMEOUT_MS,
+      maxBacklog: config.MAX_BACKLOG,
+      log: app.log
+    }),
+    reader: createOrderReader({ documents, recent: createRecentDocuments(ttl), store }),
+    processor: createOrderProcessor({ mysql, store, keys, toPublication }),
     store,
     documents,
-    counters,
-    toSettle: (order, traceparent) => {
-      const write = documents.toWrite(order)
-      return { write, event: orderEvent(order, write.value, traceparent) }
-    }
+    watermarks,
+    toPublication
   })
 }
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { convertOriginalOrders } from '../../src/orders/tables/original-orders.ts'
-import { writeInVain } from '../../src/orders/tables/trial-write.ts'
+import { trialWrite } from '../../src/orders/tables/trial-write.ts'
 import { createMysqlStores, type MysqlStore } from '../../src/stores/mysql/store.ts'
 import { createRedisStore, type RedisStore } from '../../src/stores/redis/store.ts'
 import { createKeys, type Keys } from '../../src/streams/keys.ts'
@@ -29,7 +29,7 @@ async function stores(app: FastifyInstance) {
   const { config, log } = app
   const keys = createKeys(config.KEY_PREFIX, config.STREAM_PARTITIONS)
   const redis = createRedisStore(config, log, createPartitionCheck(keys))
-  const mysql = createMysqlStores(config, log, writeInVain, convertOriginalOrders(config.TAX_RATE))
+  const mysql = createMysqlStores(config, log, trialWrite, convertOriginalOrders(config.TAX_RATE))
   app.decorate('keys', keys)
   app.decorate('stores', { redis, mysql: mysql.functions, orders: mysql.orders })
   app.addHook('onClose', async () => {

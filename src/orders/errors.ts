@@ -1,18 +1,18 @@
 import { TerminalError } from '../streams/function.ts'
 
-/** The id belongs to an order with another body; the first one stands. */
+/** The id names an order with another body. The first one stays. */
 export class OrderConflict extends TerminalError {
   override name = 'OrderConflict'
 
   constructor(orderId: string) {
     super(
       'conflict',
-      `The order ${orderId} exists with another amount, which stands. An order id names one order forever: use a new id.`
+      `The order ${orderId} exists with another amount. An order id names one order forever: use a new id.`
     )
   }
 }
 
-/** Neither store has an order of that id. */
+/** Neither store has an order with the id. */
 export class OrderNotFound extends Error {
   override name = 'OrderNotFound'
 

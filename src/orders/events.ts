@@ -1,9 +1,9 @@
 import { type OrderRecord, statusText } from './order.ts'
 
 /**
- * What tells the world that an order is final: CloudEvents 1.0 in JSON (https://github.com/cloudevents/spec), with the
- * order's `document` as data. The id is made of the order and what became of it, so it is the same however often the
- * event is told, and a consumer can drop a repetition.
+ * The event of a final order: CloudEvents 1.0 in JSON (https://github.com/cloudevents/spec) with the order's `document` as
+ * data. Its id is `<order id>:<status>`, the same however often the event is published, so that consumers can drop
+ * repetitions. `traceparent` is that of the request, or ''.
  */
 export function orderEvent(
   order: OrderRecord,

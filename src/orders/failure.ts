@@ -1,10 +1,10 @@
 import type { Failure } from '../../schema/http/order.ts'
 import { codeOf, TerminalError } from '../streams/function.ts'
 
-/** How often an order is tried, and the pauses between attempts (ms): random up to base × 2^n, at most max. */
+/** Attempts at an order, and the pauses between them (ms): random up to base × 2^n, at most max. */
 export const ORDER_RETRY = { attempts: 8, base: 200, max: 30_000 }
 
-/** Why an order failed, as its document says. What an error says that nobody foresaw is for the log. */
+/** The failure that an order's document shows. Only the log has the message of an unexpected error: it may hold a secret. */
 export function failureOf(cause: Error): Failure {
   const detail =
     cause instanceof TerminalError

@@ -10,11 +10,11 @@ export interface OrderRecord {
   created_at: string
   updated_at: string
   processed_at: string | null
-  /** Why it failed; null unless it did. */
+  /** Why it failed; null for any other status. */
   failure: Failure | null
 }
 
-/** The order that a new request asks for, before anything was done. */
+/** A new order that waits to be processed. `amount` is decimal text in its shortest form, `at` a time as above. */
 export function newRecord(order_id: string, amount: string, at: string): OrderRecord {
   return {
     order_id,
@@ -30,8 +30,8 @@ export function newRecord(order_id: string, amount: string, at: string): OrderRe
 }
 
 /**
- * The document of an order: the very text that GET answers and Redis keeps. It is written here and nowhere else.
- * Money goes in as the digits it is, so no binary float ever rounds it; ids and times have no character to escape.
+ * Renders the document of an order: the exact text that GET answers and Redis keeps. Nothing else renders it. Money is
+ * written as its digits, so that no binary float rounds it. Ids and times have no character to escape.
  */
 export function renderDocument(order: OrderRecord): string {
   const processedAt = order.processed_at === null ? 'null' : `"${order.processed_at}"`
@@ -42,28 +42,28 @@ export function renderDocument(order: OrderRecord): string {
   )
 }
 
-/** How a status stands in a document. No id contains a quote, so the text can be nothing else. */
+/** The text of a status in a document. It occurs nowhere else in one: ids have no quotes, and JSON escapes those of texts. */
 export function statusText(status: Order['status']): string {
   return `"status":"${status}"`
 }
 
-/** How the document of an order begins, which tells it from any other text. */
+/** The beginning of an order's document; no other order's document begins like it. */
 export function startOfDocument(id: string): string {
   return `{"order_id":"${id}",`
 }
 
-/** Whether a text is the document of an order, as far as shows without parsing it. */
+/** Whether a text looks like the document of an order. Checks its beginning and end only, so it is cheap. */
 export function isDocumentOf(id: string, text: string): boolean {
   return text.startsWith(startOfDocument(id)) && text.endsWith('}')
 }
 
-/** Whether a document is that of a completed order, which nothing changes any more. */
-export function isCompleted(document: string): boolean {
+/** Whether a document's status is `completed`, which never changes again. Searches the text: parsing each read costs more. */
+export function hasCompletedStatus(document: string): boolean {
   return document.includes(statusText('completed'))
 }
 
-/** Whether a document is final; that of a failed order may yet become that of a completed one. */
-export function isFinal(document: string): boolean {
+/** Whether a document's status is final. A failed order can still be completed by a redrive. Searches the text, as above. */
+export function hasFinalStatus(document: string): boolean {
   return !document.includes(statusText('processing'))
 }
 

@@ -5,21 +5,20 @@ import { price } from './money.ts'
 import type { OrderRecord } from './order.ts'
 
 /**
- * The completed order that a message asks for, priced at the rate that was in force when it was accepted; `at` is UTC
- * ISO 8601 with milliseconds. An order that was accepted later than that, by the clock of another machine, ends when it
- * was accepted.
+ * Completes the order of a message, priced at the tax rate of its acceptance. `at` is UTC ISO 8601 with milliseconds. When
+ * the clock of another machine accepted the order later than `at`, the order ends when it was accepted.
  */
 export function complete(placed: OrderPlaced, at: string): OrderRecord {
   const { tax, total } = price(placed.amount, placed.tax_rate)
-  return finished(placed, at, { tax, total, status: 'completed', failure: null })
+  return finish(placed, at, { tax, total, status: 'completed', failure: null })
 }
 
-/** The failed order that a message asked for in vain; `at` as in `complete`. */
+/** Fails the order of a message; `at` as in `complete`. */
 export function fail(placed: OrderPlaced, failure: Failure, at: string): OrderRecord {
-  return finished(placed, at, { tax: null, total: null, status: 'failed', failure })
+  return finish(placed, at, { tax: null, total: null, status: 'failed', failure })
 }
 
-function finished(
+function finish(
   { order_id, amount, accepted_at }: OrderPlaced,
   at: string,
   { tax, total, status, failure }: Pick<OrderRecord, 'tax' | 'total' | 'status' | 'failure'>

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { complete } from '../../src/orders/pricing.ts'
 import { useApp } from '../harness/app.ts'
 import { until, useSpace } from '../harness/space.ts'
+import { writeRow } from './write-row.ts'
 
 const space = await useSpace()
 
@@ -10,7 +11,7 @@ const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
 const env = { ADMIN_TOKEN, MAX_EVENT_LOOP_DELAY_MS: 0 }
 
 test.each(['', 'no JSON', '{"order_id":"spoilt-', '{"order_id":"another","status":"completed"}'])(
-  'a document that reads %j is never answered: MySQL is, and puts it right',
+  'a document of %j is never returned: MySQL answers, and the document is repaired',
   async text => {
     const { app, call, post } = await useApp(space, 'api', env)
     const order_id = `spoilt-${text.length}`
@@ -21,7 +22,7 @@ test.each(['', 'no JSON', '{"order_id":"spoilt-', '{"order_id":"another","status
 
     const at = '2026-01-31T12:00:01.000Z'
     const order = complete({ order_id, amount: '10', tax_rate: '0.18', accepted_at: at }, at)
-    await app.orders.store.write([{ order, messageId: '1-0', redriven: false, ordinal: '', partition: 0 }])
+    await writeRow({ app }, order)
     const read = await call(`/orders/${order_id}`)
     expect([read.statusCode, read.headers['x-cache'], read.json().total]).toEqual([200, 'miss', 11.8])
     await until(
@@ -34,7 +35,7 @@ test.each(['', 'no JSON', '{"order_id":"spoilt-', '{"order_id":"another","status
   }
 )
 
-test('counters that are no numbers keep no order from being accepted and processed, and the audit answers', async () => {
+test('orders are accepted, processed and audited while counters are not numbers', async () => {
   const KEY_PREFIX = `${space.env.KEY_PREFIX}.counters`
   const api = await useApp(space, 'api', { ...env, KEY_PREFIX })
   const { keys } = api.app
@@ -48,7 +49,7 @@ test('counters that are no numbers keep no order from being accepted and process
   await space.redis.hset(keys.settled(0), 'duplicates', 'some', 'redriving', '1.5')
   expect(await audit()).toEqual([200, expect.objectContaining({ duplicates: 0, in_flight: 1 })])
   expect(await post('counted-2')).toBe(202)
-  // Its message is a duplicate, which is counted as it is settled.
+  // A second message of the order is a duplicate, which settlement counts.
   const [first] = await space.redis.xrange(keys.stream('placed', 0), '-', '+', 'COUNT', 1)
   await space.redis.xadd(keys.stream('placed', 0), '*', ...(first as [string, string[]])[1])
   await useApp(space, 'worker', { KEY_PREFIX })
@@ -58,7 +59,7 @@ test('counters that are no numbers keep no order from being accepted and process
   expect((await api.call('/metrics')).statusCode).toBe(200)
 })
 
-test('what is no function among those that are known is passed over', async () => {
+test('entries of the set of functions that name no function are ignored', async () => {
   const KEY_PREFIX = `${space.env.KEY_PREFIX}.functions`
   const { call, app } = await useApp(space, 'api', { ...env, KEY_PREFIX })
   await space.redis.sadd(app.keys.functions(0), 'nonsense', 'gone accepted gone')

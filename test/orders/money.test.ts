@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { canonicalAmount, price, sum } from '../../src/orders/money.ts'
 
-/** Amounts and rates as whole numbers of ten-thousandths and millionths: the rule, in integers. */
+/** Amounts in ten-thousandths and rates in millionths: the rule in whole numbers. */
 const amounts = fc.bigInt({ min: 1n, max: 9_999_999_999n })
 const rates = fc.bigInt({ min: 0n, max: 1_000_000n })
 
@@ -32,11 +32,11 @@ test.each([
   ['0.0025', '0.1', '0.0003', '0.0028'],
   ['0.3', '0.18', '0.054', '0.354'],
   ['999999.9999', '1', '999999.9999', '1999999.9998']
-])('%s at %s is taxed %s', (amount, rate, tax, total) => {
+])('the tax of %s at a rate of %s is %s', (amount, rate, tax, total) => {
   expect(price(amount, rate)).toEqual({ tax, total })
 })
 
-test('an amount has one shortest form, however it was written', () => {
+test('an amount has one shortest form, however it is written', () => {
   fc.assert(
     fc.property(amounts, amount => {
       const text = asText(amount, 4)

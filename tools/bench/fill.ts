@@ -1,7 +1,7 @@
 import { resolveConfig } from '../../schema/config/env.ts'
 import { createAppend } from '../../src/orders/accept/append.ts'
 import { toCandidate } from '../../src/orders/accept/candidate.ts'
-import { createSeenCounters } from '../../src/orders/audit/seen-counters.ts'
+import { createWatermarks } from '../../src/orders/audit/watermarks.ts'
 import { inChunks } from './peers/shared/chunks.ts'
 import { withApp } from './stores.ts'
 
@@ -15,7 +15,7 @@ await withApp({ env: process.env as Record<string, string> }, async ({ stores: {
   const append = createAppend({
     redis,
     keys,
-    counters: createSeenCounters(1),
+    watermarks: createWatermarks(1),
     timeout: 10_000,
     maxBacklog: Number.MAX_SAFE_INTEGER
   })

@@ -1,34 +1,34 @@
 #!lua
--- Accepts orders: each one is known, or there is no room for it, or it is appended to the stream, counted, and its
--- document stored.
+-- Accepts orders. An order that is not known, and has room, is appended to the stream and counted, and its document is
+-- stored.
 --
 -- KEYS  1 stream `placed`   2 hash `accepted`   3.. one document key for each order
 -- ARGV  1 deadline, ms on this server's clock   2 version of the message   3 name of a new epoch
---       4 most messages that may wait   5 epoch that the caller saw last ('' for none)   6 highest count that it saw in that
+--       4 most messages that may wait   5 epoch ('' for none) and 6 count of the caller's watermark
 --       then for each order: its document, the message's data, request id, traceparent ('' for none)
--- Gives {now, accepted so far, messages waiting, not accepted, epoch}: now is this server's clock in ms; of each order that
---       was not accepted there are its position, from 0, and the document under which it is known, or '' when there was
---       no room. The epoch is missing when it is the one that the caller saw. The last two are missing when the deadline
---       had passed: then nothing was done.
+-- Returns {now, accepted, waiting, refused, epoch}: this server's clock in ms, the count of the epoch, and the messages
+--       that wait. `refused` has, for each order that was not accepted, its position from 0 and the document of the known
+--       order, or '' when there was no room. `epoch` is missing when it is that of the watermark. After the deadline, the
+--       script does nothing, and `refused` and `epoch` are missing.
 --
--- The caller stopped waiting at the deadline and told its client so: what runs later must not accept.
+-- The caller stops waiting at the deadline and answers its client, so a script that runs later must not accept.
 -- The appends come first: a script that fails half-way must not leave a document without a message.
--- A counter below what the caller saw has lost orders: a new epoch begins, so that no number of the old one names two
--- orders. The hash keeps how far each old epoch had come here, for the audit.
--- One command for all documents is cheaper, here and in the append-only file, than one for each.
--- A full server refuses the whole script (no allow-oom) before it has written anything.
+-- A counter behind the watermark has lost orders. It begins a new epoch, so that no number of the old one names two orders.
+-- The hash keeps the last count of each old epoch for the audit.
+-- One MSET for all documents is cheaper than a SET for each, here and in the append-only file.
+-- A full server refuses the script before it writes anything (no allow-oom).
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local kept = redis.call('HMGET', KEYS[2], 'epoch', 'count')
-local epoch, count = kept[1], tonumber(kept[2] or 0) or -1 -- what is no number has lost what it was
+local epoch, count = kept[1], tonumber(kept[2] or 0) or -1 -- a count that is not a number is lost
 local waiting = redis.call('XLEN', KEYS[1])
 if now > tonumber(ARGV[1]) then return {now, count, waiting} end
 
 local seen = ARGV[5]
-local function lifeOf(name) return tonumber(string.match(name, '^(%d+)%.') or 0) end
+local function generationOf(name) return tonumber(string.match(name, '^(%d+)%.') or 0) end
 if not epoch or count < 0 or (epoch == seen and count < tonumber(ARGV[6]))
-  or (epoch ~= seen and lifeOf(epoch) < lifeOf(seen)) then
+  or (epoch ~= seen and generationOf(epoch) < generationOf(seen)) then
   if epoch then redis.call('HSET', KEYS[2], 'epoch:' .. epoch, math.max(count, 0)) end
   epoch, count = ARGV[3], 0
   redis.call('HSET', KEYS[2], 'epoch', epoch, 'count', count)
@@ -37,8 +37,8 @@ end
 local cap = tonumber(ARGV[4])
 local known = redis.call('MGET', unpack(KEYS, 3))
 local refused = {}
-local untraced = {} -- a message has no field for what it does not have: every function reads each one
-local accepted = {} -- documents by key: an order may come twice in one call
+local untraced = {} -- no empty field: every function reads all fields
+local accepted = {} -- documents by key: one call may have an order twice
 local documents = {} -- key, document, key, document …
 for i = 3, #KEYS do
   local key, arg = KEYS[i], 4 * i - 5

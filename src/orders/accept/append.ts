@@ -4,14 +4,14 @@ import { createRedisClock } from '../../stores/redis/clock.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
-import type { SeenCounters } from '../audit/seen-counters.ts'
+import type { Watermarks } from '../audit/watermarks.ts'
 import { PLACED } from '../names.ts'
 import { BacklogFull, createBacklog } from './backlog.ts'
 import type { Candidate } from './candidate.ts'
 
 const acceptScript = loadScript(new URL('accept.lua', import.meta.url))
 
-/** What became of an order in Redis: it is accepted, it was known (with its document), or there was no room for it. */
+/** Redis's answer for an order: it is accepted, it was known (with its document), or there was no room for it. */
 export type Appended =
   | { kind: 'accepted' }
   | { kind: 'known'; document: string }
@@ -19,24 +19,25 @@ export type Appended =
 
 const ACCEPTED: Appended = { kind: 'accepted' }
 
+/** What `createAppend` needs. */
 export interface AppendOptions {
   redis: RedisStore
   keys: Keys
-  counters: SeenCounters
-  /** How long a call may take, in ms; an accept that has not begun by then never happens. */
+  watermarks: Watermarks
+  /** How long a call may take (ms). Redis does not run it later. */
   timeout: number
   /** Most messages that may wait, over all partitions. */
   maxBacklog: number
 }
 
 /**
- * Accepts orders in Redis, all of one partition in one script call.
- * @throws {StoreUnavailable} when nothing said that they were accepted. They were, if only the answer was lost; none that
- *   has not been by then will be.
+ * Accepts orders of one partition in Redis, in one script call. Returns an answer for each.
+ * @throws {StoreUnavailable} when no answer came. The orders may be accepted already; they will not be accepted later.
  */
 export type Append = (candidates: Candidate[], partition: number) => Promise<Appended[]>
 
-export function createAppend({ redis, keys, counters, timeout, maxBacklog }: AppendOptions): Append {
+/** Creates the call that accepts orders in Redis. */
+export function createAppend({ redis, keys, watermarks, timeout, maxBacklog }: AppendOptions): Append {
   const clock = createRedisClock()
   const cap = Math.ceil(maxBacklog / keys.partitions)
   const backlogs = Array.from({ length: keys.partitions }, () => createBacklog(cap))
@@ -51,7 +52,7 @@ export function createAppend({ redis, keys, counters, timeout, maxBacklog }: App
       }
       const deadline = (clock.now() ?? (await readTime(redis))) + timeout
       const used = [keys.stream(PLACED, partition), keys.accepted(partition)]
-      const { epoch: seen, count: highest, next } = counters.seen(partition)
+      const { epoch: seen, count: highest, next } = watermarks.current(partition)
       const args: (string | number)[] = [deadline, ORDER_PLACED_VERSION, next, cap, seen, highest]
       for (const { order, document, message, origin } of candidates) {
         used.push(keys.document(order.order_id))
@@ -69,7 +70,7 @@ export function createAppend({ redis, keys, counters, timeout, maxBacklog }: App
       const backlog = backlogs[partition] as (typeof backlogs)[number]
       backlog.sample(accepted, waiting)
       if (!refused) throw new StoreUnavailable('redis', new Error('the call arrived after its deadline'))
-      counters.saw(partition, { epoch: epoch ?? seen, count: accepted })
+      watermarks.observe(partition, { epoch: epoch ?? seen, count: accepted })
       const answers: Appended[] = candidates.map(() => ACCEPTED)
       for (let i = 0; i < refused.length; i += 2) {
         const document = refused[i + 1] as string

@@ -1,7 +1,7 @@
-/** The backlog is at its cap: no order is taken in until workers have caught up. */
+/** The backlog is at its cap. No order is accepted until workers have caught up. */
 export class BacklogFull extends Error {
   override name = 'BacklogFull'
-  /** Seconds after which there should be room. */
+  /** Seconds until there should be room. */
   readonly retryAfter: number
 
   constructor(retryAfter: number) {
@@ -10,29 +10,31 @@ export class BacklogFull extends Error {
   }
 }
 
-/** Part of the cap that must be free before a client is told to come back. */
+/** The part of the cap that should be free when a client comes back. */
 const HEADROOM = 0.1
 
-/** Over how long the drain rate is measured (ms). */
+/** The time over which the drain rate is measured (ms). */
 const WINDOW = 10_000
 
-/** Longest time a client is told to wait, and what it is told while nothing drains (seconds). */
+/** The longest wait, and the wait while the rate is unknown (s). */
 const LONGEST_WAIT = 60
 const UNKNOWN_WAIT = 10
 
+/** Orders that were settled by a time (ms). */
 interface Sample {
   at: number
   settled: number
 }
 
-/** Measures how fast one partition's queue drains, from what every accept sees of it. */
+/** Measures how fast one partition's backlog drains, from the replies to accepts. */
 export interface Backlog {
-  /** Told of the queue after an accept: orders ever accepted, and messages that wait. */
+  /** Records the counts after an accept: orders accepted in the epoch, and messages that wait. */
   sample: (accepted: number, waiting: number) => void
-  /** Seconds until there is room again, at the measured rate. */
+  /** Seconds until there is room, at the measured rate; 1 to 60. */
   retryAfter: () => number
 }
 
+/** Creates the measurement for a partition; `cap` is the most messages that may wait in it. */
 export function createBacklog(cap: number): Backlog {
   let samples: Sample[] = []
   let waiting = 0
@@ -41,7 +43,7 @@ export function createBacklog(cap: number): Backlog {
       const at = performance.now()
       waiting = length
       const last = samples.at(-1)
-      // Ten readings in a window are enough; a counter that began anew makes the old ones meaningless.
+      // A count that went back begins a new epoch: older samples do not compare. Ten samples in a window are enough.
       if (last && accepted - length < last.settled) samples = []
       if (!last || at - last.at > WINDOW / 10) samples.push({ at, settled: accepted - length })
       while (samples.length > 1 && at - (samples[0] as Sample).at > WINDOW) samples.shift()

@@ -4,23 +4,23 @@ import { isoNow } from '../../async/clock.ts'
 import { canonicalAmount } from '../money.ts'
 import { newRecord, type OrderRecord, renderDocument } from '../order.ts'
 
-/** Where a request came from; it travels with the message. */
+/** The request that sent an order. It travels with the message. */
 export interface Origin {
   requestId: string
   /** W3C traceparent, or '' for none. */
   traceparent: string
 }
 
-/** An order as it will stand if it is accepted, and the message about it. */
+/** An order as it will be if it is accepted, with its message. */
 export interface Candidate {
   order: OrderRecord
-  /** Its document, which Redis keeps and the client is answered. */
+  /** Its document, which Redis keeps and the client gets. */
   document: string
   message: OrderPlaced
   origin: Origin
 }
 
-/** `taxRate` is decimal text: the rate in force now, which the order keeps. */
+/** Makes a candidate of a request. `taxRate` is decimal text; the order keeps it. */
 export function toCandidate({ order_id, amount }: NewOrder, taxRate: string, origin: Origin): Candidate {
   const now = isoNow()
   const canonical = canonicalAmount(amount)

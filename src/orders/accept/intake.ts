@@ -5,7 +5,7 @@ import { StoreRefused, StoreUnavailable, UnexplainedStoreError } from '../../sto
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
-import type { SeenCounters } from '../audit/seen-counters.ts'
+import type { Watermarks } from '../audit/watermarks.ts'
 import { OrderConflict } from '../errors.ts'
 import { amountOf, isDocumentOf, type OrderRecord, renderDocument } from '../order.ts'
 import type { OrderStore } from '../tables/order-store.ts'
@@ -14,50 +14,53 @@ import { type Candidate, type Origin, toCandidate } from './candidate.ts'
 import { createRefusals } from './refusals.ts'
 import { spill } from './spill.ts'
 
-/** Most orders that one round trip accepts, and most round trips under way for one partition. */
+/** Most orders of one round trip, and most round trips in flight for one partition. */
 const ACCEPT_SIZE = 128
 const ACCEPT_IN_FLIGHT = 4
 
-/** What holds an accepted order: a disk that has it (`fsync`, `mysql`), or memory until the next sync. */
+/** Where an accepted order is safe: on a disk (`fsync`: Redis's, `mysql`), or only in memory until the next sync. */
 export type Durability = 'fsync' | 'mysql' | 'memory'
 
+/** The answer to an order that is accepted or known. */
 export interface Acceptance {
   document: string
-  /** What holds it; undefined when the order was known already, with the same body. */
+  /** Its durability; undefined when the order was known, with the same body. */
   accepted: Durability | undefined
 }
 
+/** Accepts orders, for one api process. */
 export interface Intake {
   /**
-   * Accepts an order, or finds that it is known.
+   * Accepts an order, or finds the order that its id names.
    * @throws {OrderConflict} when the id names an order with another amount.
-   * @throws {BacklogFull} when too much waits already.
-   * @throws {StoreUnavailable} when no store said that it was accepted. It was, if only the answer was lost; the same order
-   *   again finds out.
+   * @throws {BacklogFull} when too many messages wait.
+   * @throws {StoreUnavailable} when no store confirms the order. It may still be accepted; sending it again shows that.
    */
   accept: (order: NewOrder, origin: Origin) => Promise<Acceptance>
-  /** Why a Redis that answers has refused orders, if it did so lately and has taken none since. */
+  /** Why a Redis that answers refuses orders; undefined when it does not. */
   refusedBy: () => string | undefined
 }
 
+/** What the intake needs. */
 export interface IntakeOptions {
   redis: RedisStore
   mysql: MysqlStore
   store: OrderStore
   keys: Keys
-  counters: SeenCounters
+  watermarks: Watermarks
   /** Decimal text. */
   taxRate: string
-  /** How long one call to Redis may take, in ms. */
+  /** How long a call to Redis may take (ms). */
   timeout: number
+  /** Most messages that may wait, over all partitions. */
   maxBacklog: number
   log: FastifyBaseLogger
 }
 
-/** What became of a candidate: accepted, known, or refused with an error. */
+/** The result for a candidate: accepted, known, or refused with an error. */
 type Result = { accepted: Durability } | { document: string } | { error: Error }
 
-/** Takes orders in: into Redis, or while that is away straight into MySQL, in batches that concurrent requests share. */
+/** Creates the intake. It accepts in Redis, or in MySQL while Redis is unavailable. Concurrent requests share batches. */
 export function createIntake(options: IntakeOptions): Intake {
   const { redis, mysql, store, keys } = options
   const append = createAppend(options)
@@ -86,14 +89,14 @@ export function createIntake(options: IntakeOptions): Intake {
     try {
       const durability = redis.facts().durability
       const answers = await append(candidates, partition)
-      refusals.none()
+      refusals.clear()
       return answers.map(answer => {
         if (answer.kind === 'accepted') return { accepted: durability }
         return answer.kind === 'full' ? { error: answer.error } : { document: answer.document }
       })
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error
-      if (error instanceof StoreRefused) refusals.one(error)
+      if (error instanceof StoreRefused) refusals.record(error)
       const known = await spill(mysql, store, candidates)
       return known.map(order =>
         order ? { document: renderDocument(order) } : { accepted: mysql.durable() ? 'mysql' : 'memory' }
@@ -118,8 +121,8 @@ export function createIntake(options: IntakeOptions): Intake {
 }
 
 /**
- * The rows that exist already: ids are unique forever, also when Redis has forgotten them. While MySQL is away only
- * Redis can tell; an id that it has forgotten is then found out when the message is processed.
+ * Finds the rows that exist: an id is unique forever, also when Redis has forgotten it. Finds none while MySQL is
+ * unavailable: processing then recognises an id that Redis has forgotten.
  */
 async function findRows(
   store: OrderStore,
@@ -129,7 +132,7 @@ async function findRows(
   const ids = candidates.map(({ order }) => order.order_id)
   for (let attempt = 1; ; attempt++) {
     try {
-      const known = await store.known(ids)
+      const known = await store.findIds(ids)
       return known.length === 0 ? new Map() : await store.find(known)
     } catch (error) {
       if (error instanceof UnexplainedStoreError) return new Map()

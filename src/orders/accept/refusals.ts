@@ -1,27 +1,28 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { reasonOf, type StoreRefused } from '../../stores/errors.ts'
 
-/** How long after the last refusal it is still reported, since no order may come to show that it is over (ms). */
+/** How long a refusal is reported after it happened (ms): without new orders, nothing shows that it is over. */
 const REPORTED = 60_000
 
-/** Whether a Redis that answers refuses orders, which are accepted in MySQL then. */
+/** Watches whether a Redis that answers refuses orders, which are then accepted in MySQL. */
 export interface Refusals {
-  /** Notes a refusal; the first one is logged. */
-  one: (cause: StoreRefused) => void
-  /** Notes that orders were taken; after a refusal that is logged. */
-  none: () => void
-  /** Why orders were refused lately. */
+  /** Records a refusal. Logs the first one. */
+  record: (cause: StoreRefused) => void
+  /** Records that Redis accepted orders. Logs it after a refusal. */
+  clear: () => void
+  /** Why Redis refused orders in the last minute; undefined when it did not, or has accepted some since. */
   reason: () => string | undefined
 }
 
+/** Creates a watch that has seen no refusal. */
 export function createRefusals(log: FastifyBaseLogger): Refusals {
   let last: { cause: StoreRefused; at: number } | undefined
   return {
-    one: cause => {
+    record: cause => {
       if (!last) log.warn({ err: cause }, 'Redis refuses orders, which are accepted in MySQL')
       last = { cause, at: performance.now() }
     },
-    none: () => {
+    clear: () => {
       if (last) log.info('Redis takes orders again')
       last = undefined
     },

@@ -8,13 +8,13 @@ import type { Candidate } from './candidate.ts'
 
 const COLUMNS = 'order_id, amount, status, created_at, updated_at, tax_rate, request_id, traceparent'
 
-/** How often the spill looks for rows that others insert at the same time. */
+/** How often a spill is tried while other requests insert the same ids. */
 const ATTEMPTS = 5
 
 /**
- * Accepts orders straight into MySQL, as waiting rows, and counts them in the same transaction. Gives for each one the
- * order that is known under its id already, or undefined when it is accepted now.
- * @throws {StoreUnavailable} when MySQL is away, too, or when somebody holds one of the rows for too long.
+ * Spills orders: accepts them in MySQL as rows that wait, and counts them in the same transaction.
+ * @returns for each order the known order of its id, or undefined when it is accepted now.
+ * @throws {StoreUnavailable} when MySQL is unavailable, or another session holds one of the rows for too long.
  */
 export async function spill(
   mysql: MysqlStore,
@@ -27,7 +27,7 @@ export async function spill(
     if (!first.has(id)) first.set(id, candidate)
   }
   const known = await insertUnknown(mysql, store, first).catch(error => {
-    // The order is valid, so what nobody foresaw is no fault of it: it can be sent again.
+    // The order is valid, so the client can send it again.
     throw error instanceof UnexplainedStoreError ? new StoreUnavailable('mysql', error) : error
   })
   return candidates.map(candidate => {
@@ -36,7 +36,7 @@ export async function spill(
   })
 }
 
-/** Inserts what has no row yet; gives the rows that other requests had made. */
+/** Inserts the orders that have no row. Returns the rows that other requests made. */
 async function insertUnknown(
   mysql: MysqlStore,
   store: OrderStore,
@@ -52,7 +52,7 @@ async function insertUnknown(
       )
       return known
     } catch (error) {
-      // Whoever holds one of the rows, or is about to insert it, has not ended it yet: the client asks again.
+      // Another session holds one of the rows, or inserts it: the client sends the order again.
       if (error instanceof Contention) throw new StoreUnavailable('mysql', error)
       if (!(error instanceof DuplicateKey)) throw error
       if (attempt === ATTEMPTS) throw new StoreUnavailable('mysql', error)

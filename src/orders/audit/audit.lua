@@ -1,10 +1,10 @@
 #!lua flags=no-writes,allow-oom
--- Reads the figures of one partition at one moment, so that no message is between two of them. A script and no MULTI: a
--- full server queues no command, not even one that reads.
+-- Reads the figures of one partition at one moment, so that no message moves between two of them. It is a script because
+-- a full server refuses every command in a MULTI, even one that reads.
 --
--- KEYS  1 hash `accepted`   2 hash `settled`   3 stream `placed`   4 retries and 5 dead letters of the orders' function
--- Returns {fields of `accepted`, duplicates, conflicts, redriving, waiting, retrying, dead letters}: the fields as field,
---       value, field, value …; the counts of `settled` as text, or false for what was never counted.
+-- KEYS  1 hash `accepted`   2 hash `settled`   3 stream `placed`   4 retries and 5 dead letters of the function of orders
+-- Returns {fields of `accepted`, duplicates, conflicts, redriving, waiting, retrying, dead letters}. The fields are a list
+--       of field, value, field, value …. The counts of `settled` are text, or false when they were never counted.
 
 local settled = redis.call('HMGET', KEYS[2], 'duplicates', 'conflicts', 'redriving')
 return {

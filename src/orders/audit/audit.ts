@@ -5,18 +5,19 @@ import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
 import { ORDER_FUNCTION, PLACED } from '../names.ts'
 import { readTotals } from '../tables/totals.ts'
-import { toCount } from './epoch.ts'
-import { readAcceptedSeen } from './epochs.ts'
+import { parseCount } from './epoch.ts'
+import { readEpochRecords } from './epoch-records.ts'
 import {
   type Acknowledgement,
   acknowledgeLosses,
   type Counter,
-  readLosses,
-  unacknowledged
+  countUnacknowledged,
+  readLosses
 } from './losses.ts'
 
 const auditScript = loadScript(new URL('audit.lua', import.meta.url))
 
+/** The figures of one partition in Redis. */
 interface PartitionFigures {
   counter: Counter
   waiting: number
@@ -28,18 +29,18 @@ interface PartitionFigures {
 }
 
 /**
- * Adds up what became of every order, from both stores.
- * @throws {StoreUnavailable} when one of them is away: half a proof is none.
+ * Adds up the outcomes of all accepted orders, from both stores.
+ * @throws {StoreUnavailable} when a store is unavailable: the sum needs both.
  */
 export async function readAudit(redis: RedisStore, mysql: MysqlStore, keys: Keys): Promise<Audit> {
   const { partitions, losses } = await readPartitions(redis, mysql, keys)
-  // Last: an order of a past epoch that ends meanwhile may be counted as lost and as a row, but never be missing.
+  // The rows are read last: an order that moves meanwhile is counted twice, never missed.
   const totals = await readTotals(mysql)
   const sum = (figure: keyof Omit<PartitionFigures, 'counter'>) =>
     partitions.reduce((total, own) => total + own[figure], 0)
   const sumOf = (figure: 'highest' | 'lost' | 'duplicates' | 'conflicts') =>
     losses.reduce((total, loss) => total + loss[figure], 0)
-  // Epochs that Redis has lost data of count as far as they were seen to have come.
+  // An epoch that lost data counts by its high watermark.
   const behind = new Set(losses.map(({ epoch }) => epoch))
   const counted = partitions.reduce(
     (total, { counter }) => total + (behind.has(counter.epoch) ? 0 : counter.count),
@@ -52,27 +53,27 @@ export async function readAudit(redis: RedisStore, mysql: MysqlStore, keys: Keys
     completed: totals.completed,
     failed: totals.failed,
     in_flight: sum('waiting') + totals.processing,
-    // A failed order that is tried again is still a failed row.
+    // A redriven order is still a failed row.
     retrying: sum('retrying') - sum('redriving'),
     conflicts: sum('conflicts') + sumOf('conflicts'),
     lost: sumOf('lost')
   }
-  const { accepted, duplicates, ...ends } = figures
-  const unknown = unacknowledged(losses)
+  const { accepted, duplicates, ...outcomes } = figures
+  const open = countUnacknowledged(losses)
   return {
     timestamp: new Date().toISOString(),
     ...figures,
     dead_letters: sum('deadLetters'),
-    difference: accepted - duplicates - Object.values(ends).reduce((total, count) => total + count, 0),
-    lost_unacknowledged: unknown ?? 0,
-    redis_lost_data: unknown !== undefined
+    difference: accepted - duplicates - Object.values(outcomes).reduce((total, count) => total + count, 0),
+    lost_unacknowledged: open ?? 0,
+    redis_lost_data: open !== undefined
   }
 }
 
 /**
- * Acknowledges what Redis has lost so far, so that the audit shows only what it loses from now on.
- * @returns how many lost orders are acknowledged now; undefined when there was no loss to acknowledge.
- * @throws {StoreUnavailable} when a store is away.
+ * Acknowledges the orders that Redis has lost so far. The audit then reports only new losses as unacknowledged.
+ * @returns how many lost orders are acknowledged now; undefined when there was no open loss.
+ * @throws {StoreUnavailable} when a store is unavailable.
  */
 export async function acknowledgeLoss(
   redis: RedisStore,
@@ -81,30 +82,29 @@ export async function acknowledgeLoss(
   acknowledgement: Acknowledgement
 ): Promise<number | undefined> {
   const { losses } = await readPartitions(redis, mysql, keys)
-  const lost = unacknowledged(losses)
+  const lost = countUnacknowledged(losses)
   if (lost !== undefined) await acknowledgeLosses(mysql, losses, lost, acknowledgement)
   return lost
 }
 
-/** What each partition says in Redis, and the epochs of which it has lost data. */
+/** Reads the figures of every partition, and the losses that they show. */
 async function readPartitions(redis: RedisStore, mysql: MysqlStore, keys: Keys) {
-  // One after the other, each before what an order comes to next: an order that moves meanwhile may be counted twice, but
-  // never be missing, and a counter can only be found ahead of what was seen of it.
-  const seen = await readAcceptedSeen(mysql)
-  // Partitions that are no longer in use still have the figures of the orders that were accepted in them.
-  const count = Math.max(keys.partitions, ...seen.map(({ partition }) => partition + 1))
+  // Reads follow the way of an order, so that none is missed. A counter that moves meanwhile is ahead of its watermark.
+  const records = await readEpochRecords(mysql)
+  // Partitions that are no longer in use keep the figures of their orders.
+  const count = Math.max(keys.partitions, ...records.map(({ partition }) => partition + 1))
   const partitions = await Promise.all(
     Array.from({ length: count }, (_, partition) => readPartition(redis, keys, partition))
   )
   const losses = await readLosses(
     mysql,
-    seen,
+    records,
     partitions.map(({ counter }) => counter)
   )
   return { partitions, losses }
 }
 
-/** The figures of one partition, all of the same moment. */
+/** Reads the figures of one partition, all of the same moment. */
 async function readPartition(redis: RedisStore, keys: Keys, partition: number): Promise<PartitionFigures> {
   const used = [
     keys.accepted(partition),
@@ -116,18 +116,18 @@ async function readPartition(redis: RedisStore, keys: Keys, partition: number): 
   const reply = await redis.run(client => auditScript(client, used, []))
   const [fields, ...figures] = reply as [string[], ...(string | number | null)[]]
   const [duplicates = 0, conflicts = 0, redriving = 0, waiting = 0, retrying = 0, deadLetters = 0] =
-    figures.map(toCount)
+    figures.map(parseCount)
   return { counter: toCounter(fields), waiting, retrying, redriving, duplicates, conflicts, deadLetters }
 }
 
-/** The hash `accepted`; it has a field `epoch:<name>` for each older epoch that this Redis knows. */
+/** Reads the hash `accepted`. It has a field `epoch:<name>` for each older epoch that Redis knows. */
 function toCounter(fields: string[]): Counter {
   const counter: Counter = { epoch: '', count: 0, older: new Map() }
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const [name, value] = [fields[i] as string, fields[i + 1] as string]
     if (name === 'epoch') counter.epoch = value
-    else if (name === 'count') counter.count = toCount(value)
-    else if (name.startsWith('epoch:')) counter.older.set(name.slice('epoch:'.length), toCount(value))
+    else if (name === 'count') counter.count = parseCount(value)
+    else if (name.startsWith('epoch:')) counter.older.set(name.slice('epoch:'.length), parseCount(value))
   }
   return counter
 }

@@ -1,34 +1,35 @@
 import { randomBytes } from 'node:crypto'
 
+/** A value of a partition's counter of accepted orders: the highest one that was seen. */
+export interface Watermark {
+  /** The epoch that the counter is in; '' before the first. */
+  epoch: string
+  /** Orders that were accepted in the epoch. */
+  count: number
+}
+
 /**
- * An epoch is one life of a partition's counter of accepted orders. Its name begins with the number of that life, so that
- * a Redis which was restored to an older epoch shows: `00000002.<random>`. Names that an older version made are UUIDs and
- * count as life 0. Scripts read the number in the same way (accept.lua, begin-epoch.lua).
+ * The generation of an epoch: 1 for the first, one more for each that follows. An epoch is named
+ * `<generation>.<random>`, as in `00000002.9f…`, so that a Redis that was restored to an older epoch shows. Older
+ * versions named epochs with UUIDs: their generation is 0. accept.lua and begin-epoch.lua read names the same way.
  */
-export function lifeOf(epoch: string): number {
+export function generationOf(epoch: string): number {
   return Number(/^(\d+)\./.exec(epoch)?.[1] ?? 0)
 }
 
 /** Names the epoch that follows another one; '' is before the first. */
-export function epochAfter(epoch: string): string {
-  return `${String(lifeOf(epoch) + 1).padStart(8, '0')}.${randomBytes(13).toString('hex')}`
+export function nextEpoch(epoch: string): string {
+  return `${String(generationOf(epoch) + 1).padStart(8, '0')}.${randomBytes(13).toString('hex')}`
 }
 
-/** A counter as Redis has it; 0 where nothing was counted, or what is there is no number. */
-export function toCount(text: unknown): number {
+/** Parses a counter of Redis; 0 when it is missing or is not a whole number. */
+export function parseCount(text: unknown): number {
   const count = Number(text)
   return Number.isSafeInteger(count) ? count : 0
 }
 
-/** How far the counter of a partition was seen to have come. */
-export interface Seen {
-  /** '' when none was seen. */
-  epoch: string
-  count: number
-}
-
-/** Whether a counter has lost what was seen of it: it stands lower, in an older epoch, or is gone. */
-export function isRewound(now: Seen, seen: Seen): boolean {
-  if (now.epoch === seen.epoch) return now.count < seen.count
-  return now.epoch === '' || lifeOf(now.epoch) < lifeOf(seen.epoch)
+/** Whether a counter has lost orders: it is below the watermark, in an older epoch, or missing. */
+export function isBehind(counter: Watermark, watermark: Watermark): boolean {
+  if (counter.epoch === watermark.epoch) return counter.count < watermark.count
+  return counter.epoch === '' || generationOf(counter.epoch) < generationOf(watermark.epoch)
 }

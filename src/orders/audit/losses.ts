@@ -1,74 +1,76 @@
 import type { MysqlStore } from '../../stores/mysql/store.ts'
-import { countCovered, readEnded } from './ended.ts'
-import type { AcceptedSeen } from './epochs.ts'
+import type { EpochRecord } from './epoch-records.ts'
+import { countCovered, readOutcomes } from './outcomes.ts'
 
-/** One epoch of which Redis has lost data, and what became of the orders that it has forgotten. */
-export interface Loss extends AcceptedSeen {
+/** An epoch that Redis has lost data of, and the outcomes of the orders that Redis has forgotten. */
+export interface Loss extends EpochRecord {
   /** Orders that are in neither store. */
   lost: number
-  /** Orders that ended in MySQL, and that Redis no longer counts as what they were. */
+  /** Messages with an outcome in MySQL that Redis no longer counts. */
   duplicates: number
   conflicts: number
 }
 
-/** What Redis knows of a partition's counter: its epoch, its count, and how far it knows each older epoch to have come. */
+/** A partition's counter of accepted orders, as Redis has it. */
 export interface Counter {
   epoch: string
   count: number
+  /** The last count of each older epoch. */
   older: Map<string, number>
 }
 
 /**
- * Finds the epochs that Redis has lost data of, and counts their orders. Each number above what Redis still knows, up to
- * the highest that was seen, is an order that has ended in MySQL, or is lost: this counts numbers, and is not what is left
- * of the audit's sum, which would hide every other fault.
+ * Finds the epochs that Redis has lost data of, and counts their lost orders. Every number above what Redis still knows,
+ * up to the high watermark, is an order: it has an outcome in MySQL, or it is lost. Counting numbers keeps other faults
+ * visible: the rest of the audit's sum would hide them.
+ * @throws {StoreUnavailable} when MySQL is unavailable.
  */
 export async function readLosses(
   mysql: MysqlStore,
-  seen: AcceptedSeen[],
+  records: EpochRecord[],
   counters: Counter[]
 ): Promise<Loss[]> {
-  const behind = [...seen, ...unseen(seen, counters)].flatMap(row => {
-    const { epoch, count = 0, older } = counters[row.partition] ?? {}
-    if (row.epoch === epoch) return count < row.highest ? [{ row, restored: count }] : []
-    const restored = older?.get(row.epoch) ?? 0
-    return [{ row: { ...row, highest: Math.max(row.highest, restored) }, restored }]
+  const behind = [...records, ...unrecorded(records, counters)].flatMap(record => {
+    const { epoch, count = 0, older } = counters[record.partition] ?? {}
+    if (record.epoch === epoch) return count < record.highest ? [{ record, restored: count }] : []
+    const restored = older?.get(record.epoch) ?? 0
+    return [{ record: { ...record, highest: Math.max(record.highest, restored) }, restored }]
   })
-  const ended = await readEnded(
+  const outcomes = await readOutcomes(
     mysql,
-    behind.map(({ row }) => row)
+    behind.map(({ record }) => record)
   )
-  return behind.map(({ row, restored }) => {
-    const { highest, endedTo } = row
-    const ranges = ended.get(`${row.partition}:${row.epoch}`) ?? []
-    const of = (kind: string) =>
+  return behind.map(({ record, restored }) => {
+    const { highest, settledTo } = record
+    const ranges = outcomes.get(`${record.partition}:${record.epoch}`) ?? []
+    const countOf = (kind: string) =>
       countCovered(
         ranges.filter(range => range.kind === kind),
         restored,
         highest
       )
-    const known = Math.max(restored, endedTo)
+    const known = Math.max(restored, settledTo)
     return {
-      ...row,
+      ...record,
       lost: highest - known - countCovered(ranges, known, highest),
-      duplicates: of('duplicate'),
-      conflicts: of('conflict')
+      duplicates: countOf('duplicate'),
+      conflicts: countOf('conflict')
     }
   })
 }
 
-/** Older epochs that Redis knows and MySQL does not, since nothing of them has ended or been noted there yet. */
-function unseen(seen: AcceptedSeen[], counters: Counter[]): AcceptedSeen[] {
-  const known = new Set(seen.map(({ epoch, partition }) => `${partition}:${epoch}`))
+/** Older epochs that only Redis knows: MySQL has no outcome and no watermark of them yet. */
+function unrecorded(records: EpochRecord[], counters: Counter[]): EpochRecord[] {
+  const known = new Set(records.map(({ epoch, partition }) => `${partition}:${epoch}`))
   return counters.flatMap(({ older }, partition) =>
     [...older.keys()]
       .filter(epoch => !known.has(`${partition}:${epoch}`))
-      .map(epoch => ({ epoch, partition, highest: 0, endedTo: 0, acknowledged: null }))
+      .map(epoch => ({ epoch, partition, highest: 0, settledTo: 0, acknowledged: null }))
   )
 }
 
-/** How many lost orders nobody has acknowledged; undefined when there is no loss that is not acknowledged. */
-export function unacknowledged(losses: Loss[]): number | undefined {
+/** Counts the lost orders that nobody has acknowledged; undefined when no loss is open. */
+export function countUnacknowledged(losses: Loss[]): number | undefined {
   const open = losses.filter(({ lost, acknowledged }) => acknowledged === null || lost > acknowledged)
   if (open.length === 0) return undefined
   return open.reduce((sum, { lost, acknowledged }) => sum + lost - (acknowledged ?? 0), 0)
@@ -82,7 +84,10 @@ export interface Acknowledgement {
   requestId: string
 }
 
-/** Records that an operator knows of losses. */
+/**
+ * Records that an operator acknowledges losses; `lost` is how many orders of them were open.
+ * @throws {StoreUnavailable} when MySQL is unavailable.
+ */
 export async function acknowledgeLosses(
   mysql: MysqlStore,
   losses: Loss[],

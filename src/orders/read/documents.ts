@@ -8,29 +8,24 @@ import { isDocumentOf, type OrderRecord, renderDocument, startOfDocument } from 
 const read = loadScript(new URL('read.lua', import.meta.url))
 const putBackScript = loadScript(new URL('put-back.lua', import.meta.url))
 
-/** Most documents that one round trip reads, and most round trips under way for one partition. */
+/** Most documents of one round trip, and most round trips in flight for one partition. */
 const READ_SIZE = 200
 const READ_IN_FLIGHT = 2
 
-/** The documents of orders in Redis. Every call throws `StoreUnavailable` when Redis is away. */
+/** The documents of orders in Redis. Every call throws `StoreUnavailable` when Redis is unavailable. */
 export interface Documents {
   /**
-   * The document of an order, or undefined. Concurrent reads share a round trip.
-   * @throws {StoreUnavailable} also when what is there is no document of that order: MySQL may have it.
+   * Reads the document of an order; undefined when there is none. Concurrent reads share a round trip.
+   * @throws {StoreUnavailable} also when the text is not a document of the order: MySQL may have the order.
    */
   get: (id: string) => Promise<string | undefined>
-  /** The write that stores a finished order's document as its message is settled. */
-  toWrite: (order: OrderRecord) => { key: string; value: string; ttl: number }
-  /**
-   * Puts the document of a finished order back that Redis had dropped, or has as another text. One that is there is as
-   * new, and stays.
-   */
+  /** Puts the document of a final order back that Redis dropped or that is corrupt. One that exists is as new, and stays. */
   putBack: (order: OrderRecord) => Promise<void>
 }
 
 /**
- * `ttl` is how long the document of a finished order stays after its last use, in ms; `onCorrupt` is called for each text
- * that is read and is no document.
+ * Creates the access to documents. `ttl` is how long the document of a final order stays after its last use (ms).
+ * `onCorrupt` is called for each text that is not a document.
  */
 export function createDocuments(
   redis: RedisStore,
@@ -38,7 +33,7 @@ export function createDocuments(
   ttl: number,
   onCorrupt: () => void
 ): Documents {
-  /** Gives documents their full TTL anew. XX: one that has none by now belongs to an order that waits, and must get none. */
+  /** Renews the TTL of documents. XX: a document without one belongs to an order that waits, and must get none. */
   const renew = (used: string[]) =>
     redis.run(client => Promise.all(used.map(key => client.pexpire(key, ttl, 'XX'))))
 
@@ -46,7 +41,7 @@ export function createDocuments(
     const used = ids.map(keys.document)
     const reply = await redis.run(client => read(client, used, [ttl]))
     const [found, due] = reply as [(string | null)[], number[]]
-    // Nobody waits for it: what is not renewed now is due at the next read.
+    // No caller waits for it: the next read finds what was not renewed.
     if (due.length > 0) renew(due.map(index => used[index] as string)).catch(() => {})
     return found
   }
@@ -62,11 +57,6 @@ export function createDocuments(
       onCorrupt()
       throw new StoreUnavailable('redis', new Error('the document of the order cannot be read'))
     },
-    toWrite: order => ({
-      key: keys.document(order.order_id),
-      value: renderDocument(order),
-      ttl
-    }),
     putBack: async order => {
       await redis.run(client =>
         putBackScript(

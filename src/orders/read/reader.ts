@@ -2,37 +2,40 @@ import { endOfTurn } from '../../async/end-of-turn.ts'
 import { createMicroBatch } from '../../async/micro-batch.ts'
 import { StoreUnavailable } from '../../stores/errors.ts'
 import { OrderNotFound } from '../errors.ts'
-import { isCompleted, isFinal, type OrderRecord, renderDocument } from '../order.ts'
+import { hasCompletedStatus, hasFinalStatus, type OrderRecord, renderDocument } from '../order.ts'
 import type { OrderStore } from '../tables/order-store.ts'
 import type { Documents } from './documents.ts'
 import type { RecentDocuments } from './recent-documents.ts'
 
-/** Most ids that one shared query looks up, and most such queries under way. */
+/** Most ids of one shared query, and most such queries in flight. */
 const FIND_SIZE = 200
 const FIND_IN_FLIGHT = 2
 
+/** An order that was found. */
 export interface FoundOrder {
   document: string
-  /** Whether a cache answered (`hit`: Redis, or what was just read from it) or MySQL (`miss`). */
+  /** Where the document came from: `hit` for Redis or this process's memory, `miss` for MySQL. */
   cache: 'hit' | 'miss'
 }
 
+/** Reads orders, for one api process. */
 export interface OrderReader {
   /**
-   * The order as it stands.
-   * @throws {OrderNotFound} when both stores said that there is none.
-   * @throws {StoreUnavailable} when the only store that might know it is away.
+   * Reads an order as it is now.
+   * @throws {OrderNotFound} when neither store has it.
+   * @throws {StoreUnavailable} when the store that may have it is unavailable.
    */
   read: (id: string) => Promise<FoundOrder>
 }
 
+/** What the reader needs. */
 export interface OrderReaderOptions {
   documents: Documents
   recent: RecentDocuments
   store: OrderStore
 }
 
-/** Reads orders: what was just read, then Redis, then MySQL for what Redis does not have or cannot be sure of. */
+/** Creates the reader. It asks memory, then Redis, then MySQL when Redis has no document or one that may be behind. */
 export function createOrderReader({ documents, recent, store }: OrderReaderOptions): OrderReader {
   const find = createMicroBatch<string, OrderRecord | undefined>({
     size: FIND_SIZE,
@@ -44,17 +47,17 @@ export function createOrderReader({ documents, recent, store }: OrderReaderOptio
   })
 
   /**
-   * The newest document, given the one in Redis: a final one stands; a `processing` one may be behind, when its
-   * worker wrote the row and has not settled yet, so MySQL is asked. While MySQL is away it stands as it is.
+   * The newest document, given the one in Redis. A `processing` document may be behind: its worker may have written the row
+   * and not settled yet. MySQL confirms it; while MySQL is unavailable, the document of Redis is the answer.
    */
   const confirm = async (id: string, document: string): Promise<FoundOrder> => {
-    if (isCompleted(document)) recent.keep(id, document)
-    if (isFinal(document)) return { document, cache: 'hit' }
-    const row = await find(id).catch(unlessAway)
+    if (hasCompletedStatus(document)) recent.keep(id, document)
+    if (hasFinalStatus(document)) return { document, cache: 'hit' }
+    const row = await find(id).catch(orUnavailable)
     if (!row || row instanceof StoreUnavailable || row.status === 'processing')
       return { document, cache: 'hit' }
     const newer = renderDocument(row)
-    // Whoever asks again gets no older one, though MySQL be away by then and Redis not told yet.
+    // The next read must not get an older document, even if MySQL is unavailable by then.
     if (row.status === 'completed') recent.keep(id, newer)
     return { document: newer, cache: 'miss' }
   }
@@ -66,11 +69,11 @@ export function createOrderReader({ documents, recent, store }: OrderReaderOptio
         await endOfTurn()
         return { document: known, cache: 'hit' }
       }
-      const cached = await documents.get(id).catch(unlessAway)
+      const cached = await documents.get(id).catch(orUnavailable)
       if (typeof cached === 'string') return confirm(id, cached)
       const row = await find(id)
       if (row) {
-        // Nobody waits for the cache; a Redis that is away has said so already.
+        // No caller waits for the cache, and an unavailable Redis is reported elsewhere.
         if (row.status !== 'processing') documents.putBack(row).catch(() => {})
         return { document: renderDocument(row), cache: 'miss' }
       }
@@ -80,8 +83,8 @@ export function createOrderReader({ documents, recent, store }: OrderReaderOptio
   }
 }
 
-/** Turns "that store is away" into a value to decide on; any other error goes on. */
-function unlessAway(error: unknown): StoreUnavailable {
+/** Returns the error of an unavailable store as a value. Throws any other error. */
+function orUnavailable(error: unknown): StoreUnavailable {
   if (error instanceof StoreUnavailable) return error
   throw error
 }

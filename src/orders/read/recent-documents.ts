@@ -1,23 +1,23 @@
-/** Most documents of one generation. One has some 250 bytes, so that two full generations take less than 10 MB. */
+/** Most documents of one generation. A document has some 250 bytes, so two full generations take less than 10 MB. */
 const SIZE = 10_000
 
-/** How long a generation takes documents in, in ms. */
+/** How long a generation accepts documents (ms). */
 const LIFETIME = 5000
 
 /**
- * Documents of completed orders that this process has just read. Such an order never changes again, so the next read of it
- * needs no store. They are kept in two generations: when the young one is full, or its time is over, it becomes the old one
- * and what was that is dropped. So none is kept for longer than two lifetimes, however often it is read: the next read goes
- * to Redis, which counts it as a use.
+ * Documents of completed orders that this process has just read. A completed order never changes, so the next read of it
+ * needs no store. There are two generations. When the young one is full or its time is over, it becomes the old one, and
+ * the old one is dropped. So a document is kept for two lifetimes at most, however often it is read. Then a read goes to
+ * Redis again, which renews the document's TTL.
  */
 export interface RecentDocuments {
-  /** The document of a completed order that was kept of late. */
+  /** Returns the document of a completed order, if it was kept recently. */
   get: (id: string) => string | undefined
-  /** Keeps the document of an order that is completed. */
+  /** Keeps the document of a completed order. */
   keep: (id: string, document: string) => void
 }
 
-/** `ttl` is how long Redis keeps a document after its last use, in ms: a kept one is not answered for longer than half of it. */
+/** Creates an empty memory. `ttl` is how long Redis keeps a document after its last use (ms); memory keeps it for half of that. */
 export function createRecentDocuments(ttl: number): RecentDocuments {
   const lifetime = Math.min(LIFETIME, ttl / 4)
   let young = new Map<string, string>()
@@ -30,7 +30,7 @@ export function createRecentDocuments(ttl: number): RecentDocuments {
     born = at
   }
 
-  /** Lets go of what is too old. */
+  /** Drops generations whose time is over. */
   const age = () => {
     const lifetimes = Math.floor((performance.now() - born) / lifetime)
     if (lifetimes === 0) return
@@ -51,7 +51,7 @@ export function createRecentDocuments(ttl: number): RecentDocuments {
   }
 }
 
-/** The same text in memory of its own: an id is a part of the URL that it came in, and would keep all of that alive. */
+/** Copies a text: an id is a slice of its URL, and would keep the whole URL in memory. */
 function copyOf(text: string): string {
   return Buffer.from(text).toString()
 }

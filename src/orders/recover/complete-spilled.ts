@@ -8,75 +8,82 @@ import type { OrderRecord } from '../order.ts'
 import { complete } from '../pricing.ts'
 import { COLUMNS, fromRow, type OrderRow, toDatetime } from '../tables/row.ts'
 import { addToTotals } from '../tables/totals.ts'
-import { deleteAttempts, giveUp, IS_DUE, noteAttempt } from './spill-attempts.ts'
+import { deleteAttempts, failSpilled, IS_DUE, recordAttempt } from './spill-attempts.ts'
 
 /** Most rows of one transaction. */
 const SIZE = 500
 
-/** What a run has done; there may be more for the next one. */
-export interface Sweep {
+/** The result of one run. */
+export interface Completion {
+  /** How many orders were completed. */
   completed: number
+  /** Whether there may be more to complete. */
   more: boolean
-  /** Why orders could not be completed, by their ids: they are tried again. */
+  /** Why orders could not be completed, by id. They are tried again. */
+  retrying: Map<string, unknown>
+  /** Why orders failed, by id: their attempts are used up. */
   failed: Map<string, unknown>
-  /** Why orders have failed for good, by their ids. */
-  givenUp: Map<string, unknown>
 }
 
 /**
- * Completes orders that were accepted straight into MySQL, and notes each one in the outbox, in one transaction. Rows
- * that another worker has in hand are passed over. Redis is not needed. When an order fails, the rows have a transaction
- * each, so that it holds up no other; it is tried again after a pause, and is a failed order after the last attempt.
- * @throws {StoreUnavailable} when MySQL is away.
+ * Completes spilled orders and adds them to the outbox, in one transaction. It needs no Redis, and skips rows that another
+ * worker has locked. When the transaction fails, each order gets one of its own, so that a failing order holds up no other.
+ * That order is tried again after a pause, and is failed after the last attempt.
+ * @throws {StoreUnavailable} when MySQL is unavailable or takes no writes.
  */
-export async function completeSpilled(mysql: MysqlStore): Promise<Sweep> {
+export async function completeSpilled(mysql: MysqlStore): Promise<Completion> {
   try {
     const completed = await completeRows(mysql, `ORDER BY created_at LIMIT ${SIZE}`)
-    return { completed, more: completed === SIZE, failed: new Map(), givenUp: new Map() }
+    return { completed, more: completed === SIZE, retrying: new Map(), failed: new Map() }
   } catch (error) {
     if (error instanceof StoreUnavailable) throw error
     return completeEach(mysql)
   }
 }
 
-async function completeEach(mysql: MysqlStore): Promise<Sweep> {
+async function completeEach(mysql: MysqlStore): Promise<Completion> {
   const rows = await mysql.rows<{ order_id: string }>(
     `SELECT order_id FROM orders WHERE status = 'processing' AND ${IS_DUE} ORDER BY created_at LIMIT ${SIZE}`,
     []
   )
-  const sweep: Sweep = { completed: 0, more: rows.length === SIZE, failed: new Map(), givenUp: new Map() }
+  const result: Completion = {
+    completed: 0,
+    more: rows.length === SIZE,
+    retrying: new Map(),
+    failed: new Map()
+  }
   let writable = false
   for (const { order_id } of rows) {
     try {
-      sweep.completed += await completeRows(mysql, 'AND order_id = ?', order_id)
+      result.completed += await completeRows(mysql, 'AND order_id = ?', order_id)
     } catch (error) {
       if (error instanceof StoreUnavailable) throw error
-      // A MySQL that takes no writes is no fault of the order.
+      // A MySQL that takes no writes spends no attempt of the order.
       writable ||= await mysql.availability.takesWrites()
       if (!writable) throw new StoreUnavailable('mysql', error)
-      const attempts = await noteAttempt(mysql, order_id, error)
-      if (attempts < ORDER_RETRY.attempts) sweep.failed.set(order_id, error)
-      else await endAsFailed(mysql, order_id, asError(error), sweep)
+      const attempts = await recordAttempt(mysql, order_id, error)
+      if (attempts < ORDER_RETRY.attempts) result.retrying.set(order_id, error)
+      else await fail(mysql, order_id, asError(error), result)
     }
   }
-  return sweep
+  return result
 }
 
-async function endAsFailed(mysql: MysqlStore, orderId: string, cause: Error, sweep: Sweep): Promise<void> {
+async function fail(mysql: MysqlStore, orderId: string, cause: Error, result: Completion): Promise<void> {
   try {
-    await giveUp(mysql, orderId, cause)
-    sweep.givenUp.set(orderId, cause)
+    await failSpilled(mysql, orderId, cause)
+    result.failed.set(orderId, cause)
   } catch (error) {
     if (error instanceof StoreUnavailable) throw error
-    sweep.failed.set(orderId, error)
+    result.retrying.set(orderId, error)
   }
 }
 
-/** Completes waiting rows in one transaction; gives how many. */
-async function completeRows(mysql: MysqlStore, which: string, ...values: string[]): Promise<number> {
+/** Completes the due rows that match a condition, in one transaction. Returns how many. */
+async function completeRows(mysql: MysqlStore, condition: string, ...values: string[]): Promise<number> {
   return mysql.transaction(async transaction => {
     const rows = await transaction.rows<OrderRow & { tax_rate: string }>(
-      `SELECT ${COLUMNS}, tax_rate FROM orders WHERE status = 'processing' AND ${IS_DUE} ${which} FOR UPDATE SKIP LOCKED`,
+      `SELECT ${COLUMNS}, tax_rate FROM orders WHERE status = 'processing' AND ${IS_DUE} ${condition} FOR UPDATE SKIP LOCKED`,
       values
     )
     if (rows.length === 0) return 0
@@ -101,7 +108,7 @@ async function completeRows(mysql: MysqlStore, which: string, ...values: string[
   })
 }
 
-/** Completes rows that exist and are locked: all in one statement, the row's other columns as they are. */
+/** Writes completed orders to rows that exist and are locked, in one statement. Their other columns stay as they are. */
 async function finish(transaction: Transaction, orders: OrderRecord[]): Promise<void> {
   const rows = orders.map(order => {
     const at = toDatetime(order.updated_at)

@@ -5,17 +5,17 @@ import type { RedisStore } from '../../stores/redis/store.ts'
 import { type NewLetter, putLetters } from '../../streams/dead-letters/append.ts'
 import type { Keys } from '../../streams/keys.ts'
 import { EVENTS } from '../../streams/names.ts'
-import { orderEvent } from '../events.ts'
 import { ORDER_FUNCTION } from '../names.ts'
-import type { Documents } from '../read/documents.ts'
+import type { ToPublication } from '../publication.ts'
 import { COLUMNS, fromRow, type OrderRow, toIso } from '../tables/row.ts'
-import { deleteAttempts, isGivenUp } from './spill-attempts.ts'
+import { deleteAttempts, isFailedSpill } from './spill-attempts.ts'
 
-const tellScript = loadScript(new URL('publish-finished.lua', import.meta.url))
+const publishScript = loadScript(new URL('publish-outbox.lua', import.meta.url))
 
 /** Most orders of one transaction. */
 const SIZE = 500
 
+/** An order of the outbox, with its request and the attempts at one that failed. */
 interface OutboxRow extends OrderRow {
   outbox_id: string
   traceparent: string | null
@@ -28,63 +28,67 @@ interface OutboxRow extends OrderRow {
   message: string | null
 }
 
-/** What is read of each order: its row, what travels with it, and the attempts at one that was given up. */
-const ROW = [
+const OUTBOX_COLUMNS = [
   'outbox.id AS outbox_id',
   ...['traceparent', 'request_id', 'tax_rate', ...COLUMNS.split(', ')].map(column => `orders.${column}`),
   ...['attempts', 'first_at', 'last_at', 'error', 'message'].map(column => `spill_attempts.${column}`)
 ].join(', ')
 
+/** What the publisher needs. */
+export interface OutboxPublisherOptions {
+  mysql: MysqlStore
+  redis: RedisStore
+  keys: Keys
+  toPublication: ToPublication
+}
+
 /**
- * Brings to Redis what the outbox holds: the documents of orders that were finished without it, as their rows now
- * stand, and their events. What is told is forgotten with the commit that follows: after a crash in between they are told
- * again, with the same event id. While Redis is full, all of it stays in the outbox. An order that was given up gets a dead
- * letter, too.
- * @returns how many were told; when it is the most of one transaction, there may be more.
- * @throws {StoreUnavailable} when none was told.
+ * Publishes the orders of the outbox in Redis: their documents, as the rows are now, and their events. A spilled order that
+ * failed also gets a dead letter. The commit that follows deletes them from the outbox. After a crash in between, they are
+ * published again with the same event ids. While Redis is full, all of them stay in the outbox.
+ * @returns how many were published, and whether there may be more.
+ * @throws {StoreUnavailable} when none was published.
  */
-export async function relayOutbox(
-  mysql: MysqlStore,
-  redis: RedisStore,
-  keys: Keys,
-  documents: Documents
-): Promise<{ told: number; more: boolean }> {
+export async function publishOutbox(
+  options: OutboxPublisherOptions
+): Promise<{ published: number; more: boolean }> {
+  const { mysql, redis, keys, toPublication } = options
   return mysql.transaction(async transaction => {
     const rows = await transaction.rows<OutboxRow>(
-      `SELECT ${ROW}
+      `SELECT ${OUTBOX_COLUMNS}
        FROM outbox JOIN orders USING (order_id) LEFT JOIN spill_attempts USING (order_id)
        ORDER BY outbox.id LIMIT ${SIZE} FOR UPDATE SKIP LOCKED`,
       []
     )
-    let told = 0
+    let published = 0
     for (const [partition, own] of Map.groupBy(rows, row => keys.partitionOf(row.order_id))) {
-      // Before they are told: what MySQL refuses to forget would be told with every run.
+      // Deletes first: a MySQL that refuses them must not let every run publish the same orders.
       await transaction.run('DELETE FROM outbox WHERE id IN (?)', [own.map(row => row.outbox_id)])
-      const givenUp = own.filter(isGivenUp)
-      if (givenUp.length > 0)
+      const failed = own.filter(isFailedSpill)
+      if (failed.length > 0)
         await deleteAttempts(
           transaction,
-          givenUp.map(row => row.order_id)
+          failed.map(row => row.order_id)
         )
       try {
-        if (givenUp.length > 0)
-          await putLetters(redis, keys, ORDER_FUNCTION, partition, givenUp.map(toLetter))
-        await tell(redis, keys.stream(EVENTS, partition), own, documents)
+        if (failed.length > 0)
+          await putLetters(redis, keys, ORDER_FUNCTION, partition, failed.map(toDeadLetter))
+        await publish(redis, keys.stream(EVENTS, partition), own, toPublication)
       } catch (error) {
-        if (told === 0) throw error
-        // Nor is what was told kept for those that could not be: it would be told with every run while Redis is full.
-        await transaction.run('ROLLBACK TO SAVEPOINT told', [])
-        return { told, more: false }
+        if (published === 0) throw error
+        // Commits the partitions that are published: otherwise every run would publish them while Redis is full.
+        await transaction.run('ROLLBACK TO SAVEPOINT published', [])
+        return { published, more: false }
       }
-      told += own.length
-      await transaction.run('SAVEPOINT told', [])
+      published += own.length
+      await transaction.run('SAVEPOINT published', [])
     }
-    return { told, more: told === SIZE }
+    return { published, more: published === SIZE }
   })
 }
 
-/** The dead letter of an order that was given up without Redis; its message is the one that the order would have had. */
-function toLetter(row: OutboxRow): NewLetter {
+/** The dead letter of a spilled order that failed. Its message is the one that an accept in Redis would have made. */
+function toDeadLetter(row: OutboxRow): NewLetter {
   const { order_id, amount, created_at, updated_at, failure } = fromRow(row)
   const tax_rate = row.tax_rate ?? ''
   const placed: OrderPlaced = { order_id, amount, tax_rate, accepted_at: created_at }
@@ -106,23 +110,22 @@ function toLetter(row: OutboxRow): NewLetter {
 }
 
 /**
- * Tells of orders of one partition, in one step. They are told in any case: a document that is final already may have
- * been put back by a read, which tells nobody.
+ * Publishes orders of one partition in one step. Events go out whatever the documents are: a read may have put a final
+ * document back, and a read publishes nothing.
  */
-async function tell(
+async function publish(
   redis: RedisStore,
   events: string,
   rows: OutboxRow[],
-  documents: Documents
+  toPublication: ToPublication
 ): Promise<void> {
   const keys = [events]
   const args: (string | number)[] = []
   for (const row of rows) {
-    const order = fromRow(row)
-    const { key, value, ttl } = documents.toWrite(order)
     const traceparent = row.traceparent ?? ''
-    keys.push(key)
-    args.push(value, ttl, orderEvent(order, value, traceparent).data, row.request_id ?? '', traceparent)
+    const { write, event } = toPublication(fromRow(row), traceparent)
+    keys.push(write.key)
+    args.push(write.value, write.ttl, event.data, row.request_id ?? '', traceparent)
   }
-  await redis.run(client => tellScript(client, keys, args))
+  await redis.run(client => publishScript(client, keys, args))
 }

@@ -7,23 +7,24 @@ import { fail } from '../pricing.ts'
 import { COLUMNS, fromRow, type OrderRow, toDatetime } from '../tables/row.ts'
 import { addToTotals } from '../tables/totals.ts'
 
-/** A condition on `orders`: the next attempt at the row is not in the future. */
+/** SQL condition on `orders`: the row's next attempt is due. */
 export const IS_DUE =
   'NOT EXISTS (SELECT 1 FROM spill_attempts WHERE spill_attempts.order_id = orders.order_id AND due_at > UTC_TIMESTAMP(3))'
 
-/** What the message id of a spilled order begins with that was given up. */
+/** The beginning of the message id that a spilled order gets when it fails. */
 const SPILLED = 'spilled-'
 
-/** Whether a row is that of a spilled order that was given up: it has no message that could become a dead letter. */
-export function isGivenUp({ status, message_id }: Pick<OrderRow, 'status' | 'message_id'>): boolean {
+/** Whether a row is a spilled order that failed. It has no message in Redis that could become a dead letter. */
+export function isFailedSpill({ status, message_id }: Pick<OrderRow, 'status' | 'message_id'>): boolean {
   return status === 'failed' && message_id?.startsWith(SPILLED) === true
 }
 
 /**
- * Notes a failed attempt at a spilled order, with a pause before the next one.
+ * Records a failed attempt at a spilled order, with a pause before the next one.
  * @returns how many attempts have failed.
+ * @throws {StoreUnavailable} when MySQL is unavailable.
  */
-export async function noteAttempt(mysql: MysqlStore, orderId: string, cause: unknown): Promise<number> {
+export async function recordAttempt(mysql: MysqlStore, orderId: string, cause: unknown): Promise<number> {
   const { name, message } = asError(cause)
   return mysql.transaction(async ({ rows, run }) => {
     const [row] = await rows<{ attempts: number }>(
@@ -44,16 +45,17 @@ export async function noteAttempt(mysql: MysqlStore, orderId: string, cause: unk
   })
 }
 
-/** Forgets the attempts at orders. */
+/** Deletes the recorded attempts at orders. */
 export async function deleteAttempts({ run }: Transaction, orderIds: string[]): Promise<void> {
   await run('DELETE FROM spill_attempts WHERE order_id IN (?)', [orderIds])
 }
 
 /**
- * Ends a spilled order as failed. The outbox brings its document, its event and a dead letter to Redis. The row gets the
- * id of that letter's message, so that it is completed when the letter is redriven, as any failed order is.
+ * Fails a spilled order whose attempts are used up. The outbox publisher brings its document, its event and a dead letter
+ * to Redis. The row gets the message id of that dead letter, so that a redrive completes it like any failed order.
+ * @throws {StoreUnavailable} when MySQL is unavailable.
  */
-export async function giveUp(mysql: MysqlStore, orderId: string, cause: Error): Promise<void> {
+export async function failSpilled(mysql: MysqlStore, orderId: string, cause: Error): Promise<void> {
   await mysql.transaction(async transaction => {
     const [row] = await transaction.rows<OrderRow & { id: string; tax_rate: string }>(
       `SELECT id, ${COLUMNS}, tax_rate FROM orders WHERE status = 'processing' AND order_id = ? FOR UPDATE SKIP LOCKED`,

@@ -1,22 +1,23 @@
 import { canonicalAmount } from '../money.ts'
 import type { OrderRecord } from '../order.ts'
 
-/** A row of `orders` as the driver gives it: DECIMAL and DATETIME as text. */
+/** A row of `orders` as the driver returns it: DECIMAL and DATETIME as text. */
 export interface OrderRow extends Omit<OrderRecord, 'failure'> {
   message_id: string | null
   failure_code: string | null
   failure_detail: string | null
 }
 
-/** An order with the message that made its row; none for one that was accepted while Redis was away. */
+/** An order with the id of the message that made its row; null for a spilled order. */
 export interface StoredOrder extends OrderRecord {
   messageId: string | null
 }
 
+/** The columns of an order, in the order of `toValues`. */
 export const COLUMNS =
   'order_id, amount, tax, total, status, created_at, updated_at, processed_at, message_id, failure_code, failure_detail'
 
-/** A row as an order: DECIMAL text loses its trailing zeros, DATETIME text becomes ISO 8601. */
+/** Converts a row to an order: DECIMAL text loses its trailing zeros, DATETIME text becomes ISO 8601. */
 export function fromRow(row: OrderRow): StoredOrder {
   return {
     order_id: row.order_id,
@@ -32,7 +33,7 @@ export function fromRow(row: OrderRow): StoredOrder {
   }
 }
 
-/** An order as the values of `COLUMNS`. */
+/** Converts an order to the values of `COLUMNS`. */
 export function toValues(order: StoredOrder): (string | null)[] {
   return [
     order.order_id,
@@ -49,12 +50,12 @@ export function toValues(order: StoredOrder): (string | null)[] {
   ]
 }
 
-/** ISO 8601 in UTC as MySQL takes it: without the Z. */
+/** Converts ISO 8601 in UTC to the text that MySQL takes: without the Z. */
 export function toDatetime(iso: string): string {
   return iso.slice(0, -1)
 }
 
-/** DATETIME text as ISO 8601 in UTC. */
+/** Converts DATETIME text to ISO 8601 in UTC. */
 export function toIso(datetime: string): string {
   return `${datetime.replace(' ', 'T')}Z`
 }

@@ -8,31 +8,31 @@ export interface Totals {
   processing: number
   completed: number
   failed: number
-  /** Orders that were accepted in MySQL, while Redis was away. */
+  /** Spilled orders: accepted in MySQL, not in Redis. */
   accepted: number
   /** Sum of the totals of completed orders. */
   revenue: string
 }
 
-/** A row that changed: from which status (null: there was none) to which. */
+/** A row's change of status; `from` is null for a new row. */
 export interface Transition {
   from: Order['status'] | null
   to: Order['status']
-  /** Total of the order as it now stands. */
+  /** The order's total now; decimal text. */
   total: string | null
 }
 
-/** Slots that the migration creates. */
+/** The number of slots, as the migration creates them. */
 const SLOTS = 32
 
-/** A slot for one transaction. One that lost the wait for its slot draws another when it is done anew. */
+/** Draws a slot for one transaction. A transaction that is repeated draws again, so it does not wait for one slot forever. */
 export function drawSlot(): number {
   return Math.floor(Math.random() * SLOTS)
 }
 
 /**
- * A slot that no other transaction holds, and this one does from now on: for one that has no time to wait for a worker
- * that hangs. It costs a round trip.
+ * Locks a slot that no other transaction holds, at the cost of a round trip. For a transaction that must not wait for a
+ * worker that hangs.
  */
 export async function takeFreeSlot(transaction: Transaction): Promise<number> {
   const [row] = await transaction.rows<{ slot: number }>(
@@ -43,8 +43,7 @@ export async function takeFreeSlot(transaction: Transaction): Promise<number> {
 }
 
 /**
- * Adds what a transaction changed to one slot of the totals. Do it last: the slot is the one row that other
- * transactions may want too.
+ * Adds the changes of a transaction to one slot of the totals. Call it last: other transactions may wait for the slot.
  */
 export async function addToTotals(
   transaction: Transaction,
@@ -62,12 +61,16 @@ export async function addToTotals(
   )
 }
 
+/**
+ * Reads the totals over all rows.
+ * @throws {StoreUnavailable} when MySQL is unavailable.
+ */
 export async function readTotals(mysql: MysqlStore): Promise<Totals> {
   const [row] = await mysql.rows<Record<keyof Totals, string>>(
     'SELECT SUM(processing) AS processing, SUM(completed) AS completed, SUM(failed) AS failed, SUM(accepted) AS accepted, SUM(revenue) AS revenue FROM order_totals',
     []
   )
-  if (!row) throw new Error('order_totals is empty: the migrations did not finish')
+  if (!row) throw new Error('order_totals is empty: the migrations have not finished')
   return {
     processing: Number(row.processing),
     completed: Number(row.completed),

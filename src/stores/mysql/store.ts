@@ -53,12 +53,12 @@ export interface MysqlStores {
 
 /**
  * The MySQL of this process: two pools behind one breaker. Migrations are applied with the first probe that answers.
- * `writeInVain` is a transaction that writes and changes nothing; `steps` belong to the migrations.
+ * `trialWrite` is a transaction that writes and changes nothing; `steps` belong to the migrations.
  */
 export function createMysqlStores(
   config: Config,
   log: FastifyBaseLogger,
-  writeInVain: (transaction: Transaction) => Promise<void>,
+  trialWrite: (transaction: Transaction) => Promise<void>,
   steps?: MigrationSteps
 ): MysqlStores {
   const long = config.STORE_TIMEOUT_MS * LONG_STATEMENT
@@ -90,7 +90,7 @@ export function createMysqlStores(
           .catch(error => {
             throw forNewConnection(error)
           })
-        await runTransaction(trial, writeInVain, Math.max(TRIAL, timeout * SHORT_STATEMENT))
+        await runTransaction(trial, trialWrite, Math.max(TRIAL, timeout * SHORT_STATEMENT))
         if (availability.refusal === undefined) return
         for (const each of [pool, functionPool]) each.renew()
       } finally {

@@ -21,7 +21,7 @@ const completed = (id: string) =>
   })
 
 describe('POST /orders', () => {
-  test('accepts an order and answers its document at once', async () => {
+  test('accepts an order and returns its document at once', async () => {
     const response = await api.post({ order_id: 'new-1', amount: 100.0 })
     expect(response.statusCode).toBe(202)
     expect(response.headers).toMatchObject({
@@ -46,15 +46,18 @@ describe('POST /orders', () => {
     })
   })
 
-  test.each([100, '100.00', '100', 100.0])('the same order again, written %j, is replayed', async amount => {
-    await api.post({ order_id: 'again', amount: 100 })
-    const response = await api.post({ order_id: 'again', amount })
-    expect(response.statusCode).toBe(200)
-    expect(response.headers['idempotent-replayed']).toBe('true')
-    expect(response.json()).toMatchObject({ order_id: 'again', amount: 100 })
-  })
+  test.each([100, '100.00', '100', 100.0])(
+    'replays an order that is sent again with the amount %j',
+    async amount => {
+      await api.post({ order_id: 'again', amount: 100 })
+      const response = await api.post({ order_id: 'again', amount })
+      expect(response.statusCode).toBe(200)
+      expect(response.headers['idempotent-replayed']).toBe('true')
+      expect(response.json()).toMatchObject({ order_id: 'again', amount: 100 })
+    }
+  )
 
-  test('another body under a known id is refused, and the first stands', async () => {
+  test('refuses another body under a known id, and the first one stays', async () => {
     await api.post({ order_id: 'first', amount: 1 })
     const refused = await api.post({ order_id: 'first', amount: 2 })
     expect([refused.statusCode, refused.json().type]).toEqual([409, 'urn:orderstream:problem:order-conflict'])
@@ -62,7 +65,7 @@ describe('POST /orders', () => {
     expect((await api.post({ order_id: 'first', amount: 2 })).statusCode).toBe(409)
   })
 
-  test('I2: an id that Redis has forgotten is still known', async () => {
+  test('I2: knows an id that Redis has forgotten', async () => {
     await api.post({ order_id: 'forgotten', amount: 5 })
     await completed('forgotten')
     await until('the document is dropped', async () => space.redis.del(api.app.keys.document('forgotten')))
@@ -75,7 +78,7 @@ describe('POST /orders', () => {
     ])
   })
 
-  test('I2: 50 concurrent requests for one order: one 202, 49 times 200, one row', async () => {
+  test('I2: answers 50 concurrent requests for one order with one 202 and 49 times 200, and writes one row', async () => {
     const answers = await Promise.all(
       Array.from({ length: 50 }, () => api.post({ order_id: 'race', amount: 9.99 }))
     )
@@ -84,7 +87,7 @@ describe('POST /orders', () => {
     expect(await space.sql("SELECT COUNT(*) AS n FROM orders WHERE order_id = 'race'")).toEqual([{ n: 1 }])
   })
 
-  test('I2: 50 concurrent requests with one id and other amounts: one 202, 49 times 409', async () => {
+  test('I2: answers 50 concurrent requests with one id and 50 amounts with one 202 and 49 times 409', async () => {
     const answers = await Promise.all(
       Array.from({ length: 50 }, (_, index) => api.post({ order_id: 'clash', amount: index + 1 }))
     )
@@ -93,7 +96,7 @@ describe('POST /orders', () => {
     expect((await completed('clash')).json().amount).toBe(winner)
   })
 
-  test('the tax rate in force at accept is pinned into the order', async () => {
+  test('prices an order at the tax rate of its acceptance', async () => {
     const dear = await openApp(space, 'api', { TAX_RATE: '0.5' })
     await dear.post({ order_id: 'pinned', amount: 10 })
     await dear.close()
@@ -102,7 +105,7 @@ describe('POST /orders', () => {
 })
 
 describe('GET /orders/:order_id', () => {
-  test('an accepted order is found from the moment of its 202', async () => {
+  test('finds an accepted order from the moment of its 202', async () => {
     const ids = Array.from({ length: 100 }, (_, index) => `found-${index}`)
     await Promise.all(
       ids.map(async id => {
@@ -112,7 +115,7 @@ describe('GET /orders/:order_id', () => {
     )
   })
 
-  test('Redis answers with a hit; what it has dropped comes from MySQL and is put back', async () => {
+  test('answers from Redis with a hit, and puts a dropped document back from MySQL', async () => {
     await api.post({ order_id: 'cached', amount: 0.3 })
     const hit = await until('the document is final', async () => {
       const response = await completed('cached')
@@ -120,7 +123,7 @@ describe('GET /orders/:order_id', () => {
     })
     const key = api.app.keys.document('cached')
     await space.redis.del(key)
-    // Another process: this one has just read it.
+    // Another process, since this one has the document in memory.
     const other = await openApp(space, 'api')
     const miss = await other.call('/orders/cached')
     await other.close()
@@ -129,7 +132,7 @@ describe('GET /orders/:order_id', () => {
     await until('the document is back', async () => (await space.redis.get(key)) === hit.body)
   })
 
-  test('a completed order that was just read needs no store; one that failed may change and is asked for each time', async () => {
+  test('answers a completed order from memory after a read, and looks a failed one up each time', async () => {
     const placed = { amount: '1', tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.000Z' }
     const at = '2026-01-31T12:00:01.000Z'
     const orders = [
@@ -137,7 +140,7 @@ describe('GET /orders/:order_id', () => {
       fail({ order_id: 'gave-up', ...placed }, { code: 'exhausted', detail: 'why' }, at)
     ]
     for (const order of orders) {
-      const { key, value, ttl } = api.app.orders.documents.toWrite(order)
+      const { key, value, ttl } = api.app.orders.toPublication(order, '').write
       await space.redis.set(key, value, 'PX', ttl)
       expect((await api.call(`/orders/${order.order_id}`)).body).toBe(value)
       await space.redis.del(key)
@@ -147,7 +150,7 @@ describe('GET /orders/:order_id', () => {
     expect((await api.call('/orders/gave-up')).statusCode).toBe(404)
   })
 
-  test('an unknown id is a 404, an impossible one a 400', async () => {
+  test('answers an unknown id with 404 and an invalid one with 400', async () => {
     const unknown = await api.call('/orders/unknown')
     expect([unknown.statusCode, unknown.json().type]).toEqual([
       404,
@@ -159,7 +162,7 @@ describe('GET /orders/:order_id', () => {
     ])
   })
 
-  test('only the document of a finished order has a TTL, and a use of it renews it', async () => {
+  test('gives only the document of a final order a TTL, and renews it at a read', async () => {
     const key = api.app.keys.document('ttl')
     await worker.close()
     await api.post({ order_id: 'ttl', amount: 1 })
@@ -168,7 +171,7 @@ describe('GET /orders/:order_id', () => {
     worker = await openApp(space, 'worker')
     await completed('ttl')
     await until('the order is settled', async () => (await space.redis.pttl(key)) > 0)
-    // By processes that have not just read it.
+    // Other processes, since this one has the document in memory.
     const [one, other] = [await useApp(space, 'api'), await useApp(space, 'api')]
     await space.redis.pexpire(key, 1000_000)
     await one.call('/orders/ttl')
@@ -178,7 +181,7 @@ describe('GET /orders/:order_id', () => {
     expect(await space.redis.pttl(key)).toBeLessThanOrEqual(2000_000)
   })
 
-  test('a renewal that comes late gives no TTL to an order that waits by then', async () => {
+  test('gives no TTL to an order that waits by the time of a late renewal', async () => {
     const proxy = await startProxy(Number(space.env.REDIS_PORT))
     const behind = await useApp(space, 'api', { REDIS_PORT: proxy.port })
     const key = behind.app.keys.document('late-renewal')
@@ -194,7 +197,7 @@ describe('GET /orders/:order_id', () => {
     await renewed
     await space.redis.set(key, final.replace('completed', 'processing'))
     proxy.release()
-    // On the same connection: what was held back has been done before it.
+    // On the same connection: the renewal has run before it.
     await behind.app.stores.redis.client.time()
     expect(await space.redis.pttl(key)).toBe(-1)
   })

@@ -6,7 +6,7 @@ import { until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 
-test('an order of a worker whose clock is behind ends no earlier than it was accepted, in its row, document, event and letter', async () => {
+test('an order ends no earlier than it was accepted, in its row, document, event and dead letter, even if the clock of its worker is behind', async () => {
   const { app } = await useApp(space, 'worker')
   const { keys } = app
   const ahead = new Date(Date.now() + 3_600_000).toISOString()
@@ -14,12 +14,12 @@ test('an order of a worker whose clock is behind ends no earlier than it was acc
     const data = JSON.stringify({ order_id, amount, tax_rate: '0.18', accepted_at: ahead })
     return space.redis.xadd(keys.stream('placed', 0), id, 'v', '1', 'request_id', '', 'data', data)
   }
-  // The clocks of the api and of Redis are an hour ahead of this one.
+  // The clocks of the api and of Redis are an hour ahead of the worker's.
   const time = Date.parse(ahead)
   await place(`${time}-0`, 'ahead', '10')
   await until('it is settled', async () => (await space.redis.xlen(keys.stream('placed', 0))) === 0)
   await place(`${time}-1`, 'ahead', '11')
-  await until('it is a letter', () => space.redis.xlen(keys.dead('process-orders', 0)))
+  await until('it is a dead letter', () => space.redis.xlen(keys.dead('process-orders', 0)))
 
   const times = { created_at: ahead, updated_at: ahead, processed_at: ahead }
   expect((await app.orders.store.find(['ahead'])).get('ahead')).toMatchObject(times)

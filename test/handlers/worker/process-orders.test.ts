@@ -8,6 +8,7 @@ import { fieldOf } from '../../../src/streams/group/delivery.ts'
 import type { Keys } from '../../../src/streams/keys.ts'
 import { openApp, useApp } from '../../harness/app.ts'
 import { until, useSpace } from '../../harness/space.ts'
+import { writeRow } from '../../orders/write-row.ts'
 
 const space = await useSpace()
 
@@ -18,7 +19,7 @@ const message = (order_id: string, amount: string) => ({
   accepted_at: '2026-01-31T12:00:00.000Z'
 })
 
-test('an order whose worker froze before it settled is told once, though another body is refused first', async () => {
+test('an order whose worker froze before it settled is published once, though another body is refused first', async () => {
   const api = await useApp(space, 'api')
   const placed = api.app.keys.stream(PLACED, 0)
   const place = (order_id: string, amount: string) => {
@@ -26,12 +27,12 @@ test('an order whose worker froze before it settled is told once, though another
     return space.redis.xadd(placed, '*', ...Object.entries(fields).flat()) as Promise<string>
   }
 
-  // A worker that took the message, committed the row, and was never seen again.
+  // A worker reads the message, commits the row and freezes.
   await space.redis.xgroup('CREATE', placed, ORDER_FUNCTION, '0', 'MKSTREAM')
   const messageId = await place('frozen', '10')
   await space.redis.xreadgroup('GROUP', ORDER_FUNCTION, 'frozen-worker', 'COUNT', 1, 'STREAMS', placed, '>')
   const order = complete(message('frozen', '10'), new Date().toISOString())
-  await api.app.orders.store.write([{ order, messageId, redriven: false, ordinal: '', partition: 0 }])
+  await writeRow(api, order, { messageId })
   await place('frozen', '11')
 
   const worker = await openApp(space, 'worker', { LEASE_MS: 1000 })
@@ -43,7 +44,7 @@ test('an order whose worker froze before it settled is told once, though another
   expect(await space.redis.xlen(api.app.keys.stream('events', 0))).toBe(1)
 })
 
-/** Puts a message where it waits for another attempt, due now, that was taken so often before. */
+/** Adds a message that waits for another attempt, due now, and was delivered `takings` times before. */
 async function addRetry(keys: Keys, id: string, body: object, record: Record<string, unknown>, takings = 0) {
   const whole = {
     v: '1',
@@ -61,7 +62,7 @@ async function addRetry(keys: Keys, id: string, body: object, record: Record<str
   await space.redis.zadd(keys.retry(ORDER_FUNCTION, 0), 0, id)
 }
 
-/** Waits until nothing of the order function is left to do. */
+/** Waits until all messages of orders are settled. */
 const settled = (keys: Keys) =>
   until('all is settled', async () => {
     const left = await Promise.all([
@@ -71,7 +72,7 @@ const settled = (keys: Keys) =>
     return left.every(count => count === 0)
   })
 
-test('I5: an order whose worker ended between its failed row and its dead letter still comes to one', async () => {
+test('I5: an order whose worker dies between its failed row and its dead letter still gets one', async () => {
   const { app } = await useApp(space, 'api', { ADMIN_TOKEN: 'a'.repeat(16) })
   const { keys, orders, streams } = app
   const id = '1769860800001-0'
@@ -80,7 +81,7 @@ test('I5: an order whose worker ended between its failed row and its dead letter
     { code: 'exhausted', detail: 'why' },
     new Date().toISOString()
   )
-  await orders.store.write([{ order, messageId: id, redriven: false, ordinal: '', partition: 0 }])
+  await writeRow({ app }, order, { messageId: id })
   await addRetry(keys, id, message('given-up', '10'), { attempts: 7 })
 
   await useApp(space, 'worker')
@@ -95,17 +96,16 @@ test('I5: an order whose worker ended between its failed row and its dead letter
   )
 })
 
-test('I11: a message that is given up about an order that stands is a duplicate, or a conflict', async () => {
+test('I11: a message that fails about an order that exists is a duplicate or a conflict', async () => {
   const { app, call } = await useApp(space, 'api', { ADMIN_TOKEN: 'a'.repeat(16) })
-  const { keys, orders, streams } = app
-  const write = (order: OrderRecord, messageId: string) =>
-    orders.store.write([{ order, messageId, redriven: false, ordinal: '', partition: 0 }])
+  const { keys, streams } = app
+  const write = (order: OrderRecord, messageId: string) => writeRow({ app }, order, { messageId })
   const audit = async () =>
     (await call({ url: '/admin/audit', headers: { authorization: `Bearer ${'a'.repeat(16)}` } })).json()
   for (const name of ['stands', 'stands-too'])
     await write(complete(message(name, '10'), new Date().toISOString()), `of-${name}`)
   const before = await audit()
-  // Delivered so often without an outcome that they are given up unseen, and not yet so often that nobody is told.
+  // They were delivered so often that they fail unhandled, and not yet so often that `onDead` is skipped.
   await addRetry(keys, '1769860800002-0', message('stands', '10'), {}, 12)
   await addRetry(keys, '1769860800003-0', message('stands-too', '11'), {}, 12)
 
@@ -121,12 +121,12 @@ test('I11: a message that is given up about an order that stands is a duplicate,
   expect(after.conflicts - before.conflicts).toBe(1)
 })
 
-test('the document of a body that was refused gives way to that of the order that stands', async () => {
+test('the document of a refused body is replaced by that of the order that exists', async () => {
   const { app, call } = await useApp(space, 'api')
-  const { keys, orders } = app
+  const { keys } = app
   const order = complete(message('gives-way', '10'), new Date().toISOString())
-  await orders.store.write([{ order, messageId: '1-0', redriven: false, ordinal: '', partition: 0 }])
-  // As it is stored when an id that Redis has forgotten is accepted there while MySQL is away.
+  await writeRow({ app }, order)
+  // As after Redis accepted an id that it had forgotten, while MySQL was unavailable.
   const key = keys.document('gives-way')
   await space.redis.set(key, renderDocument(newRecord('gives-way', '11', order.created_at)))
   await addRetry(keys, '1769860800007-0', message('gives-way', '11'), {})
@@ -141,7 +141,7 @@ test('the document of a body that was refused gives way to that of the order tha
   expect(await space.redis.ttl(key)).toBeGreaterThan(0)
 })
 
-test('a message that is in conflict with an order that waits tells nothing of that', async () => {
+test('a message in conflict with a waiting order publishes nothing of that order', async () => {
   await useApp(space, 'api')
   await space.sql(
     "INSERT INTO orders (order_id, amount, status, created_at, updated_at) VALUES ('waits', 10, 'processing', NOW(3), NOW(3))"
@@ -161,7 +161,7 @@ test('a message that is in conflict with an order that waits tells nothing of th
   await space.sql("DELETE FROM orders WHERE order_id = 'waits'")
 })
 
-test('a message that is given up about an order that waits does not give that up', async () => {
+test('a message that fails about a waiting order does not fail that order', async () => {
   const { app } = await useApp(space, 'api', {}, app => {
     app.register(processOrders)
   })
@@ -179,15 +179,15 @@ test('a message that is given up about an order that waits does not give that up
   expect((await orders.store.find(['waits-on'])).get('waits-on')).toMatchObject({ total: '11.8' })
 })
 
-test('a redriven order is told, though a GET put its document back before it was settled', async () => {
+test('a redriven order is published, though a GET put its document back before it was settled', async () => {
   const { app, call } = await useApp(space, 'api')
-  const { keys, orders } = app
+  const { keys } = app
   const id = '1769860800004-0'
   const at = new Date().toISOString()
   const write = (order: OrderRecord, redriven: boolean) =>
-    orders.store.write([{ order, messageId: id, redriven, ordinal: '', partition: 0 }])
+    writeRow({ app }, order, { messageId: id, redriven })
   await write(fail(message('late', '10'), { code: 'exhausted', detail: 'why' }, at), false)
-  // A worker completed the row, and was not seen again.
+  // A worker completes the row and dies.
   await write(complete(message('late', '10'), at), true)
   expect((await call('/orders/late')).json()).toMatchObject({ status: 'completed' })
   await until('the document is there', () => space.redis.exists(keys.document('late')))
@@ -199,12 +199,12 @@ test('a redriven order is told, though a GET put its document back before it was
   expect(events.filter(([, fields]) => fieldOf(fields, 'data').includes('"late:completed"'))).toHaveLength(1)
 })
 
-test('a redriven order that fails again is a dead letter for the reason that it has now', async () => {
+test('a redriven order that fails again becomes a dead letter with its new cause', async () => {
   const { app } = await useApp(space, 'api')
-  const { keys, orders, streams } = app
+  const { keys, streams } = app
   const id = '1769860800005-0'
   const order = fail(message('again', '10'), { code: 'exhausted', detail: 'why' }, new Date().toISOString())
-  await orders.store.write([{ order, messageId: id, redriven: false, ordinal: '', partition: 0 }])
+  await writeRow({ app }, order, { messageId: id })
   await space.sql(
     `CREATE TRIGGER broken BEFORE UPDATE ON orders FOR EACH ROW
      IF NEW.order_id = 'again' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no price for it'; END IF`
@@ -224,7 +224,7 @@ test('a redriven order that fails again is a dead letter for the reason that it 
   ])
 })
 
-test('a retry that an older version left, which had no ordinal, is processed', async () => {
+test('a retry of an older version without an ordinal is processed', async () => {
   const { app } = await useApp(space, 'worker')
   const older = { ordinal: undefined, number: '7', epoch: 'e', attempts: 1 }
   await addRetry(app.keys, '1769860800000-0', message('older', '10'), older)
@@ -234,7 +234,7 @@ test('a retry that an older version left, which had no ordinal, is processed', a
   })
 })
 
-test('the trace of a request travels with its message and its event, and one without a trace has no field for it', async () => {
+test('the trace of a request travels with its message and event, which have no such field without one', async () => {
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
   const api = await useApp(space, 'api')
   const stream = (name: string) => api.app.keys.stream(name, 0)
@@ -258,10 +258,10 @@ test('the trace of a request travels with its message and its event, and one wit
   await useApp(space, 'worker')
   await until('both are settled', async () => (await space.redis.xlen(stream(PLACED))) === 0)
   expect((await traces('events', `(${last?.[0] ?? '0'}`)).filter(Boolean)).toEqual([traceparent])
-  const [[, told] = ['', []]] = await space.redis.xrange(stream('events'), `(${last?.[0] ?? '0'}`, '+')
+  const [[, event] = ['', []]] = await space.redis.xrange(stream('events'), `(${last?.[0] ?? '0'}`, '+')
   const order = (await api.call('/orders/traced')).json()
   expect(order.updated_at).not.toBe(order.created_at)
-  expect(JSON.parse(fieldOf(told, 'data'))).toEqual({
+  expect(JSON.parse(fieldOf(event, 'data'))).toEqual({
     specversion: '1.0',
     id: 'traced:completed',
     source: '/orders',

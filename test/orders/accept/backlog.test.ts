@@ -1,11 +1,11 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { createBacklog } from '../../src/orders/accept/backlog.ts'
-import { useApp } from '../harness/app.ts'
-import { useSpace } from '../harness/space.ts'
+import { createBacklog } from '../../../src/orders/accept/backlog.ts'
+import { useApp } from '../../harness/app.ts'
+import { useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 
-/** A backlog with a cap of 1,000, and a clock that only `sample` moves: by so many seconds, before what was seen then. */
+/** A backlog with a cap of 1,000. Only `sample` moves the clock: by so many seconds, before it records the counts. */
 function measured() {
   const backlog = createBacklog(1000)
   let now = 0
@@ -36,14 +36,14 @@ test('Retry-After is the time until a tenth of the cap is free, at the rate of t
   expect(retryAfter()).toBe(1)
 })
 
-test('nobody is told to wait for longer than a minute', () => {
+test('Retry-After is never longer than a minute', () => {
   const { sample, retryAfter } = measured()
   sample(0, 0, 1000)
   sample(10, 1, 1000)
   expect(retryAfter()).toBe(60)
 })
 
-test('a counter that began anew is measured anew', () => {
+test('a counter that begins a new epoch begins a new measurement', () => {
   const { sample, retryAfter } = measured()
   sample(0, 5000, 1000)
   sample(2, 0, 1000)
@@ -52,7 +52,7 @@ test('a counter that began anew is measured anew', () => {
   expect(retryAfter()).toBe(2)
 })
 
-test('I7: concurrent requests do not overrun the cap, which the partitions share; what is refused is nowhere', async () => {
+test('I7: concurrent requests stay within the cap, which the partitions share, and refused orders are stored nowhere', async () => {
   const { app, post } = await useApp(space, 'api', {
     MAX_BACKLOG: 10,
     STREAM_PARTITIONS: 2

@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest'
-import { readAudit } from '../../src/orders/audit/audit.ts'
-import { openApp, type TestApp } from '../harness/app.ts'
-import { until, useSpace } from '../harness/space.ts'
+import { readAudit } from '../../../src/orders/audit/audit.ts'
+import { openApp, type TestApp } from '../../harness/app.ts'
+import { until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 let api: TestApp
@@ -16,7 +16,7 @@ beforeAll(async () => {
 
 let sent = 0
 
-/** Takes a new order through all that becomes of it. */
+/** Accepts an order and waits until it is settled. */
 async function completeOne(): Promise<void> {
   const { app, post } = api
   expect((await post({ order_id: `moving-${sent++}`, amount: 1 })).statusCode).toBe(202)
@@ -24,7 +24,7 @@ async function completeOne(): Promise<void> {
 }
 
 test.each(['redis', 'mysql'])(
-  'I11: an order that comes and goes before %s is read is neither missing nor a loss of data',
+  'I11: an order that is accepted and completed before the audit reads %s is neither missing nor lost',
   async slow => {
     const { keys } = api.app
     const { redis, mysql } = api.app.stores
@@ -47,7 +47,7 @@ test.each(['redis', 'mysql'])(
   }
 )
 
-test('I11: a counter that stands behind what MySQL has seen of it is a loss of data, and one that is gone still counts', async () => {
+test('I11: a counter below its watermark is a loss of data, and the orders of a deleted counter still count', async () => {
   const { keys } = api.app
   const { redis, mysql } = api.app.stores
   const counter = keys.accepted(0)

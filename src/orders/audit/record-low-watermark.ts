@@ -4,40 +4,44 @@ import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
 import { ORDER_FUNCTION, PLACED } from '../names.ts'
 
-const allEnded = loadScript(new URL('all-ended.lua', import.meta.url))
+const lowWatermarkScript = loadScript(new URL('low-watermark.lua', import.meta.url))
 
-/** Most retries that one look reads. */
-const MOST_RETRIES = 100
+/** Most retries that one run reads in a partition. */
+const RETRIES = 100
 
-/** Most rows that one statement deletes: many may have come together while an old order waited. */
+/** Most rows that one statement deletes: many may have gathered behind one old order. */
 const DELETE_SIZE = 10_000
 
-/**
- * Makes what notes in MySQL, for each partition, up to which number all accepted orders have ended. What was noted of the
- * single rows below that is deleted: of what ends, little has to be kept. It returns whether there is more to delete.
- */
-export function createEndedNotes({
-  redis,
-  mysql,
-  keys
-}: {
+/** What the recorder needs. */
+export interface LowWatermarkOptions {
   redis: RedisStore
   mysql: MysqlStore
   keys: Keys
-}): () => Promise<boolean> {
-  const noted = new Map<number, string>()
+}
 
-  const note = async (partition: number) => {
+/**
+ * Creates the task that records each partition's low watermark: the number up to which all accepted orders are settled.
+ * It then deletes the outcomes of rows up to that number, so that few are kept. A run resolves to whether there is more
+ * to delete, and throws {StoreUnavailable} when a store is unavailable.
+ */
+export function createLowWatermarkRecorder({
+  redis,
+  mysql,
+  keys
+}: LowWatermarkOptions): () => Promise<boolean> {
+  const recorded = new Map<number, string>()
+
+  const record = async (partition: number) => {
     const used = [
       keys.accepted(partition),
       keys.stream(PLACED, partition),
       keys.retry(ORDER_FUNCTION, partition),
       keys.retrying(ORDER_FUNCTION, partition)
     ]
-    const found = await redis.run(client => allEnded(client, used, [MOST_RETRIES]))
+    const found = await redis.run(client => lowWatermarkScript(client, used, [RETRIES]))
     if (!found) return false
     const [epoch, number] = found as [string, number]
-    if (noted.get(partition) === `${epoch}:${number}`) return false
+    if (recorded.get(partition) === `${epoch}:${number}`) return false
     const deleted = await mysql.transaction(async ({ run }) => {
       await run(
         `INSERT INTO accepted_epochs (epoch, partition_no, ended_to) VALUES (?)
@@ -52,13 +56,13 @@ export function createEndedNotes({
       return affectedRows
     })
     if (deleted === DELETE_SIZE) return true
-    noted.set(partition, `${epoch}:${number}`)
+    recorded.set(partition, `${epoch}:${number}`)
     return false
   }
 
   return async () => {
     let more = false
-    for (let partition = 0; partition < keys.partitions; partition++) more = (await note(partition)) || more
+    for (let partition = 0; partition < keys.partitions; partition++) more = (await record(partition)) || more
     return more
   }
 }

@@ -1,10 +1,10 @@
 #!lua flags=no-writes,allow-oom
--- Finds the number up to which all accepted orders of a partition's epoch have ended: none of them waits or is retried.
+-- Finds the low watermark of a partition's epoch: the number up to which no accepted order waits or is retried.
 --
--- KEYS  1 hash `accepted`   2 stream `placed`   3 retries and 4 their records, of the orders' function
--- ARGV  1 most retries to look at
--- Returns {epoch, number}, or false where it cannot be said now: the oldest message is of an older epoch or has no number,
---       or there are too many retries.
+-- KEYS  1 hash `accepted`   2 stream `placed`   3 retries and 4 their records, of the function of orders
+-- ARGV  1 most retries to read
+-- Returns {epoch, number}, or false when the number is unknown now: the oldest message is of an older epoch or has no
+--       number, a retry has no record, or there are too many retries.
 
 local kept = redis.call('HMGET', KEYS[1], 'epoch', 'count')
 local epoch, number = kept[1], tonumber(kept[2] or 0)

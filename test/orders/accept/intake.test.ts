@@ -1,12 +1,13 @@
 import { beforeAll, expect, test, vi } from 'vitest'
-import { createAppend } from '../../src/orders/accept/append.ts'
-import { toCandidate } from '../../src/orders/accept/candidate.ts'
-import { createSeenCounters } from '../../src/orders/audit/seen-counters.ts'
-import { OrderConflict } from '../../src/orders/errors.ts'
-import { complete } from '../../src/orders/pricing.ts'
-import { StoreUnavailable } from '../../src/stores/errors.ts'
-import { openApp, type TestApp, useApp } from '../harness/app.ts'
-import { useSpace } from '../harness/space.ts'
+import { createAppend } from '../../../src/orders/accept/append.ts'
+import { toCandidate } from '../../../src/orders/accept/candidate.ts'
+import { createWatermarks } from '../../../src/orders/audit/watermarks.ts'
+import { OrderConflict } from '../../../src/orders/errors.ts'
+import { complete } from '../../../src/orders/pricing.ts'
+import { StoreUnavailable } from '../../../src/stores/errors.ts'
+import { openApp, type TestApp, useApp } from '../../harness/app.ts'
+import { useSpace } from '../../harness/space.ts'
+import { writeRow } from '../write-row.ts'
 
 const space = await useSpace()
 let api: TestApp
@@ -16,18 +17,16 @@ beforeAll(async () => {
   return api.close
 })
 
-/** An order that MySQL has, and Redis has forgotten. */
+/** Adds an order that MySQL has and Redis has forgotten. */
 async function addRow(order_id: string): Promise<void> {
   const placed = { order_id, amount: '1', tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.000Z' }
-  const order = complete(placed, '2026-01-31T12:00:01.000Z')
-  const draft = { order, messageId: '1-0', redriven: false, ordinal: '', partition: 0 }
-  await api.app.orders.store.write([draft])
+  await writeRow(api, complete(placed, '2026-01-31T12:00:01.000Z'))
 }
 
 const accept = (order_id: string, amount = 1) =>
   api.app.orders.intake.accept({ order_id, amount }, { requestId: 'r', traceparent: '' })
 
-test('I2: of orders that are accepted together, each is answered what became of it, whoever knows it', async () => {
+test('I2: orders of one batch each get their own answer, whichever store knows them', async () => {
   await addRow('row')
   const asked = [
     accept('row'),
@@ -46,21 +45,21 @@ test('I2: of orders that are accepted together, each is answered what became of 
   expect(await space.redis.xlen(api.app.keys.stream('placed', 0))).toBe(2)
 })
 
-test('I2: MySQL is asked once more before an order counts as new to it', async () => {
+test('I2: a query that MySQL fails is sent again before an order counts as new', async () => {
   await addRow('asked-twice')
   const rows = vi.spyOn(api.app.stores.mysql, 'rows').mockRejectedValueOnce(new StoreUnavailable('mysql'))
   expect((await accept('asked-twice')).accepted).toBeUndefined()
   rows.mockRestore()
 })
 
-test('I1: a call that Redis runs after its deadline accepts nothing, and is not taken for one that did', async () => {
+test('I1: a call that Redis runs after its deadline accepts nothing and fails', async () => {
   const { app } = await useApp(space, 'api')
   const { keys } = app
   const { redis } = app.stores
   const append = createAppend({
     redis,
     keys,
-    counters: createSeenCounters(1),
+    watermarks: createWatermarks(1),
     timeout: -60_000,
     maxBacklog: 10
   })

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { createRecentDocuments } from '../../src/orders/read/recent-documents.ts'
+import { createRecentDocuments } from '../../../src/orders/read/recent-documents.ts'
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance'] })
@@ -12,7 +12,7 @@ afterEach(() => {
 
 const HOUR = 3_600_000
 
-test('a document is kept for a while, and no longer however often it is read', () => {
+test('a document is kept for ten seconds, however often it is read', () => {
   const recent = createRecentDocuments(HOUR)
   recent.keep('a', 'document of a')
   let reads = 0
@@ -24,7 +24,7 @@ test('a document is kept for a while, and no longer however often it is read', (
   expect(reads).toBe(100)
 })
 
-test('it is never kept for longer than half of the time that Redis keeps it', () => {
+test('a document is kept for at most half of its TTL in Redis', () => {
   const recent = createRecentDocuments(1000)
   for (let at = 0; at < 5000; at += 50) {
     recent.keep(String(at), 'document')
@@ -34,14 +34,14 @@ test('it is never kept for longer than half of the time that Redis keeps it', ()
   }
 })
 
-test('what nobody asked for in a long time is gone at the first question', () => {
+test('a document that was not read for a long time is gone at the next read', () => {
   const recent = createRecentDocuments(HOUR)
   recent.keep('a', 'document of a')
   vi.advanceTimersByTime(HOUR)
   expect(recent.get('a')).toBeUndefined()
 })
 
-test('it holds the latest ten thousand, and never more than twice as many', () => {
+test('the memory holds the latest 10,000 documents and never more than twice as many', () => {
   const recent = createRecentDocuments(HOUR)
   const ids = Array.from({ length: 45_678 }, (_, index) => `order-${index}`)
   for (const id of ids) recent.keep(id, id)
@@ -50,7 +50,7 @@ test('it holds the latest ten thousand, and never more than twice as many', () =
   expect(held.length).toBeLessThanOrEqual(20_000)
 })
 
-test('it keeps nothing of the URL that an id came in', () => {
+test('the memory does not keep the URLs of its ids alive', () => {
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')
   const recent = createRecentDocuments(HOUR)

@@ -1,14 +1,13 @@
 #!lua
--- Tells of finished orders that went past Redis: their documents are written and their events appended, in one step.
+-- Publishes final orders that were spilled: writes their documents and appends their events in one step.
 --
--- KEYS  1 events   2.. one document key for each order
+-- KEYS  1 stream `events`   2.. one document key for each order
 -- ARGV  for each order: its document and the TTL of that in ms, its event, request id, traceparent ('' for none)
--- Gives how many were told.
+-- Returns how many orders were published.
 --
--- A full server refuses it (no allow-oom): such orders go on coming while it is full, and lie safe in MySQL until it is
--- not.
+-- A full server refuses the script (no allow-oom): orders are spilled as long as it is full, and are safe in MySQL.
 
-local untraced = {} -- an event has no field for what it does not have: every function reads each one
+local untraced = {} -- no empty field: every function reads all fields
 for i = 2, #KEYS do
   local arg = 5 * (i - 2)
   local document, ttl, event, request, trace = unpack(ARGV, arg + 1, arg + 5)

@@ -1,9 +1,10 @@
 import { beforeAll, beforeEach, expect, test } from 'vitest'
-import { countCovered, readEnded } from '../../src/orders/audit/ended.ts'
-import { complete, fail } from '../../src/orders/pricing.ts'
-import type { Draft } from '../../src/orders/process/write-batch.ts'
-import { openApp, type TestApp } from '../harness/app.ts'
-import { useSpace } from '../harness/space.ts'
+import { countCovered, readOutcomes } from '../../../src/orders/audit/outcomes.ts'
+import { complete, fail } from '../../../src/orders/pricing.ts'
+import type { ProcessedOrder } from '../../../src/orders/process/plan-writes.ts'
+import { writeOrders } from '../../../src/orders/process/write-orders.ts'
+import { openApp, type TestApp } from '../../harness/app.ts'
+import { useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 let service: TestApp
@@ -19,8 +20,8 @@ beforeEach(async () => {
 })
 
 let messages = 0
-/** An order as a message of its own asks for it. */
-const order = (id: string, amount = '100', overrides: Partial<Draft> = {}): Draft => ({
+/** A completed order with a message of its own. */
+const order = (id: string, amount = '100', overrides: Partial<ProcessedOrder> = {}): ProcessedOrder => ({
   order: complete(
     { order_id: id, amount, tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.123Z' },
     '2026-01-31T12:00:01.456Z'
@@ -31,8 +32,8 @@ const order = (id: string, amount = '100', overrides: Partial<Draft> = {}): Draf
   partition: 0,
   ...overrides
 })
-const write = (...drafts: Draft[]) => service.app.orders.store.write(drafts)
-const kinds = async (...drafts: Draft[]) => (await write(...drafts)).map(({ kind }) => kind)
+const write = (...orders: ProcessedOrder[]) => writeOrders(service.app.stores.orders, orders)
+const kinds = async (...orders: ProcessedOrder[]) => (await write(...orders)).map(({ kind }) => kind)
 const totals = () => service.app.orders.store.totals()
 
 test('new orders become rows, exact to the last place and the millisecond', async () => {
@@ -67,14 +68,14 @@ test('ids differ by case', async () => {
   expect(await kinds(order('A'), order('a'))).toEqual(['written', 'written'])
 })
 
-test('I4: a message that comes again changes nothing, and is told from another one about the same order', async () => {
+test('I4: a message that is delivered again changes nothing, and differs from another message about the same order', async () => {
   const [a, b] = [order('a'), order('b')]
   await write(a, b)
   expect(await kinds(b, order('c'), a, order('a'))).toEqual(['repeated', 'written', 'repeated', 'duplicate'])
   expect(await totals()).toMatchObject({ completed: 3, revenue: '354' })
 })
 
-test('an order that failed is completed by its redriven message, and by nothing else', async () => {
+test('only its redriven message completes an order that failed', async () => {
   const placed = { order_id: 'a', amount: '100', tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.123Z' }
   const message = order('a')
   const failed = {
@@ -97,14 +98,14 @@ test('an order that failed is completed by its redriven message, and by nothing 
   ])
 })
 
-test('two messages about one order in one batch: one row; other bodies are conflicts', async () => {
+test('two messages about one order in a batch make one row, and another body is a conflict', async () => {
   expect(await kinds(order('a'), order('a'), order('a', '7'))).toEqual(['written', 'duplicate', 'conflict'])
   const [outcome] = await write(order('a', '8'))
   expect(outcome).toMatchObject({ kind: 'conflict', order: { amount: '100', total: '118' } })
   expect(await totals()).toMatchObject({ completed: 1, revenue: '118' })
 })
 
-test('a waiting row is completed and keeps the time of its acceptance', async () => {
+test('a spilled row is completed and keeps the time of its acceptance', async () => {
   await space.sql(
     "INSERT INTO orders (order_id, amount, status, created_at, updated_at) VALUES ('a', 100, 'processing', '2026-01-30 00:00:00', '2026-01-30 00:00:00')"
   )
@@ -118,7 +119,7 @@ test('a waiting row is completed and keeps the time of its acceptance', async ()
   expect(await totals()).toEqual({ processing: 0, completed: 1, failed: 0, accepted: 0, revenue: '118' })
 })
 
-test('many writers with the same orders at once: each order once, totals to match', async () => {
+test('many concurrent writers of the same orders write each once, and the totals match', async () => {
   const ids = Array.from({ length: 200 }, (_, index) => `order-${index}`)
   const outcomes = await Promise.all(
     Array.from({ length: 8 }, (_, writer) =>
@@ -132,14 +133,14 @@ test('many writers with the same orders at once: each order once, totals to matc
   ])
 })
 
-test('the numbers of a batch are noted as ranges, by how their orders have ended, and what comes again counts once', async () => {
+test('outcomes are recorded as ranges of numbers, and a message that is delivered again counts once', async () => {
   const ordered = (id: string, number: number, amount = '1') =>
     order(id, amount, { ordinal: `e:${number}`, partition: 1 })
   const message = ordered('a', 10)
   await write(message, ordered('b', 8), ordered('c', 9), ordered('d', 12), order('uncounted', '1'))
   await write(message, ordered('b', 11), ordered('c', 13, '2'))
-  const ended = await readEnded(service.app.stores.mysql, [{ epoch: 'e', partition: 1 }])
-  const ranges = ended.get('1:e') ?? []
+  const outcomes = await readOutcomes(service.app.stores.mysql, [{ epoch: 'e', partition: 1 }])
+  const ranges = outcomes.get('1:e') ?? []
   expect(ranges.map(({ kind, first, last }) => [kind, first, last])).toEqual([
     ['row', 8, 10],
     ['row', 12, 12],
@@ -151,7 +152,7 @@ test('the numbers of a batch are noted as ranges, by how their orders have ended
   expect(countCovered(ranges, 0, 20)).toBe(6)
 })
 
-test('a row never ends before it was made or last changed, though the clock of its worker is behind', async () => {
+test('a row never ends before it was made or last changed, even if the clock of its worker is behind', async () => {
   const at = (time: string) => `2026-01-31T12:00:${time}.000Z`
   const placed = { order_id: 'late', amount: '100', tax_rate: '0.18', accepted_at: at('10') }
   const message = { ...order('late'), order: fail(placed, { code: 'x', detail: '' }, at('20')) }

@@ -2,11 +2,11 @@ import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { createConnection } from 'mysql2/promise'
 import { pino } from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
-import { readAudit } from '../../src/orders/audit/audit.ts'
-import { convertOriginalOrders } from '../../src/orders/tables/original-orders.ts'
-import { type MigrationSteps, migrate } from '../../src/stores/mysql/migrate.ts'
-import { useApp } from '../harness/app.ts'
-import { until, useSpace } from '../harness/space.ts'
+import { readAudit } from '../../../src/orders/audit/audit.ts'
+import { convertOriginalOrders } from '../../../src/orders/tables/original-orders.ts'
+import { type MigrationSteps, migrate } from '../../../src/stores/mysql/migrate.ts'
+import { useApp } from '../../harness/app.ts'
+import { until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 const log = pino({ level: 'silent' })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { relayOutbox } from '../../src/orders/recover/publish-outbox.ts'
+import { publishOutbox } from '../../src/orders/recover/publish-outbox.ts'
 import { StoreRefused } from '../../src/stores/errors.ts'
 import { useApp } from '../harness/app.ts'
 import type { Space } from '../harness/space.ts'
@@ -7,7 +7,7 @@ import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-/** Has an order that was finished in MySQL wait to be told. */
+/** Adds a completed order that waits in the outbox. */
 async function addToOutbox(space: Space, id: string): Promise<void> {
   await space.sql(
     "INSERT INTO orders (order_id, amount, tax, total, status, created_at, updated_at, processed_at) VALUES (?, 10, 1.8, 11.8, 'completed', NOW(3), NOW(3), NOW(3))",
@@ -19,24 +19,25 @@ async function addToOutbox(space: Space, id: string): Promise<void> {
 const outboxOf = async (space: Space) =>
   (await space.sql<{ order_id: string }>('SELECT order_id FROM outbox ORDER BY id')).map(row => row.order_id)
 
-test('I7: a full Redis is not filled further by orders that go past it: those wait in MySQL to be told', async () => {
+test('I7: spilled orders do not fill a full Redis further: they wait in the outbox', async () => {
   const space = await stores.space()
   const { app } = await useApp(space, 'api')
-  const relay = () => relayOutbox(app.stores.mysql, app.stores.redis, app.keys, app.orders.documents)
+  const publish = () =>
+    publishOutbox({ ...app.stores, keys: app.keys, toPublication: app.orders.toPublication })
   await addToOutbox(space, 'late')
   await space.redis.config('SET', 'maxmemory', 1_000_000)
-  for (let n = 0; n < 3; n++) await expect(relay()).rejects.toBeInstanceOf(StoreRefused)
+  for (let n = 0; n < 3; n++) await expect(publish()).rejects.toBeInstanceOf(StoreRefused)
   expect(await outboxOf(space)).toEqual(['late'])
   expect(await space.redis.exists(app.keys.stream('events', 0), app.keys.document('late'))).toBe(0)
 
   await space.redis.config('SET', 'maxmemory', 0)
-  expect(await relay()).toEqual({ told: 1, more: false })
+  expect(await publish()).toEqual({ published: 1, more: false })
   expect(await outboxOf(space)).toEqual([])
   expect(await space.redis.xlen(app.keys.stream('events', 0))).toBe(1)
   expect(JSON.parse((await space.redis.get(app.keys.document('late'))) ?? '')).toMatchObject({ total: 11.8 })
 })
 
-test('what one partition was told is not told again because another one could not be', async () => {
+test('orders of one partition are published once while another partition refuses its own', async () => {
   const space = await stores.space()
   const { app } = await useApp(space, 'api', { STREAM_PARTITIONS: 2 })
   const { keys } = app
@@ -45,17 +46,17 @@ test('what one partition was told is not told again because another one could no
   ) as [string, string]
   await addToOutbox(space, first)
   await addToOutbox(space, second)
-  // A Redis that becomes full in between cannot be made; one that takes no event there fails in the same place.
+  // A key of another type fails where a Redis would that becomes full between two partitions.
   const [events, refused] = [0, 1].map(partition => keys.stream('events', partition)) as [string, string]
   await space.redis.rpush(refused, 'no stream')
-  const relay = () => relayOutbox(app.stores.mysql, app.stores.redis, keys, app.orders.documents)
-  expect(await relay()).toEqual({ told: 1, more: false })
+  const publish = () => publishOutbox({ ...app.stores, keys, toPublication: app.orders.toPublication })
+  expect(await publish()).toEqual({ published: 1, more: false })
   expect(await outboxOf(space)).toEqual([second])
-  for (let n = 0; n < 3; n++) await expect(relay()).rejects.toThrow('WRONGTYPE')
+  for (let n = 0; n < 3; n++) await expect(publish()).rejects.toThrow('WRONGTYPE')
   expect(await space.redis.xlen(events)).toBe(1)
 
   await space.redis.del(refused)
-  expect(await relay()).toEqual({ told: 1, more: false })
+  expect(await publish()).toEqual({ published: 1, more: false })
   expect([await space.redis.xlen(events), await space.redis.xlen(refused)]).toEqual([1, 1])
   expect(await outboxOf(space)).toEqual([])
 })

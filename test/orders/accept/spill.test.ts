@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest'
-import { toCandidate } from '../../src/orders/accept/candidate.ts'
-import { spill } from '../../src/orders/accept/spill.ts'
-import { completeSpilled } from '../../src/orders/recover/complete-spilled.ts'
-import { relayOutbox } from '../../src/orders/recover/publish-outbox.ts'
-import { fieldOf } from '../../src/streams/group/delivery.ts'
-import { useApp } from '../harness/app.ts'
-import { NOWHERE, until, useSpace } from '../harness/space.ts'
+import { toCandidate } from '../../../src/orders/accept/candidate.ts'
+import { spill } from '../../../src/orders/accept/spill.ts'
+import { completeSpilled } from '../../../src/orders/recover/complete-spilled.ts'
+import { publishOutbox } from '../../../src/orders/recover/publish-outbox.ts'
+import { fieldOf } from '../../../src/streams/group/delivery.ts'
+import { useApp } from '../../harness/app.ts'
+import { NOWHERE, until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 
-test('orders are accepted in MySQL though all slots of the totals but one are held by a worker that hangs', async () => {
+test('orders are accepted in MySQL while a worker that hangs holds all slots of the totals but one', async () => {
   const api = await useApp(space, 'api', { REDIS_PORT: NOWHERE })
-  // The locks of the other level would cover the row that does not match, too.
+  // At the default isolation level, the query would lock the row that does not match, too.
   await space.sql('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
   await space.sql('START TRANSACTION')
   await space.sql('SELECT slot FROM order_totals WHERE slot <> 17 FOR UPDATE')
@@ -25,7 +25,7 @@ test('orders are accepted in MySQL though all slots of the totals but one are he
   ])
 })
 
-test('I2: concurrent requests for one order, while Redis is away: one 202, the same again 200, another body 409', async () => {
+test('I2: without Redis, concurrent requests for one order get one 202, then 200 for the same body and 409 for another', async () => {
   const api = await useApp(space, 'api', { REDIS_PORT: NOWHERE })
   const race = (amountOf: (n: number) => number) =>
     Promise.all(
@@ -37,10 +37,9 @@ test('I2: concurrent requests for one order, while Redis is away: one 202, the s
   expect(await statuses(n => n + 1)).toEqual([202, ...Array(19).fill(409)])
 })
 
-test('I2: a row that another process makes at the same time is found, and the others of the batch are accepted', async () => {
-  const { app } = await useApp(space, 'api')
-  const { orders } = app
-  const { mysql } = app.stores
+test('I2: a row that another process inserts at the same time is found, and the rest of the batch is accepted', async () => {
+  const { orders, stores } = (await useApp(space, 'api')).app
+  const { mysql } = stores
   const accepted = async () => (await orders.store.totals()).accepted
   const candidate = (order_id: string, amount: number) =>
     toCandidate({ order_id, amount }, '0.18', { requestId: '', traceparent: '' })
@@ -51,7 +50,7 @@ test('I2: a row that another process makes at the same time is found, and the ot
   expect(await accepted()).toBe(before + 2)
 })
 
-test('an order whose row somebody holds is refused for now, and is no fault', {
+test('an order whose row another session holds gets a 503 and can be sent again', {
   timeout: 60_000
 }, async () => {
   const api = await useApp(space, 'api', { REDIS_PORT: '1' })
@@ -65,7 +64,7 @@ test('an order whose row somebody holds is refused for now, and is no fault', {
   expect((await api.post({ order_id: 'held', amount: 1 })).statusCode).toBe(202)
 })
 
-test('an order that went past Redis is priced at the rate of its acceptance, and is told with request id and trace', async () => {
+test('a spilled order is priced at the rate of its acceptance and published with its request id and trace', async () => {
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
   const without = await useApp(space, 'api', {
     REDIS_PORT: NOWHERE,
@@ -76,7 +75,8 @@ test('an order that went past Redis is priced at the rate of its acceptance, and
   await without.post({ order_id: 'untraced', amount: 1 })
 
   const { app, call } = await useApp(space, 'api')
-  await completeSpilled(app.stores.mysql)
+  const { mysql, redis } = app.stores
+  await completeSpilled(mysql)
   const done = (await without.call('/orders/dear')).json()
   expect(done).toEqual({
     ...accepted,
@@ -86,22 +86,21 @@ test('an order that went past Redis is priced at the rate of its acceptance, and
     updated_at: done.processed_at,
     processed_at: expect.any(String)
   })
-  await relayOutbox(app.stores.mysql, app.stores.redis, app.keys, app.orders.documents)
+  await publishOutbox({ mysql, redis, keys: app.keys, toPublication: app.orders.toPublication })
   expect((await call('/orders/dear')).json()).toEqual(done)
   const events = (await space.redis.xrange(app.keys.stream('events', 0), '-', '+')).map(([, fields]) => ({
     ...JSON.parse(fieldOf(fields, 'data')),
     request: fieldOf(fields, 'request_id'),
     trace: fieldOf(fields, 'traceparent')
   }))
-  const told = { id: 'dear:completed', data: done, traceparent, request: 'req-spilled', trace: traceparent }
-  expect(events).toContainEqual(expect.objectContaining(told))
+  const event = { id: 'dear:completed', data: done, traceparent, request: 'req-spilled', trace: traceparent }
+  expect(events).toContainEqual(expect.objectContaining(event))
   expect(events.find(({ id }) => id === 'untraced:completed')).toMatchObject({ trace: '' })
 })
 
-test('an order that cannot be completed holds up no other that went past Redis, and is named', async () => {
-  const { app } = await useApp(space, 'api')
-  const { orders } = app
-  const { mysql } = app.stores
+test('a spilled order that cannot be completed holds up no other and is reported by id', async () => {
+  const { orders, stores } = (await useApp(space, 'api')).app
+  const { mysql } = stores
   const ids = ['first', 'odd', 'last']
   const candidates = ids.map(order_id =>
     toCandidate({ order_id, amount: 1 }, '0.18', { requestId: '', traceparent: '' })
@@ -109,9 +108,9 @@ test('an order that cannot be completed holds up no other that went past Redis, 
   await spill(mysql, orders.store, candidates)
   await space.sql("ALTER TABLE orders ADD CONSTRAINT odd CHECK (status <> 'completed' OR order_id <> 'odd')")
   const before = await orders.store.totals()
-  const { completed, more, failed } = await completeSpilled(mysql)
-  expect([completed, more, [...failed.keys()]]).toEqual([2, false, ['odd']])
-  expect(String(failed.get('odd'))).toContain('odd')
+  const { completed, more, retrying } = await completeSpilled(mysql)
+  expect([completed, more, [...retrying.keys()]]).toEqual([2, false, ['odd']])
+  expect(String(retrying.get('odd'))).toContain('odd')
   const rows = await orders.store.find(ids)
   expect(ids.map(id => rows.get(id)?.status)).toEqual(['completed', 'processing', 'completed'])
   expect(await orders.store.totals()).toMatchObject({

@@ -1,43 +1,46 @@
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { Transaction } from '../../stores/mysql/transaction.ts'
 
-/** How an accepted order has ended in MySQL: as a row, or because it is about a row that another message made. */
-export type EndKind = 'row' | 'duplicate' | 'conflict'
+/** How an accepted order ends in MySQL: it is the row, or it repeats or contradicts the row of another message. */
+export type OutcomeKind = 'row' | 'duplicate' | 'conflict'
 
-/** An accepted order that has ended. */
-export interface Ended {
-  /** `<epoch>:<number>`, or '' for one that was not counted in Redis. */
+/** The outcome of one accepted order. */
+export interface Outcome {
+  /** `<epoch>:<number>`, or '' for an order that Redis did not count. */
   ordinal: string
   partition: number
-  kind: EndKind
+  kind: OutcomeKind
 }
 
-/** Numbers of one epoch that have ended in the same way, the last one included. */
-export interface EndedRange {
-  kind: EndKind
+/** Consecutive numbers of one epoch that have the same outcome; `last` is included. */
+export interface OutcomeRange {
+  kind: OutcomeKind
   first: number
   last: number
 }
 
 /**
- * Notes which accepted orders have ended, in the transaction that ends them: proof, outside Redis, of which ones are not
- * lost. A batch is mostly one range. A message that comes again is noted again, which changes nothing.
+ * Records the outcomes of accepted orders in the transaction that makes them. This proves, outside Redis, which orders
+ * are not lost. A batch is mostly one range. Recording a message again changes nothing that the audit counts.
  */
-export async function noteEnded(transaction: Transaction, ended: Ended[]): Promise<void> {
-  const numbers = new Map<string, { of: [epoch: string, partition: number, kind: EndKind]; list: number[] }>()
-  for (const { ordinal, partition, kind } of ended) {
+export async function recordOutcomes(transaction: Transaction, outcomes: Outcome[]): Promise<void> {
+  const groups = new Map<
+    string,
+    { of: [epoch: string, partition: number, kind: OutcomeKind]; list: number[] }
+  >()
+  for (const { ordinal, partition, kind } of outcomes) {
     if (ordinal === '') continue
     const colon = ordinal.indexOf(':')
     const epoch = ordinal.slice(0, colon)
     const key = `${kind}:${partition}:${epoch}`
-    let group = numbers.get(key)
+    let group = groups.get(key)
     if (!group) {
       group = { of: [epoch, partition, kind], list: [] }
-      numbers.set(key, group)
+      groups.set(key, group)
     }
     group.list.push(Number(ordinal.slice(colon + 1)))
   }
-  const rows = [...numbers.values()].flatMap(({ of, list }) => toRanges(list).map(range => [...of, ...range]))
+  const rows = [...groups.values()].flatMap(({ of, list }) => toRanges(list).map(range => [...of, ...range]))
   if (rows.length === 0) return
   await transaction.run(
     'INSERT INTO accepted_ended (epoch, partition_no, kind, first_no, last_no) VALUES ?',
@@ -45,7 +48,7 @@ export async function noteEnded(transaction: Transaction, ended: Ended[]): Promi
   )
 }
 
-/** Numbers in any order as the ranges that they form. */
+/** The ranges that some numbers form. The numbers may come in any order. */
 function toRanges(numbers: number[]): [first: number, last: number][] {
   const ranges: [number, number][] = []
   for (const number of Float64Array.from(numbers).sort()) {
@@ -56,13 +59,16 @@ function toRanges(numbers: number[]): [first: number, last: number][] {
   return ranges
 }
 
-/** Reads the ranges of some epochs, by `<partition>:<epoch>`. */
-export async function readEnded(
+/**
+ * Reads the recorded outcomes of some epochs, by `<partition>:<epoch>`.
+ * @throws {StoreUnavailable} when MySQL is unavailable.
+ */
+export async function readOutcomes(
   mysql: MysqlStore,
   epochs: { epoch: string; partition: number }[]
-): Promise<Map<string, EndedRange[]>> {
+): Promise<Map<string, OutcomeRange[]>> {
   if (epochs.length === 0) return new Map()
-  const rows = await mysql.rows<EndedRange & { epoch: string; partition: number }>(
+  const rows = await mysql.rows<OutcomeRange & { epoch: string; partition: number }>(
     `SELECT epoch, partition_no AS \`partition\`, kind, first_no AS \`first\`, last_no AS \`last\`
      FROM accepted_ended WHERE (epoch, partition_no) IN (?)`,
     [epochs.map(({ epoch, partition }) => [epoch, partition])]
@@ -73,8 +79,8 @@ export async function readEnded(
   )
 }
 
-/** How many numbers above `low`, up to `high`, lie in at least one of the ranges. */
-export function countCovered(ranges: EndedRange[], low: number, high: number): number {
+/** Counts the numbers above `low`, up to `high`, that at least one of the ranges covers. */
+export function countCovered(ranges: OutcomeRange[], low: number, high: number): number {
   let covered = 0
   let done = low
   for (const { first, last } of [...ranges].sort((a, b) => a.first - b.first)) {

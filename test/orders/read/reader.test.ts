@@ -1,7 +1,8 @@
 import { beforeAll, expect, test } from 'vitest'
-import { complete, fail } from '../../src/orders/pricing.ts'
-import { openApp, type TestApp } from '../harness/app.ts'
-import { useSpace } from '../harness/space.ts'
+import { complete, fail } from '../../../src/orders/pricing.ts'
+import { openApp, type TestApp } from '../../harness/app.ts'
+import { useSpace } from '../../harness/space.ts'
+import { writeRow } from '../write-row.ts'
 
 const space = await useSpace()
 let api: TestApp
@@ -18,28 +19,28 @@ const message = (order_id: string) => ({
   accepted_at: '2026-01-31T12:00:00.000Z'
 })
 
-test('an order whose worker has written the row and not settled yet is completed for who reads or repeats it', async () => {
+test('an order whose row is written but not settled is completed for a GET and for a repeated POST', async () => {
   await api.post({ order_id: 'unsettled', amount: 10 })
   const order = complete(message('unsettled'), '2026-01-31T12:00:01.000Z')
-  await api.app.orders.store.write([{ order, messageId: '1-0', redriven: false, ordinal: '', partition: 0 }])
+  await writeRow(api, order)
   const read = await api.call('/orders/unsettled')
   expect([read.headers['x-cache'], read.json()]).toEqual(['miss', expect.objectContaining({ total: 11.8 })])
   const again = await api.post({ order_id: 'unsettled', amount: 10 })
   expect([again.statusCode, again.body]).toEqual([200, read.body])
 })
 
-test('an order that was completed for a reader stays so for the next one, though MySQL cannot be asked any more', async () => {
-  await api.post({ order_id: 'told', amount: 10 })
-  const order = complete(message('told'), '2026-01-31T12:00:01.000Z')
-  await api.app.orders.store.write([{ order, messageId: '2-0', redriven: false, ordinal: '', partition: 0 }])
-  const first = (await api.call('/orders/told')).json()
+test('an order that was once read as completed stays completed while MySQL is unavailable', async () => {
+  await api.post({ order_id: 'stays', amount: 10 })
+  const order = complete(message('stays'), '2026-01-31T12:00:01.000Z')
+  await writeRow(api, order, { messageId: '2-0' })
+  const first = (await api.call('/orders/stays')).json()
   expect(first.status).toBe('completed')
-  // As when it is away: no row can be seen.
-  await space.sql("DELETE FROM orders WHERE order_id = 'told'")
-  expect((await api.call('/orders/told')).json()).toEqual(first)
+  // Without the row, as without MySQL.
+  await space.sql("DELETE FROM orders WHERE order_id = 'stays'")
+  expect((await api.call('/orders/stays')).json()).toEqual(first)
 })
 
-test('a row that waits is read from MySQL each time: only a final document is put back, and for a time', async () => {
+test('a waiting row is read from MySQL each time, and only a final document is put back, with a TTL', async () => {
   await space.sql(
     "INSERT INTO orders (order_id, amount, status, created_at, updated_at) VALUES ('waits', 10, 'processing', NOW(3), NOW(3))"
   )
@@ -47,7 +48,7 @@ test('a row that waits is read from MySQL each time: only a final document is pu
   for (let n = 0; n < 2; n++) {
     const read = await api.call('/orders/waits')
     expect([read.headers['x-cache'], read.json().status]).toEqual(['miss', 'processing'])
-    // On the same connection: what was put back would be there.
+    // On the same connection: a document that was put back is there by then.
     await api.app.stores.redis.client.time()
     expect(await space.redis.exists(key)).toBe(0)
   }
@@ -61,7 +62,7 @@ test('a row that waits is read from MySQL each time: only a final document is pu
   expect(ttl).toBeLessThanOrEqual(3600)
 })
 
-test('a document that is there by the time an older one is put back stays', async () => {
+test('an older document that is put back does not replace a newer one', async () => {
   const { documents } = api.app.orders
   const at = '2026-01-31T12:00:01.000Z'
   await documents.putBack(complete(message('newer'), at))

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest'
-import { readAudit } from '../../src/orders/audit/audit.ts'
-import { openApp, type TestApp, useApp } from '../harness/app.ts'
-import { until, useSpace } from '../harness/space.ts'
+import { readAudit } from '../../../src/orders/audit/audit.ts'
+import { openApp, type TestApp, useApp } from '../../harness/app.ts'
+import { until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 const ORDERS = 20
 
 const audit = ({ app: { keys, stores } }: TestApp) => readAudit(stores.redis, stores.mysql, keys)
 
-/** A second message for an order, as a reply that was lost leaves it. */
+/** Adds a second message for an order, as an accept whose reply is lost does. */
 async function repeat({ app: { keys } }: TestApp, order_id: string): Promise<void> {
   const partition = keys.partitionOf(order_id)
   const data = { order_id, amount: '1', tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.000Z' }
@@ -17,7 +17,7 @@ async function repeat({ app: { keys } }: TestApp, order_id: string): Promise<voi
   await space.redis.hincrby(keys.accepted(partition), 'count', 1)
 }
 
-test('I11: partitions that went at rest are still in the audit, and are no loss of data', async () => {
+test('I11: partitions that are no longer used stay in the audit and are no loss of data', async () => {
   const four = { STREAM_PARTITIONS: 4 }
   const api = await openApp(space, 'api', four)
   const worker = await openApp(space, 'worker', four)
@@ -26,7 +26,7 @@ test('I11: partitions that went at rest are still in the audit, and are no loss 
   for (const order_id of ids) await api.post({ order_id, amount: 1 })
   await until('all are completed', async () => (await audit(api)).completed === ORDERS)
   for (const order_id of ids) await repeat(api, order_id)
-  await until('all are known twice', async () => (await audit(api)).duplicates === ORDERS)
+  await until('all are duplicates', async () => (await audit(api)).duplicates === ORDERS)
   await Promise.all([api.close(), worker.close()])
 
   const figures = { accepted: 2 * ORDERS, duplicates: ORDERS, completed: ORDERS, difference: 0 }

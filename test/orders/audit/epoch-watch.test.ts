@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, expect, test } from 'vitest'
-import { readAudit } from '../../src/orders/audit/audit.ts'
-import { createEpochWatch } from '../../src/orders/audit/epoch-watch.ts'
-import { readAcceptedSeen } from '../../src/orders/audit/epochs.ts'
-import { createEndedNotes } from '../../src/orders/audit/record-ended.ts'
-import { createSeenCounters } from '../../src/orders/audit/seen-counters.ts'
-import { openApp, type TestApp } from '../harness/app.ts'
-import { until, useSpace } from '../harness/space.ts'
+import { readAudit } from '../../../src/orders/audit/audit.ts'
+import { readEpochRecords } from '../../../src/orders/audit/epoch-records.ts'
+import { createEpochWatch } from '../../../src/orders/audit/epoch-watch.ts'
+import { createLowWatermarkRecorder } from '../../../src/orders/audit/record-low-watermark.ts'
+import { createWatermarks } from '../../../src/orders/audit/watermarks.ts'
+import { openApp, type TestApp } from '../../harness/app.ts'
+import { until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 let api: TestApp
@@ -19,7 +19,7 @@ beforeAll(async () => {
 const counter = () => space.redis.hgetall(api.app.keys.accepted(0))
 const audit = () => readAudit(api.app.stores.redis, api.app.stores.mysql, api.app.keys)
 
-test('an epoch that an older version began goes on, and its orders that an older worker wrote are no loss', async () => {
+test('an epoch that an older version began goes on, and orders that an older worker wrote are not lost', async () => {
   const epoch = randomUUID()
   await space.redis.hset(api.app.keys.accepted(0), { epoch, count: 5 })
   await space.sql('INSERT INTO accepted_seen (epoch, partition_no, slot, highest) VALUES (?, 0, 3, 5)', [
@@ -31,28 +31,28 @@ test('an epoch that an older version began goes on, and its orders that an older
   const worker = await openApp(space, 'worker')
   await until('it is settled', async () => (await audit()).in_flight === 0)
   await worker.close()
-  await createEndedNotes({ ...api.app.stores, keys: api.app.keys })()
+  await createLowWatermarkRecorder({ ...api.app.stores, keys: api.app.keys })()
   expect(await space.sql('SELECT epoch, ended_to FROM accepted_epochs')).toEqual([{ epoch, ended_to: 6 }])
   expect(await space.sql('SELECT kind FROM accepted_ended')).toEqual([])
 
   await space.redis.hset(api.app.keys.accepted(0), 'count', 4)
   await until('a new epoch begins', async () => (await counter()).epoch !== epoch)
   expect(await counter()).toMatchObject({ count: '0', [`epoch:${epoch}`]: '4' })
-  await until('what was seen is noted', async () => {
+  await until('the watermark is recorded', async () => {
     const [row] = await space.sql<{ highest: number }>('SELECT highest FROM accepted_epochs')
     return row?.highest === 6
   })
   expect(await audit()).toMatchObject({ accepted: 6, lost: 0, redis_lost_data: true })
 })
 
-test('of what several apis saw, the greatest count is kept', async () => {
-  const { keys, log } = api.app
-  const { redis, mysql } = api.app.stores
+test('the highest watermark that several apis record is kept', async () => {
+  const { keys, log, stores } = api.app
+  const { redis, mysql } = stores
   const watches = [4, 9, 7].map(count => {
-    const counters = createSeenCounters(1)
-    counters.saw(0, { epoch: '00000001.several', count })
-    counters.saw(0, { epoch: '00000002.next', count: 0 })
-    return createEpochWatch({ redis, mysql, keys, counters, log })
+    const watermarks = createWatermarks(1)
+    watermarks.observe(0, { epoch: '00000001.several', count })
+    watermarks.observe(0, { epoch: '00000002.next', count: 0 })
+    return createEpochWatch({ redis, mysql, keys, watermarks, log })
   })
   for (const check of watches) await check()
   const [row] = await space.sql<{ highest: number }>(
@@ -61,12 +61,12 @@ test('of what several apis saw, the greatest count is kept', async () => {
   expect(row?.highest).toBe(9)
 })
 
-test('orders that wait or are retried have not ended', async () => {
+test('orders that wait or are retried hold back the low watermark', async () => {
   const { keys } = api.app
   const epoch = (await counter()).epoch as string
-  const note = createEndedNotes({ ...api.app.stores, keys: api.app.keys })
-  const endedTo = async () => {
-    await note()
+  const record = createLowWatermarkRecorder({ ...api.app.stores, keys: api.app.keys })
+  const settledTo = async () => {
+    await record()
     const [row] = await space.sql<{ ended_to: number }>(
       'SELECT ended_to FROM accepted_epochs WHERE epoch = ?',
       [epoch]
@@ -77,42 +77,46 @@ test('orders that wait or are retried have not ended', async () => {
   const [retry, retrying] = [keys.retry('process-orders', 0), keys.retrying('process-orders', 0)]
   await space.redis.zadd(retry, 1, 'tried')
   await space.redis.hset(retrying, 'tried', JSON.stringify({ ordinal: `${epoch}:8` }))
-  expect(await endedTo()).toBe(7)
+  expect(await settledTo()).toBe(7)
   await space.redis.hset(retrying, 'tried', 'no record')
   await space.redis.hset(keys.accepted(0), 'count', 21)
-  expect(await endedTo()).toBe(7)
+  expect(await settledTo()).toBe(7)
   await space.redis.del(retry)
   await space.redis.xadd(keys.stream('placed', 0), '*', 'v', '1', 'ordinal', `${epoch}:15`)
-  expect(await endedTo()).toBe(14)
+  expect(await settledTo()).toBe(14)
 })
 
-test('of many orders that ended while an old one waited, a look reads few rows, and each run deletes a part', async () => {
-  // One connection for orders, so that its session has counted what is read here.
+test('with many outcomes behind one old order, a check reads few rows and each run deletes a part', async () => {
+  // With one connection for orders, its session counts all reads.
   const { app, close } = await openApp(space, 'worker', {
     DB_POOL_SIZE: 2,
     KEY_PREFIX: `${space.env.KEY_PREFIX}.many`
   })
-  const { keys } = app
-  const { orders: mysql } = app.stores
+  const { keys, stores } = app
+  const { orders: mysql } = stores
   const epoch = '00000001.many'
   const rows = Array.from({ length: 15_000 }, (_, n) => [epoch, 0, 'row', 2 * n + 1, 2 * n + 1])
   await space.sql('INSERT INTO accepted_ended (epoch, partition_no, kind, first_no, last_no) VALUES ?', [
     rows
   ])
-  // MySQL would do it by itself within seconds.
+  // MySQL does it by itself within seconds.
   await space.sql('ANALYZE TABLE accepted_ended')
   const reads = async () => {
     const found = await mysql.rows<{ Value: string }>("SHOW SESSION STATUS LIKE 'Handler_read%'", [])
     return found.reduce((sum, { Value }) => sum + Number(Value), 0)
   }
   const before = await reads()
-  const seen = await readAcceptedSeen(mysql)
-  expect(seen.find(row => row.epoch === epoch)).toMatchObject({ highest: 29_999 })
+  const records = await readEpochRecords(mysql)
+  expect(records.find(row => row.epoch === epoch)).toMatchObject({ highest: 29_999 })
   expect((await reads()) - before).toBeLessThan(5000)
   await close()
 
   await space.redis.hset(keys.accepted(0), { epoch, count: 30_000 })
-  const note = createEndedNotes({ redis: api.app.stores.redis, mysql: api.app.stores.orders, keys })
+  const record = createLowWatermarkRecorder({
+    redis: api.app.stores.redis,
+    mysql: api.app.stores.orders,
+    keys
+  })
   const left = async () => (await space.sql('SELECT id FROM accepted_ended WHERE epoch = ?', [epoch])).length
-  expect([await note(), await left(), await note(), await left()]).toEqual([true, 5000, false, 0])
+  expect([await record(), await left(), await record(), await left()]).toEqual([true, 5000, false, 0])
 })

@@ -1,0 +1,90 @@
+import { NewOrder, Order, OrderParams } from '../../schema/http/order.ts'
+import { ref } from '../../schema/http/ref.ts'
+import { anyRoute, problem, rendered, retryable } from '../../schema/http/response.ts'
+import type { App } from '../../src/app.ts'
+import { publicUrl } from '../../src/http/public-url.ts'
+import { traceparent } from '../../src/http/request-context.ts'
+import { OrderConflict } from '../../src/orders/errors.ts'
+
+const JSON_TYPE = 'application/json; charset=utf-8'
+
+const createOrder = {
+  operationId: 'createOrder',
+  summary: 'Accept an order',
+  description:
+    'Answers as soon as the order is safe; a worker prices it afterwards. The id makes it idempotent: the same body again returns the order as it is now, another body is refused.',
+  tags: ['orders'],
+  body: ref(NewOrder),
+  response: {
+    ...anyRoute,
+    200: rendered(Order, {
+      description: 'The order was known, with the same body.',
+      headers: { 'Idempotent-Replayed': 'Always `true`.' }
+    }),
+    202: rendered(Order, {
+      description: 'The order is accepted.',
+      headers: {
+        Location: 'Where to read the order.',
+        Durability: 'Where it is safe: `fsync` or `mysql` (on a disk), or `memory` (until the next sync).'
+      }
+    }),
+    400: problem('The body is not a valid order.'),
+    409: problem('The id names an order with another body.'),
+    413: problem('The body is too large.'),
+    415: problem('The body is not JSON.'),
+    429: retryable('Too many requests.'),
+    503: retryable('The order was not accepted, as far as is known; send the same again.')
+  }
+} as const
+
+const getOrder = {
+  operationId: 'getOrder',
+  summary: 'Read an order',
+  description: 'An accepted order is found from the moment of its 202.',
+  tags: ['orders'],
+  params: OrderParams,
+  response: {
+    ...anyRoute,
+    200: rendered(Order, {
+      description: 'The order as it is now.',
+      headers: { 'X-Cache': '`hit`: a cache answered; `miss`: MySQL did.' }
+    }),
+    400: problem('The id is invalid.'),
+    404: problem('There is no such order.'),
+    429: retryable('Too many requests.'),
+    503: retryable('The store that may know the order is unavailable; try again.')
+  }
+} as const
+
+/** POST /orders accepts an order; GET /orders/:order_id reads it. */
+export default async function orderRoutes(app: App) {
+  const { intake, reader } = app.orders
+  const location = `${publicUrl(app.config)}/orders/`
+
+  app.post('/orders', { schema: createOrder }, async (request, reply) => {
+    try {
+      const origin = { requestId: request.id, traceparent: traceparent(request) }
+      const { document, accepted } = await intake.accept(request.body, origin)
+      reply.header('content-type', JSON_TYPE)
+      if (accepted) {
+        app.metrics.order('accepted')
+        reply
+          .code(202)
+          .header('location', location + request.body.order_id)
+          .header('durability', accepted)
+      } else {
+        app.metrics.order('replayed')
+        reply.code(200).header('idempotent-replayed', 'true')
+      }
+      return reply.send(document)
+    } catch (error) {
+      if (error instanceof OrderConflict) app.metrics.order('conflict')
+      throw error
+    }
+  })
+
+  app.get('/orders/:order_id', { schema: getOrder }, async (request, reply) => {
+    const { document, cache } = await reader.read(request.params.order_id)
+    return reply.header('content-type', JSON_TYPE).header('x-cache', cache).send(document)
+  })
+}

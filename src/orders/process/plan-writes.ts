@@ -1,0 +1,89 @@
+import { later } from '../../async/clock.ts'
+import type { OrderRecord } from '../order.ts'
+import type { StoredOrder } from '../tables/row.ts'
+import type { Transition } from '../tables/totals.ts'
+
+/** A final order, as its message asks for it. */
+export interface ProcessedOrder {
+  order: OrderRecord
+  messageId: string
+  /** Whether an operator redrove the message: only then may it complete an order that failed. */
+  redriven: boolean
+  /** `<epoch>:<number>` among the accepted orders, for the audit; '' for none. */
+  ordinal: string
+  partition: number
+}
+
+/**
+ * The outcome of one message, with the order as its row now is:
+ * - `written`: the message made the row, or was redriven and completed a failed row.
+ * - `repeated`: the message had written the row before, and was delivered again.
+ * - `duplicate`: another message, or a spilled accept, made the row of the same order. The row is final, unless it is a
+ *   spilled row that still waits and this message failed.
+ * - `conflict`: the row has another body, and stays as it is.
+ */
+export interface WriteOutcome {
+  kind: 'written' | 'repeated' | 'duplicate' | 'conflict'
+  order: OrderRecord
+}
+
+/** The writes of one batch, and the outcome of each of its messages. */
+export interface WritePlan {
+  insert: StoredOrder[]
+  finish: { order: StoredOrder; from: 'processing' | 'failed' }[]
+  outcomes: WriteOutcome[]
+}
+
+/**
+ * Decides what to write for each order, in turn. Pure, except that it adds what it decides to `rows`: the rows that exist,
+ * by order id.
+ */
+export function planWrites(orders: ProcessedOrder[], rows: Map<string, StoredOrder>): WritePlan {
+  const plan: WritePlan = { insert: [], finish: [], outcomes: [] }
+  for (const { order, messageId, redriven } of orders) {
+    const row = rows.get(order.order_id)
+    if (!row) {
+      const stored = { ...order, messageId }
+      plan.insert.push(stored)
+      rows.set(order.order_id, stored)
+      plan.outcomes.push({ kind: 'written', order })
+      continue
+    }
+    if (row.amount !== order.amount) {
+      plan.outcomes.push({ kind: 'conflict', order: row })
+      continue
+    }
+    // A spilled row was accepted, and counted, on its own. The message may complete it, but must not fail it: a failed
+    // order needs a dead letter that can be redriven, and the message of a duplicate gets none.
+    const finishes =
+      order.status === 'completed' && (row.status === 'processing' || (row.status === 'failed' && redriven))
+    const now = finishes ? finishRow(row, order) : row
+    if (finishes) {
+      plan.finish.push({ order: now, from: row.status === 'failed' ? 'failed' : 'processing' })
+      rows.set(order.order_id, now)
+    }
+    const kind = row.messageId !== messageId ? 'duplicate' : finishes ? 'written' : 'repeated'
+    plan.outcomes.push({ kind, order: now })
+  }
+  return plan
+}
+
+/** The row as the order finishes it. It ends no earlier than its last change: clocks of machines differ. */
+function finishRow(row: StoredOrder, order: OrderRecord): StoredOrder {
+  const end = later(order.updated_at, row.updated_at)
+  return {
+    ...order,
+    created_at: row.created_at,
+    updated_at: end,
+    processed_at: end,
+    messageId: row.messageId
+  }
+}
+
+/** The changes of status that a plan makes, for the totals. */
+export function transitionsOf({ insert, finish }: WritePlan): Transition[] {
+  return [
+    ...insert.map(order => ({ from: null, to: order.status, total: order.total })),
+    ...finish.map(({ order, from }) => ({ from, to: order.status, total: order.total }))
+  ]
+}

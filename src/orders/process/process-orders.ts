@@ -1,0 +1,129 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { OrderPlaced } from '../../../schema/messages/order-placed.ts'
+import { isoNow } from '../../async/clock.ts'
+import type { MysqlStore } from '../../stores/mysql/store.ts'
+import {
+  type BatchContext,
+  type BatchResult,
+  codeOf,
+  type Letter,
+  type Message,
+  TerminalError
+} from '../../streams/function.ts'
+import type { Keys } from '../../streams/keys.ts'
+import { OrderConflict } from '../errors.ts'
+import { failureOf } from '../failure.ts'
+import type { OrderRecord } from '../order.ts'
+import { complete, fail } from '../pricing.ts'
+import type { ToPublication } from '../publication.ts'
+import type { OrderStore } from '../tables/order-store.ts'
+import type { WriteOutcome } from './plan-writes.ts'
+import { writeOrders } from './write-orders.ts'
+
+/** What the function of orders does with the messages of `placed`. */
+export interface OrderProcessor {
+  /** Prices orders and writes them to MySQL. Returns what is written and published as their messages are settled. */
+  process: (messages: Message<OrderPlaced>[], context: BatchContext) => Promise<BatchResult>
+  /** Writes the orders of messages that become dead letters as failed. Returns the same. */
+  fail: (dead: Letter<OrderPlaced>[], context: BatchContext) => Promise<BatchResult>
+}
+
+/** What the processor needs. */
+export interface OrderProcessorOptions {
+  mysql: MysqlStore
+  store: OrderStore
+  keys: Keys
+  toPublication: ToPublication
+}
+
+/** Creates the processor. Its calls throw {StoreUnavailable} when MySQL is unavailable. */
+export function createOrderProcessor(options: OrderProcessorOptions): OrderProcessor {
+  const { mysql, store, keys, toPublication } = options
+
+  const write = async (
+    messages: Message<OrderPlaced>[],
+    toOrder: (message: Message<OrderPlaced>) => OrderRecord,
+    log: FastifyBaseLogger
+  ): Promise<Required<BatchResult>> => {
+    const result: Required<BatchResult> = { writes: [], events: [], duplicates: [], failed: [] }
+    if (messages.length === 0) return result
+    const outcomes = await writeOrders(
+      mysql,
+      messages.map(message => ({
+        order: toOrder(message),
+        messageId: message.id,
+        redriven: message.redriven,
+        ordinal: message.ordinal,
+        partition: keys.partitionOf(message.body.order_id)
+      }))
+    )
+    for (const [index, message] of messages.entries()) {
+      const outcome = outcomes[index] as WriteOutcome
+      const { kind, order } = outcome
+      if (order.status !== 'processing') publish(result, message, order)
+      if (kind === 'duplicate') result.duplicates.push(message)
+      const cause = failureAfter(outcome, message)
+      if (cause) result.failed.push({ message, cause })
+      log.debug({ order_id: order.order_id, request_id: message.requestId, outcome: kind }, 'order processed')
+    }
+    return result
+  }
+
+  /**
+   * Adds an order's document and event to what settles a message. A redriven order's event is published whatever its
+   * document is: the row is final before the message is settled, and a GET in between may have put the document back.
+   */
+  const publish = (
+    { writes, events }: Required<BatchResult>,
+    message: Message<OrderPlaced>,
+    order: OrderRecord
+  ) => {
+    const { write, event } = toPublication(order, message.traceparent)
+    writes.push({ message, ...write })
+    events.push({ message, ...event, unless: message.redriven ? '' : event.unless })
+  }
+
+  return {
+    process: (messages, { log }) => {
+      const now = isoNow()
+      return write(messages, ({ body }) => complete(body, now), log)
+    },
+    fail: async (dead, { log }) => {
+      const now = isoNow()
+      const causes = new Map(dead.map(({ message, cause }) => [message, cause]))
+      const failed = dead.filter(({ cause }) => !['invalid', 'conflict'].includes(codeOf(cause)))
+      const result = await write(
+        failed.map(({ message }) => message),
+        message => fail(message.body, failureOf(causes.get(message) as Error), now),
+        log
+      )
+      for (const { message, order } of await findOrdersInConflict(store, dead))
+        publish(result, message, order)
+      return result
+    }
+  }
+}
+
+/**
+ * The final orders whose ids the dead letters of conflicts name. Redis may still have the document of the refused body.
+ * Their events are published too: the message that finished an order may not be settled yet, and would then find its
+ * document final and publish nothing.
+ */
+async function findOrdersInConflict(store: OrderStore, dead: Letter<OrderPlaced>[]) {
+  const refused = dead.filter(({ cause }) => codeOf(cause) === 'conflict').map(({ message }) => message)
+  if (refused.length === 0) return []
+  const rows = await store.find(refused.map(({ body }) => body.order_id))
+  return refused.flatMap(message => {
+    const order = rows.get(message.body.order_id)
+    return order && order.status !== 'processing' ? [{ message, order }] : []
+  })
+}
+
+/** Why a message fails although its order was written; undefined when it does not fail. */
+function failureAfter({ kind, order }: WriteOutcome, { redriven }: Message): TerminalError | undefined {
+  if (kind === 'conflict') return new OrderConflict(order.order_id)
+  // The order has failed, but its worker died before the message became a dead letter: without one, nobody can redrive it.
+  if (kind === 'repeated' && order.failure && !redriven)
+    return new TerminalError(order.failure.code, order.failure.detail)
+  return undefined
+}

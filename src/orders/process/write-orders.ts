@@ -1,0 +1,91 @@
+import { DuplicateKey } from '../../stores/errors.ts'
+import type { MysqlStore } from '../../stores/mysql/store.ts'
+import type { Transaction } from '../../stores/mysql/transaction.ts'
+import { type Outcome, type OutcomeKind, recordOutcomes } from '../audit/outcomes.ts'
+import { COLUMNS, fromRow, type OrderRow, type StoredOrder, toValues } from '../tables/row.ts'
+import { addToTotals } from '../tables/totals.ts'
+import {
+  type ProcessedOrder,
+  planWrites,
+  transitionsOf,
+  type WriteOutcome,
+  type WritePlan
+} from './plan-writes.ts'
+
+/** How the audit counts each outcome. */
+const OUTCOME_KIND: Record<WriteOutcome['kind'], OutcomeKind> = {
+  written: 'row',
+  repeated: 'row',
+  duplicate: 'duplicate',
+  conflict: 'conflict'
+}
+
+/** How often a batch is written while other workers insert the same ids. */
+const ATTEMPTS = 5
+
+/**
+ * Writes final orders, their outcomes and their totals in one transaction. It mostly is one INSERT of all rows; only when
+ * a row exists does it lock the rows and decide for each order. Rows go in id order, so that workers lock in one order.
+ * @returns the outcome of each order, in the order given.
+ * @throws {StoreUnavailable} when MySQL is unavailable.
+ */
+export async function writeOrders(mysql: MysqlStore, orders: ProcessedOrder[]): Promise<WriteOutcome[]> {
+  const sorted = [...orders].sort((a, b) =>
+    a.order.order_id < b.order.order_id ? -1 : a.order.order_id > b.order.order_id ? 1 : 0
+  )
+  const outcomes = await writeSorted(mysql, sorted)
+  const byOrder = new Map(sorted.map((order, index) => [order, outcomes[index] as WriteOutcome]))
+  return orders.map(order => byOrder.get(order) as WriteOutcome)
+}
+
+async function writeSorted(mysql: MysqlStore, orders: ProcessedOrder[]): Promise<WriteOutcome[]> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await mysql.transaction(async transaction => {
+        const existing = attempt === 1 ? new Map<string, StoredOrder>() : await lockRows(transaction, orders)
+        const plan = planWrites(orders, existing)
+        await insert(transaction, plan.insert)
+        for (const { order } of plan.finish) await finish(transaction, order)
+        await recordOutcomes(transaction, outcomesOf(orders, plan))
+        await addToTotals(transaction, transitionsOf(plan))
+        return plan.outcomes
+      })
+    } catch (error) {
+      if (!(error instanceof DuplicateKey) || attempt === ATTEMPTS) throw error
+    }
+  }
+}
+
+/** The rows of these orders that exist, locked until the transaction ends. */
+async function lockRows(
+  transaction: Transaction,
+  orders: ProcessedOrder[]
+): Promise<Map<string, StoredOrder>> {
+  const rows = await transaction.rows<OrderRow>(
+    `SELECT ${COLUMNS} FROM orders WHERE order_id IN (?) ORDER BY order_id FOR UPDATE`,
+    [orders.map(({ order }) => order.order_id)]
+  )
+  return new Map(rows.map(row => [row.order_id, fromRow(row)]))
+}
+
+/** The outcomes of a batch as the audit records them. */
+function outcomesOf(orders: ProcessedOrder[], { outcomes }: WritePlan): Outcome[] {
+  return orders.map(({ ordinal, partition }, index) => {
+    const { kind } = outcomes[index] as WriteOutcome
+    return { ordinal, partition, kind: OUTCOME_KIND[kind] }
+  })
+}
+
+async function insert(transaction: Transaction, orders: StoredOrder[]): Promise<void> {
+  if (orders.length === 0) return
+  await transaction.run(`INSERT INTO orders (${COLUMNS}) VALUES ?`, [orders.map(toValues)])
+}
+
+/** Finishes a row that waited or had failed. */
+async function finish(transaction: Transaction, order: StoredOrder): Promise<void> {
+  const [id, , tax, total, status, , updatedAt, processedAt, , failureCode, failureDetail] = toValues(order)
+  await transaction.run(
+    'UPDATE orders SET tax = ?, total = ?, status = ?, updated_at = ?, processed_at = ?, failure_code = ?, failure_detail = ? WHERE order_id = ?',
+    [tax, total, status, updatedAt, processedAt, failureCode, failureDetail, id]
+  )
+}

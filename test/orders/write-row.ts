@@ -1,0 +1,12 @@
+import type { OrderRecord } from '../../src/orders/order.ts'
+import { writeOrders } from '../../src/orders/process/write-orders.ts'
+import type { TestApp } from '../harness/app.ts'
+
+/** Writes the row of a final order, as the worker does that processes the message of that id. */
+export async function writeRow(
+  { app }: Pick<TestApp, 'app'>,
+  order: OrderRecord,
+  { messageId = '1-0', redriven = false } = {}
+): Promise<void> {
+  await writeOrders(app.stores.orders, [{ order, messageId, redriven, ordinal: '', partition: 0 }])
+}
