@@ -5,7 +5,7 @@ import { Metrics } from '../../schema/http/metrics.ts'
 import { ref } from '../../schema/http/ref.ts'
 import { anyRoute } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
-import { shared } from '../../src/async/single-flight.ts'
+import { singleFlight } from '../../src/async/single-flight.ts'
 import { readMetrics } from '../../src/telemetry/metrics-report.ts'
 
 const JSON_TYPE = 'application/json'
@@ -48,8 +48,8 @@ export default async function metricsRoute(app: App) {
   const { keys, orders } = app
   const { redis } = app.stores
   const { registry } = app.metrics
-  const expose = shared(() => registry.metrics())
-  const report = shared(() => readMetrics(redis, keys, orders.store))
+  const expose = singleFlight(() => registry.metrics())
+  const report = singleFlight(() => readMetrics(redis, keys, orders.store))
 
   // Figures are wanted most when the service is busy: they are neither limited nor shed. So they are read once for all
   // who ask at a time, or many who do would leave the stores no time for orders.

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Gauge } from 'prom-client'
-import { shared } from '../../src/async/single-flight.ts'
+import { singleFlight } from '../../src/async/single-flight.ts'
 import { readAudit } from '../../src/orders/audit/audit.ts'
 import { StoreUnavailable } from '../../src/stores/errors.ts'
 import { readFunctionStates } from '../../src/streams/registry/function-states.ts'
@@ -60,7 +60,7 @@ async function auditMetrics(app: FastifyInstance) {
       for (const [group, count] of unsettled) this.set({ group }, count)
     }
   })
-  const readStates = shared(() => readable(readFunctionStates(redis, keys)))
+  const readStates = singleFlight(() => readable(readFunctionStates(redis, keys)))
   for (const figure of ['depth', 'retrying', 'dead'] as const) {
     new Gauge({
       name: `orderstream_function_${figure}`,

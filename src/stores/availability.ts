@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import { shared } from '../async/single-flight.ts'
+import { singleFlight } from '../async/single-flight.ts'
 import {
-  isAway,
   isRefusal,
   isServerAnswer,
+  isUnavailable,
   NoFreeConnection,
   NoNewConnection,
   type StoreName,
@@ -101,20 +101,20 @@ export class Availability {
     try {
       return await work()
     } catch (error) {
-      if (isAway(error, this.store)) trusted ? this.#fell(error) : void this.check()
+      if (isUnavailable(error, this.store)) trusted ? this.#fell(error) : void this.check()
       else if (this.#isNews(error)) void this.takesWrites()
       throw error
     }
   }
 
   /** Asks the store now; concurrent callers share one probe. Resolves to whether it is up. */
-  readonly check = shared(() => this.#probe())
+  readonly check = singleFlight(() => this.#probe())
 
   /**
    * Asks the store now, and with a write if it answers: one that takes none may still answer its probes, and leave every
    * write without an answer. Concurrent callers share one. It is for a caller whose call has just failed.
    */
-  readonly takesWrites = shared(() => this.#tryWrite())
+  readonly takesWrites = singleFlight(() => this.#tryWrite())
 
   /**
    * Whether the store takes writes, for health: a write is tried when none was lately. It waits for that no longer than for

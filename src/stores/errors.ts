@@ -127,7 +127,7 @@ function isClassified(error: Error): boolean {
 }
 
 /** Whether an error says that this store, and not the other one, gave no answer that can be worked with. */
-export function isAway(error: unknown, store: StoreName): boolean {
+export function isUnavailable(error: unknown, store: StoreName): boolean {
   return error instanceof StoreUnavailable && !(error instanceof StoreRefused) && error.store === store
 }
 
@@ -267,7 +267,7 @@ export function isServerAnswer(error: unknown): boolean {
 
 /** The error of a new connection that could not be made, told apart where it says nothing of those that are open. */
 export function forNewConnection(error: unknown): unknown {
-  if (!isAway(error, 'mysql')) return error
+  if (!isUnavailable(error, 'mysql')) return error
   const { cause } = error as StoreUnavailable
   const isLimit = MYSQL_CONNECTION_LIMITS.has((cause as { errno?: number } | undefined)?.errno as number)
   return isLimit || !isServerAnswer(error) ? new NoNewConnection('mysql', cause) : error

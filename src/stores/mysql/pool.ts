@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { promisify } from 'node:util'
 import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
 import type { Config } from '../../../schema/config/env.ts'
-import { fromMysql, isAway, isRefusal, NoFreeConnection, StoreUnavailable } from '../errors.ts'
+import { fromMysql, isRefusal, isUnavailable, NoFreeConnection, StoreUnavailable } from '../errors.ts'
 
 /** How much longer than STORE_TIMEOUT_MS a statement may take for which nobody waits. */
 export const LONG_STATEMENT = 10
@@ -190,7 +190,7 @@ async function connect(
   } catch (error) {
     // Whatever the server says to one that it lets not in, it says of no call: the account may be locked, or at a limit.
     const known = fromMysql(error)
-    throw isAway(known, 'mysql') || known instanceof NoFreeConnection
+    throw isUnavailable(known, 'mysql') || known instanceof NoFreeConnection
       ? known
       : new StoreUnavailable('mysql', error)
   }

@@ -1,5 +1,5 @@
 import type { ResultSetHeader } from 'mysql2/promise'
-import { Contention, isAway } from '../errors.ts'
+import { Contention, isUnavailable } from '../errors.ts'
 import { type MysqlPool, query } from './pool.ts'
 
 /** One connection inside a transaction. Errors of its statements are classes. */
@@ -37,7 +37,7 @@ export function runTransaction<T>(
         // The driver never calls back what waits behind a statement that got no answer.
         return await Promise.race([query<R>(connection, sql, values, timeout), cut.promise])
       } catch (error) {
-        if (isAway(error, 'mysql')) {
+        if (isUnavailable(error, 'mysql')) {
           lost = true
           cut.reject(error)
         }

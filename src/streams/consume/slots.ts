@@ -1,4 +1,4 @@
-import { isAway } from '../../stores/errors.ts'
+import { isUnavailable } from '../../stores/errors.ts'
 import { runBatch } from '../batch/batch.ts'
 import type { BatchCounts, BatchRunner } from '../batch/batch-runner.ts'
 import type { Delivery } from '../group/delivery.ts'
@@ -36,9 +36,9 @@ export function createSlots(
       if (refused) log.info('leases are renewed again')
       refused = false
     } catch (error) {
-      if (!refused && !isAway(error, 'redis'))
+      if (!refused && !isUnavailable(error, 'redis'))
         log.warn({ err: error }, 'Redis refuses to renew leases: messages may be delivered again')
-      refused ||= !isAway(error, 'redis')
+      refused ||= !isUnavailable(error, 'redis')
     }
   }
 

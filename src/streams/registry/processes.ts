@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { isAway, StoreRefused } from '../../stores/errors.ts'
+import { isUnavailable, StoreRefused } from '../../stores/errors.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../keys.ts'
@@ -93,7 +93,7 @@ export function createProcesses({ redis, keys, name, settings, grace, log }: Pro
       try {
         others = (await note(JSON.stringify(own))).flatMap(readSettings)
       } catch (error) {
-        if (isAway(error, 'redis')) throw error
+        if (isUnavailable(error, 'redis')) throw error
         // A Redis that keeps no notes, whatever it says, is worked with as if there were no others.
         exchangedAt = began
         joined.resolve()
