@@ -13,8 +13,8 @@ import { until, useSpace } from './harness/space.ts'
 const space = await useSpace()
 const file = (name: string) => readFile(new URL(`../${name}`, import.meta.url), 'utf8')
 
-test('the README shows the example as it is', async () => {
-  expect(await file('README.md')).toContain(
+test('docs/functions.md shows the example as it is', async () => {
+  expect(await file('docs/functions.md')).toContain(
     `\`\`\`ts\n${await file('examples/worker/send-receipt.ts')}\`\`\``
   )
 })
@@ -91,8 +91,8 @@ test('reserve-payment notes each payment once in its own table, and gives up wha
   expect(letters).toEqual([expect.objectContaining({ code: 'payment-refused', attempts: 1 })])
 })
 
-test('a message that is put on a queue as the README says is handled, in whichever partition', async () => {
-  const [, line = ''] = /^redis-cli (XADD .*)$/m.exec(await file('README.md')) ?? []
+test('a message that is put on a queue as docs/functions.md states is handled, in whichever partition', async () => {
+  const [, line = ''] = /^redis-cli (XADD .*)$/m.exec(await file('docs/functions.md')) ?? []
   const [command = '', key = '', ...fields] = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(
     ([, quoted, plain]) => quoted ?? plain ?? ''
   )
