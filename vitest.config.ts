@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    // A test of a function stands beside it.
+    include: ['test/**/*.test.ts', 'handlers/**/*.test.ts', 'examples/**/*.test.ts'],
     // Those are tap's, against containers.
     exclude: ['test/smoke/**'],
     globalSetup: 'test/harness/stores.ts',

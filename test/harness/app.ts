@@ -3,7 +3,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import ajvFormats from 'ajv-formats'
 import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import { onTestFinished } from 'vitest'
-import { type App, buildApp } from '../../src/app.ts'
+import { type App, type AppOptions, buildApp } from '../../src/app.ts'
 import { PATIENT, type Space } from './space.ts'
 
 /** An app in this process, with its log and with calls whose answers are checked against the OpenAPI document. */
@@ -26,7 +26,8 @@ export async function openApp(
   space: Space,
   mode: 'api' | 'worker',
   overrides: Record<string, unknown> = {},
-  prepare: (app: App) => void = () => {}
+  prepare: (app: App) => void = () => {},
+  options: AppOptions = {}
 ): Promise<TestApp> {
   const log: Record<string, unknown>[] = []
   const logStream = new Writable({
@@ -35,7 +36,10 @@ export async function openApp(
       done()
     }
   })
-  const app = await buildApp(space.config({ MODE: mode, ...PATIENT, ...overrides }), { logStream })
+  const app = await buildApp(space.config({ MODE: mode, ...PATIENT, ...overrides }), {
+    logStream,
+    ...options
+  })
   prepare(app)
   await app.ready()
   const check = createCheck(app.swagger() as unknown as OpenApi)

@@ -1,0 +1,45 @@
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { onTestFinished } from 'vitest'
+import { until } from './space.ts'
+
+/** One request that a partner has received. */
+export interface PartnerRequest {
+  method: string
+  path: string
+  headers: IncomingHttpHeaders
+  /** The JSON of the body; undefined when it is empty. */
+  body: unknown
+}
+
+/** Stands in for another team's HTTP service. */
+export interface Partner {
+  url: string
+  /** What it has received so far. */
+  requests: PartnerRequest[]
+}
+
+/**
+ * Starts an HTTP server that answers each request with a status, or with a status and headers. It stops when the running
+ * test ends.
+ */
+export async function usePartner(
+  answer: (request: PartnerRequest) => number | [status: number, headers: Record<string, string>]
+): Promise<Partner> {
+  const requests: PartnerRequest[] = []
+  const server = createServer(async (request, response) => {
+    const body = await text(request)
+    const { method = '', url = '', headers } = request
+    const received = { method, path: url, headers, body: body === '' ? undefined : JSON.parse(body) }
+    requests.push(received)
+    const [status, own] = [answer(received)].flat() as [number, Record<string, string>?]
+    response.writeHead(status, own).end()
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const { port } = await until('the partner listens', () => server.address() as AddressInfo | null)
+  return { url: `http://127.0.0.1:${port}`, requests }
+}
