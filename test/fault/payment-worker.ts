@@ -5,8 +5,8 @@ import { buildApp } from '../../src/app.ts'
 import { DuplicateKey } from '../../src/stores/errors.ts'
 
 /**
- * A worker as a process of its own, as `src/main.ts` makes it, with the function of somebody who has read the guide and not
- * the source: it pays inside the transaction that notes the payment, and throws there what went wrong.
+ * A worker process as `src/main.ts` starts it, with a function that pays inside the transaction that records the payment.
+ * The guide advises against that; no payment may be lost or repeated even so.
  */
 const config = resolveConfig(process.env)
 const url = process.env.PAYMENT_URL as string

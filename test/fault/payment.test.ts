@@ -1,12 +1,10 @@
 import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { statementsOf } from '../../src/stores/mysql/migrate.ts'
 import { inParallel, startEntry, startService } from '../harness/service.ts'
 import { type Space, until } from '../harness/space.ts'
 import { idsOf } from './bulk.ts'
@@ -19,13 +17,19 @@ const stores = await useOwnStores()
 const ORDERS = byLength(150, 1000)
 const ENTRY = join(import.meta.dirname, 'payment-worker.ts')
 
+/** The table of the function: a row for each order that is paid. */
+const RESERVATIONS = `CREATE TABLE reservations (
+  order_id VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+  amount DECIMAL(12, 4) NOT NULL
+) ENGINE = InnoDB`
+
 /** How many of a hundred calls the payment service fails. */
 const FAILING = 30
 
 /** How long each fault lasts (ms). */
 const LASTS = 4000
 
-/** A payment service that fails now and then, and answers a key that it knows without paying again. */
+/** Starts a payment service that fails at random. A key that it knows does not pay again. */
 async function startPayments() {
   const paid = new Set<string>()
   let calls = 0
@@ -39,11 +43,11 @@ async function startPayments() {
   onTestFinished(() => {
     server.close()
   })
-  const { port } = await until('it listens', () => server.address() as AddressInfo | null)
+  const { port } = await until('the payment service listens', () => server.address() as AddressInfo | null)
   return { paid, calls: () => calls, url: `http://127.0.0.1:${port}` }
 }
 
-/** An account whom a server that turns read-only, or loses patience, can be unkind to. */
+/** Creates an account without administrative rights: a read-only server refuses its writes. */
 async function plainUser({ sql, env }: Space) {
   const account = "'payer'@'127.0.0.1'"
   await sql(`CREATE USER IF NOT EXISTS ${account} IDENTIFIED BY 'word'`)
@@ -52,9 +56,9 @@ async function plainUser({ sql, env }: Space) {
 }
 
 const refuse = (table: string, errno: number) =>
-  `CREATE TRIGGER refuse_${table} BEFORE INSERT ON ${table} FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${errno}, MESSAGE_TEXT = 'so it is'`
+  `CREATE TRIGGER refuse_${table} BEFORE INSERT ON ${table} FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${errno}, MESSAGE_TEXT = 'refused by the test'`
 
-/** What happens to MySQL, one after the other, while the payments are made. */
+/** The faults of MySQL that occur one after the other while the function pays. */
 function faults(
   space: Space,
   account: string
@@ -79,15 +83,14 @@ function faults(
   ]
 }
 
-test(`a function with a table of its own pays ${ORDERS} orders once each, through failing payments and a MySQL that refuses and hangs`, {
+test(`a function with a table of its own pays ${ORDERS} orders once each while payments fail and MySQL refuses and hangs`, {
   timeout: 400_000
 }, async () => {
   const space = await stores.space()
   const { account, user } = await plainUser(space)
   const payments = await startPayments()
   const api = await startService(space, 'api', { ADMIN_TOKEN, ...user })
-  const example = new URL('../../examples/migrations/001.do.reservations.sql', import.meta.url)
-  for (const statement of statementsOf(await readFile(example, 'utf8'))) await space.sql(statement)
+  await space.sql(RESERVATIONS)
   const worker = await startEntry(space, 'payments', ENTRY, {
     MODE: 'worker',
     PAYMENT_URL: payments.url,
@@ -101,7 +104,7 @@ test(`a function with a table of its own pays ${ORDERS} orders once each, throug
   const paid = async () => (await look(space, 'SELECT order_id FROM reservations')).length
   for (const [index, [name, begin, end]] of faults(space, account).entries()) {
     await until(
-      `payments go on before ${name}`,
+      `payments continue before ${name}`,
       async () => (await paid()) > (ORDERS * (index + 1)) / 5,
       60_000
     )
