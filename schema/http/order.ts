@@ -1,31 +1,34 @@
 import { type Static, Type } from 'typebox'
 
+/** What an order id may be. */
 const ORDER_ID = '^[A-Za-z0-9_-]{1,100}$'
 
 /**
- * Money as text: up to six digits before the point and four behind it, above zero, no sign, no exponent. Zeros at the end
- * do not count. What it admits lies between 0.0001 and 999999.9999.
+ * Money as text, from 0.0001 to 999999.9999: up to six digits before the point and four after it, without sign and
+ * exponent. Zeros at the end do not count.
  */
 const AMOUNT_TEXT = '^(?!0(\\.0+)?$)(0|[1-9]\\d{0,5})(\\.\\d{1,4}0*)?$'
 
 /**
- * Whether a JSON number has at most four decimals; its bounds have keywords of their own. Judges the shortest text that
- * names the same double (0.3, 100.1, 1000), which is what the client sent: a body with a number that has more digits than
- * that is refused before. `multipleOf: 0.0001` would refuse some of those, since 0.0001 has no exact double.
+ * Whether a JSON number has at most four decimals. Tests the shortest text of the number (0.3, 100.1, 1000), which is what
+ * the client sent: a number with more digits is refused before. `multipleOf: 0.0001` would refuse valid numbers, since
+ * 0.0001 has no exact double.
  */
 export function hasFourDecimals(value: number): boolean {
   return Number.isInteger(value) || /^-?\d+\.\d{1,4}$/.test(String(value))
 }
 
-/** Formats that request validation knows beside the standard ones. */
+/** Formats of request validation beside the standard ones. */
 export const formats = { amount: { type: 'number', validate: hasFourDecimals } } as const
 
+/** Id of an order. */
 export const OrderId = Type.String({
   pattern: ORDER_ID,
   description: '1 to 100 of A–Z, a–z, 0–9, underscore and hyphen. It names one order forever.',
   examples: ['test-001']
 })
 
+/** Amount of a new order, as clients send it. */
 export const Amount = Type.Unsafe<number | string>({
   type: ['number', 'string'],
   exclusiveMinimum: 0,
@@ -40,8 +43,9 @@ export const Amount = Type.Unsafe<number | string>({
 /** Body of `POST /orders`. */
 export const NewOrder = Type.Object(
   { order_id: OrderId, amount: Amount },
-  { $id: 'NewOrder', additionalProperties: false, description: 'An order to be accepted.' }
+  { $id: 'NewOrder', additionalProperties: false, description: 'An order to accept.' }
 )
+/** Body of `POST /orders`. */
 export type NewOrder = Static<typeof NewOrder>
 
 /** Path parameters of `GET /orders/:order_id`. */
@@ -57,9 +61,10 @@ export const Failure = Type.Object({
   code: Type.String({ description: 'A short word for machines.', examples: ['exhausted'] }),
   detail: Type.String({ description: 'What went wrong.' })
 })
+/** Why an order failed. */
 export type Failure = Static<typeof Failure>
 
-/** The document of one order, as POST and GET answer it. */
+/** The document of an order, as POST and GET answer it. */
 export const Order = Type.Object(
   {
     order_id: OrderId,
@@ -76,7 +81,8 @@ export const Order = Type.Object(
     $id: 'Order',
     additionalProperties: false,
     description:
-      'An order as it stands. tax, total and processed_at are null while it is processing; failure is there when it failed.'
+      'An order as it is now. tax, total and processed_at are null while it is processing. failure exists only when it failed.'
   }
 )
+/** The document of an order. */
 export type Order = Static<typeof Order>

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { Order } from '../http/order.ts'
 
-/** What `events` carries: a CloudEvent (1.0, JSON) about an order that is final. */
+/** The message on `events`: a CloudEvent (1.0, JSON) about a final order. */
 export const OrderEvent = Type.Object({
   specversion: Type.Literal('1.0'),
   id: Type.String({
@@ -16,4 +16,5 @@ export const OrderEvent = Type.Object({
   datacontenttype: Type.Literal('application/json'),
   data: Order
 })
+/** The message on `events`. */
 export type OrderEvent = Static<typeof OrderEvent>

@@ -1,10 +1,10 @@
 import { type Static, Type } from 'typebox'
 import { OrderId } from '../http/order.ts'
 
-/** Version of `OrderPlaced` that this code writes and understands. */
+/** The version of `OrderPlaced` that this code writes and knows. */
 export const ORDER_PLACED_VERSION = '1'
 
-/** The message on `placed`: all that processing needs, so that it looks nothing up. */
+/** The message on `placed`. It has all that processing needs, so that a worker looks nothing up. */
 export const OrderPlaced = Type.Object(
   {
     order_id: OrderId,
@@ -20,4 +20,5 @@ export const OrderPlaced = Type.Object(
   },
   { additionalProperties: false }
 )
+/** The message on `placed`. */
 export type OrderPlaced = Static<typeof OrderPlaced>

@@ -10,23 +10,23 @@ const stores = await useOwnStores()
 
 const isAccepted = ({ status }: Answer) => status === 202
 
-test('I6: both stores away: 503 with Retry-After within a second; they may come back in any order', {
+test('I6: without both stores, orders get a 503 with Retry-After within a second, and the stores may return in any order', {
   timeout: 120_000
 }, async () => {
   const space = await stores.space()
   const api = await startService(space, 'api', { ADMIN_TOKEN })
   await startService(space, 'worker', { LEASE_MS: '2000' })
   const answers: Answer[] = []
-  const goAway = [
+  const outages = [
     ['killed', () => Promise.all([stores.redis.kill(), stores.mysql.kill()])],
     ['frozen', () => Promise.all([stores.redis.freeze(), stores.mysql.freeze()])]
   ] as const
-  for (const [how, takeAway] of goAway) {
+  for (const [how, stop] of outages) {
     const refused: Answer[] = []
     for (const first of ['redis', 'mysql'] as const) {
       const name = `${how}-${first}`
       answers.push(...(await sendUntil(api.url, `${name}-before`, isAccepted)))
-      await takeAway()
+      await stop()
       const load = startLoad(api.url, 50, name)
       await until('all are refused', () => load.answers.length > 40)
       refused.push(...(await load.stop()))
@@ -40,7 +40,7 @@ test('I6: both stores away: 503 with Retry-After within a second; they may come 
     const latency = latencyOf(refused)
     console.info(`both stores ${how}: ${JSON.stringify(latency)}`)
     expect(refused.filter(({ status, retryAfter }) => status !== 503 || retryAfter < 1)).toEqual([])
-    // The slowest answer tells of this machine as well, which may stand still for a moment.
+    // The slowest answer also depends on the machine, which may stall for a moment.
     expect(byLength(latency.p50, latency.longest)).toBeLessThan(1000)
   }
   const audit = await untilAtRest(api)
@@ -48,7 +48,7 @@ test('I6: both stores away: 503 with Retry-After within a second; they may come 
   expect(audit.completed).toBe(completed.length)
 })
 
-test('I2: two bodies under one id across an outage: one row, and a dead letter for the other body', {
+test('I2: two bodies under one id across an outage become one row and one dead letter', {
   timeout: 120_000
 }, async () => {
   const space = await stores.space()
@@ -62,8 +62,8 @@ test('I2: two bodies under one id across an outage: one row, and a dead letter f
   expect((await send(api.url, 'mysql-knew', 2)).status).toBe(409)
   await startService(space, 'worker', { LEASE_MS: '2000', ...PATIENT }, 'live')
   await stores.redis.start()
-  await until('the first is in conflict', async () => (await untilAtRest(api)).conflicts === 1)
-  await until('both are told', async () => new Set(await eventIds(space)).size === 2)
+  await until('the first is a conflict', async () => (await untilAtRest(api)).conflicts === 1)
+  await until('both are published', async () => new Set(await eventIds(space)).size === 2)
 
   await stores.mysql.kill()
   await space.redis.del(keyOf(space, 'doc:mysql-knew'))
@@ -71,7 +71,7 @@ test('I2: two bodies under one id across an outage: one row, and a dead letter f
   expect((await send(api.url, 'redis-knew', 3)).status).toBe(409)
   expect((await send(api.url, 'mysql-knew', 2)).status).toBe(202)
   await stores.mysql.start()
-  await until('the second is in conflict, too', async () => {
+  await until('the second is a conflict, too', async () => {
     await send(api.url, 'mysql-knew', 1)
     return (await untilAtRest(api)).conflicts === 2
   })

@@ -15,7 +15,7 @@ const shared = await useSpace()
 const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
 const LIMIT = { timeout: 90_000 }
 
-/** Runs apps of a space that end with the running test, if they have not before. */
+/** Opens apps of a space. They close with the running test at the latest. */
 function appsOf(space: Space, overrides: Record<string, unknown> = {}) {
   const open = async (mode: 'api' | 'worker') => {
     const app = await openApp(space, mode, {
@@ -39,14 +39,14 @@ async function post(api: TestApp, name: string, count: number): Promise<void> {
 
 const auditOf = async (api: TestApp) => (await api.call({ url: '/admin/audit', headers })).json() as Audit
 
-/** Waits until the audit has those figures. */
+/** Waits until the audit has these figures. */
 const untilAudit = (api: TestApp, figures: Partial<Audit>) =>
   expect.poll(() => auditOf(api).catch(String), { timeout: 30_000 }).toMatchObject(figures)
 
 const acknowledge = (api: TestApp, reason: string) =>
   api.call({ method: 'POST', url: '/admin/audit/acknowledge', payload: { reason }, headers })
 
-/** A Redis of the running test, its data in a folder that goes with it. */
+/** Starts a Redis of the running test. Its data is deleted with it. */
 async function ownRedis(args: string[] = []): Promise<LocalStore & { dir: string }> {
   const dir = await mkdtemp(join(tmpdir(), 'orderstream-redis-'))
   const redis = await startRedis({ dir, args })
@@ -62,7 +62,7 @@ const kill = async (redis: LocalStore) => {
   await redis.exited
 }
 
-/** A space on the MySQL of all tests and a pair of Redis servers behind an address that can move. */
+/** A space on the MySQL of all tests and two Redis servers behind one address that can move. */
 async function replicated() {
   const master = await ownRedis()
   const replica = await ownRedis(['--replicaof', '127.0.0.1', String(master.port)])
@@ -78,9 +78,9 @@ async function replicated() {
   return {
     space,
     proxy,
-    /** Cuts the replica off when it has all that was written so far. */
+    /** Cuts the replica off once it has everything that was written so far. */
     cutOff: async () => {
-      await until('the replica has it all', async () => (await space.redis.wait(1, 100)) === 1)
+      await until('the replica has everything', async () => (await space.redis.wait(1, 100)) === 1)
       await other.replicaof('NO', 'ONE')
     },
     failOver: async () => {
@@ -92,7 +92,7 @@ async function replicated() {
 }
 
 test(
-  'orders that a promoted replica never had are lost, until an operator acknowledges them',
+  'orders that a promoted replica never had are lost until an operator acknowledges them',
   LIMIT,
   async () => {
     const { space, proxy, cutOff, failOver, promoted } = await replicated()
@@ -107,10 +107,12 @@ test(
     await post(api, 'lost', 10)
     await failOver()
 
-    // Nothing is accepted: a look at the counter finds it.
+    // No order is accepted: the check of the counter finds the loss.
     await untilAudit(api, { accepted: 18, in_flight: 3, lost: 10, difference: 0, redis_lost_data: true })
     expect((await api.call('/orders/lost-0')).statusCode).toBe(404)
-    await until('it is noted', () => api.log.find(({ msg }) => String(msg).startsWith('redis lost data')))
+    await until('the watermark is recorded', () =>
+      api.log.find(({ msg }) => String(msg).startsWith('redis lost data'))
+    )
     await api.close()
 
     const next = await openApi()
@@ -128,17 +130,17 @@ test(
     expect(await space.sql('SELECT lost, reason, client FROM loss_acknowledgements')).toEqual([
       { lost: 10, reason: 'the failover of Monday', client: '127.0.0.1' }
     ])
-    // No number of the epoch that was left is used for another order.
+    // No number of the superseded epoch names another order.
     expect(await promoted.hget(keyOf(space, 'accepted'), 'count')).toBe('2')
 
-    // What is wrong beside a loss still shows.
+    // A fault beside a loss still shows.
     await space.sql('UPDATE order_totals SET completed = completed - 1 WHERE completed > 0 LIMIT 1')
     await untilAudit(next, { lost: 10, difference: 1 })
   }
 )
 
 test(
-  'orders of the lost tail that had come to MySQL are not lost, and those that come again count once',
+  'orders of the lost tail that have a row are not lost, and those that are sent again count once',
   LIMIT,
   async () => {
     const { space, proxy, cutOff, failOver } = await replicated()
@@ -148,7 +150,7 @@ test(
     await cutOff()
     const early = await worker()
     await post(api, 'done', 4)
-    // A message that a lost reply left a second time, and one with another body.
+    // A second message of an order, as after a lost reply, and one with another body.
     for (const [amount, number] of [
       ['1', 8],
       ['2', 9]
@@ -173,19 +175,19 @@ test(
     await early.close()
     await post(api, 'lost', 6)
     await failOver()
-    // The next accept finds it.
+    // The next accept finds the loss.
     await until('an order is accepted in Redis', async () => {
       const { headers } = await api.post({ order_id: `new-${Date.now()}`, amount: 1 })
       return headers.durability === 'fsync'
     })
     await worker()
-    const ended = { duplicates: 1, conflicts: 1, in_flight: 0 }
-    await untilAudit(api, { ...ended, lost: 6, difference: 0, redis_lost_data: true })
+    const outcomes = { duplicates: 1, conflicts: 1, in_flight: 0 }
+    await untilAudit(api, { ...outcomes, lost: 6, difference: 0, redis_lost_data: true })
     expect((await api.call('/orders/kept-0')).json().status).toBe('completed')
   }
 )
 
-test('an older append-only file, restored, is a loss of what came after it', LIMIT, async () => {
+test('an older append-only file that is restored loses the orders that came after it', LIMIT, async () => {
   const space = await stores.space()
   const { api: openApi, worker } = appsOf(space)
   const api = await openApi()
@@ -199,7 +201,7 @@ test('an older append-only file, restored, is a loss of what came after it', LIM
   await cp(`${files}.old`, files, { recursive: true })
   await stores.redis.start()
   await untilAudit(api, { accepted: 6, in_flight: 2, lost: 4, difference: 0, redis_lost_data: true })
-  // Restored once more, it has gone back past the epoch that the loss began.
+  // The second restore goes back past the epoch that the first loss began.
   await post(api, 'also-lost', 3)
   await stores.redis.kill()
   await rm(files, { recursive: true })
@@ -210,32 +212,36 @@ test('an older append-only file, restored, is a loss of what came after it', LIM
   await untilAudit(api, { accepted: 9, completed: 2, in_flight: 0, lost: 7, difference: 0 })
 })
 
-test('a flush is a loss of what waited, and is noted once MySQL is there again', LIMIT, async () => {
-  const space = await stores.space()
-  const { api: openApi, worker } = appsOf(space)
-  const api = await openApi()
-  const early = await worker()
-  await post(api, 'done', 5)
-  await untilAudit(api, { completed: 5, in_flight: 0 })
-  await early.close()
-  await post(api, 'lost', 6)
-  await stores.mysql.kill()
-  await space.redis.flushall()
-  await until('Redis takes orders', async () => {
-    const { statusCode } = await api.post({ order_id: 'new', amount: 1 })
-    return statusCode === 202 || statusCode === 200
-  })
-  await until('a new epoch begins', () => space.redis.hget(keyOf(space, 'accepted'), 'epoch'))
-  await stores.mysql.start()
-  await untilAudit(api, {
-    accepted: 12,
-    completed: 5,
-    in_flight: 1,
-    lost: 6,
-    difference: 0,
-    redis_lost_data: true
-  })
-  // Whatever the worker deletes of what it need not keep, the number stays.
-  await worker()
-  await untilAudit(api, { accepted: 12, completed: 6, in_flight: 0, lost: 6, difference: 0 })
-})
+test(
+  'a flush loses the orders that waited, and is recorded once MySQL is available again',
+  LIMIT,
+  async () => {
+    const space = await stores.space()
+    const { api: openApi, worker } = appsOf(space)
+    const api = await openApi()
+    const early = await worker()
+    await post(api, 'done', 5)
+    await untilAudit(api, { completed: 5, in_flight: 0 })
+    await early.close()
+    await post(api, 'lost', 6)
+    await stores.mysql.kill()
+    await space.redis.flushall()
+    await until('Redis takes orders', async () => {
+      const { statusCode } = await api.post({ order_id: 'new', amount: 1 })
+      return statusCode === 202 || statusCode === 200
+    })
+    await until('a new epoch begins', () => space.redis.hget(keyOf(space, 'accepted'), 'epoch'))
+    await stores.mysql.start()
+    await untilAudit(api, {
+      accepted: 12,
+      completed: 5,
+      in_flight: 1,
+      lost: 6,
+      difference: 0,
+      redis_lost_data: true
+    })
+    // The worker deletes outcomes that the audit no longer needs. The numbers stay.
+    await worker()
+    await untilAudit(api, { accepted: 12, completed: 6, in_flight: 0, lost: 6, difference: 0 })
+  }
+)

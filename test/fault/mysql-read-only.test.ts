@@ -8,14 +8,14 @@ import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-/** A user whom a read-only server refuses: those who may administer it, as that of the space, still write. */
+/** Creates a user whom a read-only server refuses. The space's own user may administer the server, and can still write. */
 async function plainUser({ sql, env }: Space) {
   await sql("CREATE USER IF NOT EXISTS 'plain'@'127.0.0.1' IDENTIFIED BY 'plain'")
   await sql(`GRANT ALL PRIVILEGES ON ${env.DB_NAME}.* TO 'plain'@'127.0.0.1'`)
   return { DB_USER: 'plain', DB_PASSWORD: 'plain' }
 }
 
-/** Makes MySQL read-only, until the running test's end at the latest. */
+/** Makes MySQL read-only, until the end of the running test at the latest. */
 async function setReadOnly(space: Space) {
   await space.sql('SET GLOBAL read_only = 1')
   onTestFinished(async () => {
@@ -23,7 +23,7 @@ async function setReadOnly(space: Space) {
   })
 }
 
-test('MySQL takes no writes for a while: orders are accepted, none is given up, and all are completed afterwards', {
+test('orders are accepted while MySQL takes no writes, none fails, and all are completed afterwards', {
   timeout: 90_000
 }, async () => {
   const space = await stores.space()
@@ -34,10 +34,10 @@ test('MySQL takes no writes for a while: orders are accepted, none is given up, 
   await untilAtRest(api)
 
   await setReadOnly(space)
-  // More than one worker can have in hand.
+  // More than one worker can have in flight.
   const ids = idsOf('while', 1500)
   await inParallel(ids, 32, async id => expect((await send(api.url, id)).durability).toBe('fsync'))
-  // A worker that starts now finds the schema as it wants it, and waits like the other one.
+  // A worker that starts now finds a valid schema, and waits like the other one.
   const late = await startService(space, 'worker', env, 'live')
   const waits = 'the function waits for a store that takes no writes'
   await until('both wait', () =>
@@ -48,11 +48,11 @@ test('MySQL takes no writes for a while: orders are accepted, none is given up, 
     return Number(row?.Value)
   }
   const before = await rollbacks()
-  await until('batches were tried time and again, in vain', async () => (await rollbacks()) > before + 24)
+  await until('batches were tried repeatedly without success', async () => (await rollbacks()) > before + 24)
   expect((await send(api.url, 'before')).status).toBe(200)
   expect(await (await fetch(`${api.url}/orders/before`)).json()).toMatchObject({ status: 'completed' })
   expect(await space.redis.zcard(keyOf(space, 'retry:process-orders'))).toBe(0)
-  // Nothing is said of the function but that, and that once.
+  // That is the function's only warning, and it is logged once.
   for (const service of [early, late]) {
     const warnings = service
       .lines()
@@ -66,7 +66,7 @@ test('MySQL takes no writes for a while: orders are accepted, none is given up, 
   await expectCompleted(space, ['before', ...ids])
 })
 
-test('without Redis, and with a MySQL that takes no writes, an order is refused and can be sent again', {
+test('an order is refused without Redis and with a MySQL that takes no writes, and can be sent again', {
   timeout: 60_000
 }, async () => {
   const space = await stores.space()

@@ -10,28 +10,28 @@ import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-/** How a MySQL that answers its ping comes to take no orders, and how it takes them again. */
+/** How to make a MySQL that answers its ping refuse orders, and how to end that. */
 interface Refusal {
   name: string
   begin: string[]
   end: string[]
 }
 
-/** What a server says when an order is inserted. */
-const said = (errno: number, state = 'HY000'): Refusal => ({
+/** The server fails the insert of an order with an error. */
+const failWith = (errno: number, state = 'HY000'): Refusal => ({
   name: `error ${errno}`,
   begin: [
-    `CREATE TRIGGER refuse BEFORE INSERT ON orders FOR EACH ROW SIGNAL SQLSTATE '${state}' SET MYSQL_ERRNO = ${errno}, MESSAGE_TEXT = 'so it is'`
+    `CREATE TRIGGER refuse BEFORE INSERT ON orders FOR EACH ROW SIGNAL SQLSTATE '${state}' SET MYSQL_ERRNO = ${errno}, MESSAGE_TEXT = 'refused'`
   ],
   end: ['DROP TRIGGER refuse']
 })
 
-/** The refusals, for an account whose rights lie in the tables. */
+/** The refusals, for an account with rights on each table. */
 function refusals(account: string): Refusal[] {
   return [
     {
       name: 'tx_read_only',
-      // It is for new sessions, which the others are made to be.
+      // It applies to new sessions only, so the others are killed.
       begin: ['SET GLOBAL tx_read_only = 1', `KILL USER ${account}`],
       end: ['SET GLOBAL tx_read_only = 0']
     },
@@ -41,16 +41,16 @@ function refusals(account: string): Refusal[] {
       end: [`GRANT INSERT ON orders TO ${account}`]
     },
     {
-      name: 'a table that is gone',
+      name: 'a missing table',
       begin: ['RENAME TABLE accepted_ended TO elsewhere'],
       end: ['RENAME TABLE elsewhere TO accepted_ended']
     },
-    said(1047, '08S01'),
-    said(1665)
+    failWith(1047, '08S01'),
+    failWith(1665)
   ]
 }
 
-/** An account that has just the rights that the service needs, with those to write in each table. */
+/** Creates an account with only the rights that the service needs; those to insert are on each table. */
 async function writer({ sql, env }: Space) {
   const DB_USER = `writer_${randomBytes(4).toString('hex')}`
   const account = `'${DB_USER}'@'127.0.0.1'`
@@ -75,11 +75,11 @@ const waitsOf = (worker: Service) =>
     .filter(line => line.function === 'process-orders' && /the function waits for/.test(String(line.msg)))
 const linesOf = (service: Service, text: string) => service.lines().filter(({ msg }) => msg === text)
 
-test('a MySQL that answers and takes no orders, for whatever reason: all wait, no attempt is spent, health says why, and it ends by itself', {
+test('while MySQL answers and refuses orders, all wait without spending an attempt, health reports why, and work resumes by itself', {
   timeout: 240_000
 }, async () => {
   const space = await stores.space()
-  // The tables have to be there for their rights to be given.
+  // Rights on a table need the table.
   const first = await startService(space, 'api', PATIENT)
   await first.end('SIGTERM')
   const { account, env } = await writer(space)
@@ -96,10 +96,10 @@ test('a MySQL that answers and takes no orders, for whatever reason: all wait, n
     const ids = idsOf(`round-${round}`, 60)
     all.push(...ids)
     await inParallel(ids, 16, async id => expect((await send(api.url, id)).status, name).toBe(202))
-    // An api learns of it when health is asked, some seconds later at most: in one round that is enough.
+    // An api notices it within seconds of a health request. One round is enough for that.
     const services = round === 0 ? [worker, api] : [worker]
     for (const service of services) {
-      const { warnings } = await until(`${name}: it is said`, async () => {
+      const { warnings } = await until(`${name}: health reports it`, async () => {
         const health = await healthIn(service)
         return health.status === 'degraded' && health.warnings && health
       })
@@ -113,7 +113,7 @@ test('a MySQL that answers and takes no orders, for whatever reason: all wait, n
     for (const statement of end) await space.sql(statement)
     await untilAtRest(api)
     for (const service of services)
-      await until(`${name}: it is over`, async () => (await healthOf(service.url)) === 'healthy')
+      await until(`${name}: it is healthy again`, async () => (await healthOf(service.url)) === 'healthy')
     expect(waits(), name).toBe(warned + 1)
   }
   for (const text of ['mysql takes no writes', 'mysql takes writes again'])
@@ -128,7 +128,7 @@ test('a MySQL that answers and takes no orders, for whatever reason: all wait, n
   await expectCompleted(space, all)
 })
 
-test('without Redis, and with a MySQL that answers an order with an error, it is refused and can be sent again', {
+test('an order is refused without Redis and with a MySQL that fails its insert, and can be sent again', {
   timeout: 90_000
 }, async () => {
   const space = await stores.space()
@@ -137,7 +137,7 @@ test('without Redis, and with a MySQL that answers an order with an error, it is
   onTestFinished(() => stores.redis.start())
   await sendUntil(api.url, 'before', ({ durability }) => durability === 'mysql')
   for (const [index, errno] of [1047, 1030, 1969, 1665].entries()) {
-    const { begin, end } = said(errno)
+    const { begin, end } = failWith(errno)
     for (const statement of begin) await space.sql(statement)
     const answers = await Promise.all(idsOf(`refused-${index}`, 8).map(id => send(api.url, id)))
     for (const answer of answers) expect(answer).toMatchObject({ status: 503, retryAfter: 1 })

@@ -8,7 +8,7 @@ import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-test('I1: Redis at its maxmemory: every order is accepted and completed, those that waited and those that came', {
+test('I1: while Redis is at its maxmemory, every waiting and every new order is accepted and completed', {
   timeout: 120_000
 }, async () => {
   const space = await stores.space()
@@ -22,12 +22,12 @@ test('I1: Redis at its maxmemory: every order is accepted and completed, those t
   const waiting = idsOf('waiting', 1000)
   await inParallel(waiting, 32, post)
 
-  // Less than is in use: nothing that must stay fits beside what waits, however much is evicted.
+  // Less than the waiting orders need: evictions free too little for a new order.
   await space.redis.config('SET', 'maxmemory', 1_000_000)
   const load = startLoad(api.url, 50, 'full')
   await until('orders go into MySQL', () => load.answers.at(-1)?.durability === 'mysql')
   expect(await space.redis.xlen(keyOf(space, 'placed'))).toBeGreaterThanOrEqual(1000)
-  // It is away for accepts only: what waits in it is read all the while.
+  // Only accepts fail: waiting orders can still be read.
   for (const id of waiting.slice(0, 200)) {
     const response = await fetch(`${api.url}/orders/${id}`)
     expect([response.status, await response.json()]).toEqual([
@@ -42,11 +42,11 @@ test('I1: Redis at its maxmemory: every order is accepted and completed, those t
     expect.stringMatching(/^orderstream_audit\{figure="accepted"\} [1-9]/m)
   ])
   await startService(space, 'worker', PATIENT)
-  await until('what waited is completed', async () => {
+  await until('the waiting orders are completed', async () => {
     const completed = new Set(await completedIds(space))
     return waiting.every(id => completed.has(id))
   })
-  await until('what came is completed', async () => {
+  await until('new orders are completed', async () => {
     const completed = new Set(await completedIds(space))
     return load.answers.filter(({ id }) => completed.has(id)).length > 50
   })

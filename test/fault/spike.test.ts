@@ -4,7 +4,7 @@ import { PATIENT, until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 
-test('10,000 orders at concurrency 64 are 10,000 completed rows with exact sums, and nothing is left in Redis', {
+test('10,000 orders at concurrency 64 become 10,000 completed rows with exact sums, and no message is left in Redis', {
   timeout: 120_000
 }, async () => {
   const api = await startService(space, 'api', PATIENT)
@@ -21,7 +21,7 @@ test('10,000 orders at concurrency 64 are 10,000 completed rows with exact sums,
         ?.n === 10_000
   )
 
-  // The rule in whole numbers: ten-thousandths, times 18 %, half up.
+  // The rule in whole numbers: ten-thousandths times 18 %, rounded half up.
   const tax = amounts.map(units => (BigInt(units) * 18n + 50n) / 100n)
   const total = amounts.reduce((sum, units, index) => sum + BigInt(units) + (tax[index] as bigint), 0n)
   const exact = `${total / 10_000n}.${String(total % 10_000n).padStart(4, '0')}`

@@ -13,7 +13,7 @@ const health = async (url: string) => {
 const orderStatus = async (url: string, id: string) =>
   ((await (await fetch(`${url}/orders/${id}`)).json()) as { status: string }).status
 
-test('a service that starts before its stores says so, and catches up when they come', {
+test('a service that starts before its stores reports it, and works when they come', {
   timeout: 90_000
 }, async () => {
   const space = await stores.space()
@@ -33,7 +33,7 @@ test('a service that starts before its stores says so, and catches up when they 
   expect((await fetch(`${api.url}/orders/early`)).status).toBe(404)
 })
 
-test('each store can be killed and come back: orders go through again, earlier ones are still there', {
+test('after each store is killed and restarted, new orders complete and earlier ones are still there', {
   timeout: 90_000
 }, async () => {
   const space = await stores.space()
@@ -43,7 +43,7 @@ test('each store can be killed and come back: orders go through again, earlier o
     await until(`${id} is accepted`, async () =>
       [200, 202].includes((await postOrder(api.url, id, 1)).status)
     )
-    await until(`${id} is completed, as Redis too has it`, async () => {
+    await until(`${id} is completed in Redis, too`, async () => {
       const response = await fetch(`${api.url}/orders/${id}`)
       const { status } = (await response.json()) as Order
       return status === 'completed' && response.headers.get('x-cache') === 'hit'
@@ -61,14 +61,14 @@ test('each store can be killed and come back: orders go through again, earlier o
   await completes('after-redis')
 
   await stores.mysql.kill()
-  await until('MySQL is found to be away', async () => (await health(api.url)).status === 'degraded')
+  await until('MySQL is reported unavailable', async () => (await health(api.url)).status === 'degraded')
   expect((await postOrder(api.url, 'no-mysql', 1)).status).toBe(202)
   expect(await orderStatus(api.url, 'before')).toBe('completed')
   expect(await orderStatus(api.url, 'no-mysql')).toBe('processing')
   await stores.mysql.start()
   await completes('after-mysql')
   await until(
-    'what waited is completed',
+    'the waiting order is completed',
     async () => (await orderStatus(api.url, 'no-mysql')) === 'completed'
   )
 })

@@ -1,7 +1,7 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { type Column, SchemaRefused } from '../../stores/mysql/schema-check.ts'
 
-/** What the columns of the original system's `orders` may be, and the word for it; no other column may be there. */
+/** The columns that the original system's `orders` may have, and their types as messages name them. Others are refused. */
 const COLUMNS: Record<string, { type: RegExp; word: string; optional?: true }> = {
   id: { type: /^\w*int\b/, word: 'an integer', optional: true },
   order_id: { type: /^(var)?char\(/, word: 'a VARCHAR' },
@@ -14,38 +14,41 @@ const COLUMNS: Record<string, { type: RegExp; word: string; optional?: true }> =
   processed_at: { type: /^(timestamp|datetime)\b/, word: 'a TIMESTAMP', optional: true }
 }
 
-/** Most that a DECIMAL(12, 4) holds. */
+/** The largest amount that DECIMAL(12, 4) holds. */
 const LARGEST = '99999999.9999'
 
-/** The statuses of the original system, in lower case, by what becomes of them. */
+// The statuses of the original system, in lower case, by the status that they are converted to.
 const FAILED = "LOWER(status) IN ('failed', 'error')"
 const COMPLETED = "LOWER(status) IN ('completed', 'processed')"
 const WAITING = "LOWER(status) IN ('processing', 'pending')"
 
-/** How the rows of an original table are read. */
+/** How to read the rows of an original table. */
 export interface OriginalTable {
-  /** A column that is unique and never NULL: rows are copied in its order. */
+  /** A column that is unique and never NULL. Rows are copied in its order. */
   key: 'id' | 'order_id'
-  /** SQL of a column, or NULL for one that the table does not have. */
+  /** SQL of a column; NULL when the table does not have it. */
   column: (name: string) => string
-  /** SQL of the status that an order has after the copy. */
+  /** SQL of an order's status after the copy. */
   status: string
   /** Whether `order_id` has a unique key. */
   unique: boolean
 }
 
-/** The end of each message about a column. */
+/** The last sentence of each message about a column. */
 const REMEDY =
   'Rename the table, or change it so that Orderstream can convert it, or set DB_NAME to a database of its own; nothing has been changed.'
 
 /**
- * How to read a table that has the columns of the original system's.
- * @throws {SchemaRefused} when it is another table; the message names the column.
+ * Describes how to read an original table, from its columns.
+ * @throws {SchemaRefused} when a column is not that of the original system; the message names it.
  */
 export function describeOriginal(columns: Column[]): OriginalTable {
   const types = new Map(columns.map(({ name, type }) => [name, type]))
   const refuse = (why: string) =>
-    new SchemaRefused('orders', `The table orders is not of Orderstream: the column ${why}. ${REMEDY}`)
+    new SchemaRefused(
+      'orders',
+      `The table orders does not belong to Orderstream: the column ${why}. ${REMEDY}`
+    )
   for (const { name, type } of columns) {
     const known = COLUMNS[name]
     if (!known) throw refuse(`${name} is unknown`)
@@ -74,8 +77,8 @@ export function describeOriginal(columns: Column[]): OriginalTable {
 }
 
 /**
- * Looks for a row that cannot be converted, in one pass over the table.
- * @throws {SchemaRefused} when there is one; the message names the column and the order.
+ * Checks that every row can be converted, in one pass over the table.
+ * @throws {SchemaRefused} when a row cannot; the message names the column and the order.
  */
 export async function checkOriginalRows(
   connection: Connection,
@@ -98,7 +101,7 @@ export async function checkOriginalRows(
   if (twice) throw refuseRow('order_id', twice.order_id, 'names more than one row')
 }
 
-/** What is wrong with a row, as SQL, and the column and the words for it. */
+/** The faults that a row may have: the column, the condition in SQL, and the words for the message. */
 function rowFaults({ column, status }: OriginalTable, taxRate: string) {
   const outside = (value: string) =>
     `${value} IS NULL OR ${value} < 0 OR ${value} > ${LARGEST} OR ${value} <> ROUND(${value}, 4)`
@@ -116,7 +119,7 @@ function rowFaults({ column, status }: OriginalTable, taxRate: string) {
   return [
     {
       column: 'order_id',
-      // Whatever is not ASCII becomes a question mark.
+      // The conversion turns other letters into question marks.
       when: "order_id IS NULL OR CHAR_LENGTH(order_id) NOT BETWEEN 1 AND 100 OR CONVERT(order_id USING ascii) COLLATE ascii_bin REGEXP '[^A-Za-z0-9_-]'",
       why: 'is not 1 to 100 of A–Z, a–z, 0–9, underscore and hyphen'
     },
@@ -124,7 +127,7 @@ function rowFaults({ column, status }: OriginalTable, taxRate: string) {
     {
       column: 'status',
       when: `status IS NULL OR NOT (${FAILED} OR ${COMPLETED} OR ${WAITING})`,
-      why: 'is none of processing, pending, completed, processed, failed and error'
+      why: 'is not one of processing, pending, completed, processed, failed and error'
     },
     {
       column: 'total',

@@ -3,13 +3,13 @@ import type { Connection, ResultSetHeader, RowDataPacket } from 'mysql2/promise'
 import { SchemaRefused } from '../../stores/mysql/schema-check.ts'
 import type { OriginalTable } from './original-check.ts'
 
-/** Where the copy stands. */
+/** The progress of the copy. */
 interface Progress {
   lastKey: string | null
   finished: boolean
 }
 
-/** How far the copy has come; undefined when it has not begun. */
+/** Reads the progress of the copy; undefined when it has not begun. */
 export async function readProgress(connection: Connection): Promise<Progress | undefined> {
   const [[row]] = await connection.query<RowDataPacket[]>(
     'SELECT last_key, finished_at FROM orders_original_copy WHERE id = 1'
@@ -18,9 +18,10 @@ export async function readProgress(connection: Connection): Promise<Progress | u
 }
 
 /**
- * Copies the rows of `orders_original` that are not in `orders` yet, `size` in a transaction, with their totals and the key
- * of the last one: a start that is cut off goes on behind it. Waiting orders get the tax rate, as those that were accepted
- * in MySQL, and a worker completes them.
+ * Copies the rows of `orders_original` that are not in `orders` yet, `size` in one transaction. The transaction also adds
+ * their totals and records the last key, so that a copy that is cut off goes on after it. Waiting orders get the tax rate,
+ * as spilled ones do, and a worker completes them.
+ * @throws {SchemaRefused} when the progress is lost.
  */
 export async function copyOriginalRows(
   connection: Connection,
@@ -57,28 +58,28 @@ interface Range {
   lastKey: string
 }
 
-/** The next rows to copy; undefined when all are copied. */
+/** Finds the next rows to copy; undefined when all are copied. */
 async function nextRange(
   connection: Connection,
   key: OriginalTable['key'],
   lastKey: string | null,
   size: number
 ): Promise<Range | undefined> {
-  // A number is compared with numbers, and text by the collation of its column.
+  // Numbers compare as numbers, texts by the collation of their column.
   const toValue = (text: string) => (key === 'id' ? Number(text) : text)
-  const behind = lastKey === null ? 'TRUE' : `${key} > ?`
+  const after = lastKey === null ? 'TRUE' : `${key} > ?`
   const values = lastKey === null ? [] : [toValue(lastKey)]
   const [[row]] = await connection.query<RowDataPacket[]>(
     `SELECT MAX(${key}) AS last_key
-     FROM (SELECT ${key} FROM orders_original WHERE ${behind} ORDER BY ${key} LIMIT ${size}) AS next_rows`,
+     FROM (SELECT ${key} FROM orders_original WHERE ${after} ORDER BY ${key} LIMIT ${size}) AS next_rows`,
     values
   )
   if (row?.last_key === null || row?.last_key === undefined) return undefined
   const last = String(row.last_key)
-  return { where: `${behind} AND ${key} <= ?`, values: [...values, toValue(last)], lastKey: last }
+  return { where: `${after} AND ${key} <= ?`, values: [...values, toValue(last)], lastKey: last }
 }
 
-/** Copies a range inside a transaction. */
+/** Copies a range, in a transaction. */
 async function copyRange(
   connection: Connection,
   { column, status }: OriginalTable,
@@ -90,7 +91,7 @@ async function copyRange(
        CAST(${column('updated_at')} AS DATETIME(3)) AS updated,
        CAST(${column('processed_at')} AS DATETIME(3)) AS processed
      FROM orders_original WHERE ${where}`
-  // No order ends, or changes, before it was accepted.
+  // An order must not end or change before it was accepted.
   const processed = 'GREATEST(created, COALESCE(processed, updated, created))'
   const updated = 'GREATEST(created, COALESCE(processed, created), COALESCE(updated, created))'
   const [{ affectedRows }] = await connection.query<ResultSetHeader>(

@@ -5,13 +5,13 @@ import { findFaults, readTables, SchemaRefused, TABLE_NAMES } from '../../stores
 import { checkOriginalRows, describeOriginal } from './original-check.ts'
 import { copyOriginalRows, readProgress } from './original-copy.ts'
 
-/** Where the original system's table goes; it stays there as a backup. */
+/** The name that the original system's table gets. It stays as a backup. */
 const BACKUP = 'orders_original'
 
-/** The comment of a table that is to be copied: the one step that renames it says so, too. */
+/** The comment of a renamed table. The statement that renames it sets it, so it shows which table to copy. */
 const MARK = 'Orders of the original system, copied by Orderstream'
 
-/** How many rows one transaction copies, and how long a transaction of the original system is waited for (s). */
+/** Rows that one transaction copies, and how long to wait for transactions of the original system (s). */
 const DEFAULTS = { size: 5000, lockWait: 10 }
 
 /** errno of a lock that was not free in time. */
@@ -24,11 +24,11 @@ interface Options {
 }
 
 /**
- * Converts the `orders` table of the system that this one replaces:
+ * Creates the steps that convert the `orders` table of the system that Orderstream replaces:
  *
- *     orders --checked, renamed--> orders_original --migrations make orders--> rows copied into orders
+ *     orders --checked, renamed--> orders_original --migrations create orders--> rows copied into orders
  *
- * Each arrow can be cut off, and the next start goes on there. `taxRate` prices the orders that wait.
+ * Each step can be cut off; the next start goes on there. `taxRate` (decimal text) prices the orders that wait.
  */
 export function convertOriginalOrders(
   taxRate: string,
@@ -37,7 +37,7 @@ export function convertOriginalOrders(
   const options = { ...DEFAULTS, ...overrides, taxRate }
   return {
     before: async (connection, version) => {
-      // Once a migration is noted, whatever is wrong with `orders` is no work of the original system.
+      // After the first migration, `orders` is never the table of the original system.
       if (version === 0) await setAside(connection, options)
     },
     after: (connection, log) => finishCopy(connection, log, options)
@@ -45,8 +45,8 @@ export function convertOriginalOrders(
 }
 
 /**
- * Renames the original's table when it can be converted, while nobody can write to it.
- * @throws {SchemaRefused} when there is a table that is neither ours nor the original's, or a row that cannot be converted.
+ * Renames the original table if it can be converted. No other session can write to it meanwhile.
+ * @throws {SchemaRefused} when a table is neither ours nor the original one, or a row cannot be converted.
  */
 async function setAside(connection: Connection, { taxRate, lockWait }: Options): Promise<void> {
   const faults = await findFaults(connection, false)
@@ -55,10 +55,10 @@ async function setAside(connection: Connection, { taxRate, lockWait }: Options):
   const original = describeOriginal(tables.get('orders') ?? [])
   for (const table of tables.keys()) {
     if (table === 'orders') continue
-    const why = 'is there already, and the orders of the original system are still to be converted'
+    const why = 'exists already, and the orders of the original system are not converted yet'
     throw new SchemaRefused(
       table,
-      `The table ${table} ${why}. Rename it, or drop it; nothing has been changed.`
+      `The table ${table} ${why}. Rename it or drop it; nothing has been changed.`
     )
   }
   await connection.query(`SET SESSION lock_wait_timeout = ${lockWait}`)
@@ -69,14 +69,14 @@ async function setAside(connection: Connection, { taxRate, lockWait }: Options):
       'The table orders is in use: stop the original system, then Orderstream converts its orders; nothing has been changed.'
     )
   })
-  // A refusal ends the connection, and the lock with it.
+  // A refusal closes the connection, which releases the lock.
   await checkOriginalRows(connection, original, taxRate)
-  // One statement, which happens whole or not at all.
+  // One statement: the rename and the comment happen together or not at all.
   await connection.query(`ALTER TABLE orders RENAME TO ${BACKUP}, COMMENT = '${MARK}'`)
   await connection.query('UNLOCK TABLES')
 }
 
-/** Copies what is left to copy, if there is a table of the original system. */
+/** Copies the rows that are left, if there is an original table. */
 async function finishCopy(connection: Connection, log: FastifyBaseLogger, options: Options): Promise<void> {
   const progress = await readProgress(connection)
   if (progress?.finished) return
@@ -86,10 +86,10 @@ async function finishCopy(connection: Connection, log: FastifyBaseLogger, option
   )
   if (backup?.mark !== MARK) {
     if (!progress) return
-    const why = 'is gone, or has lost its comment, before all its orders were copied'
-    throw new SchemaRefused(BACKUP, `The table ${BACKUP} ${why}. Restore it: the copy goes on where it was.`)
+    const why = 'is missing, or has lost its comment, before all its orders were copied'
+    throw new SchemaRefused(BACKUP, `The table ${BACKUP} ${why}. Restore it: the copy then goes on.`)
   }
   const columns = (await readTables(connection, [BACKUP])).get(BACKUP) ?? []
-  log.info({ backup: BACKUP }, 'original orders are being converted')
+  log.info({ backup: BACKUP }, 'converting original orders')
   await copyOriginalRows(connection, log, describeOriginal(columns), options)
 }

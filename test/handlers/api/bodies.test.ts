@@ -51,14 +51,14 @@ test.each([
     '/constructor/prototype',
     'the key prototype is not allowed in constructor'
   ]
-])('of %s it is said which key is not allowed', async (payload, pointer, detail) => {
+])('the refusal of %s names the key that is not allowed', async (payload, pointer, detail) => {
   for (const url of ['/loose', '/orders']) {
     const response = await sendTo(url, payload)
     expect([response.statusCode, response.json().errors]).toEqual([400, [{ pointer, detail }]])
   }
 })
 
-test('a key in a string, in another object, or like one that does harm, is no fault', async () => {
+test('a key in a string, in another object, or similar to a forbidden one is allowed', async () => {
   const body = {
     a: '{"a":1,"a":2}',
     b: { a: '1.00000000000000000001' },
@@ -89,7 +89,7 @@ const decimals = fc
     return fraction === '' ? String(whole) : `${whole}.${fraction}`
   })
 
-test('an amount is judged by the text that was sent, as a number and as a string alike', async () => {
+test('an amount is checked by the text that was sent, whether number or string', async () => {
   const seen = { taken: 0, refused: 0 }
   const id = (prefix: string, n: number) => `${prefix}-${n}`
   let n = 0
@@ -125,14 +125,14 @@ test.each([
   ['1.00000000000000000001e2', 400],
   ['1e6', 400],
   ['1e400', 400]
-])('an exponent is for numbers only: %s is answered %i, as a string 400', async (text, status) => {
+])('only a number may have an exponent: %s gets %i, and 400 as a string', async (text, status) => {
   const answer = await api.post(`{"order_id":"exponent-${text.replace(/\W/g, '_')}","amount":${text}}`)
   expect(answer.statusCode).toBe(status)
   if (status === 202) expect(answer.json().amount).toBe(Number(text))
   expect((await api.post({ order_id: 'exponent', amount: text })).statusCode).toBe(400)
 })
 
-test('of a number that would lose digits it is said so', async () => {
+test('a number that would lose digits is refused with that reason', async () => {
   const { errors } = (await api.post('{"order_id":"long","amount":1.00000000000000000001}')).json()
   expect(errors).toEqual([
     { pointer: '/amount', detail: 'the number has more digits than can be kept: it would be read as 1' }

@@ -11,7 +11,7 @@ beforeAll(async () => {
 })
 afterAll(() => api.close())
 
-/** The rules of the API, written a second time and in another way than the schema. */
+/** The rules of the API, written independently of the schema. */
 const isId = (id: unknown) =>
   typeof id === 'string' &&
   id.length >= 1 &&
@@ -102,12 +102,12 @@ const bodies = fc.oneof(
 )
 
 describe('2,000 bodies at the edges of the schema', () => {
-  test('get exactly the status that the rules say; no 5xx; a 4xx leaves no trace in either store', async () => {
+  test('get exactly the status of the rules, never a 5xx, and a 4xx leaves no trace in either store', async () => {
     const seen = new Map<string, number>()
     let refused = 0
     await fc.assert(
       fc.asyncProperty(bodies, async body => {
-        // What a client can send is JSON: NaN and the like become null on the way.
+        // A client can only send JSON: NaN becomes null.
         const text = JSON.stringify(body)
         const sent = JSON.parse(text)
         const response = await api.post(text)
@@ -125,7 +125,7 @@ describe('2,000 bodies at the edges of the schema', () => {
       }),
       { numRuns: 2000 }
     )
-    // Both halves of the rule were tried.
+    // Both cases occurred often enough.
     expect(seen.size).toBeGreaterThan(200)
     expect(refused).toBeGreaterThan(200)
     const documents = (await space.keys())
@@ -137,7 +137,7 @@ describe('2,000 bodies at the edges of the schema', () => {
   })
 })
 
-test('every fault is told at once, each with a JSON pointer', async () => {
+test('a refusal reports all faults, each with a JSON pointer', async () => {
   const response = await api.post({ amount: '1e3', 'a/b~c': 1, __extra: 2 })
   expect(response.statusCode).toBe(400)
   expect(response.headers['content-type']).toContain('application/problem+json')
@@ -155,14 +155,14 @@ test('every fault is told at once, each with a JSON pointer', async () => {
   })
 })
 
-test('a fault is a sentence that a person can read', async () => {
-  const told = async (answer: ReturnType<typeof api.call>) => {
+test('a fault is a sentence for people', async () => {
+  const faultsOf = async (answer: ReturnType<typeof api.call>) => {
     const { detail, errors } = (await answer).json()
     return [detail, ...errors.map((fault: { detail: string }) => fault.detail)]
   }
-  expect(await told(api.post([]))).toEqual(['The body does not match its schema.', 'must be an object'])
-  expect(await told(api.post({ order_id: 'x', amount: true }))).toContain('must be a number or a string')
-  expect(await told(api.call('/orders/a%20b'))).toContain('The path does not match its schema.')
+  expect(await faultsOf(api.post([]))).toEqual(['The body does not match its schema.', 'must be an object'])
+  expect(await faultsOf(api.post({ order_id: 'x', amount: true }))).toContain('must be a number or a string')
+  expect(await faultsOf(api.call('/orders/a%20b'))).toContain('The path does not match its schema.')
 })
 
 test.each([
@@ -176,14 +176,14 @@ test.each([
     '1e3',
     'is not valid. Expected: A number or a string, above 0, at most 999999.9999, with at most four decimals as it is written; zeros at the end do not count. Only a number may have an exponent.'
   ]
-])('of the amount %s it is said what was expected, and nothing else', async (amount, detail) => {
+])('the fault of the amount %s is what was expected', async (amount, detail) => {
   const { errors } = (await api.post({ order_id: 'amount', amount })).json()
-  const told = errors.filter(({ pointer }: { pointer: string }) => pointer === '/amount')
-  expect(told).toContainEqual({ pointer: '/amount', detail })
-  if (amount !== true) expect(told).toHaveLength(1)
+  const faults = errors.filter(({ pointer }: { pointer: string }) => pointer === '/amount')
+  expect(faults).toContainEqual({ pointer: '/amount', detail })
+  if (amount !== true) expect(faults).toHaveLength(1)
 })
 
-test('of an id, a media type and a size it is said what would be right', async () => {
+test('the faults of an id, a media type and a size are what was expected', async () => {
   const id = 'Expected: 1 to 100 of A–Z, a–z, 0–9, underscore and hyphen. It names one order forever.'
   const detail = `is not valid. ${id}`
   expect((await api.post({ order_id: 'a b', amount: 1 })).json().errors).toEqual([

@@ -24,7 +24,7 @@ const ORIGINAL = `CREATE TABLE orders (
   INDEX idx_status (status)
 ) DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_general_ci`
 
-/** One order of each kind; 12:00 in the session's zone is 10:00 in UTC. */
+/** One order of each kind. 12:00 in the session's time zone is 10:00 in UTC. */
 const ROWS = `INSERT INTO orders (order_id, amount, tax, total, status, created_at, updated_at, processed_at) VALUES
   ('new-1', 100.00, 18.00, 118.00, 'completed', '2026-01-31 12:00:00', '2026-01-31 12:00:05', '2026-01-31 12:00:04'),
   ('priced', 10.00, 1.80, 11.80, 'processing', '2026-01-31 12:00:00', '2026-01-31 12:00:01', NULL),
@@ -32,7 +32,7 @@ const ROWS = `INSERT INTO orders (order_id, amount, tax, total, status, created_
   ('pending', 30.00, NULL, NULL, 'pending', '2026-01-31 12:00:00', '2026-01-31 12:00:00', NULL),
   ('failed', 40.00, NULL, NULL, 'failed', '2026-01-31 12:00:00', '2026-01-31 12:00:02', NULL)`
 
-/** An empty database with a table of the original system, unless `tables` makes others. */
+/** Creates a database and runs the statements `tables` in it. */
 async function makeDatabase(name: string, ...tables: string[]) {
   const database = `${space.env.DB_NAME}_${name}`
   await space.sql(`CREATE DATABASE ${database}`)
@@ -47,7 +47,7 @@ async function makeDatabase(name: string, ...tables: string[]) {
     database,
     sql,
     migrate: (steps: MigrationSteps) => migrate(options, log, { steps }),
-    /** Every table with its columns. */
+    /** Reads all tables with their columns. */
     describe: () =>
       sql(
         `SELECT table_name AS tab, column_name AS col, column_type AS type FROM information_schema.columns
@@ -61,7 +61,7 @@ const ORDERS = `SELECT order_id, amount, tax, total, status, created_at, updated
 const TOTALS = `SELECT SUM(accepted) AS accepted, SUM(completed) AS completed, SUM(failed) AS failed,
   SUM(processing) AS processing, SUM(revenue) AS revenue FROM order_totals`
 
-test('processes that start together take over the orders of the original system, count them and finish them', async () => {
+test('processes that start together convert, count and finish the orders of the original system', async () => {
   const { database: DB_NAME, sql } = await makeDatabase('served', ORIGINAL, ROWS)
   const [api, worker] = await Promise.all([
     useApp(space, 'api', { DB_NAME }),
@@ -104,7 +104,7 @@ test('processes that start together take over the orders of the original system,
     expect(lines.filter(({ level, store }) => Number(level) >= 50 && store !== 'mysql')).toEqual([])
 })
 
-/** A connection that is lost just before its statement number `allowed` + 1. */
+/** A connection that is lost after `allowed` statements. */
 function cutAfter(connection: Connection, allowed: number): { connection: Connection; sent: () => number } {
   let sent = 0
   const query = (...args: unknown[]) => {
@@ -117,7 +117,7 @@ function cutAfter(connection: Connection, allowed: number): { connection: Connec
   return { connection: proxy, sent: () => sent }
 }
 
-test('a conversion that is cut off anywhere is ended by later starts, with the same rows and totals', async () => {
+test('later starts finish a conversion that is cut off anywhere, with the same rows and totals', async () => {
   const many = Array.from({ length: 4 }, (_, n) => `('more-${n}', ${n}.25, 0.05, ${n}.30, 'completed')`)
   const rows = [ROWS, `INSERT INTO orders (order_id, amount, tax, total, status) VALUES ${many}`]
   const steps = convertOriginalOrders('0.2', { size: 5 })
@@ -136,7 +136,7 @@ test('a conversion that is cut off anywhere is ended by later starts, with the s
       const before: MigrationSteps['before'] = (connection, ...args) =>
         steps.before(step === 'before' ? wrap(connection) : connection, ...args)
       const after: MigrationSteps['after'] = async (connection, ...args) => {
-        // Nothing is copied before its turn.
+        // Cuts the first loop off before the copy.
         if (step === 'after') return steps.after(wrap(connection), ...args)
         throw new Error('cut off')
       }
@@ -155,7 +155,7 @@ test('a conversion that is cut off anywhere is ended by later starts, with the s
   expect(await cut.sql(TOTALS)).toEqual(await whole.sql(TOTALS))
 })
 
-test('an original table that a transaction uses is refused, and converted when that has ended', async () => {
+test('an original table that a transaction uses is refused, and converted after the transaction', async () => {
   const { sql, migrate: start } = await makeDatabase('in_use', ORIGINAL, ROWS)
   const steps = convertOriginalOrders('0.18', { lockWait: 1 })
   await sql('START TRANSACTION')
@@ -216,13 +216,9 @@ test.each([
     "ALTER TABLE orders DROP INDEX order_id; UPDATE orders SET order_id = 'new-1' WHERE id = 2",
     'the order "new-1" names more than one row'
   ],
-  [
-    'a table of ours beside it',
-    'CREATE TABLE outbox (id INT PRIMARY KEY)',
-    'The table outbox is there already'
-  ]
+  ['a table of ours beside it', 'CREATE TABLE outbox (id INT PRIMARY KEY)', 'The table outbox exists already']
 ])(
-  'an original table with %s is refused with a sentence, and stays as it is',
+  'an original table with %s is refused with a clear message and stays unchanged',
   async (what, change, sentence) => {
     const makeNullable =
       'ALTER TABLE orders MODIFY created_at TIMESTAMP NULL, MODIFY updated_at TIMESTAMP NULL'
@@ -240,7 +236,7 @@ test.each([
   }
 )
 
-test('a refused table is in the log once, however often it is looked for', async () => {
+test('a refused table is logged once, however often it is checked', async () => {
   const { database } = await makeDatabase('logged', 'CREATE TABLE orders (id INT PRIMARY KEY, name TEXT)')
   const api = await useApp(space, 'api', { DB_NAME: database })
   for (let look = 0; look < 3; look++)
