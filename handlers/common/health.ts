@@ -2,7 +2,7 @@ import { Health, Probe } from '../../schema/http/health.ts'
 import { anyRoute, response } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
 import { ORDER_FUNCTION } from '../../src/orders/names.ts'
-import { describeAuthentication, reasonOf } from '../../src/stores/errors.ts'
+import { describeAuthentication, reasonOf } from '../../src/stores/reason.ts'
 import type { Unrun } from '../../src/streams/registry/unrun.ts'
 import { MANY_UNSETTLED } from '../../src/streams/registry/unsettled.ts'
 

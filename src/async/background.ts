@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import { reasonOf, StoreRefused, StoreUnavailable } from '../stores/errors.ts'
+import { StoreRefused, StoreUnavailable } from '../stores/errors.ts'
+import { reasonOf } from '../stores/reason.ts'
 
 /** Work that a process does again and again, beside requests and messages. */
 export interface BackgroundTask {

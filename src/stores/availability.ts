@@ -3,7 +3,6 @@ import type { FastifyBaseLogger } from 'fastify'
 import { singleFlight } from '../async/single-flight.ts'
 import {
   isRefusal,
-  isServerAnswer,
   isUnavailable,
   NoFreeConnection,
   NoNewConnection,
@@ -11,6 +10,7 @@ import {
   StoreRefused,
   StoreUnavailable
 } from './errors.ts'
+import { isServerAnswer } from './reason.ts'
 
 export interface AvailabilityOptions {
   store: StoreName

@@ -1,10 +1,9 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { fromMysql, fromRedis } from '../../src/stores/driver-errors.ts'
 import {
   Contention,
   DuplicateKey,
-  fromMysql,
-  fromRedis,
   GroupExists,
   GroupMissing,
   NotPermitted,

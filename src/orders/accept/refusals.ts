@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { reasonOf, type StoreRefused } from '../../stores/errors.ts'
+import type { StoreRefused } from '../../stores/errors.ts'
+import { reasonOf } from '../../stores/reason.ts'
 
 /** How long a refusal is reported after it happened (ms): without new orders, nothing shows that it is over. */
 const REPORTED = 60_000

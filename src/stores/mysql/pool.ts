@@ -2,7 +2,8 @@ import { isIP } from 'node:net'
 import { promisify } from 'node:util'
 import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
 import type { Config } from '../../../schema/config/env.ts'
-import { fromMysql, isRefusal, isUnavailable, NoFreeConnection, StoreUnavailable } from '../errors.ts'
+import { fromMysql } from '../driver-errors.ts'
+import { isRefusal, isUnavailable, NoFreeConnection, StoreUnavailable } from '../errors.ts'
 
 /** How much longer than STORE_TIMEOUT_MS a statement may take for which nobody waits. */
 export const LONG_STATEMENT = 10

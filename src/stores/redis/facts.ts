@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
-import { isRedisAnswer, StoreRefused } from '../errors.ts'
+import { StoreRefused } from '../errors.ts'
+import { isRedisAnswer } from '../server-answer.ts'
 
 export interface RedisFacts {
   /** `fsync`: a write is on disk before its reply. `memory`: it may not be. */

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
-import { fromRedis, ScriptMissing } from '../errors.ts'
+import { fromRedis } from '../driver-errors.ts'
+import { ScriptMissing } from '../errors.ts'
 
 /** Calls one Lua script; all keys must lie in one hash slot. */
 export type Script = (client: Redis, keys: string[], args: (string | number)[]) => Promise<unknown>

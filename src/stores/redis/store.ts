@@ -3,7 +3,8 @@ import type { FastifyBaseLogger } from 'fastify'
 import { type Command, Redis, type RedisOptions } from 'ioredis'
 import type { Config } from '../../../schema/config/env.ts'
 import { Availability } from '../availability.ts'
-import { fromRedis, ReadOnlyReplica, StoreUnavailable } from '../errors.ts'
+import { fromRedis } from '../driver-errors.ts'
+import { ReadOnlyReplica, StoreUnavailable } from '../errors.ts'
 import { type RedisFacts, readFacts } from './facts.ts'
 
 /** How much longer than its BLOCK a blocking read may take before the connection counts as dead (ms). */

@@ -4,12 +4,12 @@ import type { Availability } from '../../stores/availability.ts'
 import {
   NoFreeConnection,
   NotPermitted,
-  reasonOf,
   type StoreName,
   StoreRefused,
   StoreUnavailable,
   UnexplainedStoreError
 } from '../../stores/errors.ts'
+import { reasonOf } from '../../stores/reason.ts'
 import { HandlerTimeout } from '../batch/timeout.ts'
 import { TerminalError } from '../function.ts'
 

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
-import { fromRedis, NotPermitted } from '../../stores/errors.ts'
+import { fromRedis } from '../../stores/driver-errors.ts'
+import { NotPermitted } from '../../stores/errors.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Entry } from '../group/delivery.ts'
 import type { GroupMember } from '../group/member.ts'

@@ -12,7 +12,8 @@ import {
   type StoredOrder,
   toValues
 } from '../../../../src/orders/tables/row.ts'
-import { DuplicateKey, fromMysql } from '../../../../src/stores/errors.ts'
+import { fromMysql } from '../../../../src/stores/driver-errors.ts'
+import { DuplicateKey } from '../../../../src/stores/errors.ts'
 
 /** How long the document of a completed order stays in Redis, in seconds. */
 export const DOCUMENT_TTL = 3600
