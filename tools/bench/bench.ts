@@ -11,8 +11,8 @@ export interface Bench extends ContestantOptions {
   /** Tells whoever waits what is being done. */
   say: (text: string) => void
   add: (...given: Parameters<typeof series>) => void
-  /** Compares two lists of rounds; `aim` names what the ratio should reach. */
-  compare: (name: string, aim: keyof typeof aims, over: number[], under: number[]) => void
+  /** Compares two lists of rounds. `aim` names what the ratio should reach; undefined for a ratio without an aim. */
+  compare: (name: string, aim: keyof typeof aims | undefined, over: number[], under: number[]) => void
 }
 
 export function createBench(
@@ -28,7 +28,7 @@ export function createBench(
     ratios,
     add: (...given) => found.push(series(...given)),
     compare: (name, aim, over, under) => {
-      const bounds: Partial<Record<Extent, Pick<Ratio, 'atLeast' | 'atMost'>>> = aims[aim]
+      const bounds: Partial<Record<Extent, Pick<Ratio, 'atLeast' | 'atMost'>>> = aim ? aims[aim] : {}
       ratios.push(ratio(name, over, under, bounds[extent]))
     }
   }
@@ -81,7 +81,7 @@ export function compareRounds(
   phase: string,
   found: Record<string, Round[]>,
   [ours, theirs]: [string, string],
-  aim: keyof typeof aims
+  aim?: keyof typeof aims
 ): void {
   compare(`${phase}: ${ours} / ${theirs}`, aim, rates(found[ours]), rates(found[theirs]))
 }

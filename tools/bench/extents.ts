@@ -43,7 +43,6 @@ export const aims = {
   acceptLimitEverysec: { full: { atLeast: 0.6 } },
   acceptLimitAlways: { full: { atLeast: 0.48 }, check: { atLeast: 0.24 } },
   acceptBullmq: { full: { atLeast: 1.6 }, check: { atLeast: 0.5 } },
-  acceptExpress: { full: { atLeast: 8 } },
   read: { full: { atLeast: 0.85 }, check: { atLeast: 0.3 } },
   drainLimit: { full: { atLeast: 0.35 }, check: { atLeast: 0.12 } },
   drainBullmq: { full: { atLeast: 5 }, check: { atLeast: 2 } },

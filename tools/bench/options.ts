@@ -6,7 +6,7 @@ import type { Extent } from './results.ts'
 export const help = `npm run bench [-- options]
 
 Measures the service beside its peers on this machine, with private stores: about 15 minutes with nothing else running.
-Then tools/bench/results.json, the pictures in tools/bench/charts/ and the speed section of the README are written anew.
+Writes tools/bench/results.json, the charts in tools/bench/charts/, docs/speed.md and the figures of the README.
 
   --quick          less of it, in about two minutes; writes nothing
   --check          what .ci/run runs: fails when a ratio is far below what it should be; writes nothing

@@ -9,7 +9,8 @@ import { readMachine } from './machine.ts'
 import { help, type Options, readOptions } from './options.ts'
 import { phaseNames, phases } from './phases.ts'
 import { renderCharts } from './report/charts.ts'
-import { replaceSpeed } from './report/readme.ts'
+import { replaceFigures } from './report/readme.ts'
+import { renderSpeed } from './report/speed.ts'
 import { renderTable } from './report/table.ts'
 import { holds, type Results } from './results.ts'
 import { type Stores, startStores } from './stores.ts'
@@ -65,6 +66,7 @@ async function publish(results: Results): Promise<void> {
   await writeFile(at('tools/bench/results.json'), `${JSON.stringify(results, null, 2)}\n`)
   await mkdir(at('tools/bench/charts'), { recursive: true })
   for (const [name, svg] of renderCharts(results)) await writeFile(at('tools/bench/charts', name), svg)
-  await writeFile(at('README.md'), replaceSpeed(await readFile(at('README.md'), 'utf8'), results))
-  say('Written: tools/bench/results.json, tools/bench/charts/, the speed section of README.md')
+  await writeFile(at('docs/speed.md'), renderSpeed(results))
+  await writeFile(at('README.md'), replaceFigures(await readFile(at('README.md'), 'utf8'), results))
+  say('Written: tools/bench/results.json, tools/bench/charts/, docs/speed.md, the figures of README.md')
 }

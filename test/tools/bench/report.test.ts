@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { renderCharts } from '../../../tools/bench/report/charts.ts'
-import { renderSpeed, replaceSpeed } from '../../../tools/bench/report/readme.ts'
+import { renderFigures, replaceFigures } from '../../../tools/bench/report/readme.ts'
+import { renderSpeed } from '../../../tools/bench/report/speed.ts'
 import { renderTable } from '../../../tools/bench/report/table.ts'
 import { holds, medianOf, type Results, ratio, series } from '../../../tools/bench/results.ts'
 import { root } from '../../../tools/local/service.ts'
@@ -141,9 +142,9 @@ test('bars are in the order of what they compare, whatever was measured first', 
   expect(accept.indexOf('>bullmq<')).toBeLessThan(accept.indexOf('>orderstream (always)<'))
 })
 
-test('the section of the README names the machine, shows the pictures that there are, and marks a missed aim', () => {
+test('docs/speed.md names the machine and shows every chart, but no aim', () => {
   const text = renderSpeed(full)
-  expect(text).toMatch(/^## Speed\n\n\S/)
+  expect(text).toMatch(/^# Speed\n\n\S/)
   for (const part of [
     'npm run bench',
     '2026-01-31',
@@ -153,20 +154,26 @@ test('the section of the README names the machine, shows the pictures that there
     'Redis 7.0.15'
   ])
     expect(text).toContain(part)
-  for (const name of renderCharts(full).keys()) expect(text).toContain(`](tools/bench/charts/${name})`)
+  for (const name of renderCharts(full).keys()) expect(text).toContain(`](../tools/bench/charts/${name})`)
   expect(renderSpeed(minimal).match(/!\[/g)).toHaveLength(1)
-  expect(text.match(/^.*\*\*missed\*\*.*$/gm)).toEqual([
-    expect.stringContaining('orderstream (always) / limit')
-  ])
+  expect(text).toContain('| accept: orderstream (always) / limit | 0.410 | 0.400–0.450 |')
+  expect(text).not.toMatch(/missed|≥|≤/)
   expect(text).toContain('a waiting order takes 712 bytes and a finished order takes 399 bytes')
   // Program, Redis and MySQL, all of them, and what the program had in memory.
   expect(text).toContain('| accept: orderstream (everysec) | 88 | 22 | 12 | 122 | 123 |')
   expect(text).toContain('| 17,000 (16,600–17,600) | 16,600 (16,200–17,200) | 15,900 (15,600–16,500) |')
 })
 
-test('every row of a table in the README has the cells of its head', () => {
+test('the figures of the README stand beside those of the peers, and a missing one is a dash', () => {
+  const text = renderFigures(full)
+  expect(text).toContain('| Accept new orders, orders/s | 1,010 | 4,990 | 9,880 | 8,010 |')
+  expect(text).toContain('| Accept and process at once, orders/s | – | 1,230 | – | 5,430 |')
+  expect(text.match(/!\[[^\]]+\]\(tools\/bench\/charts\/accept\.svg\)/g)).toHaveLength(1)
+})
+
+test('every row of a table has the cells of its head', () => {
   for (const results of [full, minimal]) {
-    const tables = renderSpeed(results)
+    const tables = `${renderSpeed(results)}\n${renderFigures(results)}`
       .split('\n\n')
       .filter(text => text.startsWith('|'))
     expect(tables.length).toBeGreaterThan(0)
@@ -182,25 +189,26 @@ test('only what is between the markers is replaced, and doing it again changes n
   const before = '# A $& project\n\n<!-- bench:begin -->'
   const after = "<!-- bench:end -->\n\n## Next $1 $'\n"
   for (const old of ['', '\n', '\nold figures\n']) {
-    const once = replaceSpeed(`${before}${old}${after}`, full)
-    expect(once).toBe(`${before}\n\n${renderSpeed(full)}\n\n${after}`)
-    expect(replaceSpeed(once, full)).toBe(once)
-    expect(replaceSpeed(replaceSpeed(once, minimal), full)).toBe(once)
+    const once = replaceFigures(`${before}${old}${after}`, full)
+    expect(once).toBe(`${before}\n\n${renderFigures(full)}\n\n${after}`)
+    expect(replaceFigures(once, full)).toBe(once)
+    expect(replaceFigures(replaceFigures(once, minimal), full)).toBe(once)
   }
 })
 
 test('a README without its markers, or with others, is left alone', () => {
   const [begin, end] = ['<!-- bench:begin -->', '<!-- bench:end -->']
   for (const text of ['', begin, end, `${end}${begin}`, `${begin}${begin}${end}`, `${begin}${end}${end}`])
-    expect(() => replaceSpeed(text, full), text).toThrow(begin)
-  expect(() => replaceSpeed(`${end}${begin}${end}`, full)).toThrow(begin)
+    expect(() => replaceFigures(text, full), text).toThrow(begin)
+  expect(() => replaceFigures(`${end}${begin}${end}`, full)).toThrow(begin)
 })
 
-test('what the repository shows is what its results say', async () => {
+test('what the repository shows is what its results hold', async () => {
   const results = JSON.parse(await readFile(join(root, 'tools/bench/results.json'), 'utf8')) as Results
   expect(results.extent).toBe('full')
   const readme = await readFile(join(root, 'README.md'), 'utf8')
-  expect(replaceSpeed(readme, results)).toBe(readme)
+  expect(replaceFigures(readme, results)).toBe(readme)
+  expect(await readFile(join(root, 'docs/speed.md'), 'utf8')).toBe(renderSpeed(results))
   const charts = renderCharts(results)
   expect((await readdir(join(root, 'tools/bench/charts'))).toSorted()).toEqual([...charts.keys()].toSorted())
   for (const [name, svg] of charts)

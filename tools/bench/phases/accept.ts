@@ -45,7 +45,7 @@ export async function accept(bench: Bench): Promise<void> {
       }
       compareRounds(bench, 'accept', found, [usual, 'limit'], 'acceptLimitEverysec')
       compareRounds(bench, 'accept', found, [usual, 'bullmq'], 'acceptBullmq')
-      compareRounds(bench, 'accept', found, [usual, 'express'], 'acceptExpress')
+      compareRounds(bench, 'accept', found, [usual, 'express'])
     }
   )
   for (const { place } of systems) await place.reset()
