@@ -3,9 +3,10 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
 import autoload from '@fastify/autoload'
+import env from '@fastify/env'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastify from 'fastify'
-import type { Config } from '../schema/config/env.ts'
+import { type Config, envOptions } from '../schema/config/env.ts'
 import { loadFunctions } from './boot/load-functions.ts'
 import { refuseConnect, refuseUnreadable } from './http/connection/refuse-unreadable.ts'
 import { acceptJsonBodies } from './http/json-body.ts'
@@ -32,7 +33,7 @@ export interface AppOptions {
 /** The service in one mode: the plugins, then the functions of that mode. It is ready to listen, and does not yet. */
 export async function buildApp(config: Config, options: AppOptions = {}) {
   const app = createServer(config, options.logStream)
-  app.decorate('config', config)
+  await app.register(env, { ...envOptions, data: config, confKey: 'config' })
   app.decorateRequest('knownRoute', null)
   await app.register(autoload, { dir: join(ROOT, 'plugins'), dirNameRoutePrefix: false })
   await loadFunctions(app, join(ROOT, 'handlers/common'))

@@ -8,14 +8,14 @@ import { until, useSpace } from './harness/space.ts'
 const space = await useSpace()
 const file = (name: string) => readFile(new URL(`../${name}`, import.meta.url), 'utf8')
 
-test('the README shows the example as it is', async () => {
-  expect(await file('README.md')).toContain(
+test('docs/functions.md shows the example as it is', async () => {
+  expect(await file('docs/functions.md')).toContain(
     `\`\`\`ts\n${await file('examples/worker/send-receipt.ts')}\`\`\``
   )
 })
 
-test('a message that the XADD line of the README adds is handled, in each partition', async () => {
-  const [, line = ''] = /^redis-cli (XADD .*)$/m.exec(await file('README.md')) ?? []
+test('a message that the XADD line of the guide adds is handled, in each partition', async () => {
+  const [, line = ''] = /^redis-cli (XADD .*)$/m.exec(await file('docs/functions.md')) ?? []
   const [command = '', key = '', ...fields] = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(
     ([, quoted, plain]) => quoted ?? plain ?? ''
   )

@@ -1,6 +1,6 @@
+import { Gauge } from '@prometheus-io/client'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { Gauge } from 'prom-client'
 import { singleFlight } from '../../src/async/single-flight.ts'
 import { readAudit } from '../../src/orders/audit/audit.ts'
 import { StoreUnavailable } from '../../src/stores/errors.ts'

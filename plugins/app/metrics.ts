@@ -1,6 +1,6 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { routeOf } from '../../src/http/request-context.ts'
 import type { BatchCounts } from '../../src/streams/batch/batch-runner.ts'
 

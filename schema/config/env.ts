@@ -238,6 +238,9 @@ function describe(fault: FastifySchemaValidationError, environment: Record<strin
   return `${name} ${fault.message}. ${meaning}`
 }
 
+/** How `env-schema`, and @fastify/env over it, resolve `Env`: from the `data` that they are handed, and nothing else. */
+export const envOptions = { schema: Env, env: false, ajv: { customOptions } }
+
 /** Adds our formats to those that the validator knows. */
 function customOptions(ajv: { addFormat: (name: string, check: (text: string) => boolean) => unknown }) {
   for (const [name, { check }] of Object.entries(FORMATS)) ajv.addFormat(name, check)
@@ -267,7 +270,7 @@ export function resolveConfig(environment: Record<string, unknown>): Config {
     Object.entries(environment).map(entry => (isNoNumber(entry) ? [entry[0], 'no number'] : entry))
   )
   try {
-    return envSchema<Config>({ schema: Env, data, env: false, ajv: { customOptions } })
+    return envSchema<Config>({ ...envOptions, data })
   } catch (error) {
     if (error instanceof Error && 'errors' in error)
       throw new ConfigError(
