@@ -1,0 +1,70 @@
+/**
+ * The rooms of this repository, from the top floor to the ground. A file may import its own room and the floors below
+ * it. Rooms on one floor know nothing of each other. A file belongs to the longest path that it begins with.
+ */
+export const FLOORS: string[][] = [
+  ['test'],
+  ['tools/bench'],
+  ['tools/chaos'],
+  ['tools/local'],
+  ['cli', 'examples', 'src/main.ts'],
+  ['handlers'],
+  ['plugins'],
+  ['src/app.ts'],
+  ['src/boot'],
+  ['src/telemetry'],
+  ['src/http'],
+  ['src/orders/accept', 'src/orders/process', 'src/orders/read', 'src/orders/recover'],
+  ['src/orders/audit'],
+  ['src/orders/tables'],
+  ['src/orders'],
+  ['src/streams/operate'],
+  ['src/streams/consume'],
+  ['src/streams/batch'],
+  ['src/streams/dead-letters', 'src/streams/group'],
+  ['src/streams/registry'],
+  ['src/streams'],
+  ['src/stores/mysql', 'src/stores/redis'],
+  ['src/stores'],
+  ['src/async'],
+  ['schema']
+]
+
+/**
+ * What a room may import beside itself, where that is less than all floors below it. The chaos checker shares no code
+ * with the service, the command is a client of the API, and the bench measures the service from outside: it takes the
+ * domain only so that the peers compute the same orders.
+ */
+export const NARROW: Record<string, string[]> = {
+  cli: ['schema'],
+  examples: ['schema', 'src/app.ts', 'src/stores', 'src/streams'],
+  'tools/bench': [
+    'schema',
+    'src/app.ts',
+    'src/http/validation.ts',
+    'src/orders',
+    'src/stores',
+    'src/streams',
+    'tools'
+  ],
+  'tools/chaos': ['tools/local'],
+  'tools/local': ['schema', 'src/boot/stop-signals.ts'],
+  'src/telemetry': ['schema', 'src/async', 'src/http', 'src/stores', 'src/streams']
+}
+
+/** Imports that break the rules above today, each with what is missing. */
+export const OFFENDERS: Record<string, string[]> = {
+  // The circuit of a background task belongs to the stores.
+  'src/async/background.ts': ['src/stores/errors.ts', 'src/stores/reason.ts'],
+  // The metrics of orders belong to the orders.
+  'src/telemetry/metrics-report.ts': ['src/orders/tables/order-store.ts', 'src/orders/tables/totals.ts'],
+  // The pipe of a batch takes what it needs of the loop as arguments.
+  'src/streams/batch/batch-runner.ts': ['src/streams/consume/outages.ts'],
+  'src/streams/batch/batch.ts': ['src/streams/consume/outages.ts'],
+  // The fields of a delivery are read by the dead letters, too.
+  'src/streams/dead-letters/dead-letter.ts': ['src/streams/group/delivery.ts'],
+  'src/streams/dead-letters/dead-letters.ts': ['src/streams/group/delivery.ts'],
+  // The registry knows functions and processes, not what runs them.
+  'src/streams/registry/function-states.ts': ['src/streams/consume/consumer.ts'],
+  'src/streams/registry/starts.ts': ['src/streams/group/member.ts', 'src/streams/group/settlement.ts']
+}
