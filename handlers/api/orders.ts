@@ -4,7 +4,6 @@ import { anyRoute, problem, rendered, retryable } from '../../schema/http/respon
 import type { App } from '../../src/app.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
 import { traceparent } from '../../src/http/request-context.ts'
-import { OrderConflict } from '../../src/orders/errors.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
 
@@ -62,25 +61,15 @@ export default async function orderRoutes(app: App) {
   const location = `${publicUrl(app.config)}/orders/`
 
   app.post('/orders', { schema: createOrder }, async (request, reply) => {
-    try {
-      const origin = { requestId: request.id, traceparent: traceparent(request) }
-      const { document, accepted } = await intake.accept(request.body, origin)
-      reply.header('content-type', JSON_TYPE)
-      if (accepted) {
-        app.metrics.order('accepted')
-        reply
-          .code(202)
-          .header('location', location + request.body.order_id)
-          .header('durability', accepted)
-      } else {
-        app.metrics.order('replayed')
-        reply.code(200).header('idempotent-replayed', 'true')
-      }
-      return reply.send(document)
-    } catch (error) {
-      if (error instanceof OrderConflict) app.metrics.order('conflict')
-      throw error
-    }
+    const origin = { requestId: request.id, traceparent: traceparent(request) }
+    const { document, durability } = await intake.accept(request.body, origin)
+    if (durability)
+      reply
+        .code(202)
+        .header('location', location + request.body.order_id)
+        .header('durability', durability)
+    else reply.code(200).header('idempotent-replayed', 'true')
+    return reply.header('content-type', JSON_TYPE).send(document)
   })
 
   app.get('/orders/:order_id', { schema: getOrder }, async (request, reply) => {

@@ -50,6 +50,7 @@ async function orders(app: FastifyInstance) {
       taxRate: config.TAX_RATE,
       timeout: config.STORE_TIMEOUT_MS,
       maxBacklog: config.MAX_BACKLOG,
+      count: metrics.order,
       log: app.log
     }),
     reader: createOrderReader({ documents, recent: createRecentDocuments(ttl), store }),

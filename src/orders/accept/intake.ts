@@ -24,8 +24,8 @@ export type Durability = 'fsync' | 'mysql' | 'memory'
 /** The answer to an order that is accepted or known. */
 export interface Acceptance {
   document: string
-  /** Its durability; undefined when the order was known, with the same body. */
-  accepted: Durability | undefined
+  /** Undefined when the order was known, with the same body. */
+  durability: Durability | undefined
 }
 
 /** Accepts orders, for one api process. */
@@ -54,6 +54,8 @@ export interface IntakeOptions {
   timeout: number
   /** Most messages that may wait, over all partitions. */
   maxBacklog: number
+  /** Counts the outcome of an order that was sent. */
+  count: (outcome: 'accepted' | 'replayed' | 'conflict') => void
   log: FastifyBaseLogger
 }
 
@@ -62,7 +64,7 @@ type Result = { accepted: Durability } | { document: string } | { error: Error }
 
 /** Creates the intake. It accepts in Redis, or in MySQL while Redis is unavailable. Concurrent requests share batches. */
 export function createIntake(options: IntakeOptions): Intake {
-  const { redis, mysql, store, keys } = options
+  const { redis, mysql, store, keys, count } = options
   const append = createAppend(options)
   const refusals = createRefusals(options.log)
   const batches = Array.from({ length: keys.partitions }, (_, partition) =>
@@ -111,11 +113,18 @@ export function createIntake(options: IntakeOptions): Intake {
       const batch = batches[keys.partitionOf(order.order_id)] as (typeof batches)[number]
       const result = await batch(candidate)
       if ('error' in result) throw result.error
-      if ('accepted' in result) return { document: candidate.document, accepted: result.accepted }
+      if ('accepted' in result) {
+        count('accepted')
+        return { document: candidate.document, durability: result.accepted }
+      }
       if (!isDocumentOf(order.order_id, result.document))
         throw new StoreUnavailable('redis', new Error('the document of the order cannot be read'))
-      if (amountOf(result.document) !== candidate.order.amount) throw new OrderConflict(order.order_id)
-      return { document: result.document, accepted: undefined }
+      if (amountOf(result.document) !== candidate.order.amount) {
+        count('conflict')
+        throw new OrderConflict(order.order_id)
+      }
+      count('replayed')
+      return { document: result.document, durability: undefined }
     }
   }
 }

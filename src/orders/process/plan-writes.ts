@@ -34,12 +34,11 @@ export interface WritePlan {
   outcomes: WriteOutcome[]
 }
 
-/**
- * Decides what to write for each order, in turn. Pure, except that it adds what it decides to `rows`: the rows that exist,
- * by order id.
- */
-export function planWrites(orders: ProcessedOrder[], rows: Map<string, StoredOrder>): WritePlan {
+/** Decides what to write for each order, in turn. `existing` has the rows that exist, by order id. */
+export function planWrites(orders: ProcessedOrder[], existing: ReadonlyMap<string, StoredOrder>): WritePlan {
   const plan: WritePlan = { insert: [], finish: [], outcomes: [] }
+  /** The rows as the decisions so far leave them. */
+  const rows = new Map(existing)
   for (const { order, messageId, redriven } of orders) {
     const row = rows.get(order.order_id)
     if (!row) {

@@ -23,6 +23,9 @@ const OUTCOME_KIND: Record<WriteOutcome['kind'], OutcomeKind> = {
 /** How often a batch is written while other workers insert the same ids. */
 const ATTEMPTS = 5
 
+/** The first attempt assumes that no row exists. */
+const NO_ROWS: ReadonlyMap<string, StoredOrder> = new Map()
+
 /**
  * Writes final orders, their outcomes and their totals in one transaction. It mostly is one INSERT of all rows; only when
  * a row exists does it lock the rows and decide for each order. Rows go in id order, so that workers lock in one order.
@@ -42,8 +45,7 @@ async function writeSorted(mysql: MysqlStore, orders: ProcessedOrder[]): Promise
   for (let attempt = 1; ; attempt++) {
     try {
       return await mysql.transaction(async transaction => {
-        const existing = attempt === 1 ? new Map<string, StoredOrder>() : await lockRows(transaction, orders)
-        const plan = planWrites(orders, existing)
+        const plan = planWrites(orders, attempt === 1 ? NO_ROWS : await lockRows(transaction, orders))
         await insert(transaction, plan.insert)
         for (const { order } of plan.finish) await finish(transaction, order)
         await recordOutcomes(transaction, outcomesOf(orders, plan))

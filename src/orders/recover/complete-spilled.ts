@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import { asError } from '../../async/as-error.ts'
 import { isoNow } from '../../async/clock.ts'
 import { StoreUnavailable } from '../../stores/errors.ts'
@@ -38,6 +39,27 @@ export async function completeSpilled(mysql: MysqlStore): Promise<Completion> {
   } catch (error) {
     if (error instanceof StoreUnavailable) throw error
     return completeEach(mysql)
+  }
+}
+
+/**
+ * Creates the task that completes spilled orders and logs the result of each run. A run resolves to whether there may be
+ * more, and throws as `completeSpilled` does.
+ */
+export function createSpillCompleter({
+  mysql,
+  log
+}: {
+  mysql: MysqlStore
+  log: FastifyBaseLogger
+}): () => Promise<boolean> {
+  const task = 'complete-spilled'
+  return async () => {
+    const { completed, more, retrying, failed } = await completeSpilled(mysql)
+    for (const [order_id, err] of retrying) log.warn({ err, task, order_id }, 'spilled order is tried again')
+    for (const [order_id, err] of failed) log.error({ err, task, order_id }, 'spilled order failed')
+    if (completed > 0) log.info({ task, orders: completed }, 'spilled orders completed')
+    return more
   }
 }
 

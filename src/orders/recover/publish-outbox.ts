@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import { ORDER_PLACED_VERSION, type OrderPlaced } from '../../../schema/messages/order-placed.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import { loadScript } from '../../stores/redis/script.ts'
@@ -85,6 +86,21 @@ export async function publishOutbox(
     }
     return { published, more: published === SIZE }
   })
+}
+
+/**
+ * Creates the task that publishes the outbox while Redis is available, and logs how many orders a run has published. A run
+ * resolves to whether there may be more, and throws as `publishOutbox` does.
+ */
+export function createOutboxPublisher(
+  options: OutboxPublisherOptions & { log: FastifyBaseLogger }
+): () => Promise<boolean> {
+  return async () => {
+    if (!options.redis.availability.up) return false
+    const { published, more } = await publishOutbox(options)
+    if (published > 0) options.log.info({ task: 'publish-outbox', orders: published }, 'outbox published')
+    return more
+  }
 }
 
 /** The dead letter of a spilled order that failed. Its message is the one that an accept in Redis would have made. */

@@ -137,7 +137,7 @@ describe('GET /orders/:order_id', () => {
     const at = '2026-01-31T12:00:01.000Z'
     const orders = [
       complete({ order_id: 'known', ...placed }, at),
-      fail({ order_id: 'gave-up', ...placed }, { code: 'exhausted', detail: 'why' }, at)
+      fail({ order_id: 'failed', ...placed }, { code: 'exhausted', detail: 'why' }, at)
     ]
     for (const order of orders) {
       const { key, value, ttl } = api.app.orders.toPublication(order, '').write
@@ -147,7 +147,7 @@ describe('GET /orders/:order_id', () => {
     }
     const known = await api.call('/orders/known')
     expect([known.statusCode, known.headers['x-cache'], known.json().total]).toEqual([200, 'hit', 1.18])
-    expect((await api.call('/orders/gave-up')).statusCode).toBe(404)
+    expect((await api.call('/orders/failed')).statusCode).toBe(404)
   })
 
   test('answers an unknown id with 404 and an invalid one with 400', async () => {

@@ -76,23 +76,19 @@ test('I5: an order whose worker dies between its failed row and its dead letter 
   const { app } = await useApp(space, 'api', { ADMIN_TOKEN: 'a'.repeat(16) })
   const { keys, orders, streams } = app
   const id = '1769860800001-0'
-  const order = fail(
-    message('given-up', '10'),
-    { code: 'exhausted', detail: 'why' },
-    new Date().toISOString()
-  )
+  const order = fail(message('failing', '10'), { code: 'exhausted', detail: 'why' }, new Date().toISOString())
   await writeRow({ app }, order, { messageId: id })
-  await addRetry(keys, id, message('given-up', '10'), { attempts: 7 })
+  await addRetry(keys, id, message('failing', '10'), { attempts: 7 })
 
   await useApp(space, 'worker')
   await settled(keys)
   const { letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
-  const own = letters.filter(({ data }) => data.includes('given-up'))
+  const own = letters.filter(({ data }) => data.includes('failing'))
   expect(own).toEqual([expect.objectContaining({ code: 'exhausted', attempts: 8 })])
   await streams.deadLetters.redrive(ORDER_FUNCTION, [own[0]?.id as string], 100)
   await until(
     'it is completed',
-    async () => (await orders.store.find(['given-up'])).get('given-up')?.status === 'completed'
+    async () => (await orders.store.find(['failing'])).get('failing')?.status === 'completed'
   )
 })
 
@@ -102,18 +98,18 @@ test('I11: a message that fails about an order that exists is a duplicate or a c
   const write = (order: OrderRecord, messageId: string) => writeRow({ app }, order, { messageId })
   const audit = async () =>
     (await call({ url: '/admin/audit', headers: { authorization: `Bearer ${'a'.repeat(16)}` } })).json()
-  for (const name of ['stands', 'stands-too'])
+  for (const name of ['exists', 'exists-too'])
     await write(complete(message(name, '10'), new Date().toISOString()), `of-${name}`)
   const before = await audit()
   // They were delivered so often that they fail unhandled, and not yet so often that `onDead` is skipped.
-  await addRetry(keys, '1769860800002-0', message('stands', '10'), {}, 12)
-  await addRetry(keys, '1769860800003-0', message('stands-too', '11'), {}, 12)
+  await addRetry(keys, '1769860800002-0', message('exists', '10'), {}, 12)
+  await addRetry(keys, '1769860800003-0', message('exists-too', '11'), {}, 12)
 
   await useApp(space, 'worker')
   await settled(keys)
   const { letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
-  expect(letters.filter(({ data }) => data.includes('"stands"'))).toEqual([])
-  expect(letters.filter(({ data }) => data.includes('stands-too'))).toEqual([
+  expect(letters.filter(({ data }) => data.includes('"exists"'))).toEqual([])
+  expect(letters.filter(({ data }) => data.includes('exists-too'))).toEqual([
     expect.objectContaining({ code: 'conflict' })
   ])
   const after = await audit()
@@ -124,16 +120,16 @@ test('I11: a message that fails about an order that exists is a duplicate or a c
 test('the document of a refused body is replaced by that of the order that exists', async () => {
   const { app, call } = await useApp(space, 'api')
   const { keys } = app
-  const order = complete(message('gives-way', '10'), new Date().toISOString())
+  const order = complete(message('replaced', '10'), new Date().toISOString())
   await writeRow({ app }, order)
   // As after Redis accepted an id that it had forgotten, while MySQL was unavailable.
-  const key = keys.document('gives-way')
-  await space.redis.set(key, renderDocument(newRecord('gives-way', '11', order.created_at)))
-  await addRetry(keys, '1769860800007-0', message('gives-way', '11'), {})
+  const key = keys.document('replaced')
+  await space.redis.set(key, renderDocument(newRecord('replaced', '11', order.created_at)))
+  await addRetry(keys, '1769860800007-0', message('replaced', '11'), {})
 
   await useApp(space, 'worker')
   await settled(keys)
-  const answer = await call('/orders/gives-way')
+  const answer = await call('/orders/replaced')
   expect([answer.headers['x-cache'], answer.json()]).toEqual([
     'hit',
     expect.objectContaining({ total: 11.8 })

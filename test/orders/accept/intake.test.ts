@@ -38,7 +38,7 @@ test('I2: orders of one batch each get their own answer, whichever store knows t
     accept('row')
   ]
   const answers = (await Promise.allSettled(asked)).map(answer =>
-    answer.status === 'fulfilled' ? answer.value.accepted : answer.reason
+    answer.status === 'fulfilled' ? answer.value.durability : answer.reason
   )
   const conflict = expect.any(OrderConflict)
   expect(answers).toEqual([undefined, 'fsync', conflict, conflict, 'fsync', undefined, undefined])
@@ -48,7 +48,7 @@ test('I2: orders of one batch each get their own answer, whichever store knows t
 test('I2: a query that MySQL fails is sent again before an order counts as new', async () => {
   await addRow('asked-twice')
   const rows = vi.spyOn(api.app.stores.mysql, 'rows').mockRejectedValueOnce(new StoreUnavailable('mysql'))
-  expect((await accept('asked-twice')).accepted).toBeUndefined()
+  expect((await accept('asked-twice')).durability).toBeUndefined()
   rows.mockRestore()
 })
 
