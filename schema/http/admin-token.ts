@@ -1,2 +1,2 @@
-/** What an `Authorization` header carries as it is: ASCII with no space at either end. As the source of a RegExp. */
+/** The source of a RegExp for tokens that an `Authorization` header carries unchanged: ASCII, no space at either end. */
 export const TOKEN_PATTERN = '^[!-~]([ -~]*[!-~])?$'

@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox'
 
 const Connection = Type.Enum(['connected', 'disconnected'])
 
+/** Body of `GET /health`. */
 export const Health = Type.Object(
   {
     status: Type.Enum(['healthy', 'degraded'], {
@@ -22,13 +23,17 @@ export const Health = Type.Object(
       )
     ),
     warnings: Type.Optional(
-      Type.Array(Type.String(), { description: 'What should be mended though it works.' })
+      Type.Array(Type.String(), {
+        description: 'Faults that an operator should remove, although the service works.'
+      })
     )
   },
   { $id: 'Health', description: 'State of this process and of the stores as it sees them.' }
 )
+/** Body of `GET /health`. */
 export type Health = Static<typeof Health>
 
+/** Body of `GET /health/live` and `/health/ready`. */
 export const Probe = Type.Object(
   { status: Type.Enum(['ok', 'stopping', 'unavailable']) },
   { $id: 'Probe', description: 'Answer to an orchestrator.' }

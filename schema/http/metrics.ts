@@ -4,7 +4,7 @@ const Nullable = <T extends ReturnType<typeof Type.Number> | ReturnType<typeof T
   Type.Union([schema, Type.Null()])
 const Connection = Type.Enum(['connected', 'disconnected'])
 
-/** Body of `GET /metrics` in JSON; figures of a store that is away are null. */
+/** Body of `GET /metrics` in JSON. The figures of an unavailable store are null. */
 export const Metrics = Type.Object(
   {
     timestamp: Type.String({ format: 'date-time' }),
@@ -24,27 +24,29 @@ export const Metrics = Type.Object(
           processing_orders: Nullable(
             Type.Integer({
               description:
-                'Accepted and not final: waiting in Redis, for a first or another attempt, or as a row.'
+                'Accepted and not final: messages that wait for a first or another attempt, and spilled rows.'
             })
           ),
           failed_orders: Nullable(Type.Integer()),
           total_revenue: Nullable(
             Type.Number({
-              description:
-                'Sum of the totals of completed orders; exact up to 99 billion, as far as a JSON number is.'
+              description: 'Sum of the totals of completed orders; exact up to 99 billion.'
             })
           )
         })
       })
     }),
     queue: Type.Object({
-      depth: Nullable(
-        Type.Integer({ description: 'Messages on `placed` that are not settled, delivered or not.' })
+      depth: Nullable(Type.Integer({ description: 'Messages on `placed` that are not settled.' })),
+      pending: Nullable(
+        Type.Integer({ description: 'The messages of `depth` that are delivered to a worker.' })
       ),
-      pending: Nullable(Type.Integer({ description: 'Those of them that a worker has in hand.' })),
-      oldest_seconds: Nullable(Type.Number({ description: 'Age of the oldest one; 0 when there is none.' }))
+      oldest_seconds: Nullable(
+        Type.Number({ description: 'Age of the oldest message of `depth`; 0 when there is none.' })
+      )
     })
   },
   { $id: 'Metrics', description: 'Figures of this process and of the stores.' }
 )
+/** Body of `GET /metrics` in JSON. */
 export type Metrics = Static<typeof Metrics>

@@ -2,6 +2,7 @@ import { type Static, type TSchema, Type } from 'typebox'
 import { Problem } from './problem.ts'
 import { ref } from './ref.ts'
 
+/** What a response has beside its schema. */
 interface Shape {
   description: string
   /** A sentence for each header. */
@@ -11,8 +12,8 @@ interface Shape {
 }
 
 /**
- * A response of one media type, as Fastify and OpenAPI take it. `Payload` is what a handler sends: the schema's own
- * type, unless it sends JSON text that is ready.
+ * Describes a response of one media type, as Fastify and OpenAPI take it. `Payload` is what the handler sends: the type of
+ * the schema, or JSON text.
  */
 export function response<T extends TSchema, Payload = Static<T>>(schema: T, shape: Shape) {
   const { description, headers = {}, mediaType = 'application/json' } = shape
@@ -25,26 +26,26 @@ export function response<T extends TSchema, Payload = Static<T>>(schema: T, shap
   }
 }
 
-/** A response whose handler sends the JSON text itself, ready as it is stored. */
+/** Describes a response whose handler sends JSON text. */
 export function rendered<T extends TSchema>(schema: T, shape: Shape) {
   return response<T, string>(schema, shape)
 }
 
-/** An error response, after RFC 9457. */
+/** Describes an error response (RFC 9457). */
 export function problem(description: string, headers: Record<string, string> = {}) {
   return response(Problem, { description, headers, mediaType: 'application/problem+json' })
 }
 
-/** An error response that says when to try again. */
+/** Describes an error response with the time after which to try again. */
 export function retryable(description: string) {
-  return problem(description, { 'Retry-After': 'Seconds after which another try makes sense.' })
+  return problem(description, { 'Retry-After': 'Seconds to wait before the next attempt.' })
 }
 
-/** Errors that any route may answer. */
+/** The errors that any route may answer. */
 export const anyRoute = {
   400: problem('The request is not valid.'),
   408: problem('The request took too long to arrive.'),
   431: problem('The request headers are too large.'),
-  500: problem('Something went wrong here; the log has the reason under the error_id.'),
+  500: problem('The service failed; the log has the reason under the error_id.'),
   501: problem('The request has a Transfer-Encoding that the service does not know.')
 }

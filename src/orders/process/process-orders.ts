@@ -24,7 +24,7 @@ import { writeOrders } from './write-orders.ts'
 export interface OrderProcessor {
   /** Prices orders and writes them to MySQL. Returns what is written and published as their messages are settled. */
   process: (messages: Message<OrderPlaced>[], context: BatchContext) => Promise<BatchResult>
-  /** Writes the orders of messages that become dead letters as failed. Returns the same. */
+  /** Writes the orders of future dead letters as failed. Returns what is written and published with the dead letters. */
   fail: (dead: Letter<OrderPlaced>[], context: BatchContext) => Promise<BatchResult>
 }
 
