@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { convertOriginalOrders } from '../../src/orders/tables/original-orders.ts'
 import { trialWrite } from '../../src/orders/tables/trial-write.ts'
-import { createMysqlStores, type MysqlStore } from '../../src/stores/mysql/store.ts'
+import { createMysqlStores, type FunctionMysqlStore, type MysqlStore } from '../../src/stores/mysql/store.ts'
 import { createRedisStore, type RedisStore } from '../../src/stores/redis/store.ts'
 import { createKeys, type Keys } from '../../src/streams/keys.ts'
 import { createPartitionCheck } from '../../src/streams/operate/partition-count.ts'
@@ -19,7 +19,7 @@ export interface Stores {
   /** Redis, on one shared connection. */
   redis: RedisStore
   /** MySQL for functions, on connections of their own. */
-  mysql: MysqlStore
+  mysql: FunctionMysqlStore
   /** MySQL for orders. A function that took these connections would hold up orders. */
   orders: MysqlStore
 }

@@ -1,4 +1,7 @@
+import fastifyMysql from '@fastify/mysql'
 import { expect, test } from 'vitest'
+import { StoreUnavailable } from '../../src/stores/errors.ts'
+import { startProxy } from '../fault/proxy.ts'
 import { useApp } from '../harness/app.ts'
 import { NOWHERE, until, useSpace } from '../harness/space.ts'
 
@@ -21,6 +24,63 @@ test('app.redis is there and states its connection while Redis is unavailable', 
   const { app } = await useApp(space, 'worker', { REDIS_PORT: NOWHERE })
   expect(app.redis.status).not.toBe('ready')
   await expect(app.redis.get('x')).rejects.toThrow('redis is not available')
+})
+
+test('app.mysql has the shape that @fastify/mysql documents, over connections with their session set', async () => {
+  const { app } = await useApp(space, 'worker')
+  await until('MySQL is up', () => app.stores.mysql.availability.up)
+  expect(fastifyMysql.isMySQLPromisePool(app.mysql)).toBe(true)
+  await app.mysql.query('CREATE TABLE own (id INT PRIMARY KEY, n INT)')
+  await app.mysql.execute('INSERT INTO own VALUES (?, ?)', [1, 2])
+  const [rows] = await app.mysql.query('SELECT n, @@time_zone AS zone FROM own WHERE id = ?', [1])
+  expect(rows).toEqual([{ n: 2, zone: '+00:00' }])
+  const connection = await app.mysql.getConnection()
+  await connection.beginTransaction()
+  await connection.execute('UPDATE own SET n = ? WHERE id = ?', [3, 1])
+  await connection.rollback()
+  connection.release()
+  await expect(app.mysql.query('INSERT INTO own VALUES (1, 1)')).rejects.toMatchObject({
+    errno: 1062,
+    code: 'ER_DUP_ENTRY'
+  })
+  expect(await app.stores.mysql.rows('SELECT n FROM own', [])).toEqual([{ n: 2 }])
+  expect(app.mysql.format('SELECT ?, ??', [1, 'n'])).toBe('SELECT 1, `n`')
+})
+
+test('a connection of app.mysql that was left in a transaction is reset before its next use', async () => {
+  const { app } = await useApp(space, 'worker', { DB_FUNCTION_POOL_SIZE: 1 })
+  await until('MySQL is up', () => app.stores.mysql.availability.up)
+  await app.mysql.query('CREATE TABLE left_open (id INT PRIMARY KEY)')
+  const connection = await app.mysql.getConnection()
+  await connection.query("SET time_zone = '+09:00'")
+  await connection.beginTransaction()
+  await connection.query('INSERT INTO left_open VALUES (1)')
+  connection.release()
+  await app.stores.mysql.transaction(({ run }) => run('INSERT INTO left_open VALUES (2)', []))
+  const [rows] = await app.mysql.query('SELECT id, @@time_zone AS zone FROM left_open')
+  expect(rows).toEqual([{ id: 2, zone: '+00:00' }])
+})
+
+test('app.mysql fails as unavailable, and in time, while MySQL hangs', async () => {
+  const proxy = await startProxy(Number(space.env.DB_PORT))
+  const { app } = await useApp(space, 'worker', { DB_PORT: proxy.port, STORE_TIMEOUT_MS: 100 })
+  await until('MySQL is up', () => app.stores.mysql.availability.up)
+  const connection = await app.mysql.getConnection()
+  const idle = await app.mysql.getConnection()
+  idle.release()
+  await connection.beginTransaction()
+  proxy.freeze()
+  const calls = [
+    connection.query('SELECT 1'),
+    connection.execute('SELECT ?', [1]),
+    app.mysql.query('SELECT 1')
+  ]
+  for (const { reason } of (await Promise.allSettled(calls)) as PromiseRejectedResult[])
+    expect(reason).toBeInstanceOf(StoreUnavailable)
+  // As a function does that ends its transaction after an error.
+  await expect(connection.rollback()).rejects.toThrow(StoreUnavailable)
+  connection.release()
+  await until('it serves again', () => app.mysql.query('SELECT 1').catch(() => undefined))
 })
 
 test('app.config is the configuration that @fastify/env resolves', async () => {

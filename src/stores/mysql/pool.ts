@@ -1,9 +1,11 @@
 import { isIP } from 'node:net'
 import { promisify } from 'node:util'
 import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
+import type { Pool as PromisePool } from 'mysql2/promise'
 import type { Config } from '../../../schema/config/env.ts'
 import { fromMysql } from '../driver-errors.ts'
 import { isRefusal, isUnavailable, NoFreeConnection, StoreUnavailable } from '../errors.ts'
+import { createPromisePool } from './promise-pool.ts'
 
 /** How much longer than STORE_TIMEOUT_MS a statement may take for which nobody waits. */
 export const LONG_STATEMENT = 10
@@ -53,6 +55,8 @@ export interface MysqlPool {
   using: <T>(work: (connection: PoolConnection) => Promise<T>) => Promise<T>
   /** Has each connection that is open now closed before its next use: its session may go by what no longer holds. */
   renew: () => void
+  /** Returns mysql2's pool of promises over the same connections; `limit` is for each command (ms). Call it once. */
+  promise: (limit: number) => PromisePool
   close: () => Promise<void>
 }
 
@@ -80,7 +84,7 @@ export function createMysqlPool(
 ): MysqlPool {
   const pool = createPool({ ...connectionOptions(config), connectionLimit: size })
   const timeout = config.STORE_TIMEOUT_MS
-  const { take, renew } = createTake(pool, timeout)
+  const { take, renew, resetLater } = createTake(pool, timeout)
   const end = promisify(pool.end.bind(pool))
   let used = 0
   /** Why there was no connection in time. */
@@ -101,6 +105,17 @@ export function createMysqlPool(
       }
     },
     renew,
+    promise: limit => {
+      const lend = async () => {
+        const connection = await connect(take, deadline, late)
+        used++
+        onceReturned(connection, () => {
+          used--
+        })
+        return connection
+      }
+      return createPromisePool(pool, { lend, resetLater, limit })
+    },
     // It reports connections that were still being opened to a server that hangs, and never ends with one that was given
     // up meanwhile; they are gone all the same.
     close: () =>
@@ -110,6 +125,22 @@ export function createMysqlPool(
         async () => {}
       )
   }
+}
+
+/** Calls `back` once, when a connection is released, destroyed or lost. */
+function onceReturned(connection: PoolConnection, back: () => void): void {
+  const { release, destroy } = connection
+  const restore = () => {
+    connection.off('error', restore)
+    Object.assign(connection, { release, destroy })
+    back()
+  }
+  const before = (method: () => void) => () => {
+    restore()
+    method.call(connection)
+  }
+  connection.once('error', restore)
+  Object.assign(connection, { release: before(release), destroy: before(destroy) })
 }
 
 /** Connections that nobody may use again. */
@@ -141,7 +172,9 @@ export function query<T>(
  * session is set, in `timeout` ms for each statement, and one that is not is destroyed.
  */
 function createTake(pool: Pool, timeout: number) {
+  const getConnection = pool.getConnection.bind(pool)
   const unset = new WeakSet<PoolConnection>()
+  const altered = new WeakSet<PoolConnection>()
   const session = sessionStatements(Math.ceil((timeout * LONG_STATEMENT) / 1000) + 1)
   let fresh = new WeakSet<PoolConnection>()
   pool.on('connection', connection => {
@@ -150,6 +183,7 @@ function createTake(pool: Pool, timeout: number) {
   })
   const set = async (connection: PoolConnection) => {
     try {
+      if (altered.delete(connection)) await reset(connection)
       for (const statement of session) await query(connection, statement, [], timeout)
       return connection
     } catch (error) {
@@ -159,7 +193,7 @@ function createTake(pool: Pool, timeout: number) {
   }
   const take = (): Promise<PoolConnection> =>
     new Promise((resolve, reject) => {
-      pool.getConnection((error, connection) => {
+      getConnection((error, connection) => {
         if (error) return reject(error)
         if (fresh.has(connection)) return resolve(unset.delete(connection) ? set(connection) : connection)
         connection.destroy()
@@ -169,7 +203,18 @@ function createTake(pool: Pool, timeout: number) {
   const renew = () => {
     fresh = new WeakSet()
   }
-  return { take, renew }
+  const resetLater = (connection: PoolConnection) => {
+    altered.add(connection)
+    unset.add(connection)
+  }
+  return { take, renew, resetLater }
+}
+
+/** Ends the transaction of a session and drops all that it has set. */
+function reset(connection: PoolConnection): Promise<void> {
+  return new Promise((resolve, reject) => {
+    connection.reset(error => (error ? reject(fromMysql(error)) : resolve()))
+  })
 }
 
 /** A pooled connection within `deadline` milliseconds, or what `late` says; one that comes later goes back to the pool. */

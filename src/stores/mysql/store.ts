@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { RowDataPacket } from 'mysql2/promise'
+import type { Pool as PromisePool, RowDataPacket } from 'mysql2/promise'
 import type { Config } from '../../../schema/config/env.ts'
 import { Availability } from '../availability.ts'
 import { forNewConnection, fromMysql } from '../driver-errors.ts'
@@ -43,11 +43,17 @@ export interface MysqlStore {
   durable: () => boolean
 }
 
+/** MySQL for functions, which may also use mysql2 itself. */
+export interface FunctionMysqlStore extends MysqlStore {
+  /** mysql2's pool of promises, over the connections of this store; a command may take ten times STORE_TIMEOUT_MS. */
+  client: PromisePool
+}
+
 /** The MySQL of this process, with connections for orders that nothing else can take. */
 export interface MysqlStores {
   orders: MysqlStore
   /** It waits longer for a connection and for rows, and a statement of it that is slow is not held against MySQL. */
-  functions: MysqlStore
+  functions: FunctionMysqlStore
   start: () => Promise<void>
   close: () => Promise<void>
 }
@@ -115,7 +121,7 @@ export function createMysqlStores(
 
   return {
     orders: over(pool, timeout, true),
-    functions: over(functionPool, long, false),
+    functions: { ...over(functionPool, long, false), client: functionPool.promise(long + timeout) },
     start: () => availability.start(),
     close: async () => {
       await availability.stop()

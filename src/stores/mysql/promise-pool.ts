@@ -1,0 +1,99 @@
+import type { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
+import type { Pool, PoolConnection } from 'mysql2'
+import type { Pool as PromisePool } from 'mysql2/promise'
+import { fromMysql } from '../driver-errors.ts'
+import { StoreUnavailable } from '../errors.ts'
+
+/** A command of mysql2: a statement, or a ping, or what prepares a statement. */
+interface Command extends EventEmitter {
+  timeout?: number
+  onResult?: (error: Error | null, ...results: unknown[]) => void
+}
+
+/** What mysql2 does not type: every command of a connection goes through `addCommand`. */
+interface Internals {
+  addCommand: (command: Command) => Command
+  stream: Socket
+}
+
+export interface PromisePoolOptions {
+  /** Lends a connection whose session is set, until the connection is released or destroyed. */
+  lend: () => Promise<PoolConnection>
+  /** Has the session of a connection reset before its next use. */
+  resetLater: (connection: PoolConnection) => void
+  /** How long MySQL may take to answer a command that does not state a longer `timeout` (ms). */
+  limit: number
+}
+
+/**
+ * Returns mysql2's pool of promises over a pool that this service guards, for functions that use mysql2 as it is documented.
+ * A connection comes with its session set and within the deadline of the pool, and a command that MySQL does not answer
+ * fails. What MySQL answers stays mysql2's error; all else fails with {StoreUnavailable}.
+ */
+export function createPromisePool(pool: Pool, options: PromisePoolOptions): PromisePool {
+  const { lend, resetLater, limit } = options
+  pool.on('connection', connection => limitCommands(connection, limit))
+  pool.getConnection = callback => {
+    lend().then(
+      connection => process.nextTick(callback, null, connection),
+      error => process.nextTick(callback, error)
+    )
+  }
+  const promises = pool.promise()
+  const getConnection = promises.getConnection.bind(promises)
+  promises.getConnection = async () => {
+    const connection = await getConnection()
+    // Its user may leave a transaction open, or a variable set.
+    resetLater(connection.connection as unknown as PoolConnection)
+    return connection
+  }
+  return promises
+}
+
+/** Fails each command that gets no answer: the error becomes a class, and a connection that hangs is closed. */
+function limitCommands(connection: PoolConnection, limit: number): void {
+  const internals = connection as unknown as Internals
+  const pending = new Set<Command>()
+  let add = internals.addCommand
+  let timer: NodeJS.Timeout | undefined
+  const watch = () => {
+    clearTimeout(timer)
+    if (pending.size === 0) return
+    const longest = Math.max(limit, ...Array.from(pending, ({ timeout }) => timeout ?? 0))
+    const expire = () =>
+      internals.stream.destroy(
+        new StoreUnavailable('mysql', new Error(`it has not answered for ${longest} ms`))
+      )
+    timer = setTimeout(expire, longest).unref()
+  }
+  const guarded = (command: Command): Command => {
+    const { onResult } = command
+    if (onResult)
+      command.onResult = (error, ...results) =>
+        onResult.call(command, error && withoutAnswer(error), ...results)
+    pending.add(command)
+    command.once('end', () => {
+      pending.delete(command)
+      watch()
+    })
+    if (pending.size === 1) watch()
+    return add.call(connection, command)
+  }
+  connection.once('error', () => {
+    pending.clear()
+    watch()
+  })
+  // mysql2 sets another `addCommand` on a connection that it closes, and its error needs a class as well.
+  Object.defineProperty(internals, 'addCommand', {
+    get: () => guarded,
+    set: (closed: typeof add) => {
+      add = closed
+    }
+  })
+}
+
+/** Returns an error that MySQL did not send as {StoreUnavailable}, and every other error as it is. */
+function withoutAnswer(error: Error): Error {
+  return 'sqlState' in error ? error : fromMysql(error)
+}
