@@ -1,6 +1,6 @@
 import { OrderEvent } from '../../schema/messages/order-event.ts'
 import type { App } from '../../src/app.ts'
-import { TerminalError } from '../../src/streams/function.ts'
+import { codeOf, TerminalError } from '../../src/streams/function.ts'
 
 /**
  * Reserves the total of each completed order with a payment service, and lists the orders that cannot be paid. Its table:
@@ -38,11 +38,10 @@ export default async function reservePayment(
           )
       }
     },
-    // The service calls this before the messages become dead letters. It may do so again, so the row replaces itself.
-    onDead: async deadLetters => {
-      for (const { message, cause } of deadLetters) {
-        const code = cause instanceof TerminalError ? cause.code : 'exhausted'
-        const row = [message.body.data.order_id, code]
+    // Called before the messages become dead letters, and maybe again: the row replaces itself.
+    onDead: async dead => {
+      for (const { message, cause } of dead) {
+        const row = [message.body.data.order_id, codeOf(cause)]
         await mysql.transaction(({ run }) =>
           run('REPLACE INTO unpaid_orders (order_id, code) VALUES (?, ?)', row)
         )
