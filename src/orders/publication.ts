@@ -11,7 +11,7 @@ export interface Publication {
 /** Makes the publication of a final order. `traceparent` is that of the request, or ''. */
 export type ToPublication = (order: OrderRecord, traceparent: string) => Publication
 
-/** `ttl` is how long the document of a final order is kept after its last use (ms). */
+/** Creates `toPublication`. `ttl` is how long the document of a final order is kept after its last use (ms). */
 export function createToPublication(keys: Keys, ttl: number): ToPublication {
   return (order, traceparent) => {
     const value = renderDocument(order)

@@ -43,8 +43,9 @@ export function createBacklog(cap: number): Backlog {
       const at = performance.now()
       waiting = length
       const last = samples.at(-1)
-      // A count that went back begins a new epoch: older samples do not compare. Ten samples in a window are enough.
+      // The count went back: it is of a new epoch, and does not compare with older ones.
       if (last && accepted - length < last.settled) samples = []
+      // Ten samples in a window are enough.
       if (!last || at - last.at > WINDOW / 10) samples.push({ at, settled: accepted - length })
       while (samples.length > 1 && at - (samples[0] as Sample).at > WINDOW) samples.shift()
     },
