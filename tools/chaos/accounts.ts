@@ -3,23 +3,23 @@ import type { Redis } from 'ioredis'
 import { type StoreAccess, withMysql } from './stores.ts'
 
 /**
- * What the service calls itself in both stores: a user that a fault can take rights from. The harness and the checker use
- * others, which keep theirs.
+ * The service's user in both stores. Faults take rights from it; the harness and the checker use other users, which keep
+ * theirs.
  */
 export const SERVICE_USER = 'orderstream-service'
 export const SERVICE_PASSWORD = randomBytes(16).toString('hex')
 
-/** Makes Redis start with the service's user, which may do everything. */
+/** Arguments that make Redis start with the service's user, which has all rights. */
 export const redisAccount = ['--user', SERVICE_USER, 'on', `>${SERVICE_PASSWORD}`, '~*', '&*', '+@all']
 
-/** Takes a command from the service's user of Redis, connections that are open included; `all` returns every one. */
+/** Changes the rights of the service's user in Redis, on open connections too: takes one command, or returns all. */
 export async function allow(client: Redis, rule: `-${string}` | '+@all'): Promise<void> {
   await client.call('ACL', 'SETUSER', SERVICE_USER, rule)
 }
 
 /**
- * Makes the service's user of MySQL. It may do everything in its database and nothing to the server, so that a server
- * that is read-only is so for it.
+ * Creates the service's user in MySQL. It has all rights in its database and none on the server, so a read-only server
+ * refuses its writes.
  */
 export async function createMysqlAccount(access: StoreAccess): Promise<void> {
   const account = `'${SERVICE_USER}'@'127.0.0.1'`

@@ -13,19 +13,19 @@ const numbers = [
   'difference'
 ] as const
 
-/** What the service says of itself at `GET /admin/audit`: the numbers alone, which at rest do not change. */
+/** The numbers of `GET /admin/audit`; at rest they do not change. */
 export type Audit = Record<(typeof numbers)[number], number>
 
-/** Asks for the audit; gives undefined when there is no answer, or one that lacks a number. */
+/** Fetches the audit from the first api that answers; undefined when none returns every number. */
 export async function fetchAudit(clients: Client[], token: string): Promise<Audit | undefined> {
   for (const client of clients) {
     try {
       const { status, text } = await client.get('/admin/audit', { authorization: `Bearer ${token}` })
-      const said = JSON.parse(text) as Audit
-      if (status === 200 && numbers.every(name => Number.isFinite(said[name])))
-        return Object.fromEntries(numbers.map(name => [name, said[name]])) as Audit
+      const answer = JSON.parse(text) as Audit
+      if (status === 200 && numbers.every(name => Number.isFinite(answer[name])))
+        return Object.fromEntries(numbers.map(name => [name, answer[name]])) as Audit
     } catch {
-      // The other one may answer.
+      // The other api may answer.
     }
   }
   return undefined

@@ -2,43 +2,43 @@ import type { Audit } from './audit.ts'
 import type { EventLog } from './events.ts'
 import type { DoneFault } from './faults.ts'
 import type { DeadLetter, Holdings, Row } from './holdings.ts'
-import type { Attempt, Ledger, Told } from './ledger.ts'
+import type { Attempt, Ledger, OrderHistory } from './ledger.ts'
 import { taxOn, toText, toUnits } from './money.ts'
 import { isFelt, type Outage, outagesOf, overlaps } from './outages.ts'
 import type { Stall } from './stalls.ts'
 
-/** What the checker compares: what clients were told, what the stores hold, and what was done to them meanwhile. */
+/** What the checker compares: the answers that clients got, the contents of the stores, and the faults. */
 export interface Evidence {
   ledger: Ledger
   holdings: Holdings
   events: EventLog
   faults: DoneFault[]
-  /** When the stores did not answer, whatever the reason. */
+  /** Times in which a store did not answer, for any reason. */
   stalls: Stall[]
-  /** Undefined when the service gave none. */
+  /** Undefined when the service returned none. */
   audit: Audit | undefined
 }
 
-/** What is no violation, and worth knowing. */
+/** Counts that are no violations but worth knowing. */
 export interface Remarks {
-  /** Orders for which a body was told 202 more than once, while a store was away. */
+  /** Orders of which a body got 202 more than once while a store was unavailable. */
   acceptedTwice: number
-  /** Bodies that were told 202 or 200 and are a `conflict` dead letter, since a store was away (I2's limit). */
+  /** Bodies that got 202 or 200 and became a `conflict` dead letter because a store was unavailable (the limit of I2). */
   conflictsFoundLater: number
-  /** Finished orders that were seen unfinished again, as they had been accepted anew while MySQL was away. */
+  /** Finished orders that were seen unfinished again because they were accepted again while MySQL was unavailable. */
   acceptedAnew: number
-  /** Finished orders that were seen unfinished again: Redis had not been told, and MySQL was away. */
+  /** Finished orders that were seen unfinished again because Redis had an old document and MySQL was unavailable. */
   unsettled: number
-  /** Rows of orders whose every request was left without an answer. */
-  untold: number
+  /** Rows of orders of which no request got an answer. */
+  unacknowledged: number
   rows: number
   documents: number
   repeatedEvents: number
 }
 
 /**
- * Adds to the ledger's violations whatever does not fit. It shares no code with the service: not its queries, not its
- * arithmetic, not its idea of what must be.
+ * Adds every contradiction to the ledger's violations. It shares no code with the service: neither queries nor
+ * arithmetic nor rules.
  */
 export function check(evidence: Evidence): Remarks {
   const { ledger, holdings, events } = evidence
@@ -53,19 +53,22 @@ export function check(evidence: Evidence): Remarks {
     conflictsFoundLater: 0,
     acceptedAnew: 0,
     unsettled: 0,
-    untold: 0,
+    unacknowledged: 0,
     rows: 0,
     documents: holdings.documents.length,
     repeatedEvents: events.repeated()
   }
   for (const order of ledger.orders.values()) {
     const [row] = holdings.rows.get(order.id) ?? []
-    const letters = (conflicts.get(order.id) ?? []).map(({ amount }) => toUnits(amount))
-    const stored = { amount: row && toUnits(row.amount), letters }
-    checkTold(order, stored, judged, remarks)
+    const stored = {
+      amount: row && toUnits(row.amount),
+      conflicts: (conflicts.get(order.id) ?? []).map(({ amount }) => toUnits(amount))
+    }
+    checkAcknowledged(order, stored, judged, remarks)
     checkRefusals(order, stored, ledger)
     checkRegressions(order, judged, remarks)
-    if (row && !order.attempts.some(({ status }) => status === 200 || status === 202)) remarks.untold++
+    if (row && !order.attempts.some(({ status }) => status === 200 || status === 202))
+      remarks.unacknowledged++
   }
   for (const [id, rows] of holdings.rows) {
     remarks.rows += rows.length
@@ -75,7 +78,7 @@ export function check(evidence: Evidence): Remarks {
   checkTotals(evidence)
   checkDocuments(evidence)
   checkStrayEvents(evidence)
-  for (const letter of holdings.deadLetters) checkDeadLetter(letter, evidence)
+  for (const deadLetter of holdings.deadLetters) checkDeadLetter(deadLetter, evidence)
   checkAudit(evidence)
   return remarks
 }
@@ -83,45 +86,50 @@ export function check(evidence: Evidence): Remarks {
 interface Stored {
   amount: bigint | undefined
   /** Amounts of the `conflict` dead letters. */
-  letters: (bigint | undefined)[]
+  conflicts: (bigint | undefined)[]
 }
 
-/** What of the evidence tells whether something is wrong or could not be known. */
+/** The evidence that decides whether something is wrong or could not be known. */
 interface Judged {
   ledger: Ledger
   faults: DoneFault[]
   outages: (api?: string) => Outage[]
 }
 
-/** Every body that was told 202 or 200 is the row, or a dead letter for which a store that was away is the reason. */
-function checkTold(order: Told, { amount, letters }: Stored, { ledger, outages }: Judged, remarks: Remarks) {
-  const told = order.attempts.filter(({ status }) => status === 200 || status === 202)
-  const wasAway = (attempt: Attempt) => outages(attempt.api).some(outage => isFelt(outage, attempt))
-  const excused = order.attempts.some(wasAway)
-  for (const body of new Set(told.map(attempt => attempt.amount))) {
+/** Every body that got 202 or 200 is the row, or a dead letter that an unavailable store explains. */
+function checkAcknowledged(
+  order: OrderHistory,
+  { amount, conflicts }: Stored,
+  { ledger, outages }: Judged,
+  remarks: Remarks
+) {
+  const acknowledged = order.attempts.filter(({ status }) => status === 200 || status === 202)
+  const metOutage = (attempt: Attempt) => outages(attempt.api).some(outage => isFelt(outage, attempt))
+  const excused = order.attempts.some(metOutage)
+  for (const body of new Set(acknowledged.map(attempt => attempt.amount))) {
     const text = toText(body)
     if (body !== amount) {
-      if (!letters.includes(body)) {
+      if (!conflicts.includes(body)) {
         const instead = amount === undefined ? 'there is no row' : `the row has ${toText(amount)}`
         ledger.violate('lost', 'accepted and gone', order.id, `${text} was accepted, ${instead}`)
       } else if (excused) remarks.conflictsFoundLater++
       else
         ledger.violate(
           'wrong',
-          'two bodies accepted while no store was away',
+          'two bodies accepted while both stores were available',
           order.id,
           `${text} is a conflict`
         )
     }
-    const accepted = told.filter(attempt => attempt.status === 202 && attempt.amount === body)
+    const accepted = acknowledged.filter(attempt => attempt.status === 202 && attempt.amount === body)
     if (accepted.length < 2) continue
-    if (accepted.some(wasAway)) remarks.acceptedTwice++
-    else ledger.violate('wrong', 'accepted twice while no store was away', order.id, text)
+    if (accepted.some(metOutage)) remarks.acceptedTwice++
+    else ledger.violate('wrong', 'accepted twice while both stores were available', order.id, text)
   }
 }
 
-/** A 409 is told in the name of another body, which must be there. */
-function checkRefusals(order: Told, { amount, letters }: Stored, ledger: Ledger) {
+/** A 409 needs another body under that id, and a store must hold it. */
+function checkRefusals(order: OrderHistory, { amount, conflicts }: Stored, ledger: Ledger) {
   const refused = order.attempts.filter(({ status }) => status === 409)
   for (const refusal of refused) {
     const text = `${toText(refusal.amount)} was refused`
@@ -129,7 +137,7 @@ function checkRefusals(order: Told, { amount, letters }: Stored, ledger: Ledger)
       ledger.violate('wrong', '409 without another body', order.id, text)
     } else if (
       (amount === undefined || amount === refusal.amount) &&
-      letters.every(letter => letter === refusal.amount)
+      conflicts.every(conflict => conflict === refusal.amount)
     ) {
       ledger.violate('wrong', '409 for a body that is nowhere', order.id, text)
     }
@@ -137,29 +145,29 @@ function checkRefusals(order: Told, { amount, letters }: Stored, ledger: Ledger)
 }
 
 /**
- * A finished order is never seen unfinished again. It can only be excused while MySQL, which alone knew that it was
- * finished, is away: when it was accepted anew in that outage, or when its worker or Redis had a fault before Redis was
- * told.
+ * A finished order is never seen unfinished again. The exception needs an outage of MySQL while only MySQL knows that
+ * the order is finished: the order was accepted again in that outage, or a fault of Redis or of a worker kept the
+ * document in Redis from being updated.
  */
-function checkRegressions(order: Told, { ledger, faults, outages }: Judged, remarks: Remarks) {
+function checkRegressions(order: OrderHistory, { ledger, faults, outages }: Judged, remarks: Remarks) {
   for (const regression of order.regressions) {
     const finishedAt = order.finished?.at ?? 0
-    const away = outages().filter(outage => outage.target === 'mariadb' && isFelt(outage, regression))
-    const anew = order.attempts.some(
+    const mysqlOutages = outages().filter(outage => outage.target === 'mariadb' && isFelt(outage, regression))
+    const acceptedAgain = order.attempts.some(
       attempt =>
         attempt.ended > finishedAt &&
         attempt.began < regression.ended &&
         attempt.status !== 409 &&
-        away.some(outage => isFelt(outage, attempt))
+        mysqlOutages.some(outage => isFelt(outage, attempt))
     )
     const life = { began: order.attempts[0]?.began ?? 0, ended: regression.ended }
-    const untold =
-      away.length > 0 &&
+    const outdated =
+      mysqlOutages.length > 0 &&
       [...outages(), ...faults].some(
         ({ target, ...span }) => /^(redis|worker-\d)$/.test(target) && overlaps(span, life)
       )
-    if (anew) remarks.acceptedAnew++
-    else if (untold) remarks.unsettled++
+    if (acceptedAgain) remarks.acceptedAnew++
+    else if (outdated) remarks.unsettled++
     else {
       const detail = `${regression.source}, sent ${(regression.began - finishedAt).toFixed(0)} ms after it was seen finished: ${regression.document}`
       ledger.violate('wrong', 'processing after completed', order.id, detail)
@@ -186,7 +194,7 @@ function checkRows(id: string, rows: Row[], ledger: Ledger) {
   }
 }
 
-/** The totals are what the rows add up to. */
+/** The totals are the sums of the rows. */
 function checkTotals({ ledger, holdings: { rows, totals } }: Evidence) {
   const counted = { processing: 0n, completed: 0n, failed: 0n, revenue: 0n }
   for (const row of [...rows.values()].flat()) {
@@ -206,7 +214,7 @@ function checkTotals({ ledger, holdings: { rows, totals } }: Evidence) {
     )
 }
 
-/** What Redis keeps of an order is what its row says. */
+/** The document of an order equals its row. */
 function checkDocuments({ ledger, holdings }: Evidence) {
   for (const { id, text, ttl } of holdings.documents) {
     const [row] = holdings.rows.get(id) ?? []
@@ -232,7 +240,7 @@ function checkDocuments({ ledger, holdings }: Evidence) {
   }
 }
 
-/** Exactly one event tells that an order is completed, however often it is delivered. */
+/** A completed order has exactly one event, however often it is delivered. */
 function checkEvents(id: string, row: Row, { ledger, events }: Evidence) {
   if (row.status !== 'completed') return
   const ids = events.completed.get(id) ?? []
@@ -256,7 +264,7 @@ function checkStrayEvents({ ledger, holdings, events }: Evidence) {
   for (const text of events.faulty) ledger.violate('wrong', 'an entry of events that is no event', '', text)
 }
 
-/** Nothing in the load can fail but by its conflict with an order that stands. */
+/** An order of the load can only become a dead letter as a conflict with an accepted one. */
 function checkDeadLetter({ code, order_id, amount, fields }: DeadLetter, { ledger, holdings }: Evidence) {
   const wrong = (what: string) => ledger.violate('wrong', what, order_id, fields)
   const order = ledger.orders.get(order_id)
@@ -265,10 +273,10 @@ function checkDeadLetter({ code, order_id, amount, fields }: DeadLetter, { ledge
   else if (!order?.attempts.some(attempt => attempt.amount === toUnits(amount)))
     wrong('a dead letter of a body that was never sent')
   else if (!row) wrong('a conflict without a row')
-  else if (toUnits(row.amount) === toUnits(amount)) wrong('a conflict with the very same body')
+  else if (toUnits(row.amount) === toUnits(amount)) wrong('a conflict with the same body')
 }
 
-/** The service's own account agrees with what the stores hold. */
+/** The service's audit agrees with the stores. */
 function checkAudit({ ledger, holdings: { rows, deadLetters }, audit }: Evidence) {
   if (!audit) return
   const statuses = [...rows.values()].flat().map(({ status }) => status)
@@ -277,11 +285,16 @@ function checkAudit({ ledger, holdings: { rows, deadLetters }, audit }: Evidence
     failed: statuses.filter(status => status === 'failed').length,
     conflicts: deadLetters.filter(({ code }) => code === 'conflict').length,
     dead_letters: deadLetters.length,
-    // No fault of the run takes data from a store that has promised to keep it.
+    // No fault of a run takes data that a store has promised to keep.
     lost: 0
   }
   for (const name of ['completed', 'failed', 'conflicts', 'dead_letters', 'lost'] as const) {
     if (audit[name] !== held[name])
-      ledger.violate('wrong', 'an audit that is not so', '', `${name}: ${audit[name]}, held: ${held[name]}`)
+      ledger.violate(
+        'wrong',
+        'an audit that differs from the stores',
+        '',
+        `${name}: ${audit[name]}, held: ${held[name]}`
+      )
   }
 }

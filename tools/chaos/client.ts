@@ -1,13 +1,13 @@
 import { Agent, request } from 'node:http'
 
-/** An answer as it came. */
+/** An answer. */
 export interface Reply {
   status: number
   headers: NodeJS.Dict<string | string[]>
   text: string
 }
 
-/** No answer, for a reason that the client sees: refused, reset, timed out. */
+/** There was no answer; the message is the reason, such as refused, reset or timed out. */
 export class NoReply extends Error {
   override name = 'NoReply'
 }
@@ -22,15 +22,17 @@ export interface Client {
   close: () => void
 }
 
+/** Where a client connects. */
 export interface ClientOptions {
   name: string
   port: number
-  /** How long a client waits for the whole of an answer, ms. It gives up the connection then. */
+  /** How long a client waits for a whole answer, ms. It closes the connection then. */
   timeout: number
 }
 
+/** Creates a client of one process on 127.0.0.1. It keeps connections open until `close`. */
 export function createClient({ name, port, timeout }: ClientOptions): Client {
-  // So many that no request waits for another: the load comes by the clock, however slow the answers are.
+  // So many that no request waits for another: the load has a fixed rate, however slow the answers are.
   const agent = new Agent({ keepAlive: true, maxSockets: 4096, maxFreeSockets: 64 })
 
   const send = (method: string, path: string, headers: Record<string, string>, body: string) =>

@@ -11,17 +11,17 @@ import { type MemberName, memberNames } from './plan.ts'
 import { choosePorts } from './ports.ts'
 import type { StoreAccess } from './stores.ts'
 
-/** One process of the system. It keeps its port and its directory over restarts. */
+/** One process of the system. It keeps its port and directory over restarts. */
 export interface Member {
   name: MemberName
   port: number
   log: () => string
-  /** Does `work` while no other work of this kind is done: one process suffers one fault at a time. */
+  /** Does one piece of work at a time, so that a process has one fault at a time. */
   exclusively: <T>(work: () => Promise<T>) => Promise<T>
   /** SIGKILL; resolves when the process is gone. */
   kill: () => Promise<void>
   /**
-   * Starts it again and again until it is ready, as whatever runs a service does.
+   * Starts the process, again and again until it is ready.
    * @throws when it does not come up in two minutes
    */
   start: () => Promise<void>
@@ -34,12 +34,13 @@ export interface Cluster {
   members: Record<MemberName, Member>
   access: StoreAccess
   adminToken: string
-  /** What no fault explains: processes that ended, and starts that failed. One line each. */
+  /** Ends and failed starts of processes that no fault explains, one line each. */
   incidents: string[]
-  /** Ends all of it: the service before the stores. */
+  /** Stops the service, then the stores. */
   stop: () => Promise<void>
 }
 
+/** Where the system keeps its files, and how many partitions it has. */
 export interface ClusterOptions {
   dir: string
   partitions: number
@@ -152,7 +153,7 @@ function createMember(
     }
   }
 
-  /** One that ends by itself is noted, and restarted. */
+  /** Records and restarts a process that ends by itself. */
   const watch = (watched: LocalServer) => {
     alive = true
     expected = false
@@ -181,7 +182,7 @@ function createMember(
     },
     stop: async () => {
       ending = true
-      // What is being started is ended by its start, which must not outlive this.
+      // A start in progress ends its own process; it must not outlive this call.
       await turn
       await server?.stop()
     }

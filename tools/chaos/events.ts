@@ -2,19 +2,19 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { keysOf, openRedis, type StoreAccess, WATCHING } from './stores.ts'
 
-/** What the stream `events` has told so far. */
+/** The entries of the stream `events` so far. */
 export interface EventLog {
   /** The distinct ids of the `order.completed` events of each order. */
   completed: Map<string, string[]>
-  /** The same of `order.failed`. */
+  /** The distinct ids of the `order.failed` events of each order. */
   failed: Map<string, string[]>
-  /** Entries whose event had been there before: delivery is at least once. */
+  /** How many entries repeat an event: delivery is at least once. */
   repeated: () => number
-  /** Entries that are no CloudEvent, or that were trimmed before this group had them. */
+  /** Entries that are no CloudEvent, or that were trimmed before this group read them. */
   faulty: string[]
-  /** Reads all that is there. */
+  /** Reads every waiting entry. */
   drain: () => Promise<void>
-  /** Drains all along until aborted, whatever happens to Redis. */
+  /** Drains until aborted, and survives faults of Redis. */
   run: (signal: AbortSignal) => Promise<void>
 }
 
@@ -22,8 +22,8 @@ const GROUP = 'chaos-checker'
 const PAUSE = 300
 
 /**
- * Follows the events as a group of its own: the service trims the stream past what every group has acknowledged, so a
- * look at what is left in the end would see little.
+ * Follows the events as a consumer group of its own. The service trims what every group has acknowledged, so the stream
+ * itself holds little at the end.
  */
 export function createEventLog(access: StoreAccess): EventLog {
   const completed = new Map<string, string[]>()
@@ -48,7 +48,7 @@ export function createEventLog(access: StoreAccess): EventLog {
     else if (!again) repeated++
   }
 
-  /** What was delivered and not acknowledged comes first: the answer to an earlier read may have been lost. */
+  /** Reads unacknowledged entries first: the reply to an earlier read may have been lost. */
   const drainStream = async (client: Redis, stream: string) => {
     await client.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch(ignoreExisting)
     for (const from of ['0', '>']) {

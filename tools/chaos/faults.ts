@@ -5,7 +5,7 @@ import type { Cluster } from './cluster.ts'
 import { describeFault, type Fault, type FaultKind, type MemberName } from './plan.ts'
 import { keysOf, type StoreAccess, withMysql, withRedis } from './stores.ts'
 
-/** A fault that was done. Times in ms since the start of the process; `ended` is when its target served again. */
+/** A fault that was injected. Times in ms since the start of the process; at `ended` its target served again. */
 export interface DoneFault {
   kind: FaultKind
   target: MemberName
@@ -42,11 +42,11 @@ const cutMariadb: Inject = ({ access }) =>
       'SELECT id FROM information_schema.processlist WHERE db = ? AND id <> CONNECTION_ID()',
       [access.mysql.database]
     )
-    // One that has ended by itself meanwhile is cut all the same.
+    // The connection may have ended by itself.
     for (const { id } of rows) await connection.query(`KILL CONNECTION ${Number(id)}`).catch(() => {})
   })
 
-/** So little memory that it must evict all it may, and then refuse writes. */
+/** Leaves Redis so little memory that it evicts what it may and refuses writes. */
 const fill: Inject = async ({ access }, { lasts }, signal) => {
   const limit = (bytes: number) => withRedis(access, client => client.config('SET', 'maxmemory', bytes))
   await limit(1)
@@ -57,7 +57,7 @@ const fill: Inject = async ({ access }, { lasts }, signal) => {
   }
 }
 
-/** The service's user may not use one command; its connections stay open. */
+/** Takes one command from the service's user; its connections stay open. */
 const deny: Inject = async ({ access }, { command, lasts }, signal) => {
   await withRedis(access, client => allow(client, `-${command}`))
   try {
@@ -67,7 +67,7 @@ const deny: Inject = async ({ access }, { command, lasts }, signal) => {
   }
 }
 
-/** The server refuses the writes of all but administrators, in sessions that are open, too. */
+/** Makes MariaDB refuse writes of everybody but administrators, in open sessions too. */
 const readOnly: Inject = async ({ access }, { lasts }, signal) => {
   await setReadOnly(access, true)
   try {
@@ -77,14 +77,14 @@ const readOnly: Inject = async ({ access }, { lasts }, signal) => {
   }
 }
 
-/** Turns MariaDB read-only, and back. */
+/** Makes MariaDB read-only, or writable again. */
 export function setReadOnly(access: StoreAccess, on: boolean): Promise<void> {
   return withMysql(access, async connection => {
     await connection.query(`SET GLOBAL read_only = ${on ? 1 : 0}`)
   })
 }
 
-/** Every document that has a TTL expires before its time, in steps that look and delete at once. */
+/** Deletes every document that has a TTL. The script checks and deletes in one step. */
 const purge: Inject = ({ access }) =>
   withRedis(access, async client => {
     const script =
@@ -126,8 +126,8 @@ const injections: Record<FaultKind, Inject> = {
 }
 
 /**
- * Does the planned faults at their times, counted from now. One whose target is still suffering another waits for the
- * end of that. Resolves when the last one is over; gives those that were done.
+ * Injects the planned faults at their times, counted from now. A fault waits until the previous one of the same target
+ * is over. Resolves to the injected faults when the last one is over.
  */
 export async function injectFaults(
   cluster: Cluster,

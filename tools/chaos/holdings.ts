@@ -28,7 +28,7 @@ export interface StoredDocument {
   ttl: number
 }
 
-/** A message that was given up. `order_id` and `amount` are those of the order in it. */
+/** A dead letter. `order_id` and `amount` are those of the order in it. */
 export interface DeadLetter {
   code: string
   order_id: string
@@ -36,9 +36,9 @@ export interface DeadLetter {
   fields: string
 }
 
-/** All that the stores hold. */
+/** The contents of both stores. */
 export interface Holdings {
-  /** By id. More than one row of an id can only come of a broken table, and is looked for all the same. */
+  /** By order id. Several rows of one id mean a broken table; the checker looks for them too. */
   rows: Map<string, Row[]>
   totals: Totals
   documents: StoredDocument[]
@@ -84,7 +84,7 @@ function readDocuments(access: StoreAccess): Promise<StoredDocument[]> {
         const replies = ((await pipeline.exec()) ?? []).map(([, value]) => value)
         for (const [index, key] of keys.entries()) {
           const [text, ttl] = replies.slice(2 * index, 2 * index + 2)
-          // It may have expired since the scan saw it. A scan may also give a key twice.
+          // The key may have expired since the scan, and a scan may return a key twice.
           if (typeof text === 'string')
             found.set(key, { id: key.slice(prefix.length), text, ttl: Number(ttl) })
         }
@@ -97,16 +97,16 @@ function readDocuments(access: StoreAccess): Promise<StoredDocument[]> {
 
 function readDeadLetters(access: StoreAccess): Promise<DeadLetter[]> {
   return withRedis(access, async client => {
-    const letters: DeadLetter[] = []
+    const found: DeadLetter[] = []
     for (const stream of keysOf(access, 'dead:process-orders')) {
       for (let from = '-'; ; ) {
         const entries = await client.xrange(stream, from, '+', 'COUNT', PAGE)
-        for (const [, fields] of entries) letters.push(toDeadLetter(fields))
+        for (const [, fields] of entries) found.push(toDeadLetter(fields))
         if (entries.length < PAGE) break
         from = `(${entries.at(-1)?.[0]}`
       }
     }
-    return letters
+    return found
   })
 }
 
@@ -119,7 +119,7 @@ function toDeadLetter(fields: string[]): DeadLetter {
   try {
     message = JSON.parse(field('data'))
   } catch {
-    // A dead letter may be one because nobody can read it.
+    // The message may be a dead letter because it is not JSON.
   }
   return {
     code: field('code'),

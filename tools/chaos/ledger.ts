@@ -1,33 +1,34 @@
 import type { Posting } from './mix.ts'
 import { taxOn, toUnits } from './money.ts'
 
-/** One POST of a good body, and what the client was told. Times in ms since the start of the process. */
+/** One POST of a good body and its answer. Times in ms since the start of the process. */
 export interface Attempt {
   amount: bigint
   api: string
   began: number
-  /** Infinity while nothing came. */
+  /** Infinity without an answer. */
   ended: number
-  /** 0 while, or because, nothing came; `error` says why. */
+  /** 0 without an answer; `error` is the reason. */
   status: number
   error: string
 }
 
-/** Everything that clients sent and were told about one id. */
-export interface Told {
+/** Every request and answer about one order id. */
+export interface OrderHistory {
   id: string
   attempts: Attempt[]
-  /** The first answer that showed it finished: when that had come, and the document. */
+  /** The first answer that showed the order finished: its time and its document. */
   finished: { at: number; document: string } | undefined
-  /** Answers of a time after `finished`, which showed it unfinished all the same. */
+  /** Answers after `finished` that showed the order unfinished. */
   regressions: { began: number; ended: number; source: string; document: string }[]
 }
 
+/** The kinds of violation. */
 export const groups = ['lost', 'doubled', 'wrong'] as const
-/** What a violation counts as. */
+/** One kind of violation. */
 export type Group = (typeof groups)[number]
 
-/** Something that must not be. `what` is one of few sentences; `detail` tells this case. */
+/** Something that must not happen. `what` is one of a few sentences; `detail` describes the case. */
 export interface Violation {
   group: Group
   what: string
@@ -35,31 +36,32 @@ export interface Violation {
   detail: string
 }
 
-/** What clients were told: filled by the load and the readers, judged by the checker. */
+/** Every request and answer: filled by the load and the readers, judged by the checker. */
 export interface Ledger {
-  orders: Map<string, Told>
-  /** Ids that got a 202 or a 200, in that order. */
-  told: Told[]
+  orders: Map<string, OrderHistory>
+  /** Orders that got a 202 or a 200, in the order of their first one. */
+  acknowledged: OrderHistory[]
   violations: Violation[]
-  /** Notes an attempt before it leaves, so that whatever it causes is known to have been sent. */
-  sending: (posting: Posting, amount: bigint, api: string) => { order: Told; attempt: Attempt }
-  /** Notes the answer. */
-  answered: (order: Told, attempt: Attempt, status: number, document: string) => void
-  /** Notes a document that an answer showed; `began` is when its request was sent. */
-  saw: (order: Told, document: string, began: number, source: string) => void
+  /** Records an attempt before it is sent, so that no effect of it comes unexpected. */
+  sending: (posting: Posting, amount: bigint, api: string) => { order: OrderHistory; attempt: Attempt }
+  /** Records the answer. */
+  answered: (order: OrderHistory, attempt: Attempt, status: number, document: string) => void
+  /** Records a document in an answer; `began` is when its request was sent. */
+  saw: (order: OrderHistory, document: string, began: number, source: string) => void
   violate: (group: Group, what: string, id: string, detail: string) => void
 }
 
+/** Creates an empty ledger. */
 export function createLedger(): Ledger {
-  const orders = new Map<string, Told>()
-  const told: Told[] = []
+  const orders = new Map<string, OrderHistory>()
+  const acknowledged: OrderHistory[] = []
   const known = new Set<string>()
   const violations: Violation[] = []
   const violate = (group: Group, what: string, id: string, detail: string) => {
     violations.push({ group, what, id, detail })
   }
 
-  const saw = (order: Told, text: string, began: number, source: string) => {
+  const saw = (order: OrderHistory, text: string, began: number, source: string) => {
     const ended = performance.now()
     const document = parse(text)
     const fault = faultOf(document, order)
@@ -78,7 +80,7 @@ export function createLedger(): Ledger {
 
   return {
     orders,
-    told,
+    acknowledged,
     violations,
     violate,
     saw,
@@ -103,11 +105,11 @@ export function createLedger(): Ledger {
       attempt.ended = performance.now()
       attempt.status = status
       if (status !== 200 && status !== 202) return
-      if (!known.has(order.id)) told.push(order)
+      if (!known.has(order.id)) acknowledged.push(order)
       known.add(order.id)
       if (toUnits(parse(text)?.amount) !== attempt.amount)
-        violate('wrong', 'told of another order than the one sent', order.id, text)
-      // A new order that is taken for an old one is not a view of the old one: the checker judges a second 202.
+        violate('wrong', 'an answer with another order than the one sent', order.id, text)
+      // A 202 is no view of an older order: the checker judges a second 202.
       if (status === 200) saw(order, text, attempt.began, `POST ${attempt.api}`)
     }
   }
@@ -130,8 +132,8 @@ function parse(text: string): Shown | undefined {
   }
 }
 
-/** Why the document cannot be of that order, however the system stands; '' when it can. */
-function faultOf(document: Shown | undefined, order: Told): string {
+/** Why the document cannot be one of that order in any state of the system; '' when it can. */
+function faultOf(document: Shown | undefined, order: OrderHistory): string {
   if (!document) return 'no document'
   const amount = toUnits(document.amount)
   if (document.order_id !== order.id) return 'another id'

@@ -3,7 +3,7 @@ import type { Client, Reply } from './client.ts'
 import type { Ledger } from './ledger.ts'
 import { createMix, type Posting } from './mix.ts'
 
-/** What the load counts; every request is in `sent` and in one of the others. */
+/** Counts of the load; every request is in `sent` and in one other count. */
 export interface Counts {
   sent: number
   accepted: number
@@ -13,7 +13,7 @@ export interface Counts {
   unavailable: number
   noReply: number
   other: number
-  /** Arrivals that were not sent, since too many requests were under way. */
+  /** Arrivals that were not sent, since too many requests were in flight. */
   skipped: number
   /** 503 without a Retry-After. */
   withoutRetryAfter: number
@@ -21,53 +21,54 @@ export interface Counts {
   latencies: number[]
 }
 
+/** What the load needs. */
 export interface LoadOptions {
   seed: number
   /** Arrivals a second. */
   rate: number
   clients: Client[]
   ledger: Ledger
-  /** Ends the arrivals; what is under way is finished, retries included. */
+  /** Ends the arrivals; requests in flight and their retries are finished. */
   signal: AbortSignal
   /** Ends the retries too. */
   abandon: AbortSignal
 }
 
-/** Requests under way at most. At the default rate even a store that hangs as long as it may does not reach it. */
+/** Most requests in flight. At the default rate even the longest pause of a store does not reach it. */
 const OUTSTANDING = 3000
 
-/** How often a client posts a body that got no answer, or a 503, and the longest time that it waits in between. */
+/** How often a client posts a body that gets no answer or a 503, and the longest wait in between (ms). */
 const ATTEMPTS = 5
 const LONGEST_WAIT = 2000
 
 /**
- * Posts orders by the clock, not by the answers: a service that is slow gets as many requests as one that is quick.
- * Resolves when every client has its answer or has given up.
+ * Posts orders at a fixed rate: a slow service gets as many requests as a quick one. Resolves when every client has its
+ * answer or has given up.
  */
 export async function runLoad(options: LoadOptions): Promise<Counts> {
   const { seed, rate, clients, ledger, signal, abandon } = options
   const counts = emptyCounts()
-  const underWay = new Set<Promise<void>>()
+  const inFlight = new Set<Promise<void>>()
   const mix = createMix({ seed, rate, apis: clients.length })
   const start = performance.now()
   for (let next = mix.next().value; ; next = mix.next().value) {
     const due = start + next.at * 1000
     const early = due - performance.now()
-    // Timers are too coarse for single arrivals: those of some milliseconds go together.
+    // Timers are too coarse for single arrivals: those of some milliseconds are sent together.
     if (early > 5) await delay(early, undefined, { signal }).catch(() => {})
     if (signal.aborted) break
     for (const posting of next.postings) {
-      if (underWay.size >= OUTSTANDING) {
+      if (inFlight.size >= OUTSTANDING) {
         counts.skipped++
         continue
       }
       const submission = submit(posting, due, { clients, ledger, counts, abandon }).finally(() =>
-        underWay.delete(submission)
+        inFlight.delete(submission)
       )
-      underWay.add(submission)
+      inFlight.add(submission)
     }
   }
-  await Promise.all(underWay)
+  await Promise.all(inFlight)
   return counts
 }
 
@@ -78,7 +79,7 @@ interface Submission {
   abandon: AbortSignal
 }
 
-/** Posts one body as a client does that wants an answer: without one, or after a 503, once more, on the next api. */
+/** Posts one body as a client does that wants an answer: retries on the next api after a 503 or no answer. */
 async function submit(posting: Posting, due: number, submission: Submission): Promise<void> {
   const { clients, ledger, counts, abandon } = submission
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -110,12 +111,12 @@ async function post(posting: Posting, client: Client, ledger: Ledger): Promise<R
   }
 }
 
-/** What a client cannot be told, whatever happens to the service. */
+/** Records an answer that a client must never get. */
 function judge({ id, amount, body }: Posting, { status, text }: Reply, ledger: Ledger): void {
   if (status === 429) return
   const allowed = amount === undefined ? [400] : [200, 202, 409]
   if (allowed.includes(status)) return
-  const what = amount === undefined ? 'a bad body that was not refused' : 'an answer that POST does not give'
+  const what = amount === undefined ? 'a bad body that was not refused' : 'an answer that POST never returns'
   ledger.violate('wrong', what, id, `${status} to ${body}: ${text}`)
 }
 
@@ -131,7 +132,7 @@ function count(reply: Reply | undefined, counts: Counts): void {
   else counts.other++
 }
 
-/** Seconds; 0 when it is not said. */
+/** Seconds; 0 without the header. */
 function retryAfter(reply: Reply | undefined): number {
   const seconds = Number(reply?.headers['retry-after'])
   return seconds > 0 ? seconds : 0

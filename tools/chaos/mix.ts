@@ -7,17 +7,18 @@ export interface Posting {
   body: string
   /** In ten-thousandths; undefined for a body that must be refused. */
   amount: bigint | undefined
-  /** Which of the processes it goes to first. */
+  /** The index of the api that gets it first. */
   api: number
 }
 
-/** What clients do at one moment: one posting, or two at once. */
+/** One posting, or two at once. */
 export interface Arrival {
   /** Seconds after the start. */
   at: number
   postings: Posting[]
 }
 
+/** What the load is made from. */
 export interface MixOptions {
   seed: number
   /** Arrivals a second, on average. */
@@ -25,14 +26,14 @@ export interface MixOptions {
   apis: number
 }
 
-/** How many of a hundred arrivals are of each kind. */
+/** The kinds of arrival, in percent. */
 const SHARES = { single: 79, again: 8, twiceAtOnce: 3, laterConflict: 3, conflictAtOnce: 3, bad: 4 }
 
 const MOST = 9_999_999_999n
 
 /**
- * The load, as seeded as the faults: arrivals without end, as of many independent clients. What comes next depends on
- * nothing that the service answers.
+ * Draws endless arrivals from the seed, as of many independent clients. They do not depend on the answers of the
+ * service.
  */
 export function* createMix({ seed, rate, apis }: MixOptions): Generator<Arrival, never> {
   const random = createRandom(seed, 'load')
@@ -44,7 +45,7 @@ export function* createMix({ seed, rate, apis }: MixOptions): Generator<Arrival,
     return { id: idOf(number), body: write(idOf(number), amount, random), amount, api }
   }
   const later = () => {
-    // A client repeats what it sent just now; some repeat what was forgotten by all but the stores.
+    // Half of the repetitions are of recent orders, half of any order.
     const recent = random.chance(0.5) ? Math.min(orders, 300) : orders
     return random.whole(orders - recent + 1, orders)
   }
@@ -63,24 +64,24 @@ export function* createMix({ seed, rate, apis }: MixOptions): Generator<Arrival,
   )
   for (;;) {
     at += -Math.log(1 - random.next()) / rate
-    // The first ones are new, so that there is something to repeat.
+    // The first orders are new, so that there is something to repeat.
     yield { at, postings: draws[orders < 10 ? 'single' : random.pick(deck)]() }
   }
 }
 
-/** The amount of an order, and the other amounts (variant 1 and up) that are sent under its id. */
+/** The amount of an order, and the other amounts (variants from 1) that are sent under its id. */
 function amountOf(seed: number, number: number, variant: number): bigint {
   const random = createRandom(hash(`${seed}/${number}`), 'amount')
   const kind = random.next()
   let amount = BigInt(random.whole(1, 1_000_000)) * 100n
   if (kind < 0.3) amount = BigInt(random.whole(1, 9_999_999_000))
   else if (kind < 0.4)
-    amount = BigInt(random.whole(0, 100_000)) * 50n + 25n // its tax lies half-way
+    amount = BigInt(random.whole(0, 100_000)) * 50n + 25n // its tax is exactly half-way
   else if (kind < 0.42) amount = random.pick([1n, 2n, 3n, 28n, MOST - 5n, MOST - 3n])
   return amount + BigInt(variant) > MOST ? amount - BigInt(variant) : amount + BigInt(variant)
 }
 
-/** The same amount has several notations, and a repetition need not choose the one that came first. */
+/** Writes an amount in one of its notations; a repetition may use another one. */
 function write(id: string, amount: bigint, random: Random): string {
   const plain = toText(amount)
   const [whole, fraction = ''] = plain.split('.')

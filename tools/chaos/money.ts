@@ -1,6 +1,6 @@
 /**
- * Money for the checker, in whole ten-thousandths: 12.5 is 125000. Nothing of this is shared with the service, so that
- * an error in its arithmetic cannot hide here.
+ * Money for the checker, in whole ten-thousandths: 12.5 is 125000. It shares no code with the service, so that an
+ * error in the service's arithmetic cannot hide here.
  */
 
 const UNITS = 10_000n

@@ -4,8 +4,8 @@ import { type FaultKind, faultKinds } from './plan.ts'
 
 export const help = `npm run chaos [-- options]
 
-Runs the service with private stores, kills and stops and cuts at random while clients post and read orders, and checks
-in the end that what they were told is so. Exit code 0 if it is, 1 if not.
+Runs the service with private stores and injects random faults while clients post and read orders. At the end it checks
+every answer against the stores. Exit code 0 when all are right, 1 otherwise.
 
   --minutes <n>      length of the load (default: 2)
   --seconds <n>      the same in seconds
@@ -30,8 +30,9 @@ const OPTIONS = {
   help: { type: 'boolean', default: false }
 } as const
 
+/** The options of a run. */
 export interface Options {
-  /** ms */
+  /** Length of the load, ms. */
   duration: number
   seed: number
   rate: number
@@ -42,7 +43,7 @@ export interface Options {
 }
 
 /**
- * Undefined when only help is asked for.
+ * Reads the command line; undefined when it asks for help.
  * @throws {CommandError} when the command line cannot be understood.
  */
 export function readOptions(args: string[]): Options | undefined {

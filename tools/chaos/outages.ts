@@ -1,16 +1,16 @@
 import type { DoneFault } from './faults.ts'
 import type { FaultKind } from './plan.ts'
 
-/** A stretch of time, in ms since the start of the process. */
+/** A span of time, in ms since the start of the process. */
 export interface Span {
   began: number
   ended: number
 }
 
-/** A time in which a store was away, or had lost documents. */
+/** A time in which a store was unavailable, or had lost documents. */
 export type Outage = Span & { target: DoneFault['target'] }
 
-/** How long after an outage it may still be felt, ms: until everybody has noticed that the store is back. */
+/** How long an outage has effects after its end, ms: until every process has noticed that the store is back. */
 const NOTICE = 3000
 
 const storeFaults: readonly FaultKind[] = [
@@ -26,19 +26,19 @@ const storeFaults: readonly FaultKind[] = [
   'purge-documents'
 ]
 
-/** Whether two stretches have a moment in common. */
+/** Whether two spans overlap. */
 export function overlaps(one: Span, other: Span): boolean {
   return one.began < other.ended && one.ended > other.began
 }
 
-/** Whether an outage lasted during that time, or had ended so shortly before that it may still have been felt. */
+/** Whether an outage overlaps that time, or ended so shortly before it that it may still have had effects. */
 export function isFelt({ began, ended }: Span, during: Span): boolean {
   return overlaps({ began, ended: ended + NOTICE }, during)
 }
 
 /**
- * The outages of stores as an api felt them: one that stood still when a store came back notices it when it goes on.
- * Without a name, as they were.
+ * Returns the outages of stores as one api saw them: an api that is paused when a store comes back notices it only when
+ * it continues. Without a name, returns the outages as they were.
  */
 export function outagesOf(faults: DoneFault[], stalls: Outage[]): (api?: string) => Outage[] {
   const outages = [...faults.filter(({ kind }) => storeFaults.includes(kind)), ...stalls]

@@ -1,6 +1,6 @@
 import { createRandom, type Random } from './random.ts'
 
-/** What can be done to the running system; `faults.ts` has a function for each. */
+/** The kinds of fault; `faults.ts` has a function for each. */
 export const faultKinds = [
   'kill-api',
   'kill-worker',
@@ -18,31 +18,35 @@ export const faultKinds = [
   'purge-documents',
   'destroy-group'
 ] as const
+/** One kind of fault. */
 export type FaultKind = (typeof faultKinds)[number]
 
-/** The processes that are run, by name. */
+/** The processes of the system, by name. */
 export const memberNames = ['redis', 'mariadb', 'api-1', 'api-2', 'worker-1', 'worker-2'] as const
+/** The name of one process. */
 export type MemberName = (typeof memberNames)[number]
 
 /**
- * What the service's user of Redis may lose, one at a time: to read new messages, to take over those of others, to run
- * scripts, and to read documents. A script that uses one of them has changed nothing before, so it fails as a whole.
+ * The commands that the service's user of Redis may lose, one at a time: those that read new messages, claim messages of
+ * others, run scripts and read documents. A script uses them before its first write, so it fails as a whole.
  */
 export const deniedCommands = ['xreadgroup', 'xautoclaim', 'evalsha', 'mget'] as const
+/** One command that a fault denies. */
 export type DeniedCommand = (typeof deniedCommands)[number]
 
-/** One fault, as planned. Times in milliseconds. */
+/** One planned fault. Times in milliseconds. */
 export interface Fault {
   /** After the start of the load. */
   at: number
   kind: FaultKind
   target: MemberName
-  /** How long the process stays dead before it is restarted, stays stopped, or the store refuses; 0 for a stroke. */
+  /** How long the process stays dead or stopped, or the store refuses; 0 for a fault without a length. */
   lasts: number
-  /** The command that `deny-redis` takes away. */
+  /** The command that `deny-redis` denies. */
   command?: DeniedCommand
 }
 
+/** What a plan is made from. */
 export interface PlanOptions {
   seed: number
   /** Length of the load, ms. */
@@ -51,19 +55,19 @@ export interface PlanOptions {
   kinds: readonly FaultKind[]
 }
 
-/** About how long a killed process takes to be back, beyond the time that it is left dead. */
+/** About how long a killed process takes to start (ms), beyond the time that it stays dead. */
 const RESTART = 1500
 
-/** No fault begins so shortly after the start of the load; none is planned to be under way so shortly before its end. */
+/** The load begins and ends with this much time without a fault (ms). */
 const LEAD_IN = 2000
 const LEAD_OUT = 2000
 
-/** How many faults begin while another is under way. */
+/** The share of faults that begin while another one lasts. */
 const OVERLAPS = 0.15
 
 /**
- * Draws the faults of a run. The kinds come as from a deck that is shuffled anew when it is used up, so that all of
- * them come about equally often. Mostly there is a gap after a fault; now and then the next one begins during it.
+ * Draws the faults of a run. The kinds come from a deck that is shuffled again when it is used up, so that all of them
+ * come about equally often. Usually there is a gap after a fault; sometimes the next one begins before it is over.
  */
 export function planFaults({ seed, duration, kinds }: PlanOptions): Fault[] {
   if (kinds.length === 0) return []
@@ -101,7 +105,7 @@ function drawLength(kind: FaultKind, random: Random): number {
   return 0
 }
 
-/** One line that says when, what, to which and for how long. */
+/** Describes a fault in one line: time, kind, target and length. */
 export function describeFault({ at, kind, target, lasts, command }: Fault): string {
   const length = lasts > 0 ? ` for ${(lasts / 1000).toFixed(1)} s` : ''
   const what = command ? ` without ${command}` : ''

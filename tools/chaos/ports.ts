@@ -1,8 +1,8 @@
 import { portFault } from '../local/ports.ts'
 
 /**
- * So many free ports below those that the system gives to outgoing connections: a client that knocks at the port of a dead
- * server would else now and then be given that very port, be connected to itself, and keep the server from coming back.
+ * Chooses free ports below the range of outgoing connections. Otherwise a client that connects to the port of a dead
+ * server might get that port itself, connect to itself, and keep the server from starting again.
  */
 export async function choosePorts(count: number): Promise<number[]> {
   const chosen: number[] = []

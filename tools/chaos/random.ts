@@ -1,4 +1,4 @@
-/** A repeatable source of random numbers: the same seed and purpose give the same ones, in the same order. */
+/** A repeatable source of random numbers: the same seed and purpose return the same numbers in the same order. */
 export interface Random {
   /** From 0 up to, and not including, 1. */
   next: () => number
@@ -6,7 +6,7 @@ export interface Random {
   between: (min: number, max: number) => number
   /** A whole number from `min` to `max`, both included. */
   whole: (min: number, max: number) => number
-  /** True so often (0 to 1). */
+  /** True with this probability (0 to 1). */
   chance: (probability: number) => boolean
   pick: <T>(list: readonly T[]) => T
   /** The same elements in another order. */
@@ -14,8 +14,8 @@ export interface Random {
 }
 
 /**
- * Each purpose draws from a sequence of its own, so that one which draws by the clock (the readers) does not move what
- * the others draw.
+ * Creates the sequence of one purpose. Each purpose has its own, so that one that draws by the clock (the readers) does
+ * not change what the others draw.
  */
 export function createRandom(seed: number, purpose: string): Random {
   let state = hash(`${purpose}/${seed}`)
@@ -38,7 +38,7 @@ export function createRandom(seed: number, purpose: string): Random {
   }
 }
 
-/** A whole number from 0 to 2³² − 1 that is made of the text alone. */
+/** Hashes a text to a whole number from 0 to 2³² − 1. */
 export function hash(text: string): number {
   let state = text.length
   for (let i = 0; i < text.length; i++) state = scramble((state << 5) ^ text.charCodeAt(i) ^ (state >>> 7))

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, NoReply } from './client.ts'
-import type { Ledger, Told } from './ledger.ts'
+import type { Ledger, OrderHistory } from './ledger.ts'
 import { createRandom, type Random } from './random.ts'
 
-/** How the reads were answered. */
+/** Counts of the answers to the reads. */
 export interface Reads {
   sent: number
   found: number
@@ -13,6 +13,7 @@ export interface Reads {
   latencies: number[]
 }
 
+/** What the reader needs. */
 export interface ReaderOptions {
   seed: number
   /** Reads a second. */
@@ -24,40 +25,42 @@ export interface ReaderOptions {
 
 const OUTSTANDING = 1000
 
-/** How many of the latest orders count as fresh: those that are likely to change between two reads. */
+/** How many of the latest orders count as fresh: they are likely to change between two reads. */
 const FRESH = 150
 
 /**
- * Reads orders that some client was told of, all along and by the clock. Such an order is found, or a store that may
- * hold it is away (503): it is never unknown, and never unfinished after an answer has shown it finished.
+ * Reads acknowledged orders at a fixed rate until aborted. Such an order is found, or a store that may hold it is
+ * unavailable (503): it is never unknown, and never unfinished after an answer has shown it finished.
  */
 export async function runReader({ seed, rate, clients, ledger, signal }: ReaderOptions): Promise<Reads> {
   const reads: Reads = { sent: 0, found: 0, unavailable: 0, noReply: 0, latencies: [] }
   const random = createRandom(seed, 'reads')
-  const underWay = new Set<Promise<void>>()
+  const inFlight = new Set<Promise<void>>()
   const start = performance.now()
   for (let due = start; !signal.aborted; due += 1000 / rate) {
     const early = due - performance.now()
     if (early > 5) await delay(early, undefined, { signal }).catch(() => {})
-    if (ledger.told.length === 0 || underWay.size >= OUTSTANDING) continue
+    if (ledger.acknowledged.length === 0 || inFlight.size >= OUTSTANDING) continue
     const read = readOrder(choose(ledger, random), random.pick(clients), ledger, reads, due).finally(() =>
-      underWay.delete(read)
+      inFlight.delete(read)
     )
-    underWay.add(read)
+    inFlight.add(read)
   }
-  await Promise.all(underWay)
+  await Promise.all(inFlight)
   return reads
 }
 
 /** Half of the reads are of the latest orders, a quarter of those a little older, a quarter of any. */
-function choose({ told }: Ledger, random: Random): Told {
+function choose({ acknowledged }: Ledger, random: Random): OrderHistory {
   const kind = random.next()
-  const back = kind < 0.5 ? FRESH : kind < 0.75 ? 10 * FRESH : told.length
-  return told[random.whole(Math.max(0, told.length - back), told.length - 1)] as Told
+  const back = kind < 0.5 ? FRESH : kind < 0.75 ? 10 * FRESH : acknowledged.length
+  return acknowledged[
+    random.whole(Math.max(0, acknowledged.length - back), acknowledged.length - 1)
+  ] as OrderHistory
 }
 
 async function readOrder(
-  order: Told,
+  order: OrderHistory,
   client: Client,
   ledger: Ledger,
   reads: Reads,
@@ -73,7 +76,8 @@ async function readOrder(
       ledger.saw(order, text, began, `GET ${client.name}`)
     } else if (status === 503 || status === 429) reads.unavailable++
     else {
-      const what = status === 404 ? 'a told order that is not found' : 'an answer that GET does not give'
+      const what =
+        status === 404 ? 'an acknowledged order that is not found' : 'an answer that GET never returns'
       ledger.violate('wrong', what, order.id, `GET ${client.name} at ${began.toFixed(0)}: ${status} ${text}`)
     }
   } catch (error) {
@@ -82,7 +86,7 @@ async function readOrder(
   }
 }
 
-/** Reads some of the told orders on every api, when all is at rest: each must be found, and finished. */
+/** Reads some acknowledged orders on every api once the system is at rest: each must be found and finished. */
 export async function readAtRest(
   ledger: Ledger,
   clients: Client[],
@@ -91,7 +95,9 @@ export async function readAtRest(
 ): Promise<void> {
   const random = createRandom(seed, 'reads at rest')
   const chosen =
-    ledger.told.length <= most ? ledger.told : Array.from({ length: most }, () => random.pick(ledger.told))
+    ledger.acknowledged.length <= most
+      ? ledger.acknowledged
+      : Array.from({ length: most }, () => random.pick(ledger.acknowledged))
   const queue = chosen.values()
   const readAll = async () => {
     for (const order of queue) {
@@ -102,7 +108,7 @@ export async function readAtRest(
         if (reply?.status !== 200 || reply.text.includes('"status":"processing"'))
           ledger.violate(
             'wrong',
-            'a told order that is not finished at rest',
+            'an acknowledged order that is not finished at rest',
             order.id,
             `GET ${client.name}: ${reply?.status ?? 'no answer'} ${reply?.text ?? ''}`
           )

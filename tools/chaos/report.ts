@@ -1,6 +1,6 @@
 import type { Remarks } from './checker.ts'
 import type { DoneFault } from './faults.ts'
-import { groups, type Ledger, type Told, type Violation } from './ledger.ts'
+import { groups, type Ledger, type OrderHistory, type Violation } from './ledger.ts'
 import type { Counts } from './load.ts'
 import { toText } from './money.ts'
 import { isFelt, overlaps } from './outages.ts'
@@ -9,7 +9,7 @@ import type { Reads } from './reader.ts'
 import type { Rest } from './rest.ts'
 import type { Stall } from './stalls.ts'
 
-/** All that a run gave. */
+/** The results of a run. */
 export interface Outcome {
   seed: number
   plan: Fault[]
@@ -25,7 +25,7 @@ export interface Outcome {
 
 const EXAMPLES = 20
 
-/** Whether the run found nothing: the exit code. */
+/** Whether the run found no violation, came to rest and injected every fault. */
 export function passed({ ledger, rest, plan, faults }: Outcome): boolean {
   return (
     ledger.violations.length === 0 &&
@@ -70,7 +70,7 @@ export function renderReport(outcome: Outcome): string {
     ]),
     '',
     `POST: p50 ${quantile(counts.latencies, 0.5)}, p99 ${quantile(counts.latencies, 0.99)}; ` +
-      `503 without Retry-After: ${counts.withoutRetryAfter}; not sent, too many under way: ${counts.skipped}`,
+      `503 without Retry-After: ${counts.withoutRetryAfter}; not sent, too many in flight: ${counts.skipped}`,
     `GET:  p50 ${quantile(reads.latencies, 0.5)}, p99 ${quantile(reads.latencies, 0.99)}; ` +
       `sent ${reads.sent}, 200 ${reads.found}, 503 ${reads.unavailable}, no reply ${reads.noReply}`,
     '',
@@ -98,7 +98,7 @@ function renderFaults({ plan, faults }: Outcome): string[] {
   ]
 }
 
-/** How good bodies were answered while a store was away, after the first second of each fault. */
+/** Counts the answers to good bodies while a store was unavailable, after the first second of each fault. */
 function renderOutages({ faults, ledger }: Outcome): string[] {
   const attempts = [...ledger.orders.values()].flatMap(order => order.attempts)
   const rows = [...Map.groupBy(faults, ({ kind }) => kind)].flatMap(([kind, list]) => {
@@ -115,13 +115,13 @@ function renderOutages({ faults, ledger }: Outcome): string[] {
   })
   if (rows.length === 0) return []
   return [
-    'POSTs sent more than a second into a fault of a store (another fault may be under way too)',
+    'POSTs sent more than a second into a fault of a store (another fault may last at the same time)',
     renderTable([['kind', 'sent', '202, 200, 409', '503', 'no reply', 'p99'], ...rows]),
     ''
   ]
 }
 
-/** Times in which a store kept clients waiting although nothing was done to it: they excuse, so they must be seen. */
+/** Lists the stalls without a fault: they excuse violations, so the report must show them. */
 function renderStalls({ stalls, faults }: Outcome): string[] {
   const own = stalls.filter(
     stall => !faults.some(fault => fault.target === stall.target && isFelt(fault, stall))
@@ -143,12 +143,12 @@ function renderRest({ rest, remarks }: Outcome): string[] {
     rest.reached
       ? `At rest after ${rest.seconds.toFixed(0)} s`
       : `NOT AT REST after ${rest.seconds.toFixed(0)} s: ${left.join(', ')}`,
-    `Audit: ${audit ? audit.join(', ') : 'NONE: the service gave no audit'}`,
-    `Held: ${remarks.rows} rows (${remarks.untold} of orders without any 2xx), ${remarks.documents} documents`,
-    `While a store was away: ${remarks.acceptedTwice} orders told 202 twice, ` +
-      `${remarks.conflictsFoundLater} bodies accepted and found to be conflicts, ` +
-      `${remarks.acceptedAnew} views of finished orders that were accepted anew, ` +
-      `${remarks.unsettled} of ones that Redis had not been told of; ` +
+    `Audit: ${audit ? audit.join(', ') : 'NONE: the service returned no audit'}`,
+    `Held: ${remarks.rows} rows (${remarks.unacknowledged} of orders without a 2xx), ${remarks.documents} documents`,
+    `While a store was unavailable: ${remarks.acceptedTwice} orders accepted twice, ` +
+      `${remarks.conflictsFoundLater} conflicts found after the accept, ` +
+      `${remarks.acceptedAnew} finished orders seen unfinished after a second accept, ` +
+      `${remarks.unsettled} with an old document in Redis; ` +
       `events delivered again: ${remarks.repeatedEvents}`
   ]
 }
@@ -174,10 +174,10 @@ function renderViolations({ ledger, faults, stalls }: Outcome): string[] {
   return lines
 }
 
-/** One violation, with all that clients were told about the order, and what was wrong with the system meanwhile. */
+/** One violation, with every answer about the order and the faults at that time. */
 function renderViolation(
   { id, detail }: Violation,
-  order: Told | undefined,
+  order: OrderHistory | undefined,
   { faults, stalls }: Pick<Outcome, 'faults' | 'stalls'>
 ): string[] {
   const lines = [`  ${id} ${detail}`]

@@ -5,15 +5,16 @@ import type { Client } from './client.ts'
 import type { EventLog } from './events.ts'
 import { keysOf, type StoreAccess, withMysql, withRedis } from './stores.ts'
 
-/** How the system came to rest, or what kept it from it. */
+/** How the system came to rest, or what work was left. */
 export interface Rest {
   reached: boolean
   seconds: number
-  /** What was still to be done at the last look. */
+  /** The work that was left at the last check. */
   left: { placed: number; retrying: number; processing: number; eventsMissing: number }
   audit: Audit | undefined
 }
 
+/** What is asked whether the system is at rest. */
 export interface RestOptions {
   access: StoreAccess
   clients: Client[]
@@ -23,17 +24,17 @@ export interface RestOptions {
 }
 
 const LONGEST = 120_000
-const BETWEEN_LOOKS = 1000
+const BETWEEN_CHECKS = 1000
 
-/** How many looks in a row must show the same, and no work. */
-const SAME_LOOKS = 3
+/** How many checks in a row must show the same state, and no work. */
+const SAME_CHECKS = 3
 
-/** How long events may be missing while nothing else is to be done. */
+/** How long events may be missing while there is no other work, ms. */
 const LONGEST_FOR_EVENTS = 20_000
 
 /**
- * Waits until nothing is left to do: nothing on the stream, nothing to retry, no order unfinished, an event for each
- * completed order, and an audit that balances and does not change.
+ * Waits until the system is at rest: the stream is empty, no message retries, no order is unfinished, each completed
+ * order has an event, and the audit balances and does not change. Gives up after two minutes.
  */
 export async function untilAtRest({
   access,
@@ -57,13 +58,13 @@ export async function untilAtRest({
     const quiet =
       state?.placed === 0 && state.retrying === 0 && state.processing === 0 && (audit?.difference ?? 0) === 0
     quietSince = quiet ? Math.min(quietSince, passed) : Number.POSITIVE_INFINITY
-    const told = left.eventsMissing <= 0 || passed - quietSince > LONGEST_FOR_EVENTS
+    const eventsDone = left.eventsMissing <= 0 || passed - quietSince > LONGEST_FOR_EVENTS
     const now = JSON.stringify([state, audit])
-    same = quiet && told ? (now === before ? same + 1 : 1) : 0
+    same = quiet && eventsDone ? (now === before ? same + 1 : 1) : 0
     before = now
-    const reached = same >= SAME_LOOKS
+    const reached = same >= SAME_CHECKS
     if (reached || passed > LONGEST) return { reached, seconds: passed / 1000, left, audit }
-    await delay(BETWEEN_LOOKS, undefined, { signal })
+    await delay(BETWEEN_CHECKS, undefined, { signal })
   }
 }
 

@@ -20,10 +20,10 @@ import { untilAtRest } from './rest.ts'
 import { createStallWatch } from './stalls.ts'
 import { withRedis } from './stores.ts'
 
-/** How long a client waits for an answer, ms: longer than the service takes for one at most, shorter than some pauses. */
+/** How long a client waits for an answer, ms: longer than the service ever takes, shorter than some pauses. */
 const CLIENT_TIMEOUT = 5000
 
-/** How many of the orders are read once more in the end, on each api. */
+/** How many orders are read again at the end, on each api. */
 const READ_AT_REST = 2000
 
 const say = (line = '') => console.log(line)
@@ -58,7 +58,7 @@ async function run(options: Options, signal: AbortSignal): Promise<number> {
   }
 }
 
-/** Load, readers and faults at once; then rest, and the check. */
+/** Runs load, readers and faults at once, waits for rest, and checks. */
 async function torment(cluster: Cluster, options: Options, signal: AbortSignal): Promise<Outcome> {
   const { access, adminToken, members, incidents } = cluster
   const { seed, rate, duration } = options
@@ -101,7 +101,7 @@ async function torment(cluster: Cluster, options: Options, signal: AbortSignal):
   }
 }
 
-/** The faults undo themselves; this waits for what was restarting, and makes sure. */
+/** Waits for restarts and undoes every fault again, in case one did not undo itself. */
 async function heal({ members, access }: Cluster): Promise<void> {
   for (const member of Object.values(members)) await member.exclusively(async () => member.signal('SIGCONT'))
   await withRedis(access, async client => {

@@ -2,32 +2,32 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Span } from './outages.ts'
 import { type StoreAccess, WATCHING, withMysql, withRedis } from './stores.ts'
 
-/** A time in which a store kept a client waiting, or failed it; at most one pause between two looks longer. */
+/** A time in which a store did not answer or failed, at most one pause between two checks too long. */
 export interface Stall extends Span {
   target: 'redis' | 'mariadb'
 }
 
-/** What was noted so far; each stall is added when it is over. */
+/** The stalls so far; each one is added when it is over. */
 export interface StallWatch {
   stalls: Stall[]
   /** Watches until aborted. */
   run: (signal: AbortSignal) => Promise<void>
 }
 
-/** Time between an answer and the next look, ms. */
+/** Time between an answer and the next check, ms. */
 const BETWEEN = 100
 
 /**
- * An answer that comes so much later than the pause after the last one allows is a stall, ms: half of what the service
- * waits for. A look that begins up to BETWEEN after a call of the service ends with it, so a store that is too slow for
- * the service is always seen; and so is a machine that stands still, which a store answers at once as it goes on.
+ * An answer that is late by this much is a stall, ms: half of the time that the service waits. The watch therefore sees
+ * every store that is too slow for the service. It also sees a machine that stood still, because the next answer is late
+ * although the store answers at once.
  */
 const LATE = 200
 
-type Look = () => Promise<unknown>
+type Check = () => Promise<unknown>
 
-/** Opens a connection, and gives `use` a write that only a disk can answer, as the service's own writes. */
-type Watched = (access: StoreAccess, use: (look: Look) => Promise<void>) => Promise<void>
+/** Opens a connection and passes `use` a write that must reach the disk, as the service's own writes must. */
+type Watched = (access: StoreAccess, use: (check: Check) => Promise<void>) => Promise<void>
 
 const redis: Watched = (access, use) =>
   withRedis(access, client => use(() => client.set('chaos-look', performance.now())), WATCHING)
@@ -43,9 +43,8 @@ const mariadb: Watched = (access, use) =>
   )
 
 /**
- * Writes to both stores all along, and notes the times in which they did not answer: those that faults caused, and those
- * that nobody caused. A disk that others use too can hold up a store for longer than the service waits, and so can a
- * machine that stands still.
+ * Writes to both stores until aborted and records the times in which they did not answer, with or without a fault. A
+ * busy disk can hold up a store for longer than the service waits, and so can a machine that stands still.
  */
 export function createStallWatch(access: StoreAccess): StallWatch {
   const stalls: Stall[] = []
@@ -53,17 +52,17 @@ export function createStallWatch(access: StoreAccess): StallWatch {
   const watch = async (target: Stall['target'], watched: Watched, signal: AbortSignal) => {
     let failingSince: number | undefined
     while (!signal.aborted) {
-      // The first look begins with the connection: a store can hang while that is opened, too.
+      // The first check includes opening the connection: a store can hang there too.
       let began = performance.now()
       let pause = 0
-      const use = async (look: Look) => {
+      const use = async (check: Check) => {
         while (!signal.aborted) {
-          await look()
+          await check()
           const ended = performance.now()
           if (failingSince !== undefined || ended - began > pause + LATE)
             stalls.push({ target, began: failingSince ?? began, ended })
           failingSince = undefined
-          // The next look counts from here, and not from its own beginning: a machine stands still mostly in a pause.
+          // The next check counts from here: a machine mostly stands still in a pause.
           began = ended
           pause = BETWEEN
           await delay(BETWEEN)

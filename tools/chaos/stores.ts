@@ -9,14 +9,12 @@ export interface StoreAccess {
   partitions: number
 }
 
-/**
- * How long opening a connection may take, ms. What has to be done waits for a server that a busy machine holds up; one
- * that is gone refuses at once. What watches all along does not wait: it tries again.
- */
+/** How long opening a connection may take, ms: a busy machine may hold up a server, and a dead one refuses at once. */
 const WAIT = 30_000
+/** The same for a watch, which tries again (ms). */
 export const WATCHING = 2000
 
-/** A connection to Redis of our own. It tries nothing again, as the server may be away on purpose. */
+/** Opens a connection to Redis. It retries nothing, because a fault may have made the server unavailable. */
 export function openRedis({ redis }: StoreAccess, connectTimeout = WAIT): Redis {
   const client = new Redis({
     ...redis,
@@ -26,12 +24,12 @@ export function openRedis({ redis }: StoreAccess, connectTimeout = WAIT): Redis 
     maxRetriesPerRequest: 0,
     retryStrategy: () => null
   })
-  // What went wrong comes again as the failure of the command; without a listener it would be printed.
+  // The command fails with the same error; without a listener ioredis would print it.
   client.on('error', () => {})
   return client
 }
 
-/** Does `work` with a connection to Redis, closed afterwards. */
+/** Calls `work` with a connection to Redis, and closes it. */
 export async function withRedis<T>(
   access: StoreAccess,
   work: (client: Redis) => Promise<T>,
@@ -45,7 +43,7 @@ export async function withRedis<T>(
   }
 }
 
-/** Does `work` with a connection to MySQL, closed afterwards. Decimals and times come as text. */
+/** Calls `work` with a connection to MySQL, and closes it. Decimals and times come as text. */
 export async function withMysql<T>(
   { mysql }: StoreAccess,
   work: (connection: Connection) => Promise<T>,

@@ -20,7 +20,7 @@ let stalls: Stall[]
 let events: EventLog
 
 beforeAll(async () => {
-  // Its start makes the tables.
+  // Its start creates the tables.
   await (await openApp(space, 'api')).close()
 })
 
@@ -39,8 +39,8 @@ const time = '2026-01-31 12:00:00.123'
 const iso = '2026-01-31T12:00:00.123Z'
 const prices = { tax: '18.0000', total: '118.0000' }
 
-/** A client posts 100 (or that amount) and is told so. */
-function tell(id: string, status: number, amount = '100') {
+/** A client posts 100, or that amount, and gets this status. */
+function postOrder(id: string, status: number, amount = '100') {
   const { order, attempt } = ledger.sending(
     { id, body: '', amount: undefined, api: 0 },
     toUnits(amount) ?? 0n,
@@ -73,7 +73,7 @@ function document(
   })
 }
 
-/** What the service leaves behind of a completed order of 100. */
+/** Writes to the stores what the service writes of a completed order of 100. */
 async function hold(id: string, { tax, total } = prices) {
   await space.sql(
     `INSERT INTO orders (order_id, amount, tax, total, status, created_at, updated_at, processed_at)
@@ -105,7 +105,7 @@ async function giveUp(id: string, amount: string, code: string) {
   await space.redis.xadd(key('dead:process-orders'), '*', 'data', data, 'code', code)
 }
 
-/** Gives what the checker finds, as `group: what`, and its remarks. */
+/** Returns the findings of the checker as `group: what`, and its remarks. */
 async function find(): Promise<{ found: string[]; remarks: Remarks }> {
   await events.drain()
   const holdings = await readHoldings(access)
@@ -113,41 +113,41 @@ async function find(): Promise<{ found: string[]; remarks: Remarks }> {
   return { found: ledger.violations.map(({ group, what }) => `${group}: ${what}`), remarks }
 }
 
-const away = (): DoneFault => ({
+const outage = (): DoneFault => ({
   kind: 'kill-mariadb',
   target: 'mariadb',
   began: 0,
   ended: performance.now()
 })
 
-test('a told order that is as it must be is no violation', async () => {
-  tell('good', 202)
-  tell('good', 200)
+test('the checker accepts an order that is right everywhere', async () => {
+  postOrder('good', 202)
+  postOrder('good', 200)
   await hold('good')
   const { found, remarks } = await find()
   expect(found).toEqual([])
-  expect(remarks).toMatchObject({ rows: 1, documents: 1, untold: 0 })
+  expect(remarks).toMatchObject({ rows: 1, documents: 1, unacknowledged: 0 })
 })
 
-test('an accepted order without a row is lost', async () => {
-  tell('good', 202)
+test('an accepted order without a row counts as lost', async () => {
+  postOrder('good', 202)
   await hold('good')
-  tell('gone', 202)
+  postOrder('gone', 202)
   expect((await find()).found).toEqual(['lost: accepted and gone'])
 })
 
-test('a row of another body loses the accepted one, unless a store was away and a dead letter holds it', async () => {
-  tell('two', 202)
-  tell('two', 202, '100.0001')
+test('a row of another body loses the accepted one, unless a store was unavailable and a dead letter holds it', async () => {
+  postOrder('two', 202)
+  postOrder('two', 202, '100.0001')
   await hold('two')
   expect((await find()).found).toEqual(['lost: accepted and gone'])
 
   ledger.violations.length = 0
   await giveUp('two', '100.0001', 'conflict')
-  expect((await find()).found).toEqual(['wrong: two bodies accepted while no store was away'])
+  expect((await find()).found).toEqual(['wrong: two bodies accepted while both stores were available'])
 
   ledger.violations.length = 0
-  faults = [away()]
+  faults = [outage()]
   const { found, remarks } = await find()
   expect(found).toEqual([])
   expect(remarks.conflictsFoundLater).toBe(1)
@@ -157,13 +157,13 @@ test.each([
   ['tax', { tax: '18.0001', total: '118.0001' }],
   ['total', { tax: '18.0000', total: '118.0001' }]
 ])('a wrong %s is wrong', async (_, wrongPrices) => {
-  tell('dear', 202)
+  postOrder('dear', 202)
   await hold('dear', wrongPrices)
   expect((await find()).found).toEqual(['wrong: a wrong tax or total'])
 })
 
-test('a second event of another id is a doubled effect; the same event once more is not', async () => {
-  tell('twice', 202)
+test('a second event with another id counts as doubled, and a repeated event does not', async () => {
+  postOrder('twice', 202)
   await hold('twice')
   await emit('twice', 'completed-twice')
   const first = await find()
@@ -173,8 +173,8 @@ test('a second event of another id is a doubled effect; the same event once more
   expect((await find()).found).toEqual(['doubled: several events'])
 })
 
-test('a completed order without an event, and an event without an order', async () => {
-  tell('silent', 202)
+test('a completed order without an event and an event without an order count as doubled', async () => {
+  postOrder('silent', 202)
   await hold('silent')
   await space.redis.del(key('events'))
   await emit('nobody', 'completed-nobody')
@@ -184,8 +184,8 @@ test('a completed order without an event, and an event without an order', async 
   ])
 })
 
-test('an order counted twice in the totals', async () => {
-  tell('twice', 202)
+test('an order that is counted twice in the totals counts as doubled', async () => {
+  postOrder('twice', 202)
   await hold('twice')
   await space.sql(
     'UPDATE order_totals SET completed = completed + 1, revenue = revenue + 118 ORDER BY slot DESC LIMIT 1'
@@ -193,8 +193,8 @@ test('an order counted twice in the totals', async () => {
   expect((await find()).found).toEqual(['doubled: wrong totals', 'doubled: wrong totals'])
 })
 
-test('a document that is not as its row, and one that would never expire', async () => {
-  tell('old', 202)
+test('a document that differs from its row and one that never expires are wrong', async () => {
+  postOrder('old', 202)
   await hold('old')
   await space.redis.set(
     key('doc:old'),
@@ -202,7 +202,7 @@ test('a document that is not as its row, and one that would never expire', async
     'EX',
     60
   )
-  tell('kept', 202)
+  postOrder('kept', 202)
   await hold('kept')
   await space.redis.persist(key('doc:kept'))
   expect((await find()).found.sort()).toEqual([
@@ -211,23 +211,23 @@ test('a document that is not as its row, and one that would never expire', async
   ])
 })
 
-test('a 409 needs another body, and that body must be somewhere', async () => {
-  tell('refused', 409)
+test('a 409 needs another body that a store holds', async () => {
+  postOrder('refused', 409)
   expect((await find()).found).toEqual(['wrong: 409 without another body'])
 
   ledger = createLedger()
-  tell('refused', 0, '100.0001')
-  tell('refused', 409)
+  postOrder('refused', 0, '100.0001')
+  postOrder('refused', 409)
   expect((await find()).found).toEqual(['wrong: 409 for a body that is nowhere'])
 })
 
-test('202 twice for one body needs a store that was away', async () => {
-  tell('twice', 202)
-  tell('twice', 202)
+test('a second 202 for one body needs an unavailable store', async () => {
+  postOrder('twice', 202)
+  postOrder('twice', 202)
   await hold('twice')
-  expect((await find()).found).toEqual(['wrong: accepted twice while no store was away'])
+  expect((await find()).found).toEqual(['wrong: accepted twice while both stores were available'])
   ledger.violations.length = 0
-  faults = [away()]
+  faults = [outage()]
   const { found, remarks } = await find()
   expect(found).toEqual([])
   expect(remarks.acceptedTwice).toBe(1)
@@ -237,8 +237,8 @@ test('202 twice for one body needs a store that was away', async () => {
   expect((await find()).found).toEqual([])
 })
 
-test('processing after completed, if it was asked after the other answer', async () => {
-  const order = tell('seen', 202)
+test('processing is wrong when the request began after an answer with completed', async () => {
+  const order = postOrder('seen', 202)
   await hold('seen')
   const unfinished = document('seen', { status: 'processing', tax: null, total: null })
   const before = performance.now()
@@ -246,13 +246,13 @@ test('processing after completed, if it was asked after the other answer', async
   ledger.saw(order, unfinished, before, 'GET api-2')
   expect((await find()).found).toEqual([])
   ledger.saw(order, unfinished, performance.now(), 'GET api-2')
-  // MySQL was away, but nobody sent the order again.
-  faults = [away()]
+  // MySQL was unavailable, but nobody sent the order again.
+  faults = [outage()]
   expect((await find()).found).toEqual(['wrong: processing after completed'])
 })
 
 test('a finished order never changes, and an answer never has another amount', async () => {
-  const order = tell('seen', 202)
+  const order = postOrder('seen', 202)
   await hold('seen')
   ledger.saw(order, document('seen'), 0, 'GET api-1')
   ledger.saw(order, document('seen').replaceAll(iso, '2026-01-31T12:00:00.124Z'), 0, 'GET api-1')
@@ -263,15 +263,15 @@ test('a finished order never changes, and an answer never has another amount', a
   ])
 })
 
-test('rows and dead letters of what nobody sent, and orders that failed', async () => {
+test('rows and dead letters of orders that nobody sent and orders that failed are wrong', async () => {
   await hold('unsent')
-  tell('poor', 202)
+  postOrder('poor', 202)
   await hold('poor')
   await giveUp('poor', '100', 'conflict')
   await giveUp('poor', '99', 'conflict')
   await giveUp('poor', '100', 'crashed')
   expect((await find()).found.sort()).toEqual([
-    'wrong: a conflict with the very same body',
+    'wrong: a conflict with the same body',
     'wrong: a dead letter "crashed"',
     'wrong: a dead letter of a body that was never sent',
     'wrong: a row of an order that was never sent'

@@ -14,10 +14,10 @@ import { useOwnStores } from '../../fault/own-stores.ts'
 import { until } from '../../harness/space.ts'
 import { accessOf } from './access.ts'
 
-// A server that is read-only is so for every database on it.
+// A read-only server refuses writes to every database on it.
 const stores = await useOwnStores()
 
-/** As many as the server asks for before it looks at rights; none of what they name is there. */
+/** As many as the server wants before it checks rights; the keys do not exist. */
 const ARGUMENTS: Record<DeniedCommand, string[]> = {
   xreadgroup: ['GROUP', 'group', 'consumer', 'STREAMS', 'stream', '>'],
   xautoclaim: ['stream', 'group', 'consumer', '0', '0'],
@@ -25,14 +25,14 @@ const ARGUMENTS: Record<DeniedCommand, string[]> = {
   mget: ['key']
 }
 
-/** The message with which something is refused; nothing when it is not. */
+/** The message of a refusal; undefined without one. */
 const refusalOf = (call: Promise<unknown>) =>
   call.then(
     () => '',
     (error: Error) => error.message
   )
 
-/** Has a fault last until `refused` holds, and resolves when it is over. */
+/** Injects a fault, waits until `refused` holds, and resolves when the fault is over. */
 async function during(cluster: Cluster, fault: Fault, refused: () => Promise<boolean>): Promise<void> {
   const end = new AbortController()
   const injecting = injectFaults(cluster, [fault], () => {}, end.signal)
@@ -44,7 +44,7 @@ async function during(cluster: Cluster, fault: Fault, refused: () => Promise<boo
   }
 }
 
-test('the service loses its rights in either store for a while, on connections that are open, and nobody else does', async () => {
+test('only the service loses its rights in a store for a while, on open connections too', async () => {
   const space = await stores.space()
   const access = accessOf(space)
   const member = { exclusively: (work: () => Promise<unknown>) => work() }

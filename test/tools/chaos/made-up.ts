@@ -19,7 +19,7 @@ export function documentOf(order_id: string, more: Record<string, unknown> = {})
   })
 }
 
-/** A body that a client posted, and what it was told; the times are those of the run, in ms. */
+/** Adds a posted body and its answer to the ledger; times in ms since the start of the run. */
 export function post(ledger: Ledger, id: string, status: number, at = 1000, amount = '100') {
   const posting = { id, body: '', amount: undefined, api: 0 }
   const { order, attempt } = ledger.sending(posting, toUnits(amount) ?? 0n, 'api-1')
@@ -34,7 +34,7 @@ export function rowOf(order_id: string): Row {
   return { order_id, amount: '100.0000', tax: '18.0000', total: '118.0000', status: 'completed', ...times }
 }
 
-/** What is left of a run of two orders in which nothing went wrong. */
+/** The evidence of a run of two orders without a fault. */
 export function goodRun(): Evidence & { audit: NonNullable<Evidence['audit']> } {
   const ledger = createLedger()
   const ids = ['one', 'two']

@@ -6,7 +6,7 @@ const plan = (seed: number, minutes: number) =>
   planFaults({ seed, duration: minutes * 60_000, kinds: faultKinds })
 const seeds = Array.from({ length: 200 }, (_, seed) => seed)
 
-test('a seed gives the same faults and the same load again, another seed others', () => {
+test('a seed repeats its faults and its load, and another seed has others', () => {
   expect(plan(7, 10)).toEqual(plan(7, 10))
   expect(plan(7, 10)).not.toEqual(plan(8, 10))
   const load = (seed: number) =>
@@ -27,7 +27,7 @@ test('ten minutes have at least 60 faults and each kind three times, two minutes
   }
 })
 
-test('each command of Redis is denied by some fault, which lasts for seconds and says which command it is', () => {
+test('each command of Redis is denied by some fault, which lasts for seconds and names the command', () => {
   const faults = seeds.flatMap(seed => plan(seed, 2))
   const denied = faults.filter(({ kind }) => kind === 'deny-redis')
   expect(new Set(denied.map(({ command }) => command))).toEqual(new Set(deniedCommands))
@@ -39,7 +39,7 @@ test('each command of Redis is denied by some fault, which lasts for seconds and
   }
 })
 
-test('the load has every kind of arrival in it, and good bodies have amounts that the service takes', () => {
+test('the load has every kind of arrival, and good bodies have valid amounts', () => {
   const postings = createMix({ seed: 1, rate: 150, apis: 2 })
     .take(20_000)
     .flatMap(arrival => arrival.postings)

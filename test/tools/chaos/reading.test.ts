@@ -9,7 +9,7 @@ const space = await useSpace()
 const access = accessOf(space)
 const key = (name: string) => `{${access.prefix}:0}:${name}`
 
-test('the checker sees what is no event, what failed, and more than a page of rows and letters', async () => {
+test('the checker sees invalid events, failed orders, and more than a page of rows and dead letters', async () => {
   await space.redis.xadd(key('events'), '*', 'data', JSON.stringify({ specversion: '1.0', id: 'x' }))
   const failed = { specversion: '1.0', id: 'f', source: '/x', type: 'order.failed', subject: 'poor' }
   await space.redis.xadd(key('events'), '*', 'data', JSON.stringify(failed))
@@ -28,8 +28,8 @@ test('the checker sees what is no event, what failed, and more than a page of ro
      SELECT CONCAT('page-', seq), 1, 'processing', ?, ? FROM seq_1_to_${many}`,
     Array(2).fill('2026-01-31 12:00:00.123')
   )
-  const letters = `for i = 1, ${many} do redis.call('XADD', KEYS[1], '*', 'code', 'conflict') end`
-  await space.redis.eval(letters, 1, key('dead:process-orders'))
+  const fill = `for i = 1, ${many} do redis.call('XADD', KEYS[1], '*', 'code', 'conflict') end`
+  await space.redis.eval(fill, 1, key('dead:process-orders'))
   const holdings = await readHoldings(access)
   expect([holdings.rows.size, holdings.deadLetters.length]).toEqual([many, many])
 })

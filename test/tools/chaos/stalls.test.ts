@@ -17,7 +17,7 @@ const hasWritten = async (space: Space) => {
   return tables.length > 0 && (await space.redis.exists('chaos-look')) === 1
 }
 
-/** Starts a watch of the running test; `lastedAt` tells whether it has noted a stall of a store at a moment. */
+/** Starts a watch of the running test; `lastedAt` returns whether it has recorded a stall of a store at a moment. */
 function startWatch(space: Space) {
   const { stalls, run } = createStallWatch(accessOf(space))
   const end = new AbortController()
@@ -43,13 +43,13 @@ test.each(targets)(
       await delay(500)
       const lastMoment = performance.now()
       await store.start()
-      await until('it is noted', () => lastedAt(target, lastMoment))
+      await until('it is recorded', () => lastedAt(target, lastMoment))
     }
     expect(stalls.every(({ began, ended }) => began < ended)).toBe(true)
   }
 )
 
-// A connection is opened and made ready first: a store that hangs meanwhile hangs for the service, too.
+// The watch also covers opening a connection: a store that hangs then hangs for the service too.
 test.each(targets)('a %s that hangs when the watch begins is a stall', async (target, store) => {
   const space = await stores.space()
   await store.freeze()
@@ -57,15 +57,15 @@ test.each(targets)('a %s that hangs when the watch begins is a stall', async (ta
   await delay(500)
   const lastMoment = performance.now()
   await store.start()
-  await until('it is noted', () => lastedAt(target, lastMoment))
+  await until('it is recorded', () => lastedAt(target, lastMoment))
 })
 
-test('a machine that stands still between two looks is a stall of both', async () => {
+test('a machine that stands still between two checks counts as a stall of both stores', async () => {
   const space = await stores.space()
   const { lastedAt } = startWatch(space)
   await until('the watch has written to both', () => hasWritten(space))
-  // As all of this is on one machine, this process stands still like the rest.
+  // Everything runs on one machine, so this process stands still like the rest.
   const began = performance.now()
   while (performance.now() - began < 500);
-  await until('it is noted', () => targets.every(([target]) => lastedAt(target, began + 250)))
+  await until('it is recorded', () => targets.every(([target]) => lastedAt(target, began + 250)))
 })

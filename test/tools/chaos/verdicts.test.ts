@@ -16,9 +16,9 @@ const verdicts = (run: Evidence) => {
 }
 const row = ({ holdings }: Run) => (holdings.rows.get('one') as Row[])[0] as Row
 const change = (run: Run, text: string) => Object.assign(run.holdings.documents[0] as object, { text })
-const letter = (order_id: string, amount: string) => ({ code: 'conflict', order_id, amount, fields: '' })
+const deadLetter = (order_id: string, amount: string) => ({ code: 'conflict', order_id, amount, fields: '' })
 
-test('of a good run there is nothing to say', () => {
+test('a good run has no violation', () => {
   expect(verdicts(goodRun())).toEqual([])
 })
 
@@ -49,12 +49,12 @@ test.each<[string, (run: Run) => unknown]>([
     'wrong: a conflict without a row',
     ({ ledger, holdings }) => {
       post(ledger, 'three', 0)
-      holdings.deadLetters.push(letter('three', '100'))
+      holdings.deadLetters.push(deadLetter('three', '100'))
     }
   ],
   ...(['completed', 'failed', 'conflicts', 'dead_letters', 'lost'] as const).map(
     (name): [string, (run: Run) => unknown] => [
-      'wrong: an audit that is not so',
+      'wrong: an audit that differs from the stores',
       ({ audit }) => audit[name]++
     ]
   )
@@ -65,56 +65,68 @@ test.each<[string, (run: Run) => unknown]>([
 })
 
 describe('an outage excuses', () => {
-  const away = (began: number, ended: number, kind = 'kill-mariadb', target = 'mariadb') =>
+  const outage = (began: number, ended: number, kind = 'kill-mariadb', target = 'mariadb') =>
     ({ kind, target, began, ended }) as Evidence['faults'][number]
-  const twice = 'wrong: accepted twice while no store was away'
-  const bodies = 'wrong: two bodies accepted while no store was away'
+  const twice = 'wrong: accepted twice while both stores were available'
+  const bodies = 'wrong: two bodies accepted while both stores were available'
 
   test.each<[string, string[], Evidence['faults']]>([
-    ['what was told during it', [], [away(500, 1500)]],
-    ['what was told shortly after it', [], [away(0, 500)]],
-    ['nothing from before it', [twice, bodies], [away(5000, 6000)]],
-    ['nothing if it is of no store', [twice, bodies], [away(500, 1500, 'kill-api', 'api-1')]],
+    ['an answer during it', [], [outage(500, 1500)]],
+    ['an answer shortly after it', [], [outage(0, 500)]],
+    ['no answer from before it', [twice, bodies], [outage(5000, 6000)]],
+    ['no answer if it is of no store', [twice, bodies], [outage(500, 1500, 'kill-api', 'api-1')]],
     [
-      'what an api was told that had stood still as it ended',
+      'an answer of an api that was paused when it ended',
       [],
-      [away(-9000, -5000), away(-6000, 500, 'pause-api', 'api-1')]
+      [outage(-9000, -5000), outage(-6000, 500, 'pause-api', 'api-1')]
     ],
     [
       'nothing if another one had',
       [twice, bodies],
-      [away(-9000, -5000), away(-6000, 500, 'pause-api', 'api-2')]
+      [outage(-9000, -5000), outage(-6000, 500, 'pause-api', 'api-2')]
     ],
     [
       'nothing if it had ended long before',
       [twice, bodies],
-      [away(-9000, -5000), away(-1000, 500, 'pause-api', 'api-1')]
+      [outage(-9000, -5000), outage(-1000, 500, 'pause-api', 'api-1')]
     ]
   ])('%s', (_what, found, faults) => {
     const run = goodRun()
     post(run.ledger, 'one', 202)
     post(run.ledger, 'two', 202, 1000, '101')
-    run.holdings.deadLetters.push(letter('two', '101'))
+    run.holdings.deadLetters.push(deadLetter('two', '101'))
     Object.assign(run.audit, { conflicts: 1, dead_letters: 1 })
     expect(verdicts({ ...run, faults })).toEqual(found)
   })
 
   test.each<[string, string[], Evidence['faults']]>([
-    ['a finished order that was accepted anew while MySQL was away, and is', [], [away(2000, 9000)]],
-    ['it no more once MySQL had been back', ['again'], [away(2000, 3500), away(8500, 9000)]],
-    ['it not if Redis was away', ['again'], [away(2000, 9000, 'kill-redis', 'redis')]],
+    ['a finished order that was accepted again while MySQL was unavailable', [], [outage(2000, 9000)]],
+    ['no such order once MySQL was back in between', ['again'], [outage(2000, 3500), outage(8500, 9000)]],
     [
-      'one that Redis was not told of, while MySQL is away',
-      [],
-      [away(1400, 2500, 'kill-redis', 'redis'), away(8500, 9000)]
+      'no such order if Redis was unavailable instead',
+      ['again'],
+      [outage(2000, 9000, 'kill-redis', 'redis')]
     ],
     [
-      'one whose worker had not told Redis, while MySQL is away',
+      'an order with an old document in Redis, while MySQL is unavailable',
       [],
-      [away(1400, 2500, 'pause-worker', 'worker-2'), away(8500, 9000)]
+      [outage(1400, 2500, 'kill-redis', 'redis'), outage(8500, 9000)]
     ],
-    ['none of both if it was an api', ['again'], [away(1400, 2500, 'kill-api', 'api-1'), away(8500, 9000)]],
-    ['none of both before the order', ['again'], [away(0, 900, 'kill-redis', 'redis'), away(8500, 9000)]]
+    [
+      'an order whose worker had not updated Redis, while MySQL is unavailable',
+      [],
+      [outage(1400, 2500, 'pause-worker', 'worker-2'), outage(8500, 9000)]
+    ],
+    [
+      'neither of them if it was an api',
+      ['again'],
+      [outage(1400, 2500, 'kill-api', 'api-1'), outage(8500, 9000)]
+    ],
+    [
+      'neither of them before the order',
+      ['again'],
+      [outage(0, 900, 'kill-redis', 'redis'), outage(8500, 9000)]
+    ]
   ])('%s', (_what, found, faults) => {
     const run = goodRun()
     const order = post(run.ledger, 'one', 0, 3000)
@@ -124,7 +136,7 @@ describe('an outage excuses', () => {
   })
 })
 
-test('a 409 is not told in the name of a body that was sent later', () => {
+test('a 409 is wrong when the other body was sent later', () => {
   const run = goodRun()
   post(run.ledger, 'one', 409, 1000, '101')
   post(run.ledger, 'three', 409, 1000)
@@ -133,7 +145,12 @@ test('a 409 is not told in the name of a body that was sent later', () => {
 })
 
 test.each([
-  ['another order', 202, documentOf('one', { amount: 101 }), 'told of another order than the one sent'],
+  [
+    'another order',
+    202,
+    documentOf('one', { amount: 101 }),
+    'an answer with another order than the one sent'
+  ],
   ['another id', 200, documentOf('two'), 'an answer that cannot be right'],
   ['a wrong tax', 200, documentOf('one', { tax: 19 }), 'an answer that cannot be right'],
   ['a wrong total', 200, documentOf('one', { total: 119 }), 'an answer that cannot be right'],
@@ -152,9 +169,9 @@ test.each([
   ['is not found', 404, '{}'],
   ['is not finished', 200, documentOf('one', { status: 'processing', tax: null, total: null })],
   ['gets no answer', 0, '']
-])('a told order that %s at rest is wrong, on whichever api', async (_what, status, text) => {
+])('an acknowledged order that %s at rest is wrong, on every api', async (_what, status, text) => {
   const ledger = createLedger()
-  ledger.told.push(post(ledger, 'one', 202))
+  ledger.acknowledged.push(post(ledger, 'one', 202))
   const answering = (status: number, text: string) =>
     ({
       name: 'api',
@@ -167,12 +184,14 @@ test.each([
   await readAtRest(ledger, [good], 1, 10)
   expect(ledger.violations).toEqual([])
   await readAtRest(ledger, [good, answering(status, text)], 1, 10)
-  expect(ledger.violations.map(({ what }) => what)).toContain('a told order that is not finished at rest')
+  expect(ledger.violations.map(({ what }) => what)).toContain(
+    'an acknowledged order that is not finished at rest'
+  )
 })
 
 test.each([
   [202, 'a bad body that was not refused'],
-  [500, 'an answer that POST does not give']
+  [500, 'an answer that POST never returns']
 ])('a POST that is always answered %d is wrong', async (status, verdict) => {
   const ledger = createLedger()
   const end = new AbortController()
@@ -187,7 +206,7 @@ test.each([
   expect(ledger.violations.map(({ what }) => what)).toContain(verdict)
 })
 
-test('a run passes if nothing was found, it came to rest, the audit balances and every fault was done', () => {
+test('a run passes without violations, at rest, with a balanced audit and every fault injected', () => {
   const fault = {} as Outcome['plan'][number]
   const good = () =>
     ({
