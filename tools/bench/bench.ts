@@ -2,19 +2,20 @@ import type { ContestantOptions, Running } from './contestants.ts'
 import { aims, type Plan, plans } from './extents.ts'
 import { type Extent, type Ratio, ratio, type Series, series } from './results.ts'
 
-/** One run: what every phase needs, and where it leaves its figures. */
+/** One run: everything a phase needs, and the figures so far. */
 export interface Bench extends ContestantOptions {
   extent: Extent
   plan: Plan
   series: Series[]
   ratios: Ratio[]
-  /** Tells whoever waits what is being done. */
+  /** Prints the current step. */
   say: (text: string) => void
-  add: (...given: Parameters<typeof series>) => void
-  /** Compares two lists of rounds. `aim` names what the ratio should reach; undefined for a ratio without an aim. */
+  add: (...args: Parameters<typeof series>) => void
+  /** Compares two lists of rounds. `aim` names the bounds of the ratio; undefined for none. */
   compare: (name: string, aim: keyof typeof aims | undefined, over: number[], under: number[]) => void
 }
 
+/** Creates a run without figures. */
 export function createBench(
   options: ContestantOptions & { extent: Extent; say: (text: string) => void }
 ): Bench {
@@ -26,7 +27,7 @@ export function createBench(
     plan: plans[extent],
     series: found,
     ratios,
-    add: (...given) => found.push(series(...given)),
+    add: (...args) => found.push(series(...args)),
     compare: (name, aim, over, under) => {
       const bounds: Partial<Record<Extent, Pick<Ratio, 'atLeast' | 'atMost'>>> = aim ? aims[aim] : {}
       ratios.push(ratio(name, over, under, bounds[extent]))
@@ -35,8 +36,8 @@ export function createBench(
 }
 
 /**
- * Rounds of contestants in turn (A B C, A B C, …): what slows the machine down for a while slows all of them down.
- * Gives the results of each, round by round.
+ * Runs rounds of contestants in turn (A B C, A B C, …), so that a slow moment of the machine affects all of them.
+ * Returns the results of each contestant, round by round.
  */
 export async function inTurn<Name extends string, T>(
   { say, signal }: Bench,
@@ -56,7 +57,7 @@ export async function inTurn<Name extends string, T>(
   return results
 }
 
-/** What one contestant did in one round. */
+/** The figures of one contestant in one round. */
 export interface Round {
   rate: number
   details: Record<string, number>
@@ -90,7 +91,7 @@ function rates(rounds: Round[] = []): number[] {
   return rounds.map(({ rate }) => rate)
 }
 
-/** Does `work` with some programs, which are stopped afterwards whatever happened. */
+/** Calls `work` with some programs and always stops them afterwards. */
 export async function withRunning<T>(
   starting: Promise<Running>[],
   work: (running: Running[]) => Promise<T>

@@ -17,27 +17,28 @@ export interface Running extends Pick<LocalServer, 'pid' | 'stop'> {
   url: string
 }
 
-/** What takes in orders and processes them, in its own part of the stores. */
+/** A system that accepts and processes orders, in its own part of the stores. */
 export interface Contestant {
   name: string
   place: Place
   startApi: (env?: Record<string, string>) => Promise<Running>
   startWorker: (env?: Record<string, string>) => Promise<Running>
-  /** Puts so many orders into its queue as its api would have. */
+  /** Puts orders into its queue as its api does. */
   fill: (count: number) => Promise<void>
   /** Orders that wait or are being processed. */
   depth: () => Promise<number>
 }
 
-/** What a program that measures itself found: so many orders in so many seconds. */
+/** The result of a program that measures itself. */
 interface Measured {
   count: number
   seconds: number
 }
 
+/** What every contestant needs. */
 export interface ContestantOptions {
   stores: Stores
-  /** Where logs go. */
+  /** The folder of the logs. */
   dir: string
   signal: AbortSignal
 }
@@ -45,12 +46,12 @@ export interface ContestantOptions {
 const peer = (name: string, program: string) => join(import.meta.dirname, 'peers', name, `${program}.ts`)
 
 /**
- * What is not as shipped: all load comes from one address, whose requests are counted and must not be refused; and no
- * balancer has to notice a stop.
+ * The settings that differ from the defaults: all load comes from one address, which must not reach its rate limit, and
+ * no load balancer has to notice a stop.
  */
 export const OVER_ITS_DEFAULTS = { RATE_LIMIT_MAX: '1000000', DRAIN_DELAY_MS: '0' }
 
-/** The service, as it is shipped. `database` is for one that keeps what it has. */
+/** Creates the service as it ships. Another `database` keeps its rows apart. */
 export async function orderstream(
   options: ContestantOptions,
   redis: RedisName,
@@ -81,7 +82,7 @@ export async function orderstream(
   }
 }
 
-/** A peer under `tools/bench/peers/` that has an api and a worker. */
+/** Creates a peer of `tools/bench/peers/` that has an api and a worker. */
 export async function peerSystem(
   options: ContestantOptions,
   name: 'express' | 'bullmq'
@@ -100,7 +101,7 @@ export async function peerSystem(
   }
 }
 
-/** What the stack does without our work: no store behind the api; in the other two one loop on one connection. */
+/** What the stack can do without the work of the service: an api without stores, and loops on one connection. */
 export interface Limit {
   name: string
   place: Place
@@ -111,6 +112,7 @@ export interface Limit {
   append: (count: number) => Promise<number>
 }
 
+/** Creates the limits of `tools/bench/peers/limit/`. */
 export async function limit(options: ContestantOptions): Promise<Limit> {
   const place = await options.stores.place('peer_limit', 'everysec')
   const perSecond = async (program: string, count: number) => {
@@ -126,7 +128,7 @@ export async function limit(options: ContestantOptions): Promise<Limit> {
   }
 }
 
-/** Starts a program that says by `GET /health/ready` when it can be used. */
+/** Starts a program that answers `GET /health/ready` once it is ready. */
 async function startProgram(
   options: ContestantOptions,
   file: string,
@@ -147,12 +149,12 @@ async function startProgram(
   return running(server)
 }
 
-/** A server as a program under test. */
+/** Describes a server as a program under test. */
 export function running({ pid, port, stop }: LocalServer): Running {
   return { pid, stop, url: `http://127.0.0.1:${port}` }
 }
 
-/** One process at a time keeps its note and its log in a directory. */
+/** Creates a new folder for the pid file and the log of one process. */
 export async function ownDirectory({ dir }: Pick<ContestantOptions, 'dir'>, name: string): Promise<string> {
   for (let number = 1; ; number++) {
     const own = join(dir, 'processes', `${name}-${number}`)

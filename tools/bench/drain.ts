@@ -3,20 +3,20 @@ import { type Round, withRunning } from './bench.ts'
 import type { Contestant } from './contestants.ts'
 import { peakMemory, withProcessorTime } from './usage.ts'
 
-/** How often the depth is looked at (ms), and for how long it may stay above nothing. */
-const LOOK = 10
+/** The pause between two checks of a depth, and how long a backlog may take (ms). */
+const BETWEEN = 10
 const WITHIN = 300_000
 
 /**
- * Empties the contestant's stores, has so many orders wait, and lets workers process them. The rate is from the first
- * order that is done to the last: how long a worker takes to start is not in it.
+ * Empties the contestant's stores, fills in a backlog and lets workers process it. The rate counts from the first
+ * completed order to the last, so it does not include the start of a worker.
  */
 export async function drain(contestant: Contestant, count: number, workers = 1): Promise<Round> {
   await contestant.place.reset()
   return drainMore(contestant, count, workers)
 }
 
-/** As `drain`, beside what is in the stores. */
+/** Does the same as `drain` without emptying the stores. */
 export async function drainMore(contestant: Contestant, count: number, workers = 1): Promise<Round> {
   await contestant.fill(count)
   const starting = Array.from({ length: workers }, () => contestant.startWorker())
@@ -38,17 +38,28 @@ export async function drainMore(contestant: Contestant, count: number, workers =
   })
 }
 
-/** Waits for a depth, and gives it. */
+/** How often a depth is checked, and for how long (ms). */
+export interface Waiting {
+  between?: number
+  within?: number
+  signal?: AbortSignal
+}
+
+/**
+ * Waits until the backlog of a program meets a condition; returns its depth then.
+ * @throws when that takes longer than `within`
+ */
 export async function untilDepth(
-  { name, depth }: Contestant,
-  condition: (depth: number) => boolean
+  { name, depth }: Pick<Contestant, 'name' | 'depth'>,
+  condition: (depth: number) => boolean,
+  { between = BETWEEN, within = WITHIN, signal }: Waiting = {}
 ): Promise<number> {
-  const deadline = performance.now() + WITHIN
+  const deadline = performance.now() + within
   for (;;) {
     const now = await depth()
     if (condition(now)) return now
     if (performance.now() > deadline)
-      throw new Error(`${name}: ${now} orders still wait after ${WITHIN / 1000} s`)
-    await delay(LOOK)
+      throw new Error(`${name}: ${now} orders still wait after ${within / 1000} s`)
+    await delay(between, undefined, { signal })
   }
 }

@@ -1,20 +1,21 @@
 import type { Extent } from './results.ts'
 
-/** How much of each phase is done. Times in seconds. */
+/** The size of each phase; a phase without an entry does nothing. Times in seconds. */
 export interface Plan {
-  /** Rounds of requests, and how long each contestant's part of one is. */
+  /** Rounds of requests, and the length of each contestant's turn. */
   rounds: number
   seconds: number
-  /** `appended`: messages that the limit appends in one round, about a second's; none is done without. */
+  /** `appended`: messages that the limit appends in one round, about a second's. */
   drain: { rounds: number; orders: number; peerOrders: number; appended?: number }
-  /** The loads that look for the rate, the one that proves it, and the one at half of it; none is done without. */
+  /** The lengths of the loads that search the rate, of the one that proves it, and of the one at half of it. */
   sustained?: { probe: number; hold: number; half: number }
-  /** Rows that the table grows to, and orders that wait. */
+  /** The sizes of the table, and the waiting orders. */
   growth?: { rows: number[]; waiting: number; orders: number; rounds: number; seconds: number }
   workers?: { rounds: number; counts: number[]; orders: number }
   memory?: { orders: number }
 }
 
+/** The plan of each extent. */
 export const plans: Record<Extent, Plan> = {
   full: {
     rounds: 5,
@@ -38,7 +39,7 @@ export const plans: Record<Extent, Plan> = {
   }
 }
 
-/** Least and most that a ratio may be: the aim of a full run, and far below it what fails a check. */
+/** The bounds of each ratio: the aim of a full run, and a far lower bound that fails a check. */
 export const aims = {
   acceptLimitEverysec: { full: { atLeast: 0.6 } },
   acceptLimitAlways: { full: { atLeast: 0.48 }, check: { atLeast: 0.24 } },

@@ -6,8 +6,8 @@ import { inChunks } from './peers/shared/chunks.ts'
 import { withApp } from './stores.ts'
 
 /**
- * Accepts orders as the api does, with the same script, and leaves out HTTP and the look-up in MySQL. The argument says
- * how many; the environment is the service's.
+ * Accepts orders with the script of the api, without HTTP and without the look-up in MySQL. The argument is their number;
+ * the environment is the service's.
  */
 const { TAX_RATE } = resolveConfig({ ...process.env, MODE: 'api' })
 

@@ -1,15 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Pause between two orders, and between two looks at one (ms). */
+/** The pause between two orders, and between two reads of one (ms). */
 const EVERY = 40
-const LOOK = 2
+const BETWEEN_READS = 2
 
 /** How long an order may take (ms). */
 const WITHIN = 30_000
 
 /**
- * How long orders take from their POST until a GET says `completed`, as a client sees it: p50 and p99 in ms. One order
- * is posted every 40 ms for so many seconds, whatever became of those before.
+ * Measures the time from the POST of an order until a GET returns `completed`: p50 and p99 in ms. Posts one order every
+ * 40 ms for some seconds, without waiting for earlier ones.
  */
 export async function sampleLatency(
   url: string,
@@ -39,7 +39,7 @@ async function sample(url: string, order_id: string, signal: AbortSignal): Promi
   while (performance.now() - began < WITHIN) {
     const answer = await fetch(`${url}/orders/${order_id}`, { signal })
     if (((await answer.json()) as { status: string }).status === 'completed') return performance.now() - began
-    await delay(LOOK)
+    await delay(BETWEEN_READS)
   }
   throw new Error(`${url}: ${order_id} was not completed within ${WITHIN / 1000} s`)
 }

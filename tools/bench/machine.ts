@@ -4,7 +4,7 @@ import { createConnection, type RowDataPacket } from 'mysql2/promise'
 import type { Machine } from './results.ts'
 import type { Stores } from './stores.ts'
 
-/** What the figures were taken on. */
+/** Describes the machine and the versions of the stores. */
 export async function readMachine({ redis, mariadb }: Stores): Promise<Machine> {
   const processors = cpus()
   return {

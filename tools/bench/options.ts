@@ -8,8 +8,8 @@ export const help = `npm run bench [-- options]
 Measures the service beside its peers on this machine, with private stores: about 15 minutes with nothing else running.
 Writes tools/bench/results.json, the charts in tools/bench/charts/, docs/speed.md and the figures of the README.
 
-  --quick          less of it, in about two minutes; writes nothing
-  --check          what .ci/run runs: fails when a ratio is far below what it should be; writes nothing
+  --quick          a short form, about two minutes; writes nothing
+  --check          the form that .ci/run runs: fails when a ratio is far too low; writes nothing
   --only <a,b>     only these phases (${phaseNames.join(', ')}); writes nothing
   --against <rev>  compare the speed of this tree with another revision's; writes nothing
   --keep           keep the data and logs in any case; they are kept after a failure
@@ -33,17 +33,18 @@ const OPTIONS = {
   help: { type: 'boolean', default: false }
 } as const
 
+/** The options of a run. */
 export interface Options {
   extent: Extent
   only: readonly PhaseName[]
   keep: boolean
-  /** The comparison with another revision that is done instead. */
+  /** The comparison with another revision to run instead. */
   against?: Against
 }
 
 /**
- * Reads the command line; undefined when help was asked for.
- * @throws {CommandError} when it cannot be understood.
+ * Reads the command line; undefined when it asks for help.
+ * @throws {CommandError} when it is invalid.
  */
 export function readOptions(args: string[]): Options | undefined {
   const values = readArguments(args, OPTIONS, help)

@@ -8,7 +8,7 @@ import { sustained } from './phases/sustained.ts'
 import { waiting } from './phases/waiting.ts'
 import { workers } from './phases/workers.ts'
 
-/** What is measured, in this order; one that the extent has no plan for does nothing. */
+/** The phases in their order; a phase without a plan in the extent does nothing. */
 export const phases = {
   accept,
   read,
@@ -20,6 +20,8 @@ export const phases = {
   waiting
 } as const satisfies Record<string, (bench: Bench) => Promise<void>>
 
+/** The name of a phase. */
 export type PhaseName = keyof typeof phases
 
+/** The names of all phases, in their order. */
 export const phaseNames = Object.keys(phases) as PhaseName[]

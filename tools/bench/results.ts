@@ -1,12 +1,12 @@
-/** How much is measured: everything, what fits in two minutes, or what CI compares. */
+/** The size of a run: everything, two minutes, or what CI compares. */
 export type Extent = 'full' | 'quick' | 'check'
 
 /** Figures of one contestant in one phase, one for each round. */
 export interface Series {
-  /** What was measured, such as `accept`; the phases are named in `tools/bench/phases/`. */
+  /** The phase, such as `accept`; see `tools/bench/phases/`. */
   phase: string
   contestant: string
-  /** Of the figures, such as `orders/s`. */
+  /** The unit of the figures, such as `orders/s`. */
   unit: string
   rounds: number[]
   median: number
@@ -16,7 +16,7 @@ export interface Series {
   details: Record<string, number>
 }
 
-/** One contestant's figures divided by another's, round by round: what the machine did meanwhile is in both. */
+/** The figures of one contestant divided by another's, round by round: noise of the machine affects both. */
 export interface Ratio {
   /** Such as `accept: orderstream (always) / limit`. */
   name: string
@@ -24,11 +24,12 @@ export interface Ratio {
   median: number
   low: number
   high: number
-  /** What the full run should reach, where there is such an aim. */
+  /** The bounds of the ratio, where there are any. */
   atLeast?: number
   atMost?: number
 }
 
+/** The machine of a run and its versions. */
 export interface Machine {
   processor: string
   cores: number
@@ -39,19 +40,19 @@ export interface Machine {
   mysql: string
 }
 
-/** What a run of the benchmark found; `tools/bench/results.json` is one of the full extent. */
+/** The results of a run; `tools/bench/results.json` holds those of a full one. */
 export interface Results {
   /** When the run began, ISO 8601. */
   at: string
   extent: Extent
-  /** How long it took, in seconds. */
+  /** The length of the run, in seconds. */
   seconds: number
   machine: Machine
   series: Series[]
   ratios: Ratio[]
 }
 
-/** A series of one figure for each round. */
+/** Creates a series of one figure for each round. */
 export function series(
   phase: string,
   contestant: string,
@@ -63,8 +64,8 @@ export function series(
 }
 
 /**
- * The ratio of two contestants' rounds, pair by pair. Both took part in every round.
- * @throws when they did not
+ * Creates the ratio of two contestants, round by round.
+ * @throws when they do not have the same number of rounds
  */
 export function ratio(
   name: string,
@@ -77,12 +78,12 @@ export function ratio(
   return { name, ...spread(over.map((figure, round) => figure / (under[round] as number))), ...bounds }
 }
 
-/** Whether a ratio is where it should be; true where there is no aim. */
+/** Whether a ratio is within its bounds; true without bounds. */
 export function holds({ median, atLeast = 0, atMost = Number.POSITIVE_INFINITY }: Ratio): boolean {
   return median >= atLeast && median <= atMost
 }
 
-/** The middle of some figures; of an even number of them the mean of the two in the middle. */
+/** Returns the median of some figures. */
 export function medianOf(figures: number[]): number {
   const sorted = figures.toSorted((a, b) => a - b)
   const middle = Math.floor(sorted.length / 2)

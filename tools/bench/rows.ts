@@ -5,13 +5,12 @@ import type { Place } from './stores.ts'
 /** Rows of one INSERT. */
 const CHUNK = 500_000
 
-/** How far the leading digits of one row's id are from those of the next: room for twenty million in eight digits. */
+/** The distance between the leading digits of two ids: eight digits have room for twenty million rows. */
 const STEP = Math.floor(2 ** 32 / 20_000_000)
 
 /**
- * Writes the rows of finished orders, numbers `from` to before `to`, beside those that others wrote. Their ids are
- * spread over all that begin with eight digits, as `load/orders.lua` draws them, and come in order, so that ten million
- * take a minute or two.
+ * Writes the rows of finished orders with the numbers `from` to `to` − 1. Their ids are spread like those that
+ * `load/orders.lua` draws, and are written in order, so that ten million rows take a minute or two.
  */
 export async function addRows({ sql }: Place, from: number, to: number): Promise<void> {
   for (let first = from; first < to; first += CHUNK) {
@@ -24,11 +23,11 @@ export async function addRows({ sql }: Place, from: number, to: number): Promise
   }
 }
 
-/** Of all pages, how many may still have to be written to disk, in percent; and how long that may take (ms). */
+/** The share of dirty pages that may be left, in percent, and how long the writing may take (ms). */
 const DIRTY = 5
 const FLUSHED_WITHIN = 120_000
 
-/** Waits until what was written in bulk is on disk: the server would go on with that beside what is measured. */
+/** Waits until bulk writes are on disk: otherwise the server goes on writing them during a measurement. */
 export async function untilFlushed({ sql }: Place): Promise<void> {
   const [before] = await sql<{ percent: string }>('SELECT @@GLOBAL.innodb_max_dirty_pages_pct AS percent')
   await sql('SET GLOBAL innodb_max_dirty_pages_pct = 0')
@@ -39,7 +38,7 @@ export async function untilFlushed({ sql }: Place): Promise<void> {
     )
     const of = (name: string) => Number(rows.find(row => row.Variable_name.endsWith(name))?.Value)
     if (of('_dirty') / of('_total') < DIRTY / 100) break
-    if (performance.now() > deadline) throw new Error('the server does not come to write its pages to disk')
+    if (performance.now() > deadline) throw new Error('the server did not write its pages to disk in time')
     await delay(200)
   }
   await sql('SET GLOBAL innodb_max_dirty_pages_pct = ?', [Number(before?.percent)])
@@ -50,7 +49,7 @@ function rowId(number: number): string {
   return `${(number * STEP).toString(16).padStart(8, '0')}-row-${number}`
 }
 
-/** Writes a file of the paths of so many of the rows `from` to before `to`, each at most once, drawn at random. */
+/** Writes a file with `count` random paths of the rows `from` to `to` − 1, each path at most once. */
 export async function writePaths(file: string, from: number, to: number, count: number): Promise<void> {
   const numbers = new Set<number>()
   while (numbers.size < count) numbers.add(from + Math.floor(Math.random() * (to - from)))

@@ -42,7 +42,7 @@ async function run(options: Options, signal: AbortSignal): Promise<number> {
   }
 }
 
-/** Does the phases one after the other. */
+/** Runs the phases one after the other. */
 async function measure(
   { extent, only }: Options,
   parts: { stores: Stores; dir: string; signal: AbortSignal }
@@ -60,7 +60,7 @@ async function measure(
   return { at: began.toISOString(), extent, seconds: Math.round(elapsed()), machine, series, ratios }
 }
 
-/** Writes what the repository shows of the speed. */
+/** Writes the results, the charts, docs/speed.md and the figures of the README. */
 async function publish(results: Results): Promise<void> {
   const at = (...path: string[]) => join(root, ...path)
   await writeFile(at('tools/bench/results.json'), `${JSON.stringify(results, null, 2)}\n`)

@@ -8,16 +8,16 @@ import { createDatabase, type LocalMariadb, startMariadb } from '../local/mariad
 import { type LocalStore, startRedis } from '../local/redis.ts'
 
 /**
- * The Redis servers, by when they sync what was written: within a second, or before they answer (what the service ships
- * with). The spare one is as `everysec`, for what two contestants must not share.
+ * The Redis servers. `everysec` syncs within a second, `always` before it answers (the default of the service). `spare`
+ * is like `everysec`, for data that two contestants must not share.
  */
 export type RedisName = 'everysec' | 'always' | 'spare'
 
-/** The private stores of one run. All contestants use them, one at a time. */
+/** The private stores of one run. The contestants use them one at a time. */
 export interface Stores {
   redis: Record<RedisName, LocalStore>
   mariadb: LocalMariadb
-  /** A part of the stores, with the tables in it; the same one for the same name, which is an identifier of ours. */
+  /** Opens a part of the stores with its tables; the same name returns the same part. */
   place: (name: string, redisName: RedisName) => Promise<Place>
   stop: () => Promise<void>
 }
@@ -27,11 +27,11 @@ export interface Place {
   prefix: string
   redisServer: LocalStore
   mariadb: LocalMariadb
-  /** The environment of a program that works here. */
+  /** The environment of a program that uses this part. */
   env: Record<string, string>
   redis: Redis
   sql: <T>(query: string, values?: unknown[]) => Promise<T[]>
-  /** Empties this Redis, also of what others left there, and the tables. Nothing may be running on them. */
+  /** Empties the whole Redis and the tables. No process may use them. */
   reset: () => Promise<void>
   close: () => Promise<void>
 }
@@ -42,7 +42,7 @@ export async function startStores(dir: string, signal: AbortSignal): Promise<Sto
   const startOne = (name: RedisName) =>
     startRedis({
       dir: join(dir, `redis-${name}`),
-      // A rewrite of the log would hit one contestant's round and not the next one's.
+      // A rewrite of the log would slow down one round and not the next.
       args: [
         '--appendfsync',
         name === 'always' ? 'always' : 'everysec',
@@ -57,7 +57,7 @@ export async function startStores(dir: string, signal: AbortSignal): Promise<Sto
     startOne('spare'),
     startMariadb({
       dir: join(dir, 'mariadb'),
-      // Room for ten million rows; a server that is made for orders has more than the default of 128 MB.
+      // Room for ten million rows; a server for orders has more than the default of 128 MB.
       args: ['--innodb-buffer-pool-size=4G', '--innodb-log-file-size=1G'],
       signal
     })
@@ -75,7 +75,7 @@ export async function startStores(dir: string, signal: AbortSignal): Promise<Sto
       places.set(name, known)
       return known
     }
-    // Connections first: they would try again and again to reach a server that is gone, and keep this process.
+    // Closes connections first: they would reconnect forever and keep this process running.
     const close = async () => {
       const opened = await Promise.allSettled(places.values())
       await Promise.all(opened.map(each => each.status === 'fulfilled' && each.value.close()))
@@ -88,7 +88,7 @@ export async function startStores(dir: string, signal: AbortSignal): Promise<Sto
   }
 }
 
-/** The environment of a program that works in the database `name` and under that key prefix. */
+/** The environment of a program with the database and the key prefix `name`. */
 export function environmentOf(
   redisServer: LocalStore,
   { host, port, user, password }: LocalMariadb,
@@ -111,7 +111,7 @@ async function openPlace(redisServer: LocalStore, mariadb: LocalMariadb, name: s
   const { host, port, user, password } = mariadb
   await createDatabase(mariadb, name)
   const env = environmentOf(redisServer, mariadb, name)
-  // Its start brings the tables, as in production.
+  // The start of the service creates the tables, as in production.
   await withApp({ env }, async () => {})
   const client = new Redis({ host: redisServer.host, port: redisServer.port, replyMapping: 'legacy' })
   const pool: Pool = createPool({ host, port, user, password, database: name, connectionLimit: 2 })
@@ -136,7 +136,7 @@ async function openPlace(redisServer: LocalStore, mariadb: LocalMariadb, name: s
   }
 }
 
-/** Does `work` with the service's own parts in this process, quiet and without a listener. */
+/** Calls `work` with the service in this process, without log and without a listener. */
 export async function withApp<T>(place: Pick<Place, 'env'>, work: (app: App) => Promise<T>): Promise<T> {
   const app = await buildApp(resolveConfig({ ...place.env, MODE: 'api', LOG_LEVEL: 'silent' }))
   await app.ready()

@@ -1,23 +1,23 @@
 import { readFileSync } from 'node:fs'
 
-/** Ticks of /proc/<pid>/stat in a second: USER_HZ, which is 100 on every Linux that Node.js runs on. */
+/** Ticks a second in /proc/<pid>/stat: USER_HZ is 100 on every Linux that Node.js runs on. */
 const TICKS = 100
 
-/** Processor time that a process has used so far, in ms, all its threads together. */
+/** The processor time of a process so far, in ms, all threads together. */
 function processorTime(pid: number): number {
-  // The name of the program, in parentheses, may contain anything.
+  // The program name in parentheses may contain any character.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
   const [user, system] = fields.slice(11, 13).map(Number)
   return (((user ?? 0) + (system ?? 0)) / TICKS) * 1000
 }
 
-/** The most memory that a process ever had resident, in MB. */
+/** The peak resident memory of a process, in MB. */
 export function peakMemory(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024
 }
 
-/** Does `work`, and says what processor time some processes used meanwhile, in ms for each 1,000 of `count(result)`. */
+/** Calls `work` and measures the processor time of some processes, in ms for each 1,000 of `count(result)`. */
 export async function withProcessorTime<T>(
   processes: Record<string, number>,
   count: (result: T) => number,

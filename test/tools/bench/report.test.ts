@@ -12,7 +12,7 @@ import { full, minimal } from './made-up.ts'
 
 const figures = fc.array(fc.double({ min: 0.001, max: 1e9, noNaN: true }), { minLength: 1, maxLength: 9 })
 
-test('a median has as many figures above it as below it, in whatever order they come', () => {
+test('a median has as many figures above it as below it, in any order', () => {
   fc.assert(
     fc.property(figures, list => {
       const median = medianOf(list)
@@ -40,7 +40,7 @@ test('a series has the spread of its rounds, and the medians of its details', ()
   })
 })
 
-test('a ratio is taken round by round: what the machine does to both does nothing to it', () => {
+test('a ratio compares round by round, so noise that affects both changes nothing', () => {
   fc.assert(
     fc.property(figures, fc.double({ min: 0.01, max: 100, noNaN: true }), (under, factor) => {
       const found = ratio(
@@ -51,13 +51,13 @@ test('a ratio is taken round by round: what the machine does to both does nothin
       for (const each of [found.median, found.low, found.high]) expect(each).toBeCloseTo(factor, 6)
     })
   )
-  // The medians of these are the same, and every round but one says otherwise.
+  // The medians are the same, but every round except one differs.
   expect(ratio('a / b', [1, 2, 30], [2, 4, 1]).median).toBe(0.5)
   expect(() => ratio('a / b', [1, 2], [1])).toThrow('a / b')
   expect(() => ratio('a / b', [], [])).toThrow('a / b')
 })
 
-test('an aim holds at its bounds and between them', () => {
+test('a ratio holds at its bounds and between them', () => {
   const one = (bounds: { atLeast?: number; atMost?: number }) => holds(ratio('a / b', [1], [1], bounds))
   expect([one({}), one({ atLeast: 1 }), one({ atMost: 1 }), one({ atLeast: 0.5, atMost: 2 })]).not.toContain(
     false
@@ -82,7 +82,7 @@ test('the table has every series under its phase, in aligned columns', () => {
   expect(renderTable(full)).toContain('13,700–14,900')
 })
 
-test('the table says which aims were missed, and nothing of ratios that have none', () => {
+test('the table marks missed aims, and leaves ratios without an aim unmarked', () => {
   const lines = renderTable(full).split('\n')
   const verdicts = full.ratios.map(({ name }) =>
     lines
@@ -93,7 +93,7 @@ test('the table says which aims were missed, and nothing of ratios that have non
   expect(verdicts).toEqual(['reached', 'MISSED', 'reached', '1.25'])
 })
 
-test('a figure that is no number is a dash, also where it has been through a file', () => {
+test('a missing figure is a dash, also after a round trip through a file', () => {
   const broken = series('accept', 'limit', 'orders/s', [5], [{ p99_ms: Number.NaN }])
   for (const each of [broken, JSON.parse(JSON.stringify(broken))]) {
     const results = { ...minimal, series: [each] }
@@ -103,14 +103,14 @@ test('a figure that is no number is a dash, also where it has been through a fil
   }
 })
 
-test('the charts are those of the phases that are there', () => {
+test('the charts are those of the measured phases', () => {
   const names = ['accept.svg', 'read.svg', 'drain.svg', 'sustained.svg', 'growth.svg']
   expect([...renderCharts(full).keys()]).toEqual(names)
   expect([...renderCharts(minimal).keys()]).toEqual(['accept.svg'])
   expect(renderCharts({ ...minimal, series: [] }).size).toBe(0)
 })
 
-test('the same results give the same charts, which are small, well-formed and without a reference', () => {
+test('the same results render the same charts, which are small, well-formed and without references', () => {
   const charts = renderCharts(full)
   renderCharts(minimal)
   expect(renderCharts(structuredClone(full))).toEqual(charts)
@@ -121,7 +121,7 @@ test('the same results give the same charts, which are small, well-formed and wi
   }
 })
 
-test('a chart has the figure of every bar, and names are escaped in it', () => {
+test('a chart has the figure of every bar and escapes names', () => {
   const svg = renderCharts(full).get('accept.svg')
   for (const text of ['limit', '14,300', 'orderstream (always)', '8,010', 'p99 12.6 ms'])
     expect(svg).toContain(`>${text}<`)
@@ -131,7 +131,7 @@ test('a chart has the figure of every bar, and names are escaped in it', () => {
   expect(escaped).toContain('limit &lt;&amp;&quot;{a|b}')
 })
 
-test('bars are in the order of what they compare, whatever was measured first', () => {
+test('bars have a fixed order, whatever was measured first', () => {
   const shuffled = { ...full, series: full.series.toReversed() }
   const labels = (svg = '') => ['100,000', '1,000,000', '10,000,000'].map(label => svg.indexOf(`>${label}<`))
   const growth = labels(renderCharts(shuffled).get('growth.svg'))
@@ -203,7 +203,7 @@ test('a README without its markers, or with others, is left alone', () => {
   expect(() => replaceFigures(`${end}${begin}${end}`, full)).toThrow(begin)
 })
 
-test('what the repository shows is what its results hold', async () => {
+test('README, docs/speed.md and the charts match results.json', async () => {
   const results = JSON.parse(await readFile(join(root, 'tools/bench/results.json'), 'utf8')) as Results
   expect(results.extent).toBe('full')
   const readme = await readFile(join(root, 'README.md'), 'utf8')
@@ -215,7 +215,7 @@ test('what the repository shows is what its results hold', async () => {
     expect(await readFile(join(root, 'tools/bench/charts', name), 'utf8'), name).toBe(svg)
 })
 
-/** Throws unless every tag is closed in its turn and all the rest is escaped. */
+/** Throws unless every tag is closed in order and all other text is escaped. */
 function assertWellFormed(text: string): void {
   const open: string[] = []
   const rest = text.replace(

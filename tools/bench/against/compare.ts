@@ -8,7 +8,7 @@ import { comparePhases, describe, isOpen, passes, renderComparison } from './tab
 import { checkOut, thisTree } from './tree.ts'
 import { FEWEST } from './verdict.ts'
 
-/** What a comparison needs. */
+/** Where a comparison works, and how it reports. */
 export interface CompareOptions {
   /** Where the other tree, the data and the logs go. */
   dir: string
@@ -17,7 +17,7 @@ export interface CompareOptions {
   say: (text: string) => void
 }
 
-/** A busy machine may refuse orders in a round, whose rates then mean nothing; this many are repeated. */
+/** How many rounds are repeated: a busy machine may refuse orders in a round, whose rates then mean nothing. */
 const REPEATS = 3
 
 /**
@@ -42,7 +42,7 @@ export async function compareRevisions(
     let failures = 0
     let comparisons = comparePhases(found, {})
     while (found.length < rounds) {
-      // Who begins changes from round to round: what a phase leaves behind meets both sides.
+      // The first side changes from round to round, so that effects of an earlier phase reach both sides.
       const order = found.length % 2 === 0 ? sides : sides.toReversed()
       const rates = await runRound(order, phases, options).catch(error => {
         signal.throwIfAborted()

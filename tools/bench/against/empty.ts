@@ -3,13 +3,13 @@ import { Redis } from 'ioredis'
 import { createConnection } from 'mysql2/promise'
 import type { Stores } from '../stores.ts'
 
-/** Between two looks at a rewrite (ms), and how many there are at most. */
-const LOOK = 50
-const LOOKS = 600
+/** The pause between two checks of a rewrite (ms), and the most checks. */
+const BETWEEN = 50
+const CHECKS = 600
 
 /**
- * Empties the Redis that both revisions use, and makes their databases anew, without tables: the first process that
- * starts makes those of its revision. Nothing may be running on them.
+ * Empties the Redis of both revisions and creates their databases again, without tables: the first process of a revision
+ * creates its own. No process may use them.
  */
 export async function emptyStores(
   { redis, mariadb }: Pick<Stores, 'redis' | 'mariadb'>,
@@ -31,9 +31,9 @@ export async function emptyStores(
     await client.flushall()
     // Otherwise the log on disk grows with each round.
     await client.bgrewriteaof()
-    for (let look = 0; look < LOOKS; look++) {
+    for (let check = 0; check < CHECKS; check++) {
       if (/^aof_rewrite_in_progress:0/m.test(await client.info('persistence'))) return
-      await delay(LOOK, undefined, { signal })
+      await delay(BETWEEN, undefined, { signal })
     }
   } finally {
     client.disconnect()

@@ -5,26 +5,26 @@ import { type ComparedPhase, comparedPhases } from './round.ts'
 export interface Against {
   revision: string
   phases: readonly ComparedPhase[]
-  /** Most rounds. */
+  /** The most rounds. */
   rounds: number
-  /** For each phase the ratio below which it counts as slower. */
+  /** The ratio below which a phase counts as slower. */
   bounds: Partial<Record<ComparedPhase, number>>
 }
 
-/** What the command line has beside the revision. */
+/** The options of the command line beside the revision. */
 export interface AgainstTexts {
   only?: string | undefined
   rounds?: string | undefined
   bound?: string[] | undefined
 }
 
-/** Most rounds, and the bound, where the command line has no other. */
+/** The defaults of the most rounds and of the bound. */
 const ROUNDS = 30
 const BOUND = 0.97
 
 /**
  * Reads the options of a comparison: the phases as a list, the rounds, and bounds such as `0.9` or `drain=0.88`.
- * @throws {CommandError} when one cannot be understood
+ * @throws {CommandError} when one is invalid
  */
 export function readAgainst(
   revision: string,
@@ -42,9 +42,9 @@ export function readAgainst(
 
 function readBounds(texts: string[], phases: readonly ComparedPhase[]): Against['bounds'] {
   const bounds = Object.fromEntries(phases.map(phase => [phase, BOUND])) as Record<ComparedPhase, number>
-  const given = texts.flatMap(text => text.split(',')).map(text => readBound(text, phases))
-  // A bound for all gives way to that of a phase, whichever comes first.
-  for (const { phase, value } of given.toSorted((a, b) => Number(!!a.phase) - Number(!!b.phase)))
+  const read = texts.flatMap(text => text.split(',')).map(text => readBound(text, phases))
+  // The bound of one phase wins over a bound for all, in any order.
+  for (const { phase, value } of read.toSorted((a, b) => Number(!!a.phase) - Number(!!b.phase)))
     for (const each of phase ? [phase] : phases) bounds[each] = value
   return bounds
 }

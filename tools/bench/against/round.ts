@@ -1,46 +1,43 @@
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { withRunning } from '../bench.ts'
 import type { ContestantOptions, Running } from '../contestants.ts'
+import { untilDepth } from '../drain.ts'
 import { fillOrders, postOrders, readPaths } from '../load/wrk.ts'
 import { emptyStores } from './empty.ts'
 import type { Side, SideName } from './side.ts'
 
-/** What is compared, in this order. */
+/** The phases that are compared, in this order. */
 export const comparedPhases = ['accept', 'read', 'drain'] as const
+/** One of those phases. */
 export type ComparedPhase = (typeof comparedPhases)[number]
 
-/** What each side did in one round: a rate for each phase, in orders or reads a second. */
+/** The rates of each side in one round, in orders or reads a second. */
 export type RoundRates = Record<SideName, Partial<Record<ComparedPhase, number>>>
 
 const CONNECTIONS = 64
 
-/** Seconds of one turn of a load that is measured, and of the load that goes before the first. */
+/** Seconds of one measured turn of a load, and of the load before the first turn. */
 const TURN = 1
 const WARM_UP = 2
 
-/**
- * How often each side takes a turn in both of its places: A B B A, and so on. A machine that becomes faster or slower
- * meanwhile then favours neither side.
- */
+/** How often the order A B B A repeats. In that order a machine that becomes faster or slower favours neither side. */
 const PAIRS_OF_TURNS = 2
 
-/** A drain is looked at this often, by the api's figures (ms); those cost it some, so no more often. */
-const LOOK = 25
-const DRAINED_WITHIN = 120_000
+/** How a drain is watched (ms): not more often, because reading the depth costs the api some time. */
+const WATCH = { between: 25, within: 120_000 }
 
-/** One side of a round that has begun. */
+/** One side of a running round. */
 interface Runner {
   side: Side
   api: Running
-  /** The file of the paths that can be read. */
+  /** The file with the paths to read. */
   paths: string
   rates: RoundRates[SideName]
 }
 
 /**
- * One round: both sides get empty stores and processes of their own, and do each phase in turns, of which the first is
- * that of the first side. New processes each time, since two starts of the same program differ, too.
+ * Runs one round: both sides get empty stores and new processes, and take turns within each phase. The first side
+ * begins. The processes are new because two starts of the same program differ too.
  */
 export async function runRound(
   sides: readonly Side[],
@@ -82,23 +79,20 @@ export async function runRound(
   return rates
 }
 
-/** Measures one phase in turns; a side's rate is the mean of its turns. */
+/** Measures one phase in turns; the rate of a side is the mean of its turns. */
 async function inTurns(
   runners: readonly Runner[],
   phase: ComparedPhase,
   measure: (runner: Runner) => Promise<{ rate: number }>
 ): Promise<void> {
-  const there = Array.from({ length: PAIRS_OF_TURNS }, () => [...runners, ...runners.toReversed()]).flat()
-  for (const runner of there) {
+  const turns = Array.from({ length: PAIRS_OF_TURNS }, () => [...runners, ...runners.toReversed()]).flat()
+  for (const runner of turns) {
     const { rate } = await measure(runner)
     runner.rates[phase] = (runner.rates[phase] ?? 0) + rate / (2 * PAIRS_OF_TURNS)
   }
 }
 
-/**
- * Both sides drain the same number of orders, half of them in each place of A B B A: the one that accepted fewer gets what
- * is missing first.
- */
+/** Lets both sides drain the same number of orders, in the order A B B A. The side with fewer orders is filled up first. */
 async function drainBoth(runners: readonly Runner[], signal: AbortSignal): Promise<void> {
   const waiting = await Promise.all(runners.map(({ api }) => depthOf(api, signal)))
   const count = Math.ceil(Math.max(...waiting) * 1.02)
@@ -124,27 +118,26 @@ async function drainBoth(runners: readonly Runner[], signal: AbortSignal): Promi
   }
 }
 
-/**
- * One worker lowers the backlog to `rest`. It counts from the first order that is done, so the worker's start is not in it.
- */
+/** Lets one worker lower the backlog to `rest`. Counts from the first completed order, without the start of the worker. */
 async function drain(
   { side, api }: Runner,
   rest: number,
   signal: AbortSignal
 ): Promise<{ orders: number; seconds: number }> {
-  const full = await depthOf(api, signal)
+  const backlog = { name: api.url, depth: () => depthOf(api, signal) }
+  const full = await backlog.depth()
   return withRunning([side.start('worker')], async () => {
-    const first = await untilDepth(api, depth => depth < full, signal)
+    const first = await untilDepth(backlog, depth => depth < full, { ...WATCH, signal })
     const began = performance.now()
-    const last = await untilDepth(api, depth => depth <= rest, signal)
+    const last = await untilDepth(backlog, depth => depth <= rest, { ...WATCH, signal })
     return { orders: first - last, seconds: (performance.now() - began) / 1000 }
   })
 }
 
-/** @throws when orders that no longer wait are not completed: the rate would be that of losing them */
+/** @throws when orders left the backlog and are not completed: the rate would count lost orders */
 async function checkCompleted({ side, api }: Runner, count: number, signal: AbortSignal): Promise<void> {
   const { completed_orders } = (await figuresOf(api, signal)).services.database.stats
-  // Those that a load's end left without an answer may have been accepted, too.
+  // There may be more: the end of a load leaves some accepted orders without an answer.
   if (completed_orders < count)
     throw new Error(
       `${side.name}: of ${count} orders that no longer wait only ${completed_orders} are completed`
@@ -160,28 +153,13 @@ async function fill(
   await fillOrders({ url: api.url, seconds, connections: CONNECTIONS, signal }, most, paths)
 }
 
-async function untilDepth(
-  api: Running,
-  condition: (depth: number) => boolean,
-  signal: AbortSignal
-): Promise<number> {
-  const deadline = performance.now() + DRAINED_WITHIN
-  for (;;) {
-    const depth = await depthOf(api, signal)
-    if (condition(depth)) return depth
-    if (performance.now() > deadline)
-      throw new Error(`${depth} orders still wait after ${DRAINED_WITHIN / 1000} s`)
-    await delay(LOOK, undefined, { signal })
-  }
-}
-
 async function depthOf(api: Running, signal: AbortSignal): Promise<number> {
   const { depth } = (await figuresOf(api, signal)).queue
   if (depth === null) throw new Error(`${api.url} does not know how many orders wait`)
   return depth
 }
 
-/** The part of `GET /metrics` that tells how far a revision is, whatever its tables and keys are. */
+/** The part of `GET /metrics` that shows the progress of a revision, whatever its tables and keys are. */
 interface Figures {
   queue: { depth: number | null }
   services: { database: { stats: { completed_orders: number } } }

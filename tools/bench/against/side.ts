@@ -10,7 +10,7 @@ import {
 import { environmentOf } from '../stores.ts'
 import type { Tree } from './tree.ts'
 
-/** Which of the two revisions. */
+/** The name of one of the two revisions. */
 export type SideName = 'this' | 'other'
 
 /** One of the two revisions, in a database and under a key prefix of its own. */
@@ -20,10 +20,10 @@ export interface Side {
   start: (mode: 'api' | 'worker') => Promise<Running>
 }
 
-/** Longer than the service takes at most to end, so that only one that hangs is killed (ms). */
+/** Longer than the service ever takes to stop, so that only a hanging one is killed (ms). */
 const GRACE = 25_000
 
-/** A revision as it ships, on the Redis that syncs every write before it answers. */
+/** Creates a side: a revision as it ships, on the Redis that syncs every write before it answers. */
 export function createSide(name: SideName, { dir, program }: Tree, options: ContestantOptions): Side {
   const { stores, signal } = options
   const database = `against_${name}`

@@ -2,7 +2,7 @@ import { medianOf } from '../results.ts'
 import type { ComparedPhase, RoundRates } from './round.ts'
 import { conclude, FEWEST, judge, type Verdict } from './verdict.ts'
 
-/** What all rounds so far say of one phase. */
+/** The rates and the verdict of one phase after all rounds so far. */
 export interface Comparison {
   phase: ComparedPhase
   bound: number
@@ -11,7 +11,7 @@ export interface Comparison {
   verdict: Verdict
 }
 
-/** Compares the phases over some rounds, each of which has both sides' rates of all of them. */
+/** Compares the phases over some rounds, each with the rates of both sides. */
 export function comparePhases(
   rounds: readonly RoundRates[],
   bounds: Partial<Record<ComparedPhase, number>>
@@ -32,17 +32,17 @@ export function comparePhases(
 
 /** Whether further rounds could still decide a phase. */
 export function isOpen({ verdict }: Comparison): boolean {
-  return verdict.says === 'open'
+  return verdict.outcome === 'open'
 }
 
-/** One line of a phase's ratios so far. */
+/** Describes the ratios of a phase so far in one line. */
 export function describe({ phase, verdict: { median, low, high } }: Comparison): string {
   return `${phase} ${median.toFixed(3)} (${low.toFixed(3)}–${high.toFixed(3)})`
 }
 
 const columns = ['phase', 'rounds', 'this', 'other', 'this/other', '95 % interval', 'bound', 'verdict']
 
-/** The end of a comparison as a table, with what to do where nothing is decided. */
+/** Renders a comparison as a table, with advice where a phase is undecided. */
 export function renderComparison(comparisons: readonly Comparison[]): string {
   const rows = comparisons.map(comparison => {
     const { phase, bound, rates, verdict } = comparison
@@ -65,8 +65,8 @@ export function renderComparison(comparisons: readonly Comparison[]): string {
 }
 
 function advice(comparisons: readonly Comparison[]): string[] {
-  const named = (says: ReturnType<typeof conclude>) =>
-    comparisons.filter(({ verdict }) => conclude(verdict) === says).map(({ phase }) => phase)
+  const named = (outcome: ReturnType<typeof conclude>) =>
+    comparisons.filter(({ verdict }) => conclude(verdict) === outcome).map(({ phase }) => phase)
   const [slower, undecided] = [named('slower'), named('undecided')]
   const list = (names: string[]) => names.join(' and ')
   return [

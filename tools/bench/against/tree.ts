@@ -8,7 +8,7 @@ import { nodeFlags } from '../../local/service.ts'
 
 const run = promisify(execFile)
 
-/** A tree of the service's sources that can be started. */
+/** A source tree of the service that can be started. */
 export interface Tree {
   dir: string
   /** Revision and subject of its commit. */
@@ -24,10 +24,10 @@ export interface Program {
   entry: string
 }
 
-/** Where the entry is in trees whose Dockerfile does not say it. */
+/** Where the entry may be in a tree whose Dockerfile does not name it. */
 const ENTRIES = ['src/main.ts', 'main.ts', 'src/index.ts', 'index.ts']
 
-/** The tree that this command belongs to, as it is now. */
+/** Returns the tree of this command as it is now, uncommitted changes included. */
 export async function thisTree(dir: string, signal: AbortSignal): Promise<Tree> {
   const { stdout } = await git(dir, ['status', '--porcelain'], signal)
   const label = await describe(dir, await commitOf(dir, 'HEAD', signal), signal)
@@ -39,8 +39,8 @@ export async function thisTree(dir: string, signal: AbortSignal): Promise<Tree> 
 }
 
 /**
- * Brings another revision of a repository into the directory `dir`, with its dependencies. Nothing of it is noted in
- * the repository.
+ * Puts another revision of a repository and its dependencies into the directory `dir`. Leaves the repository
+ * unchanged.
  * @throws {CommandError} when the repository has no such revision
  */
 export async function checkOut(
@@ -60,9 +60,7 @@ export async function checkOut(
   return { dir, label, program: await findProgramOf(dir) }
 }
 
-/**
- * The dependencies of a tree: those of this one where both lock files are the same, by a link, and else by npm.
- */
+/** Installs the dependencies of a tree: a link to those of this tree where both lock files are the same, npm otherwise. */
 async function install(repository: string, dir: string, signal: AbortSignal): Promise<void> {
   const lock = (tree: string) => readFile(join(tree, 'package-lock.json'), 'utf8')
   if ((await lock(repository)) === (await lock(dir))) {
@@ -76,7 +74,7 @@ async function install(repository: string, dir: string, signal: AbortSignal): Pr
   })
 }
 
-/** How a tree starts one process: as its Dockerfile does, with the Node.js among its dependencies if there is one. */
+/** Finds how a tree starts a process: as its Dockerfile does, with the Node.js of its dependencies if there is one. */
 export async function findProgramOf(dir: string): Promise<Program> {
   const own = join(dir, 'node_modules/node/bin/node')
   const command = existsSync(own) ? own : process.execPath
@@ -89,7 +87,7 @@ export async function findProgramOf(dir: string): Promise<Program> {
   return { command, flags, entry: join(dir, entry) }
 }
 
-/** The words of the last instruction of this name that is written as a list; a health check's is indented. */
+/** Returns the words of the last instruction of this name in list form; the CMD of a health check is indented. */
 function instruction(dockerfile: string, name: string): string[] {
   const last = [...dockerfile.matchAll(new RegExp(`^${name} +(\\[.*\\]) *$`, 'gm'))].at(-1)?.[1]
   return last ? (JSON.parse(last) as string[]) : []

@@ -1,6 +1,6 @@
--- Orders for wrk: POST /orders until so many are accepted, and notes each accepted order for reads.lua.
+-- Orders for wrk: POST /orders until enough are accepted; records each accepted order for reads.lua.
 --
--- arguments  1 to 3 as in orders.lua   4 most orders   5 file that the paths of accepted orders are appended to
+-- arguments  1 to 3 as in orders.lua   4 most orders   5 the file for the paths of accepted orders
 
 dofile('orders.lua')
 

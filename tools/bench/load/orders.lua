@@ -1,9 +1,9 @@
 -- Orders for wrk: POST /orders, each with an id of its own.
 --
--- arguments  1 text that tells this run's ids from those of every other   2 requests a second, or 0 for as many as
---            will go: each connection then waits for its answer only   3 what the random digits are drawn from
+-- arguments  1 a text that makes the ids of this run unique   2 requests a second, or 0 for no limit: each connection
+--            then only waits for its answer   3 the seed of the random digits
 --
--- An id begins with eight random digits, so that it falls anywhere in an index, as the ids of real clients do.
+-- An id begins with eight random digits, so that it falls anywhere in an index, like the ids of real clients.
 
 dofile('report.lua')
 
@@ -25,7 +25,7 @@ function init(args)
   head = 'POST /orders HTTP/1.1\r\nhost: ' .. wrk.host .. ':' .. wrk.port .. '\r\ncontent-type: application/json\r\ncontent-length: '
   local rate = tonumber(args[2])
   if rate == 0 then return end
-  -- By the clock and not by the answers: what comes late is made up for.
+  -- At a fixed rate: a late request is made up for.
   local interval, due = 1000 / rate, nil
   function delay()
     local now = milliseconds()

@@ -1,4 +1,4 @@
--- What wrk saw, as one line of JSON for the bench to read.
+-- Prints the result of wrk as one line of JSON for the bench.
 
 function done(summary, latency)
   local errors = summary.errors

@@ -4,19 +4,20 @@ import { findProgram } from '../../local/process.ts'
 
 const run = promisify(execFile)
 
-/** What wrk saw of a load. */
+/** The result of a load. */
 export interface Load {
   /** Answers a second. */
   rate: number
   requests: number
   p50_ms: number
   p99_ms: number
-  /** Answers of 400 and above. */
+  /** Answers with a status of 400 or above. */
   refused: number
   /** Requests without an answer. */
   failed: number
 }
 
+/** Where a load goes, and how large it is. */
 export interface LoadOptions {
   /** Base URL on loopback. */
   url: string
@@ -28,30 +29,30 @@ export interface LoadOptions {
 let loads = 0
 
 /**
- * Posts new orders as fast as they are answered, or `perSecond` of them by the clock.
- * @throws when an order was refused or got no answer: the figure would not be that of accepted orders
+ * Posts new orders as fast as they are answered, or at a fixed rate of `perSecond`.
+ * @throws when an order is refused or gets no answer: the rate must count accepted orders only
  */
 export async function postOrders(options: LoadOptions, perSecond = 0): Promise<Load> {
   return wrk('orders.lua', options, orderArguments(perSecond))
 }
 
 /**
- * Posts new orders as fast as they are answered until `most` are accepted or the time is over, and appends the paths of
- * those that were accepted to a file.
+ * Posts new orders as fast as they are answered until `most` are accepted or the time is over. Appends the paths of the
+ * accepted orders to a file.
  * @throws as `postOrders` does
  */
 export async function fillOrders(options: LoadOptions, most: number, file: string): Promise<Load> {
   return wrk('fill.lua', options, [...orderArguments(0), String(most), file])
 }
 
-/** What makes a load's ids differ from those of every other, and its rate. */
+/** The arguments of a load: a tag that makes its ids unique, its rate and its seed. */
 function orderArguments(perSecond: number): string[] {
   const seed = ++loads
   const tag = `${process.pid.toString(36)}${seed.toString(36)}`
   return [tag, String(perSecond), String(process.pid * 1000 + seed)]
 }
 
-/** Reads the paths in a file, one after the other from the line `from` on. */
+/** Reads the paths in a file, one after the other from line `from` on. */
 export async function readPaths(options: LoadOptions, file: string, from = 0): Promise<Load> {
   return wrk('reads.lua', options, [file, String(from)])
 }
@@ -59,7 +60,7 @@ export async function readPaths(options: LoadOptions, file: string, from = 0): P
 async function wrk(script: string, options: LoadOptions, args: string[]): Promise<Load> {
   const { url, seconds, connections, signal } = options
   const command = await findProgram('wrk')
-  // One thread feeds more connections than one Node.js process serves, and leaves the machine to what is measured.
+  // One thread is faster than one Node.js process, and leaves the other cores to the service.
   const { stdout } = await run(
     command,
     [
@@ -72,7 +73,7 @@ async function wrk(script: string, options: LoadOptions, args: string[]): Promis
       '--',
       ...args
     ],
-    // There the scripts find each other.
+    // The scripts include each other by relative paths.
     { cwd: import.meta.dirname, signal, timeout: (seconds + 30) * 1000 }
   )
   const line = stdout.split('\n').find(text => text.startsWith('{'))

@@ -7,7 +7,7 @@ import { peakMemory, withProcessorTime } from '../usage.ts'
 const CONNECTIONS = 64
 const WARM_UP = 2
 
-/** New orders as fast as they are accepted, at 64 connections, with nothing that processes them. */
+/** Measures the accept of new orders at 64 connections, without a worker. */
 export async function accept(bench: Bench): Promise<void> {
   const { extent, plan, signal } = bench
   const systems = [

@@ -10,7 +10,7 @@ import { addRows, untilFlushed, writePaths } from '../rows.ts'
 const CONNECTIONS = 64
 const WARM_UP = 1
 
-/** Rows that are read, once each, whatever the size of the table. */
+/** How many rows are read, once each, in a table of any size. */
 const READABLE = 100_000
 
 const FEW = `${READABLE.toLocaleString('en')} rows`
@@ -22,7 +22,7 @@ interface Figures {
   metrics_p99_ms: number
 }
 
-/** What a table that grows does to the drain, to reads of its rows, and to the figures. */
+/** Measures how a growing table affects the drain, the reads of its rows, and `/metrics`. */
 export async function growth(bench: Bench): Promise<void> {
   const plan = bench.plan.growth
   if (!plan) return
@@ -54,7 +54,7 @@ export async function growth(bench: Bench): Promise<void> {
   await small.place.reset()
 }
 
-/** One round with a table of so many rows. */
+/** Runs one round with a table of `rows` rows. */
 async function measure(
   { dir, signal }: Bench,
   { orders, seconds }: NonNullable<Plan['growth']>,
@@ -62,7 +62,7 @@ async function measure(
   rows: number,
   round: number
 ): Promise<Figures> {
-  // Documents that an earlier round has put back would be read instead of rows.
+  // Otherwise documents of an earlier round would be read instead of rows.
   await contestant.place.redis.flushall()
   const file = join(dir, `growth-${round}`)
   await writePaths(file, 0, rows, Math.min(rows, READABLE))

@@ -8,15 +8,15 @@ const CONNECTIONS = 64
 const WARM_UP = 2
 
 /**
- * Orders that are read again and again, so that the api has just read them; orders that Redis has a document of, several
- * times as many as the api keeps; and rows that are read once each, in all rounds together.
+ * How many orders are read from each place. `RECENT` orders fit into the memory of the api. `CACHED` documents in Redis
+ * are several times as many as the api keeps. `UNCACHED` rows are read once each, in all rounds together.
  */
 const RECENT = 5000
 const CACHED = 80_000
 const UNCACHED = 400_000
 
 /**
- * Finished orders as fast as they are read: such as the api has just read, documents from Redis, rows from MySQL, and a
+ * Measures reads of finished orders: from the memory of the api, from documents in Redis, from rows in MySQL, and of a
  * constant without any store.
  */
 export async function read(bench: Bench): Promise<void> {
@@ -28,7 +28,7 @@ export async function read(bench: Bench): Promise<void> {
   await addRows(service.place, 0, CACHED + UNCACHED)
   await writePaths(files.recent, 0, RECENT, RECENT)
   await writePaths(files.cached, 0, CACHED, CACHED)
-  // None of those whose document a read puts into Redis.
+  // Without the orders whose documents the reads below put into Redis.
   await writePaths(files.uncached, CACHED, CACHED + UNCACHED, UNCACHED)
 
   await withRunning([bare.startApi(), service.startApi()], async apis => {

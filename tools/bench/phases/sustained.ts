@@ -8,32 +8,32 @@ import type { Series } from '../results.ts'
 
 const CONNECTIONS = 256
 
-/** How often the depth is looked at (ms). */
-const LOOK = 250
+/** The pause between two checks of the depth (ms). */
+const BETWEEN = 250
 
 /**
- * Of the asked rate, what must at least be accepted for a load to count; and what a backlog may be of a second's orders,
- * and at what it is hopeless: the load ends then, since no contestant gets over it.
+ * The share of the rate that must be accepted; the backlog that counts as flat, and the one that ends a load because no
+ * contestant recovers from it, both as a share of a second's orders.
  */
 const KEPT_UP = 0.97
 const BACKLOG = 0.5
 const HOPELESS = 2
 
-/** How close to the limit the search comes. */
+/** The precision of the search, as a ratio of two rates. */
 const PRECISION = 1.06
 
-/** By how much the rate of a long load is below that of a short one, or of a longer one that failed. */
+/** The rate of a long load as a share of the last one: of the short load, or of a long one that failed. */
 const HELD = 0.94
 
-/** A contestant that runs, api and worker. */
+/** A running contestant, api and worker. */
 interface System {
   contestant: Contestant
   url: string
 }
 
 /**
- * The largest rate that comes in by the clock and is processed as it comes, so that the backlog stays flat; and how
- * long an order takes from its POST until a GET says that it is completed, at half of that rate.
+ * Measures the largest fixed rate at which the backlog stays flat, and the time from the POST of an order until a GET
+ * returns it as completed, at half of that rate.
  */
 export async function sustained(bench: Bench): Promise<void> {
   const plan = bench.plan.sustained
@@ -71,8 +71,8 @@ export async function sustained(bench: Bench): Promise<void> {
 }
 
 /**
- * The largest rate at which a short load leaves the backlog flat. One that does not is tried again: the machine may have
- * stood still for a moment.
+ * Searches the largest rate at which a short load leaves the backlog flat. Repeats a load that does not, because the
+ * machine may have stood still for a moment.
  */
 async function search(bench: Bench, system: System, seconds: number): Promise<number> {
   let [good, bad] = [0, Number.POSITIVE_INFINITY]
@@ -88,14 +88,14 @@ async function search(bench: Bench, system: System, seconds: number): Promise<nu
   return good
 }
 
-/** The rate that also holds for long, somewhat below the one that was found. */
+/** Finds the rate that holds in a long load, a little below the one of short loads. */
 async function hold(bench: Bench, system: System, seconds: number, found: number): Promise<number> {
   for (let rate = found * HELD; ; rate *= HELD) {
     if (await isFlat(bench, system, rate, seconds)) return rate
   }
 }
 
-/** The time from accept to completed (p50, p99 in ms) at half the rate. */
+/** Measures the time from accept to completed at half the rate (p50 and p99 in ms). */
 async function atHalf(
   bench: Bench,
   { url }: System,
@@ -104,14 +104,14 @@ async function atHalf(
 ): Promise<[number, number]> {
   const options = { url, seconds: seconds + 1, connections: CONNECTIONS, signal: bench.signal }
   const load = postOrders(options, rate / 2)
-  // A moment for the load to begin; it goes on for the rest of that second after the samples.
+  // The load begins half a second before the samples and ends half a second after them.
   await delay(500)
   const latencies = await sampleLatency(url, seconds, bench.signal)
   await load
   return latencies
 }
 
-/** Whether so many orders a second can come in without more and more of them waiting. */
+/** Whether the backlog stays flat at this rate. */
 async function isFlat(bench: Bench, system: System, rate: number, seconds: number): Promise<boolean> {
   const { contestant, url } = system
   bench.say(`sustained: ${contestant.name} at ${Math.round(rate)} orders/s for ${seconds} s`)
@@ -130,7 +130,7 @@ async function isFlat(bench: Bench, system: System, rate: number, seconds: numbe
   )
   const depths: number[] = []
   while (running) {
-    await delay(LOOK)
+    await delay(BETWEEN)
     if (!running) break
     const depth = await contestant.depth()
     depths.push(depth)
@@ -138,12 +138,12 @@ async function isFlat(bench: Bench, system: System, rate: number, seconds: numbe
   }
   const keptUp = (await accepted) >= rate * KEPT_UP
   await untilDepth(contestant, depth => depth === 0)
-  // One look may fall on a pause of a collector; a backlog that grows is in all of the last ones.
+  // One check may meet a pause of a collector; a growing backlog shows in all of the last ones.
   const last = Math.min(...depths.slice(-4))
   return keptUp && last <= rate * BACKLOG
 }
 
-/** Something below what the accept and the drain can do one without the other. */
+/** A rate below those of the accept alone and the drain alone. */
 function startingRate(found: Series[], name: string): number {
   const median = (phase: string) =>
     found.find(series => series.phase === phase && series.contestant === name)?.median ?? 1000

@@ -5,7 +5,7 @@ import { postOrders } from '../load/wrk.ts'
 const CONNECTIONS = 64
 const WARM_UP = 2
 
-/** What a backlog that waits does to the accept: two apis, each with a Redis of its own that holds nothing else. */
+/** Measures how a backlog affects the accept: two apis, each with its own Redis. */
 export async function waiting(bench: Bench): Promise<void> {
   const plan = bench.plan.growth
   if (!plan) return

@@ -9,22 +9,22 @@ const HEADING = 44
 const ROW = 25
 const GAP = 18
 
-/** Room for what stands right of the longest bar. */
+/** Room for the text right of the longest bar. */
 const FIGURES = 175
 
-// Light, and a card of its own: it is the same on a light and on a dark page.
+// A light card: it looks the same on a light and on a dark page.
 const CARD = '#f6f8fa'
 const EDGE = '#d0d7de'
 const TEXT = '#1f2328'
 const MUTED = '#59636e'
 const FONT = 'system-ui, Helvetica, Arial, sans-serif'
 
-/** A panel with its place in the picture. */
+/** A panel with its position in the picture. */
 interface Placed extends Panel {
   top: number
 }
 
-/** The pictures of a run as SVG, by file name; the same results give the same bytes. */
+/** Renders the pictures of a run as SVG, by file name; the same results return the same bytes. */
 export function renderCharts({ series }: Results): Map<string, string> {
   return new Map(pictures(series).map(picture => [picture.file, draw(picture)]))
 }
@@ -48,7 +48,7 @@ function draw({ panels }: Picture): string {
 
 function toOption(panels: Placed[], height: number): EChartsOption {
   const labels = panels.flatMap(({ bars }) => bars.map(({ label }) => label.length))
-  // The same for all panels of a picture. Wide enough for a wide font.
+  // The same for all panels of a picture, and wide enough for a wide font.
   const left = PADDING + Math.max(...labels) * 7.6 + 10
   return {
     animation: false,
@@ -114,7 +114,7 @@ function toBars(bars: Bar[], index: number) {
   }
 }
 
-/** The range of each bar, and its figures where range and bar end. */
+/** The range of each bar, and its figures at the end of range and bar. */
 function toFigures(bars: Bar[], index: number): CustomSeriesOption {
   return {
     type: 'custom',
@@ -141,7 +141,7 @@ function toFigures(bars: Bar[], index: number): CustomSeriesOption {
                 }
               ]
             : []),
-          // Each stands by itself: how wide the first comes out depends on the fonts of the machine that shows it.
+          // Two texts, because the width of the first one depends on the fonts of the reader.
           text(figure(value), { x: to + 9, y, fontSize: 13, fontWeight: 'bold', fill: TEXT }),
           text(note, { x: WIDTH - PADDING, y, fontSize: 12, fill: MUTED, align: 'right' })
         ]
@@ -157,7 +157,7 @@ function text(content: string, style: Record<string, unknown>) {
   }
 }
 
-/** Without what is for a pointer: names with a counter of the process in them, and a style sheet for hovering. */
+/** Removes what only a pointer needs: names with a counter of the process, and the style sheet for hovering. */
 function normalise(svg: string): string {
   return `${svg
     .replace(/<style\b.*?<\/style>\n?/gs, '')

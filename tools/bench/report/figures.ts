@@ -6,18 +6,18 @@ const allThreeDigits = new Intl.NumberFormat('en', {
   maximumSignificantDigits: 3
 })
 
-/** A figure for people: three significant digits, thousands separated; a dash where nothing was measured. */
+/** Formats a figure: three significant digits, thousands separated; a dash for a missing one. */
 export function figure(value: number | undefined): string {
-  // A figure that is not a number has become null in a file of results.
+  // NaN is null in a file of results.
   return Number.isFinite(value) ? threeDigits.format(value as number) : '–'
 }
 
-/** A ratio for people: as `figure`, with the zeros that its digits end with. */
+/** Formats a ratio: like `figure`, with trailing zeros. */
 export function ratioFigure(value: number): string {
   return Number.isFinite(value) ? allThreeDigits.format(value) : '–'
 }
 
-/** From the lowest round to the highest; empty where there was one round. */
+/** Formats the range of the rounds; empty for one round. */
 export function range(
   { rounds, low, high }: Series | Ratio,
   format: (value: number) => string = figure
@@ -25,7 +25,7 @@ export function range(
   return rounds.length < 2 ? '' : `${format(low)}–${format(high)}`
 }
 
-/** What a ratio should reach, such as `≥ 0.6`; empty where there is no aim. */
+/** Formats the bounds of a ratio, such as `≥ 0.6`; empty without bounds. */
 export function aim({ atLeast, atMost }: Ratio): string {
   const parts = [
     atLeast !== undefined && `≥ ${figure(atLeast)}`,
@@ -34,7 +34,7 @@ export function aim({ atLeast, atMost }: Ratio): string {
   return parts.filter(part => part !== false).join(', ')
 }
 
-/** The series of each phase, phases in the order in which they were measured. */
+/** Groups series by phase, in the order of measurement. */
 export function byPhase(series: Series[]): Map<string, Series[]> {
   return Map.groupBy(series, ({ phase }) => phase)
 }

@@ -15,37 +15,34 @@ const titles: Record<string, string> = {
   'growth-accept': 'Accepting beside orders that wait, everysec'
 }
 
-/** What a phase measured, for people, with its unit; a phase without such a title keeps its name. */
+/** Returns the title of a phase with its unit; a phase without a title keeps its name. */
 export function title({ phase, unit }: Series): string {
   return `${titles[phase] ?? phase} (${unit})`
 }
 
-/** Whether a phase measures one thing beside more and more others. */
+/** Whether a phase compares sizes of a table or of a backlog. */
 export function isGrowth(phase: string): boolean {
   return phase.startsWith('growth-')
 }
 
-/** Beside how many others a contestant of a growth phase was measured, such as `1,000,000`, or `none`. */
+/** The size that a series of a growth phase belongs to, such as `1,000,000`, or `none`. */
 export function sizeLabel({ contestant }: Series): string {
   const size = sizeOf(contestant)
   return size === 0 ? 'none' : size.toLocaleString('en')
 }
 
-/**
- * Series of one phase in the order in which they are shown, whatever the order they were measured in: growth from the
- * fewest others to the most, anything else from the limit over the peers to the service.
- */
+/** Sorts the series of one phase for display: growth by size, other phases from the limit over the peers to the service. */
 export function inOrder(series: Series[]): Series[] {
   const rank = ({ phase, contestant }: Series) => (isGrowth(phase) ? sizeOf(contestant) : rankOf(contestant))
   return series.toSorted((a, b) => rank(a) - rank(b))
 }
 
-/** Whether a contestant is the service: by its name, or as a number of something that it was measured with. */
+/** Whether a contestant is the service: its name, or a number such as that of workers or rows. */
 export function isOurs(contestant: string): boolean {
   return /^(orderstream|\d)/.test(contestant)
 }
 
-/** Whether a contestant is what the stack does without the service's work. */
+/** Whether a contestant is a limit of the stack. */
 export function isLimit(contestant: string): boolean {
   return /^(limit|constant)\b/.test(contestant)
 }

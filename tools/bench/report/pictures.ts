@@ -2,7 +2,7 @@ import type { Series } from '../results.ts'
 import { byPhase, figure } from './figures.ts'
 import { inOrder, isGrowth, isLimit, isOurs, sizeLabel, title } from './phases.ts'
 
-/** One bar: a figure with the lowest and the highest round, and what stands beside it. */
+/** One bar: a figure with its lowest and highest round, and the text beside it. */
 export interface Bar {
   label: string
   value: number
@@ -11,14 +11,14 @@ export interface Bar {
   /** A second figure, such as `p99 12 ms`; empty for none. */
   note: string
   color: string
-  /** Whether it is the one that the picture is about. */
+  /** Whether the bar is one of the service. */
   ours: boolean
 }
 
-/** Bars of one scale. */
+/** Bars on one scale. */
 export interface Panel {
   title: string
-  /** How the figures came about and how to read them. */
+  /** How to read the figures. */
   note: string
   bars: Bar[]
 }
@@ -26,12 +26,12 @@ export interface Panel {
 /** One file, of one or more panels. */
 export interface Picture {
   file: string
-  /** What it shows, in words, for those who do not see it. */
+  /** The content in words, for readers who do not see it. */
   alt: string
   panels: Panel[]
 }
 
-/** Which phases stand in which picture. */
+/** The phases of each picture. */
 const files: Record<string, string[]> = {
   'accept.svg': ['accept'],
   'read.svg': ['read'],
@@ -46,7 +46,7 @@ const LIMIT = '#b3bcc8'
 const OTHER = '#8c959f'
 const peers: Record<string, string> = { express: '#c09a6b', bullmq: '#a685bd' }
 
-/** What is to be drawn of some series: the pictures that at least one series is there for. */
+/** Returns the pictures that have at least one series. */
 export function pictures(series: Series[]): Picture[] {
   const phases = byPhase(series)
   return Object.entries(files).flatMap(([file, names]) => {

@@ -1,7 +1,7 @@
 import { holds, type Ratio, type Results, type Series } from '../results.ts'
 import { aim, byPhase, figure, range, ratioFigure } from './figures.ts'
 
-/** What a run found, as plain text in aligned columns: every series of every phase, then the ratios and their aims. */
+/** Renders the results as plain text in aligned columns: every series of every phase, then the ratios and their bounds. */
 export function renderTable({ at, extent, seconds, machine, series, ratios }: Results): string {
   const { processor, cores, memory_gb, system, node, redis, mysql } = machine
   return [
@@ -44,7 +44,7 @@ function verdict(ratio: Ratio): string {
   return holds(ratio) ? 'reached' : 'MISSED'
 }
 
-/** Lines of cells of the same widths; the first of a line stands left, the others, figures, right. */
+/** Aligns rows of cells: the first column left, the figures right. */
 function align(rows: string[][]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0)))
   return rows.map(row =>

@@ -3,7 +3,7 @@ import { readOptions } from '../../../../tools/bench/options.ts'
 
 const against = (...args: string[]) => readOptions(['--against', 'main', ...args])?.against
 
-test('a comparison has three phases, thirty rounds at most and a bound of 0.97 unless the command line has others', () => {
+test('a comparison has three phases, at most thirty rounds and a bound of 0.97 by default', () => {
   expect(against()).toEqual({
     revision: 'main',
     phases: ['accept', 'read', 'drain'],
@@ -23,7 +23,7 @@ test('a comparison has three phases, thirty rounds at most and a bound of 0.97 u
   })
 })
 
-test('a bound is for all phases, or for the one that it names, in any order', () => {
+test('a bound applies to all phases, or to the one that it names, in any order', () => {
   expect(against('--bound', '0.88')?.bounds).toEqual({ accept: 0.88, read: 0.88, drain: 0.88 })
   for (const bounds of [['drain=0.8', '0.9'], ['0.9', 'drain=0.8'], ['0.9,drain=0.8']])
     expect(against(...bounds.flatMap(bound => ['--bound', bound]))?.bounds).toEqual({

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { comparePhases, isOpen, passes, renderComparison } from '../../../../tools/bench/against/table.ts'
 
-/** Rounds in which this revision's rate of each phase is so many times that of the other, with some noise. */
+/** Rounds in which the rates of this revision are a multiple of the other's, with some noise. */
 const rounds = (count: number, ratios: Record<string, number>, noise = 0.01) =>
   Array.from({ length: count }, (_, round) => {
     const factor = 1 + noise * (((round * 7) % 11) / 5 - 1)
@@ -10,11 +10,11 @@ const rounds = (count: number, ratios: Record<string, number>, noise = 0.01) =>
     return { this: rates(ratio => 1000 * ratio * factor), other: rates(() => 1000) }
   })
 
-test('a phase is compared round by round as this over other, each with its own bound', () => {
+test('each phase compares this over other round by round, with its own bound', () => {
   const found = comparePhases(rounds(10, { accept: 0.9, drain: 0.9 }), { accept: 0.97, drain: 0.85 })
   expect(found).toMatchObject([
-    { phase: 'accept', bound: 0.97, rates: { other: 1000 }, verdict: { pairs: 10, says: 'slower' } },
-    { phase: 'drain', bound: 0.85, verdict: { pairs: 10, says: 'not slower' } }
+    { phase: 'accept', bound: 0.97, rates: { other: 1000 }, verdict: { pairs: 10, outcome: 'slower' } },
+    { phase: 'drain', bound: 0.85, verdict: { pairs: 10, outcome: 'not slower' } }
   ])
   expect(found.some(isOpen)).toBe(false)
   expect(passes(found)).toBe(false)
@@ -22,7 +22,7 @@ test('a phase is compared round by round as this over other, each with its own b
   expect(renderComparison(found)).toMatch(/^drain +10 .*0\.85 +not slower$/m)
 })
 
-test('what is undecided is no pass, and the text says what to do', () => {
+test('an undecided phase does not pass, and the table advises to try again', () => {
   const found = comparePhases(rounds(30, { read: 0.97, accept: 1.1 }, 0.3), { read: 0.97, accept: 0.5 })
   expect(found.filter(isOpen)).toMatchObject([{ phase: 'read' }])
   expect(passes(found)).toBe(false)

@@ -22,13 +22,13 @@ async function write(files: Record<string, string>): Promise<void> {
   }
 }
 
-test('this tree is started as its Dockerfile starts it, and as npm start does', async () => {
+test('this tree starts as its Dockerfile and npm start start it', async () => {
   const { flags, entry } = await findProgramOf(root)
   expect(entry).toBe(join(root, 'src/main.ts'))
   expect(flags).toEqual(nodeFlags)
 })
 
-test('the entry is the one of the Dockerfile, wherever a revision has it', async () => {
+test('the Dockerfile names the entry of a revision', async () => {
   const dockerfile = [
     'HEALTHCHECK --interval=5s \\',
     '  CMD ["node", "probe.ts"]',
@@ -47,14 +47,14 @@ test('the entry is the one of the Dockerfile, wherever a revision has it', async
   })
 })
 
-test('the entry is where it usually is when no Dockerfile says so; without one, an error says so', async () => {
+test('a revision without a Dockerfile has a usual entry, and one without any entry is refused', async () => {
   await write({ Dockerfile: 'CMD npm start', 'src/main.ts': '' })
   expect(await findProgramOf(dir)).toMatchObject({ flags: nodeFlags, entry: join(dir, 'src/main.ts') })
   await rm(join(dir, 'src'), { recursive: true })
   await expect(findProgramOf(dir)).rejects.toThrow(CommandError)
 })
 
-test('another revision is brought with its files and dependencies, and the repository stays as it is', async () => {
+test('another revision is checked out with its files and dependencies, and the repository stays unchanged', async () => {
   const git = (...args: string[]) =>
     execFileSync('git', ['-c', 'user.name=test', '-c', 'user.email=test@example.com', ...args], {
       cwd: dir,

@@ -19,41 +19,41 @@ const ends = (ratios: number[], bound: number) => conclude(judge(ratios, bound))
 
 describe('the verdict', () => {
   test('is slower only where the whole interval is below the bound', () => {
-    expect(judge(around(0.9, 0.03, 12), 0.97).says).toBe('slower')
-    expect(judge(around(0.95, 0.1, 12), 0.97).says).toBe('open')
-    expect(judge(around(0.9, 0.03, 12), 0.85).says).toBe('not slower')
+    expect(judge(around(0.9, 0.03, 12), 0.97).outcome).toBe('slower')
+    expect(judge(around(0.95, 0.1, 12), 0.97).outcome).toBe('open')
+    expect(judge(around(0.9, 0.03, 12), 0.85).outcome).toBe('not slower')
   })
 
-  test('is not slower at once where the whole interval is at the bound or above, however wide it is', () => {
+  test('is not slower at once where the whole interval is at the bound or above, at any width', () => {
     const wide = judge(around(1.3, 0.2, 12), 0.97)
     expect((wide.high - wide.low) / (wide.high + wide.low)).toBeGreaterThan(0.05)
-    expect(wide.says).toBe('not slower')
-    expect(judge(Array(FEWEST).fill(0.97), 0.97).says).toBe('not slower')
+    expect(wide.outcome).toBe('not slower')
+    expect(judge(Array(FEWEST).fill(0.97), 0.97).outcome).toBe('not slower')
   })
 
-  test('ends as not slower where the interval holds the bound and is within ±5 %, as undecided where it is wider', () => {
+  test('ends as not slower where an interval within ±5 % holds the bound, and as undecided where it is wider', () => {
     expect(ends(around(0.97, 0.04, 30), 0.97)).toBe('not slower')
     expect(ends(around(0.97, 0.3, 30), 0.97)).toBe('undecided')
   })
 
-  test('needs eight pairs, however far the ratios are from the bound', () => {
+  test('needs eight pairs, even when the ratios are far from the bound', () => {
     for (const ratio of [0.5, 1.5]) {
       expect(ends(Array(FEWEST - 1).fill(ratio), 0.97)).toBe('undecided')
       expect(ends(Array(FEWEST).fill(ratio), 0.97)).toBe(ratio < 1 ? 'slower' : 'not slower')
     }
   })
 
-  test('of equal revisions is hardly ever slower, and of one that lost a tenth it always is', () => {
+  test('is hardly ever slower for equal revisions, and always for one that lost a tenth', () => {
     const seeds = Array.from({ length: 40 }, (_, seed) => seed)
     const slower = (loss: number) =>
-      seeds.filter(seed => judge(measured(seed, loss, 30), 0.97).says === 'slower').length
+      seeds.filter(seed => judge(measured(seed, loss, 30), 0.97).outcome === 'slower').length
     expect(slower(0)).toBe(0)
     expect(slower(0.1)).toBe(40)
   })
 })
 
 describe('the interval', () => {
-  test('holds the true ratio in about 95 of a hundred measurements', () => {
+  test('holds the true ratio in about 95 of 100 measurements', () => {
     const holding = Array.from({ length: 100 }, (_, seed) => bootstrapInterval(measured(seed, 0.02, 20)))
     const held = holding.filter(({ low, high }) => low <= 0.98 && 0.98 <= high).length
     expect(held).toBeGreaterThanOrEqual(88)
@@ -62,7 +62,7 @@ describe('the interval', () => {
 
   const ratios = fc.array(fc.double({ min: 0.5, max: 2, noNaN: true }), { minLength: FEWEST, maxLength: 30 })
 
-  test('lies within the ratios, holds their median, is the same each time, and follows their scale', () => {
+  test('lies within the ratios, holds their median, is the same each time, and scales with them', () => {
     fc.assert(
       fc.property(ratios, list => {
         const { median, low, high } = judge(list, 1)
@@ -77,11 +77,11 @@ describe('the interval', () => {
     )
   })
 
-  test('never makes slower what is at the bound in each pair, and always what is below it in each', () => {
+  test('is never slower when each pair is at the bound, and always when each pair is below it', () => {
     fc.assert(
       fc.property(ratios, list => {
-        expect(judge(list, Math.min(...list)).says).toBe('not slower')
-        expect(judge(list, Math.max(...list) + 0.01).says).toBe('slower')
+        expect(judge(list, Math.min(...list)).outcome).toBe('not slower')
+        expect(judge(list, Math.max(...list) + 0.01).outcome).toBe('slower')
       }),
       { numRuns: 20 }
     )

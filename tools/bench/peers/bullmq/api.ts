@@ -7,9 +7,8 @@ import { accept, documentKey, findRow } from '../shared/orders.ts'
 import { createQueue, JOB } from './queue.ts'
 
 /**
- * The api of a service on Fastify and BullMQ: the document is stored unless there is one, then the job is added under the
- * order's id, which BullMQ takes once. It asks MySQL nothing before it accepts, and writes no log;
- * both favour it.
+ * The api of a service on Fastify and BullMQ: it stores the document unless there is one, then adds the job under the
+ * order's id, which BullMQ takes once. It does not look in MySQL before it accepts, and writes no log; both favour it.
  */
 const JSON_TEXT = 'application/json; charset=utf-8'
 const prefix = keyPrefix()
@@ -30,7 +29,7 @@ app.post('/orders', { schema: { body: NewOrder } }, async (request, reply) => {
   try {
     await queue.add(JOB, message, { jobId: order_id })
   } catch (error) {
-    // Without its job the document would have the order look accepted for ever.
+    // Without its job the order would look accepted forever.
     await redis.del(key)
     throw error
   }

@@ -7,7 +7,7 @@ import { createQueue, JOB } from './queue.ts'
 
 /**
  * Puts orders where the BullMQ api puts them, documents included, in bulk and without HTTP or a look-up. It prepares a
- * drain and is no contestant.
+ * drain.
  */
 const prefix = keyPrefix()
 const redis = new Redis(redisOptions())

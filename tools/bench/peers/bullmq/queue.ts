@@ -9,8 +9,8 @@ export const QUEUE = 'orders'
 export const JOB = 'order'
 
 /**
- * The adding side of the queue. It fails at once while Redis is away instead of keeping clients waiting. A job that is
- * done is removed, one that fails is tried three times, and the newest 5,000 that failed for good are kept.
+ * Creates the producing side of the queue. It fails at once while Redis is unavailable. A completed job is removed, a
+ * failing one is tried three times, and the newest 5,000 failed jobs are kept.
  */
 export function createQueue(prefix: string): Queue<OrderPlaced> {
   const connection: RedisOptions = { ...redisOptions(), enableOfflineQueue: false, maxRetriesPerRequest: 1 }

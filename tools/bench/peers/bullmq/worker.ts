@@ -9,10 +9,10 @@ import { serveReady } from '../shared/ready.ts'
 import { QUEUE } from './queue.ts'
 
 /**
- * The worker of a service on Fastify and BullMQ: one job is one order, with one INSERT and one SETEX, and
- * WORKER_CONCURRENCY of them (64 by default) are under way at once. The settings are those of BullMQ's guide for
- * production. The guide calls 100 to 300 usual for jobs that wait for stores, and leaves the number to be found by trying:
- * on two cores 64 drained some 8 % faster than 32, and 128 or 200 no faster than 64. It writes no log of what goes well.
+ * The worker of a service on Fastify and BullMQ: one job is one order, with one INSERT and one SETEX.
+ * WORKER_CONCURRENCY of them (64 by default) run at once. The settings are those of BullMQ's guide for production. The
+ * guide calls 100 to 300 usual for jobs that wait for stores and recommends to try: on two cores 64 drained some 8 % faster
+ * than 32, and 128 or 200 no faster than 64. It logs errors only.
  */
 const prefix = keyPrefix()
 const concurrency = Number(process.env.WORKER_CONCURRENCY ?? 64)

@@ -7,9 +7,9 @@ import { accept, documentKey, findRow } from '../shared/orders.ts'
 import { streamKey } from './stream.ts'
 
 /**
- * The api that is put together from Express, ioredis and mysql2: one look-up in each store and one write for each
- * request. It is set as their documentation asks for production: no ETag to compute, no X-Powered-By, a pool of prepared
- * statements in mysql2; ioredis as it comes. It writes no log, which favours it.
+ * The api of a service on Express, ioredis and mysql2: one look-up in each store and one write for each request. The
+ * settings are those that their documentation recommends for production: no ETag, no X-Powered-By, prepared statements in
+ * a pool of mysql2, ioredis with its defaults. It writes no log, which favours it.
  */
 const prefix = keyPrefix()
 const redis = new Redis(redisOptions())

@@ -7,7 +7,7 @@ import { streamKey } from './stream.ts'
 
 /**
  * Puts orders where the Express api puts them, documents included, in pipelines and without HTTP or a look-up. It
- * prepares a drain and is no contestant.
+ * prepares a drain.
  */
 const prefix = keyPrefix()
 const redis = new Redis(redisOptions())

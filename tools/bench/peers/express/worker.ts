@@ -13,10 +13,10 @@ import { serveReady } from '../shared/ready.ts'
 import { GROUP, streamKey } from './stream.ts'
 
 /**
- * The worker that is put together from ioredis and mysql2: it reads a hundred messages at a time and does one order
- * after the other, each with one INSERT and, when that is committed, one round trip that stores the document and ends the
- * message. It has a connection of its own for the read that blocks, as ioredis asks. What it fails to do stays
- * pending: nobody tries it again, and nobody takes over from a worker that died. It writes no log of what goes well.
+ * The worker of a service on ioredis and mysql2. It reads a hundred messages at a time and processes one order after the
+ * other: an INSERT, and after its commit one round trip that stores the document and acknowledges the message. The blocking
+ * read has its own connection, as ioredis recommends. A failed message stays pending: nothing retries it, and nothing
+ * claims the messages of a dead worker. It logs errors only.
  */
 const prefix = keyPrefix()
 const stream = streamKey(prefix)

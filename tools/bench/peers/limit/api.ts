@@ -5,10 +5,9 @@ import { port } from '../shared/environment.ts'
 import { createServer } from '../shared/fastify.ts'
 
 /**
- * What Fastify itself can answer at most on this machine: the routes of our API with its schemas, its validators and
- * answers of its size, and no store, no log, no metrics, no limits behind them. A POST builds the document as an object
- * that Fastify serialises through the response schema; a GET sends a constant text. It keeps nothing, so nothing that
- * does the work could be as fast.
+ * The limit of Fastify on this machine: the routes of the service with its schemas, validators and answers of its size,
+ * without stores, log, metrics and limits. A POST builds the document as an object that Fastify serialises with the
+ * response schema; a GET sends a constant text. It stores nothing.
  */
 const app = createServer()
 

@@ -7,8 +7,8 @@ import { place } from '../shared/orders.ts'
 import { run } from '../shared/pipeline.ts'
 
 /**
- * What a plain loop on one connection appends: pipelines of 500 XADDs, one after the other, with messages of the fields and
- * the size that the service writes. No script, no document, no look-up for known orders, no limit to the stream.
+ * The limit of XADDs: a loop on one connection that appends 500 messages in a pipeline, with the fields and the size that
+ * the service writes. It has no script, no document, no look-up of known orders and no limit of the stream.
  */
 const redis = new Redis(redisOptions())
 const stream = `${keyPrefix()}:append`

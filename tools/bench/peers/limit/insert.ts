@@ -5,9 +5,9 @@ import { mysqlOptions } from '../shared/environment.ts'
 import { completeOrder, place } from '../shared/orders.ts'
 
 /**
- * What a plain loop on one connection writes: INSERTs of 500 completed orders each, one after the other, every one its own
- * transaction, into the table and the columns that the service writes. Orders are made, priced and turned into values
- * inside the loop, as any writer must; nothing is read, acknowledged, counted or answered beside it.
+ * The limit of INSERTs: a loop on one connection that inserts 500 completed orders at a time, each statement its own
+ * transaction, into the columns that the service writes. The loop makes and prices the orders, as any writer must. It does
+ * not read, acknowledge, count or answer anything.
  */
 const connection = await createConnection(mysqlOptions())
 

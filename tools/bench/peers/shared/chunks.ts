@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto'
 import type { NewOrder } from '../../../../schema/http/order.ts'
 
 /**
- * Hands out as many new orders as the program's argument says, in chunks of `size`, and prints one line of JSON: how
- * many, and in how many seconds. Making the orders counts too.
+ * Passes new orders to `work` in chunks of `size`, as many as the argument of the program, and prints one line of JSON:
+ * their number and the seconds. The seconds include making the orders.
  */
 export async function inChunks(size: number, work: (orders: NewOrder[]) => Promise<void>): Promise<void> {
   const count = Number(process.argv[2])
-  if (!Number.isInteger(count) || count < 1) throw new Error('The argument says how many orders: 1 or more')
+  if (!Number.isInteger(count) || count < 1)
+    throw new Error('The argument must be the number of orders: 1 or more')
   const run = randomUUID().slice(0, 8)
   const began = performance.now()
   for (let from = 0; from < count; from += size) {
@@ -17,7 +18,7 @@ export async function inChunks(size: number, work: (orders: NewOrder[]) => Promi
   console.log(JSON.stringify({ count, seconds: (performance.now() - began) / 1000 }))
 }
 
-/** An id begins with eight random digits, so that it falls anywhere in an index, as the ids of real clients do. */
+/** Creates an order. Its id begins with eight random digits and falls anywhere in an index, like ids of real clients. */
 function newOrder(run: string, number: number): NewOrder {
   return {
     order_id: `${randomUUID().slice(0, 8)}-${run}-${number}`,

@@ -15,7 +15,7 @@ export function redisOptions() {
   return { host: variable('REDIS_HOST'), port: Number(variable('REDIS_PORT')) }
 }
 
-/** Where MySQL is. DECIMAL and DATETIME come as text, as our own `fromRow` takes them. */
+/** Where MySQL is. DECIMAL and DATETIME come as text, as `fromRow` of the service expects them. */
 export function mysqlOptions() {
   return {
     host: variable('DB_HOST'),

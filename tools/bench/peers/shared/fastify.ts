@@ -3,8 +3,8 @@ import fastify from 'fastify'
 import { buildValidator } from '../../../../src/http/validation.ts'
 
 /**
- * Fastify with our validators and without a logger. Its default compiler cannot compile the schemas: it does not know
- * the format `amount`.
+ * Creates Fastify with the validators of the service and without a logger. Fastify's default compiler does not know the
+ * format `amount`.
  */
 export function createServer() {
   const app = fastify({

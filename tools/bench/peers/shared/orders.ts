@@ -27,33 +27,33 @@ export function documentKey(prefix: string, id: string): string {
   return `${prefix}:doc:${id}`
 }
 
-/** A new order as it is accepted: its document and the message for the worker. */
+/** Returns the document of a new order and the message for the worker. */
 export function accept(body: NewOrder): Pick<Candidate, 'document' | 'message'> {
   return toCandidate(body, TAX_RATE, { requestId: '', traceparent: '' })
 }
 
-/** The message alone. */
+/** Returns the message of a new order. */
 export function place({ order_id, amount }: NewOrder): OrderPlaced {
   const accepted_at = new Date().toISOString()
   return { order_id, amount: canonicalAmount(amount), tax_rate: TAX_RATE, accepted_at }
 }
 
-/** The order that a message asks for, priced; `messageId` goes into its row. */
+/** Returns the priced order of a message; `messageId` goes into its row. */
 export function completeOrder(message: OrderPlaced, messageId: string): StoredOrder {
   return { ...complete(message, new Date().toISOString()), messageId }
 }
 
-/** Writes the row of an order. One that is there already stays as it is: the message was delivered before. */
+/** Inserts the row of an order. An existing row stays: the message was delivered before. */
 export async function insertOrder(pool: Pool, order: StoredOrder): Promise<void> {
   try {
-    // A prepared statement, cached by the connection, as mysql2 recommends for what is repeated.
+    // A prepared statement, cached by the connection, as mysql2 recommends.
     await pool.execute(INSERT, toValues(order))
   } catch (error) {
     if (!(fromMysql(error) instanceof DuplicateKey)) throw error
   }
 }
 
-/** The document of an order as its row has it. */
+/** Reads the document of an order from its row. */
 export async function findRow(pool: Pool, id: string): Promise<string | undefined> {
   const [[row]] = await pool.execute<(OrderRow & RowDataPacket)[]>(SELECT, [id])
   return row && renderDocument(fromRow(row))
