@@ -34,8 +34,13 @@ export interface TestedFunction extends TestApp {
   orderCompleted: (order_id: string, amount: number | string) => Promise<void>
   /** Publishes the event of an order that has failed. */
   orderFailed: (order_id: string, amount: number | string) => Promise<void>
-  /** Waits until the function has no message that waits, runs or will be retried. */
-  settled: () => Promise<void>
+  /** The bodies of the messages that wait in a queue: what the function has published, while no function consumes it. */
+  published: (stream: string) => Promise<unknown[]>
+  /**
+   * Waits until the function has no message that waits, runs or will be retried. Fails after `timeout` ms, 20,000 by
+   * default, with the last error of the log.
+   */
+  settled: (timeout?: number) => Promise<void>
   /** The dead letters of the function, oldest first. */
   deadLetters: () => Promise<DeadLetter[]>
 }
@@ -70,11 +75,15 @@ export async function useFunction<Options>(
       const failure = { code: 'exhausted', detail: 'It could not be processed.' }
       return publishEvent(tested, fail(placed(app, order_id, amount), failure, isoNow()))
     },
-    settled: async () => {
-      await until(`${names.join()} has settled all messages`, async () => {
+    published: stream => readQueue(tested, stream),
+    settled: async timeout => {
+      const isSettled = async () => {
         const states = await readFunctionStates(app.stores.redis, app.keys)
         const own = states.filter(({ name }) => names.includes(name))
         return own.length >= names.length && own.every(({ depth, retrying }) => depth + retrying === 0)
+      }
+      await until(`${names.join()} has settled all messages`, isSettled, timeout).catch(cause => {
+        throw new Error(`${cause.message}. ${lastError(tested)}`, { cause })
       })
     },
     deadLetters: async () => {
@@ -103,4 +112,19 @@ async function publishEvent({ app }: TestApp, order: OrderRecord): Promise<void>
   const { data } = orderEvent(order, renderDocument(order), '')
   const stream = app.keys.stream(EVENTS, app.keys.partitionOf(order.order_id))
   await app.stores.redis.run(client => client.xadd(stream, '*', 'v', '1', 'data', data, 'request_id', ''))
+}
+
+async function readQueue({ app }: TestApp, stream: string): Promise<unknown[]> {
+  const partitions = Array.from({ length: app.keys.partitions }, (_, partition) => partition)
+  const entries = await Promise.all(
+    partitions.map(partition => app.redis.xrange(app.keys.stream(stream, partition), '-', '+'))
+  )
+  return entries.flat().map(([, fields]) => JSON.parse(fields[fields.indexOf('data') + 1] as string))
+}
+
+/** The last error that the log has, as a function that is retried again and again leaves it there. */
+function lastError({ log }: TestApp): string {
+  const line = log.findLast(({ err }) => err !== undefined)
+  const { stack = '' } = (line?.err ?? {}) as { stack?: string }
+  return line ? `The log has: ${line.msg}: ${stack}` : 'The log has no error.'
 }
