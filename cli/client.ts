@@ -3,6 +3,7 @@ import { TOKEN_PATTERN } from '../schema/http/admin-token.ts'
 import type { Acknowledged, Audit } from '../schema/http/audit.ts'
 import type { DeadLetter, Dealt } from '../schema/http/dead-letter.ts'
 import type { Problem } from '../schema/http/problem.ts'
+import { problemType } from '../schema/http/problem-types.ts'
 
 /** The service refused, or is not there; the message says what to do. */
 export class AdminError extends Error {
@@ -71,13 +72,13 @@ export function createAdminClient(url: string, token: string): AdminClient {
   }
 }
 
+/** Returns what to do about a refusal. */
 async function explain(response: Response): Promise<string> {
   const problem = (await response.json().catch(() => undefined)) as Problem | undefined
   if (!problem) return `The answer was ${response.status}. Is this an Orderstream api?`
-  if (response.status === 404 && problem.detail.includes('is not served')) {
+  if (problem.type === problemType('route-not-found'))
     return 'The api serves no /admin routes: start it with ADMIN_TOKEN.'
-  }
-  if (response.status === 401)
+  if (problem.type === problemType('unauthorized'))
     return 'The api refuses the token: it was started with another ADMIN_TOKEN. Set that one here, or name it with --token.'
   const faults = problem.errors?.map(({ pointer, detail }) => `${pointer} ${detail}`) ?? []
   return [problem.detail, ...faults].join('\n')

@@ -33,9 +33,8 @@ async function limitRate(app: FastifyInstance) {
     keyGenerator: request => clientOf(request.ip),
     store: Store,
     errorResponseBuilder: (_request, { max: limit }) =>
-      Object.assign(
-        new Error(`At most ${limit} requests a second are served to one client. Slow down and try again.`),
-        { statusCode: 429 }
+      app.httpErrors.tooManyRequests(
+        `At most ${limit} requests a second are served to one client. Slow down and try again.`
       )
   })
   const refuse = app.rateLimit()
@@ -58,4 +57,7 @@ function clientOf(address: string): string {
 }
 
 // After `security`, whose headers a refusal carries too.
-export default fp(limitRate, { name: 'rate-limit', dependencies: ['stores', 'security'] })
+export default fp(limitRate, {
+  name: 'rate-limit',
+  dependencies: ['@fastify/sensible', 'stores', 'security']
+})

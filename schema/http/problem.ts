@@ -1,11 +1,13 @@
 import { type Static, Type } from 'typebox'
+import { problemType, TYPE_DESCRIPTION } from './problem-types.ts'
 
 /** Error body after RFC 9457, media type `application/problem+json`. */
 export const Problem = Type.Object(
   {
     type: Type.String({
-      description: 'A name for this kind of problem.',
-      examples: ['urn:orderstream:problem:order-not-found']
+      description: TYPE_DESCRIPTION,
+      pattern: '^urn:orderstream:problem:[a-z-]+$',
+      examples: [problemType('order-not-found')]
     }),
     title: Type.String({ description: 'What this kind of problem is called.' }),
     status: Type.Integer({ minimum: 400, maximum: 599, description: 'The HTTP status.' }),
@@ -27,4 +29,5 @@ export const Problem = Type.Object(
   },
   { $id: 'Problem', description: 'An error, after RFC 9457.' }
 )
+/** An error body, after RFC 9457. */
 export type Problem = Static<typeof Problem>

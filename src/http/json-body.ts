@@ -1,5 +1,7 @@
+import { httpErrors } from '@fastify/sensible'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { findFaults, type JsonFault } from './json-faults.ts'
+import { asProblem } from './named-problem.ts'
 
 /** The body is valid JSON, but parsing would change what was sent without a word; `faults` says where. */
 export class RefusedJson extends Error {
@@ -49,6 +51,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    throw Object.assign(new Error('The body is not valid JSON.', { cause }), { statusCode: 400 })
+    const error = asProblem('invalid-json', httpErrors.badRequest('The body is not valid JSON.'))
+    throw Object.assign(error, { cause })
   }
 }

@@ -1,10 +1,7 @@
 import { isIPv6 } from 'node:net'
+import { httpErrors } from '@fastify/sensible'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-
-/** A body in a content coding, as gzip: the service decodes none. */
-export class ContentCodingUnsupported extends Error {
-  override name = 'ContentCodingUnsupported'
-}
+import { asProblem } from '../named-problem.ts'
 
 /** uri-host [ ":" port ] of RFC 9110, section 7.2; an address in brackets is looked at more closely. */
 const HOST = /^(?:\[([^\]]+)\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d*)?$/i
@@ -21,12 +18,12 @@ export function createHeadCheck(): (request: FastifyRequest, reply: FastifyReply
     const { host } = raw.headers
     if (host !== valid) {
       if (host === undefined) {
-        if (raw.httpVersion === '1.1') return refusal(400, 'Send a Host header: HTTP/1.1 wants one.')
+        if (raw.httpVersion === '1.1') return invalidHost('Send a Host header: HTTP/1.1 wants one.')
       } else if (!isHost(host))
-        return refusal(400, 'The Host header is not a valid host, with or without a port.')
+        return invalidHost('The Host header is not a valid host, with or without a port.')
       else valid = host
     }
-    if (hostsOf(raw.rawHeaders) > 1) return refusal(400, 'Send one Host header.')
+    if (hostsOf(raw.rawHeaders) > 1) return invalidHost('Send one Host header.')
     return transferFault(headers['transfer-encoding'], raw.httpVersion) ?? contentFault(request, reply)
   }
 }
@@ -34,11 +31,12 @@ export function createHeadCheck(): (request: FastifyRequest, reply: FastifyReply
 /** RFC 9112, sections 6.1 and 6.3. */
 function transferFault(codings: string | undefined, version: string): Error | undefined {
   if (codings === undefined) return undefined
-  if (version === '1.0') return refusal(400, 'HTTP/1.0 has no Transfer-Encoding.')
+  if (version === '1.0') return invalidTransferEncoding('HTTP/1.0 has no Transfer-Encoding.')
   const names = codings.split(',').map(name => name.trim().toLowerCase())
-  if (names.at(-1) !== 'chunked') return refusal(400, 'The last Transfer-Encoding must be chunked.')
+  if (names.at(-1) !== 'chunked')
+    return invalidTransferEncoding('The last Transfer-Encoding must be chunked.')
   if (names.length === 1) return undefined
-  return refusal(501, 'The only Transfer-Encoding that the service knows is chunked.')
+  return httpErrors.notImplemented('The only Transfer-Encoding that the service knows is chunked.')
 }
 
 function contentFault(request: FastifyRequest, reply: FastifyReply): Error | undefined {
@@ -49,7 +47,10 @@ function contentFault(request: FastifyRequest, reply: FastifyReply): Error | und
     return undefined
   if (codings.split(',').every(name => /^\s*(?:identity)?\s*$/i.test(name))) return undefined
   reply.header('accept-encoding', 'identity')
-  return new ContentCodingUnsupported('Send the body as it is, without a Content-Encoding.')
+  return asProblem(
+    'unsupported-content-coding',
+    httpErrors.unsupportedMediaType('Send the body as it is, without a Content-Encoding.')
+  )
 }
 
 function isHost(text: string): boolean {
@@ -66,6 +67,10 @@ function hostsOf(headers: string[]): number {
   return hosts
 }
 
-function refusal(statusCode: number, detail: string): Error {
-  return Object.assign(new Error(detail), { statusCode })
+function invalidHost(detail: string): Error {
+  return asProblem('invalid-host', httpErrors.badRequest(detail))
+}
+
+function invalidTransferEncoding(detail: string): Error {
+  return asProblem('invalid-transfer-encoding', httpErrors.badRequest(detail))
 }

@@ -3,6 +3,7 @@ import { type IncomingMessage, maxHeaderSize, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Problem } from '../../../schema/http/problem.ts'
+import { problemType } from '../../../schema/http/problem-types.ts'
 import { PROBLEM_MEDIA_TYPE } from '../problem.ts'
 import { isEnding, linger, markEnding } from './drain-body.ts'
 import { isAnswered, pendingReplies, sent } from './pending.ts'
@@ -11,7 +12,7 @@ import { isAnswered, pendingReplies, sent } from './pending.ts'
 type ClientError = NodeJS.ErrnoException & { bytesParsed?: number; rawPacket?: Buffer }
 
 /** Why something is refused. */
-type Reason = [status: number, detail: string]
+type Reason = [status: 400 | 408 | 431 | 501, detail: string]
 
 /** Most headers that Node.js reads; it says of more what it says of headers that are too long. */
 const MOST_HEADERS = 1000
@@ -56,7 +57,7 @@ export function refuseUnreadable(this: FastifyInstance, thrown: Error, socket: S
   const arriving = last?.request.raw.complete === false ? last : undefined
   // What is broken is a request that a reply waits for: that is the refusal.
   if (arriving && !arriving.sent && !BODYLESS.has(arriving.request.method))
-    arriving.send(Object.assign(new Error(reason[1]), { statusCode: reason[0] }))
+    arriving.send(this.httpErrors.getHttpError(reason[0], reason[1]))
   const answered = arriving !== undefined || isAnswered(socket)
   void sent(replies).then(() => {
     if (!answered && socket.writable) writeRefusal(this.log, socket, reason, error.code)
@@ -85,7 +86,7 @@ function writeRefusal(log: FastifyBaseLogger, socket: Socket, [status, detail]: 
   const error_id = randomUUID()
   log.info({ error_id, status, code, client: socket.remoteAddress }, 'request unreadable')
   const problem: Problem = {
-    type: 'urn:orderstream:problem:unreadable',
+    type: problemType('unreadable'),
     title: STATUS_CODES[status] ?? 'Bad Request',
     status,
     detail,

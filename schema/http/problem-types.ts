@@ -1,0 +1,58 @@
+/** A kind of problem, as its `type` names it. */
+export interface ProblemKind {
+  /** HTTP status; undefined where one kind has several. */
+  status?: number
+  title: string
+  /** Seconds after which another try makes sense. */
+  retryAfter?: number
+}
+
+/** Every kind of problem that the service answers with, by the last part of its `type`. Clients may rely on the names. */
+export const PROBLEMS = {
+  'bad-request': { status: 400, title: 'The request is not valid' },
+  'invalid-json': { status: 400, title: 'The body is not valid JSON' },
+  'refused-json': { status: 400, title: 'The JSON of the body is refused' },
+  'validation-failed': { status: 400, title: 'The request does not match its schema' },
+  'invalid-host': { status: 400, title: 'The Host header is not valid' },
+  'invalid-transfer-encoding': { status: 400, title: 'The Transfer-Encoding is not valid' },
+  unauthorized: { status: 401, title: 'The credentials are missing or wrong' },
+  'not-found': { status: 404, title: 'There is no such thing' },
+  'route-not-found': { status: 404, title: 'There is no such route' },
+  'order-not-found': { status: 404, title: 'There is no such order' },
+  'dead-letter-not-found': { status: 404, title: 'There is no such dead letter' },
+  'function-not-found': { status: 404, title: 'There is no such function' },
+  'method-not-allowed': { status: 405, title: 'The method is not served here' },
+  'request-timeout': { status: 408, title: 'The request took too long to arrive' },
+  'order-conflict': { status: 409, title: 'The order exists with another body' },
+  'function-in-use': { status: 409, title: 'The function is in use' },
+  'letter-refused': { status: 409, title: 'The letter cannot be redriven' },
+  'no-loss': { status: 409, title: 'There is no loss to acknowledge' },
+  'body-too-large': { status: 413, title: 'The request body is too large' },
+  'unsupported-media-type': { status: 415, title: 'The media type is not supported' },
+  'unsupported-content-coding': { status: 415, title: 'The content coding is not supported' },
+  'too-many-requests': { status: 429, title: 'Too many requests' },
+  internal: { status: 500, title: 'Something went wrong here' },
+  'not-implemented': { status: 501, title: 'The service does not implement this' },
+  unavailable: { status: 503, title: 'The service cannot do this now', retryAfter: 1 },
+  'backlog-full': { status: 503, title: 'Too many orders are waiting' },
+  overloaded: { status: 503, title: 'The service is overloaded' },
+  unreadable: { title: 'The request is not HTTP that the service can read' },
+  refused: { title: 'The request is refused' }
+} as const satisfies Record<string, ProblemKind>
+
+/** The last part of a problem's `type`. */
+export type ProblemName = keyof typeof PROBLEMS
+
+const PREFIX = 'urn:orderstream:problem:'
+
+/** The `type` of a problem: a URI that stays the same. */
+export function problemType(name: ProblemName): string {
+  return PREFIX + name
+}
+
+/** What the OpenAPI document says of `type`. */
+export const TYPE_DESCRIPTION = `Names the kind of problem; it stays the same, so tell problems apart by it. One of ${Object.keys(
+  PROBLEMS
+)
+  .map(name => `\`${name}\``)
+  .join(', ')} after \`${PREFIX}\`; more may come.`
