@@ -12,8 +12,9 @@ import { refuseConnect, refuseUnreadable } from './http/connection/refuse-unread
 import { acceptJsonBodies } from './http/json-body.ts'
 import { refuseUrl } from './http/problem.ts'
 import { requestId } from './http/request-context.ts'
+import { RequestLog } from './http/request-log.ts'
 import { buildValidator } from './http/validation.ts'
-import { logOptions } from './telemetry/log.ts'
+import { openLog } from './telemetry/log.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -48,8 +49,15 @@ export type App = ReturnType<typeof createServer>
 const TIMEOUT_CHECK = 1000
 
 function createServer(config: Config, logStream: Writable | undefined) {
+  const log = openLog(config, logStream)
   const app = fastify({
-    ...logOptions(config, logStream),
+    // An instance: Fastify would check each child that a factory of children makes.
+    loggerInstance: log.logger,
+    logController: new RequestLog({
+      requestIdLogLabel: 'request_id',
+      base: log.base,
+      write: log.writeInfo
+    }),
     genReqId: requestId,
     trustProxy: config.TRUST_PROXY === '' ? false : config.TRUST_PROXY,
     bodyLimit: config.BODY_LIMIT_BYTES,

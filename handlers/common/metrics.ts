@@ -6,7 +6,7 @@ import { ref } from '../../schema/http/ref.ts'
 import { anyRoute } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
 import { singleFlight } from '../../src/async/single-flight.ts'
-import { readMetrics } from '../../src/telemetry/metrics-report.ts'
+import { readMetrics } from '../../src/http/metrics-report.ts'
 
 const JSON_TYPE = 'application/json'
 

@@ -1,21 +1,22 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Background, type BackgroundTask, createBackground } from '../../src/async/background.ts'
+import { judgeTaskFailure } from '../../src/stores/task-failure.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Registers work that is done again and again from when the app is ready. */
+    /** Registers work that repeats from when the app is ready. */
     repeat: (task: BackgroundTask) => void
-    /** The tasks that a store refuses, by name, and why. */
+    /** Returns the tasks that a store refuses, with the reason by name. */
     refusedTasks: () => ReadonlyMap<string, string>
   }
 }
 
-/** `app.repeat`: work beside requests and messages. */
+/** Adds `app.repeat` for work beside requests and messages. */
 async function background(app: FastifyInstance) {
   const tasks: (Background & Pick<BackgroundTask, 'name'>)[] = []
   app.decorate('repeat', task => {
-    tasks.push({ name: task.name, ...createBackground(task, app.log) })
+    tasks.push({ name: task.name, ...createBackground(task, app.log, judgeTaskFailure) })
   })
   app.decorate('refusedTasks', () => {
     const refused = new Map<string, string>()

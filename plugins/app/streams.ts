@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TSchema } from 'typebox'
+import { withDeadline } from '../../src/async/deadline.ts'
 import { checkFunction } from '../../src/streams/check-function.ts'
 import { type Consumer, createConsumer } from '../../src/streams/consume/consumer.ts'
 import { createSuspects } from '../../src/streams/consume/suspects.ts'
@@ -128,8 +128,8 @@ function patienceOf({ DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS }: FastifyInstance['conf
  */
 async function beginAll(starts: Starts, functions: ResolvedFunction[]): Promise<void> {
   const onLogs = functions.filter(({ stream }) => LOGS.includes(stream))
-  const begun = Promise.all(onLogs.map(definition => starts.begin(definition).catch(() => {})))
-  await Promise.race([begun, delay(BEGIN_WAIT, undefined, { ref: false })])
+  const begun: Promise<unknown> = Promise.all(onLogs.map(each => starts.begin(each).catch(() => {})))
+  await withDeadline(begun, { after: BEGIN_WAIT, late: () => {} })
 }
 
 function pausedOf(consumers: Consumer[]): Map<string, string | undefined> {

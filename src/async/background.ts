@@ -1,33 +1,44 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import { StoreRefused, StoreUnavailable } from '../stores/errors.ts'
-import { reasonOf } from '../stores/reason.ts'
 
-/** Work that a process does again and again, beside requests and messages. */
+/** Work that a process repeats beside requests and messages. */
 export interface BackgroundTask {
+  /** Names the task in the log and in health. */
   name: string
   /** Pause between two runs, in milliseconds. */
   every: number
-  /** One run; true when there is more to do at once. */
+  /** One run. Returns true when there is more to do at once. */
   run: () => Promise<boolean>
 }
 
+/** What the error of a run means. */
+export interface TaskFailure {
+  /** Whether the next run may work without a change: such a failure is not logged. */
+  passing: boolean
+  /** Why a store that answers refuses the task, if it does. */
+  refusal?: string | undefined
+}
+
+/** A task that can be started and stopped once. */
 export interface Background {
   start: () => void
   /** Why a store that answers refuses the task, if it does. */
   refusedBy: () => string | undefined
-  /** Waits for the run that is under way. */
+  /** Ends the task after the run in progress. */
   stop: () => Promise<void>
 }
 
 /**
- * Runs a task until it is stopped. A store that is unavailable is no error: the next run will find it. Of one that answers
- * and refuses the task it logs once, and once when the task runs again.
+ * Repeats a task until it is stopped, whatever its runs throw. A refusal is logged when it begins and when it ends.
+ * `judge` says what an error means.
  */
-export function createBackground(task: BackgroundTask, log: FastifyBaseLogger): Background {
+export function createBackground(
+  task: BackgroundTask,
+  log: FastifyBaseLogger,
+  judge: (error: unknown) => TaskFailure
+): Background {
   const stopping = new AbortController()
   let loop: Promise<void> | undefined
-
   let refusedBy: string | undefined
 
   const runOnce = async () => {
@@ -37,12 +48,11 @@ export function createBackground(task: BackgroundTask, log: FastifyBaseLogger): 
       refusedBy = undefined
       return more
     } catch (error) {
-      if (error instanceof StoreRefused) {
-        if (!refusedBy) log.warn({ err: error, task: task.name }, 'background task is refused by a store')
-        refusedBy = reasonOf(error)
-      }
-      if (!(error instanceof StoreUnavailable))
-        log.error({ err: error, task: task.name }, 'background task failed')
+      const { passing, refusal } = judge(error)
+      if (refusal && !refusedBy)
+        log.warn({ err: error, task: task.name }, 'background task is refused by a store')
+      refusedBy = refusal ?? refusedBy
+      if (!passing) log.error({ err: error, task: task.name }, 'background task failed')
       return false
     }
   }

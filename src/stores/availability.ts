@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
+import { withDeadline } from '../async/deadline.ts'
 import { singleFlight } from '../async/single-flight.ts'
 import {
   isRefusal,
@@ -122,8 +123,7 @@ export class Availability {
    */
   async writable(): Promise<boolean> {
     const known = this.#refusal !== undefined || performance.now() - this.#triedAt < WRITE_VALID
-    if (!known)
-      await Promise.race([this.takesWrites(), delay(this.#options.timeout, undefined, { ref: false })])
+    if (!known) await withDeadline(this.takesWrites(), { after: this.#options.timeout, late: () => false })
     return this.#refusal === undefined
   }
 
@@ -134,7 +134,7 @@ export class Availability {
   async stillUp(): Promise<boolean> {
     if (this.#up) return true
     if (performance.now() - this.#fellAt > FRESH) return false
-    return Promise.race([this.check(), delay(SECOND_LOOK).then(() => false)])
+    return withDeadline(this.check(), { after: SECOND_LOOK, late: () => false })
   }
 
   /** Resolves when the store is up, or when `signal` is aborted. */
@@ -153,19 +153,15 @@ export class Availability {
   }
 
   async #probe(): Promise<boolean> {
-    const expired = new AbortController()
+    const { timeout, probe } = this.#options
+    const late = () => {
+      throw new StoreUnavailable(this.store, new Error(`no answer within ${timeout} ms`))
+    }
     try {
-      await Promise.race([
-        this.#options.probe(),
-        delay(this.#options.timeout, undefined, { signal: expired.signal }).then(() => {
-          throw new StoreUnavailable(this.store, new Error(`no answer within ${this.#options.timeout} ms`))
-        })
-      ])
+      await withDeadline(probe(), { after: timeout, late })
       this.#rose()
     } catch (error) {
       this.#fell(error)
-    } finally {
-      expired.abort()
     }
     return this.#up
   }

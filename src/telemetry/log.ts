@@ -1,26 +1,33 @@
 import type { Writable } from 'node:stream'
+import type { FastifyBaseLogger } from 'fastify'
 import { levels, pino, transport } from 'pino'
 import type { Config } from '../../schema/config/env.ts'
 import { isoNow } from '../async/clock.ts'
 import { lazyLogger } from './lazy-logger.ts'
 import { standardOutput } from './lines.ts'
-import { RequestLog } from './request-log.ts'
 
-/** How Fastify logs: JSON lines, or readable ones in development. They go to `given`, to standard output by default. */
-export function logOptions({ NODE_ENV, LOG_LEVEL, MODE }: Config, given: Writable | undefined) {
+/** The log of one process. */
+export interface Log {
+  logger: FastifyBaseLogger
+  /** The fields of every line. */
+  base: Record<string, unknown>
+  /** Writes a line of level info that is ready; undefined when the level excludes it. */
+  writeInfo: ((line: string) => void) | undefined
+}
+
+/**
+ * Opens the log: JSON lines, or readable ones in development. Lines go to `output`, which is standard output by default.
+ */
+export function openLog({ NODE_ENV, LOG_LEVEL, MODE }: Config, output: Writable | undefined): Log {
   const development = NODE_ENV === 'development'
   const level = LOG_LEVEL ?? (development ? 'debug' : 'info')
   const base = { mode: MODE, pid: process.pid }
-  const stream = given ?? (development ? transport({ target: 'pino-pretty' }) : standardOutput())
-  // No number stands for `silent`.
+  const stream = output ?? (development ? transport({ target: 'pino-pretty' }) : standardOutput())
+  // The level `silent` has no number.
   const wantsInfo = (levels.values[level] ?? Number.POSITIVE_INFINITY) <= (levels.values.info as number)
   return {
-    // As an instance and not as options with a factory of children, whose children Fastify would check one by one.
-    loggerInstance: lazyLogger(() => pino({ level, base, timestamp: () => `,"time":"${isoNow()}"` }, stream)),
-    logController: new RequestLog({
-      requestIdLogLabel: 'request_id',
-      base,
-      write: wantsInfo ? line => stream.write(line) : undefined
-    })
+    logger: lazyLogger(() => pino({ level, base, timestamp: () => `,"time":"${isoNow()}"` }, stream)),
+    base,
+    writeInfo: wantsInfo ? line => stream.write(line) : undefined
   }
 }

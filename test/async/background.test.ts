@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
 import { createBackground } from '../../src/async/background.ts'
 import { StoreUnavailable } from '../../src/stores/errors.ts'
+import { judgeTaskFailure } from '../../src/stores/task-failure.ts'
 import { until } from '../harness/space.ts'
 
 /** Starts a task, with what it logs; the running test's end ends it. */
@@ -10,33 +11,34 @@ function start(run: () => Promise<boolean>, every: number) {
   const lines: string[] = []
   const background = createBackground(
     { name: 'task', every, run },
-    pino({}, { write: line => lines.push(line) })
+    pino({}, { write: line => lines.push(line) }),
+    judgeTaskFailure
   )
   background.start()
   onTestFinished(() => background.stop())
   return { background, lines }
 }
 
-test('a task that fails is run again; that a store is away is not worth a line', async () => {
+test('a task that fails runs again, and an unavailable store is not logged', async () => {
   let runs = 0
   const { lines } = start(async () => {
     if (++runs === 1) throw new StoreUnavailable('redis')
     if (runs === 2) throw new RangeError('a fault of the task')
     return false
   }, 1)
-  await until('it has run again', () => runs > 3)
+  await until('another run', () => runs > 3)
   expect(lines.map(line => JSON.parse(line))).toEqual([
     expect.objectContaining({ task: 'task', err: expect.objectContaining({ type: 'RangeError' }) })
   ])
 })
 
-test('a task that has more to do goes on without a pause', async () => {
+test('a task with more to do continues without a pause', async () => {
   let runs = 0
   start(async () => ++runs < 5, 3_600_000)
-  await until('it is through', () => runs === 5)
+  await until('the last run', () => runs === 5)
 })
 
-test('a stop waits for the run that is under way, and not for the pause after it', async () => {
+test('a stop waits for the run in progress, and not for the pause after it', async () => {
   const { promise: over, resolve: end } = Promise.withResolvers<boolean>()
   const { background } = start(() => over, 3_600_000)
   let stopped = false

@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import { createPool, type Pool, type PoolConnection, type PoolOptions } from 'mysql2'
 import type { Pool as PromisePool } from 'mysql2/promise'
 import type { Config } from '../../../schema/config/env.ts'
+import { withDeadline } from '../../async/deadline.ts'
 import { fromMysql } from '../driver-errors.ts'
 import { isRefusal, isUnavailable, NoFreeConnection, StoreUnavailable } from '../errors.ts'
 import { createPromisePool } from './promise-pool.ts'
@@ -116,13 +117,12 @@ export function createMysqlPool(
       }
       return createPromisePool(pool, { lend, resetLater, limit })
     },
-    // It reports connections that were still being opened to a server that hangs, and never ends with one that was given
-    // up meanwhile; they are gone all the same.
+    // The driver's end fails for a connection that still opens to a server that hangs, and never returns when one is given
+    // up meanwhile.
     close: () =>
-      within(
-        timeout,
+      withDeadline(
         end().catch(() => {}),
-        async () => {}
+        { after: timeout, late: () => {} }
       )
   }
 }
@@ -224,7 +224,7 @@ async function connect(
   late: () => StoreUnavailable
 ): Promise<PoolConnection> {
   const pending = take()
-  const expire = async () => {
+  const expire = () => {
     pending.then(
       connection => connection.release(),
       () => {}
@@ -232,25 +232,12 @@ async function connect(
     throw late()
   }
   try {
-    return await within(deadline, pending, expire)
+    return await withDeadline(pending, { after: deadline, late: expire })
   } catch (error) {
     // Whatever the server says to one that it lets not in, it says of no call: the account may be locked, or at a limit.
     const known = fromMysql(error)
     throw isUnavailable(known, 'mysql') || known instanceof NoFreeConnection
       ? known
       : new StoreUnavailable('mysql', error)
-  }
-}
-
-/** What `work` comes to, or what `expire` says when that takes longer than `timeout` ms. */
-async function within<T>(timeout: number, work: Promise<T>, expire: () => Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const expired = new Promise<T>(resolve => {
-    timer = setTimeout(() => resolve(expire()), timeout)
-  })
-  try {
-    return await Promise.race([work, expired])
-  } finally {
-    clearTimeout(timer)
   }
 }

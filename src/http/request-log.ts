@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { isoNow } from '../async/clock.ts'
-import { beginReply, endReply } from '../http/connection/pending.ts'
-import { routeOf, traceId } from '../http/request-context.ts'
+import { beginReply, endReply } from './connection/pending.ts'
+import { routeOf, traceId } from './request-context.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -12,9 +12,9 @@ import { type QueueState, readQueue } from '../streams/operate/queue.ts'
  */
 export async function readMetrics(redis: RedisStore, keys: Keys, store: OrderStore): Promise<Metrics> {
   const [stats, queue, totals] = await Promise.all([
-    readStats(redis).catch(unlessAway),
-    readQueue(redis, keys).catch(unlessAway),
-    store.totals().catch(unlessAway)
+    readStats(redis).catch(unlessUnavailable),
+    readQueue(redis, keys).catch(unlessUnavailable),
+    store.totals().catch(unlessUnavailable)
   ])
   const { rss, heapUsed } = process.memoryUsage()
   return {
@@ -63,7 +63,7 @@ async function readStats(redis: RedisStore) {
   }
 }
 
-function unlessAway(error: unknown): null {
+function unlessUnavailable(error: unknown): null {
   if (error instanceof StoreUnavailable) return null
   throw error
 }

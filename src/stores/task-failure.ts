@@ -1,0 +1,11 @@
+import type { TaskFailure } from '../async/background.ts'
+import { StoreRefused, StoreUnavailable } from './errors.ts'
+import { reasonOf } from './reason.ts'
+
+/** Judges the error of a background task: an unavailable store is a passing failure, and so is a refusal. */
+export function judgeTaskFailure(error: unknown): TaskFailure {
+  return {
+    passing: error instanceof StoreUnavailable,
+    refusal: error instanceof StoreRefused ? reasonOf(error) : undefined
+  }
+}
