@@ -9,7 +9,7 @@ const port = (fallback: number, description: string) =>
 
 /**
  * Every environment variable the service reads: the one source of validation, defaults, types and of the table
- * in the README (a test compares them). Times are in milliseconds unless the name says seconds.
+ * in docs/configuration.md (a test compares them). Times are in milliseconds unless the name says seconds.
  */
 export const Env = Type.Object({
   MODE: Type.Enum(['api', 'worker'], {

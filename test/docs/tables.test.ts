@@ -1,30 +1,16 @@
-import { readFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
 import { Type } from 'typebox'
 import { expect, test } from 'vitest'
 import { resolveFunction, type StreamFunction } from '../../src/streams/function.ts'
 import { useApp } from '../harness/app.ts'
 import { useSpace } from '../harness/space.ts'
+import { read, rowsUnder } from './pages.ts'
 
 const space = await useSpace()
-const file = (path: string) => readFile(new URL(`../../${path}`, import.meta.url), 'utf8')
-
-/** The cells of the rows of the table with this head. */
-async function rowsUnder(path: string, head: string): Promise<string[][]> {
-  const [, table = ''] = (await file(path)).split(`${head}\n`)
-  const lines = table.slice(0, table.indexOf('\n\n')).split('\n').slice(1)
-  return lines.map(line =>
-    line
-      .split('|')
-      .map(cell => cell.trim())
-      .slice(1, -1)
-  )
-}
-
 test('docs/functions.md lists every option of app.consume with its default', async () => {
   const needed: StreamFunction = { name: 'n', stream: 's', schema: Type.Object({}), handler: async () => {} }
   const { name, stream, schema, handler, group, ...defaults } = resolveFunction(needed)
-  const rows = await rowsUnder('docs/functions.md', '| option | default | meaning |')
+  const rows = rowsUnder(await read('docs/functions.md'), '| option | default | meaning |')
   const documented = rows.map(([option = '', fallback]) => [option.replaceAll('`', ''), fallback])
   const expected = Object.entries(defaults).map(([option, value]) => [
     option,
@@ -38,12 +24,12 @@ test('docs/functions.md lists every option of app.consume with its default', asy
   })
 })
 
-test('the README lists every metric of the service, with its labels', async () => {
+test('docs/operations.md lists every metric of the service, with its labels', async () => {
   const { app } = await useApp(space, 'worker')
   const registered = (await app.metrics.registry.getMetricsAsJSON())
     .map(({ name }) => name)
     .filter(name => !/^(process|nodejs)_/.test(name))
-  const rows = await rowsUnder('README.md', '| metric | says | worth an alert |')
+  const rows = rowsUnder(await read('docs/operations.md'), '| metric | shows | alert on |')
   const documented = rows.map(([cell = '']) => cell.replaceAll('`', ''))
   const labels = registered.map(name => {
     // The labels are not in the types of the library.
@@ -51,4 +37,77 @@ test('the README lists every metric of the service, with its labels', async () =
     return `${name}{${labelNames.join(',')}}`
   })
   expect(documented.toSorted()).toEqual(labels.toSorted())
+})
+
+test('docs/api.md lists every route', async () => {
+  const { app } = await useApp(space, 'api', { ADMIN_TOKEN: 'a-token-for-the-tests' })
+  const { paths = {} } = app.swagger() as { paths?: Record<string, Record<string, unknown>> }
+  const described = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map(method => `${method.toUpperCase()} ${path}`)
+  )
+  const text = await read('docs/api.md')
+  const rows = ['| route | answers |', '| route | does |'].flatMap(head => rowsUnder(text, head))
+  const listed = rows.map(([route = '']) => route.replaceAll('`', ''))
+  expect(listed.filter(route => route !== 'GET /docs').toSorted()).toEqual(described.toSorted())
+})
+
+test('docs/architecture.md lists every key of Redis', async () => {
+  const { placed, functions, ...rest } = {
+    placed: keys.stream('placed', 0),
+    events: keys.stream('events', 0),
+    document: keys.document('<order_id>'),
+    accepted: keys.accepted(0),
+    settled: keys.settled(0),
+    retry: keys.retry('<function>', 0),
+    retrying: keys.retrying('<function>', 0),
+    dead: keys.dead('<function>', 0),
+    letter: keys.letter('<function>', 0, '<id>'),
+    discarded: keys.discarded('<function>', 0),
+    functions: keys.functions(0),
+    alive: keys.alive(0),
+    partitionCount: keys.partitionCount(),
+    processes: keys.processes(),
+    rate: keys.rate('<client>', '<second>' as unknown as number)
+  }
+  const used = [placed, functions, ...Object.values(rest)].map(key => key.replace(/^\{.*\}:/, ''))
+  const listed = rowsUnder(await read('docs/architecture.md'), '| key | type | holds |')
+  expect(listed.map(([key = '']) => key.replaceAll('`', '')).toSorted()).toEqual(used.toSorted())
+})
+
+test('docs/architecture.md lists every table of MySQL', async () => {
+  const columns = JSON.parse(await read('migrations/columns.json')) as Record<string, unknown>
+  const listed = rowsUnder(await read('docs/architecture.md'), '| table | holds |')
+  expect(listed.map(([table = '']) => table.replaceAll('`', '')).toSorted()).toEqual(
+    Object.keys(columns).toSorted()
+  )
+})
+
+test('the files of docs/architecture.md export the shapes of an order', async () => {
+  const shapes = rowsUnder(await read('docs/architecture.md'), '| shape | where | what it is |')
+  expect(shapes).toHaveLength(8)
+  for (const [shape = '', where = ''] of shapes) {
+    const path = /\]\(\.\.\/(.+)\)/.exec(where)?.[1] ?? ''
+    const declaration = new RegExp(`^export (type|interface) ${shape.replaceAll('`', '')}\\b`, 'm')
+    expect(await read(path), shape).toMatch(declaration)
+  }
+})
+
+test('docs/architecture.md names the tests of every invariant', async () => {
+  const proven = new Map<string, Set<string>>()
+  const root = join(import.meta.dirname, '../..')
+  for await (const path of glob('test/**/*.test.ts', { cwd: root })) {
+    for (const [, names = ''] of (await read(path)).matchAll(/['"`]((?:I\d+(?:, )?)+): /g))
+      for (const name of names.split(', ')) proven.set(name, (proven.get(name) ?? new Set()).add(path))
+  }
+  const rows = rowsUnder(await read('docs/architecture.md'), '| invariant | statement | tests |')
+  const listed = rows.map(([name = '', , tests = '']) => {
+    const paths = [...tests.matchAll(/\]\(\.\.\/([^)]+)\)/g)].map(([, path = '']) => path)
+    return [name, paths.toSorted()]
+  })
+  const expected = Array.from({ length: 11 }, (_, index) => `I${index + 1}`).map(name => [
+    name,
+    [...(proven.get(name) ?? [])].toSorted()
+  ])
+  expect(listed).toEqual(expected)
+  expect(expected.every(([, paths]) => (paths?.length ?? 0) > 0)).toBe(true)
 })

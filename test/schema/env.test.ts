@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
-import { ConfigError, Env, resolveConfig } from '../../schema/config/env.ts'
+import { ConfigError, resolveConfig } from '../../schema/config/env.ts'
 
 describe('resolveConfig', () => {
   test('fills in defaults and converts text', () => {
@@ -154,23 +153,3 @@ test.each(['redis://10.0.0.1', 'tcp://10.0.0.1:6379', '10.0.0.1:6379', '[::1]', 
       )
   }
 )
-
-test('the table in the README has every variable, with its default', async () => {
-  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
-  const rows = new Map(
-    [...readme.matchAll(/^\| `([A-Z_]+)` \| (.*?) \| (.*?) \|$/gm)].map(([, name, fallback, meaning]) => [
-      name,
-      { fallback, meaning }
-    ])
-  )
-  const expected = Object.entries(
-    Env.properties as unknown as Record<string, { default?: unknown; description: string }>
-  ).map(([name, schema]) => [
-    name,
-    {
-      fallback: schema.default === undefined || schema.default === '' ? '–' : `\`${schema.default}\``,
-      meaning: schema.description
-    }
-  ])
-  expect([...rows]).toEqual(expected)
-})
