@@ -84,3 +84,13 @@ test('every admin command does what its page states', { timeout: 180_000 }, asyn
     expect(stdout, command).toMatch(printed)
   }
 })
+
+test('every npm command of CONTRIBUTING.md is a script', async () => {
+  const { scripts } = JSON.parse(await read('package.json')) as { scripts: Record<string, string> }
+  const named = [...(await read('CONTRIBUTING.md')).matchAll(/`npm (?:run )?([a-z]+)/g)].map(
+    ([, name = '']) => name
+  )
+  expect([...new Set(named)].filter(name => !(name in scripts))).toEqual([])
+  const own = Object.keys(scripts).filter(name => !/^pre/.test(name))
+  expect(own.filter(name => !named.includes(name))).toEqual([])
+})
