@@ -5,17 +5,16 @@ import type { Space } from '../harness/space.ts'
 
 const ENTRY = join(import.meta.dirname, 'function-worker.ts')
 
-/** Starts a worker with one of the functions of `function-worker.ts`; the running test's end ends it. */
+/** Starts a worker with one of the functions of `function-worker.ts`. It stops when the running test ends. */
 export function startFunction(
   space: Space,
   name: 'fragile' | 'slow' | 'hanging',
   env: Record<string, string> = {}
 ): Promise<LocalServer> {
-  // One that dies as soon as it works is live, too.
   return startEntry(space, name, ENTRY, { MODE: 'worker', FUNCTION: name, ...env })
 }
 
-/** Appends a message to the stream of a function. */
+/** Appends a message to the stream of a function, and returns its id. */
 export async function addMessage(space: Space, name: string, n: number, does = 'work'): Promise<string> {
   const fields = { v: '1', data: JSON.stringify({ n, does }), request_id: `r-${n}`, traceparent: '' }
   const id = await space.redis.xadd(
@@ -26,7 +25,7 @@ export async function addMessage(space: Space, name: string, n: number, does = '
   return id as string
 }
 
-/** What the function noted. */
-export async function notesOf(space: Space): Promise<Record<string, string>> {
-  return space.redis.hgetall(`${space.env.KEY_PREFIX}:notes`)
+/** What the function has recorded. */
+export async function recordsOf(space: Space): Promise<Record<string, string>> {
+  return space.redis.hgetall(`${space.env.KEY_PREFIX}:records`)
 }

@@ -1,14 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
-import type { Redis } from 'ioredis'
 import { Type } from 'typebox'
 import { resolveConfig } from '../../schema/config/env.ts'
 import { type App, buildApp } from '../../src/app.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
 
 /**
- * A worker as a process of its own, as `src/main.ts` makes it, with one more function: that which the environment
- * variable FUNCTION names. Each notes what it does in Redis, under `<KEY_PREFIX>:…`, where a test looks.
+ * A worker process as `src/main.ts` starts it, with one more function, which the environment variable FUNCTION names. Each
+ * function records what it does in Redis, under `<KEY_PREFIX>:…`, for the test to read.
  */
 const Body = Type.Object({ n: Type.Integer(), does: Type.String() })
 
@@ -35,7 +34,7 @@ function fragile({ config, stores: { redis } }: App): StreamFunction<typeof Body
   }
 }
 
-/** Works until there is a key `<KEY_PREFIX>:enough`. */
+/** Works until the key `<KEY_PREFIX>:enough` exists. */
 function slow(app: App): StreamFunction<typeof Body> {
   const { config } = app
   const { redis } = app.stores
@@ -47,14 +46,14 @@ function slow(app: App): StreamFunction<typeof Body> {
     batch: { size: 5, window: 0 },
     timeout: 600_000,
     handler: async messages => {
-      await note(app, 'begun', messages.length)
+      await record(app, 'begun', messages.length)
       while ((await enough()) === 0) await delay(50)
-      await note(app, 'ended', messages.length)
+      await record(app, 'ended', messages.length)
     }
   }
 }
 
-/** Never ends at its first attempt, and says when it was aborted. */
+/** Never ends its first attempt, and records when that is aborted. */
 function hanging(app: App): StreamFunction<typeof Body> {
   return {
     ...common,
@@ -63,16 +62,16 @@ function hanging(app: App): StreamFunction<typeof Body> {
     batch: { size: 1, window: 0 },
     timeout: 1500,
     handler: async ([message], { signal }) => {
-      await note(app, 'begun', 1)
-      if (message && message.attempt > 1) return note(app, 'ended', 1)
-      signal.addEventListener('abort', () => note(app, 'aborted', 1))
+      await record(app, 'begun', 1)
+      if (message && message.attempt > 1) return record(app, 'ended', 1)
+      signal.addEventListener('abort', () => record(app, 'aborted', 1))
       await new Promise(() => {})
     }
   }
 }
 
-async function note({ config, stores: { redis } }: App, what: string, count: number): Promise<void> {
-  await redis.run((client: Redis) => client.hincrby(`${config.KEY_PREFIX}:notes`, what, count))
+async function record({ config, redis }: App, what: string, count: number): Promise<void> {
+  await redis.hincrby(`${config.KEY_PREFIX}:records`, what, count)
 }
 
 const functions: Record<string, (app: App) => StreamFunction<typeof Body>> = { fragile, slow, hanging }
@@ -80,7 +79,7 @@ const functions: Record<string, (app: App) => StreamFunction<typeof Body>> = { f
 const config = resolveConfig(process.env)
 const app = await buildApp(config)
 const make = functions[process.env.FUNCTION ?? '']
-if (!make) throw new Error('FUNCTION names none of the functions')
+if (!make) throw new Error('FUNCTION does not name a function of this file')
 app.consume(make(app))
 closeWithGrace({ delay: config.SHUTDOWN_GRACE_MS, logger: app.log }, () => app.close())
 await app.listen({ host: config.HOST, port: config.PORT })

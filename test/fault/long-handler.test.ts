@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { PATIENT, until, useSpace } from '../harness/space.ts'
 import { keyOf } from './evidence.ts'
-import { addMessage, notesOf, startFunction } from './function-service.ts'
+import { addMessage, recordsOf, startFunction } from './function-service.ts'
 import { byLength } from './long.ts'
 
 const space = await useSpace()
@@ -19,7 +19,7 @@ test('a function that takes longer than the lease of its messages runs once: the
   const env = { LEASE_MS: String(LEASE), ...PATIENT }
   // Two of them: the other one would take over what has no lease.
   await Promise.all([startFunction(space, 'slow', env), startFunction(space, 'slow', env)])
-  await until('it has begun', async () => (await notesOf(space)).begun === '5')
+  await until('it has begun', async () => (await recordsOf(space)).begun === '5')
   let [falls, before] = [0, 0]
   await until(
     'the lease is renewed for longer than it lasts',
@@ -35,18 +35,18 @@ test('a function that takes longer than the lease of its messages runs once: the
   )
   await space.redis.set(`${space.env.KEY_PREFIX}:enough`, '1')
   await until('all is settled', async () => (await space.redis.xlen(keyOf(space, 'slow'))) === 0)
-  expect(await notesOf(space)).toEqual({ begun: '5', ended: '5' })
+  expect(await recordsOf(space)).toEqual({ begun: '5', ended: '5' })
   expect(await space.redis.xlen(keyOf(space, 'dead:slow'))).toBe(0)
 })
 
 test('a function that hangs past its timeout is aborted, and its messages are tried again', {
   timeout: 60_000
 }, async () => {
-  await space.redis.del(`${space.env.KEY_PREFIX}:notes`)
+  await space.redis.del(`${space.env.KEY_PREFIX}:records`)
   for (let n = 0; n < 3; n++) await addMessage(space, 'hanging', n)
   const worker = await startFunction(space, 'hanging', { LEASE_MS: '1000', ...PATIENT })
-  await until('all are done', async () => (await notesOf(space)).ended === '3')
-  expect(await notesOf(space)).toEqual({ begun: '6', aborted: '3', ended: '3' })
+  await until('all are done', async () => (await recordsOf(space)).ended === '3')
+  expect(await recordsOf(space)).toEqual({ begun: '6', aborted: '3', ended: '3' })
   await until('nothing waits', async () => (await space.redis.zcard(keyOf(space, 'retry:hanging'))) === 0)
   expect(await space.redis.xlen(keyOf(space, 'hanging'))).toBe(0)
   expect(await space.redis.xlen(keyOf(space, 'dead:hanging'))).toBe(0)
