@@ -1,7 +1,7 @@
-import type { Forgotten } from '../schema/config/function.ts'
 import { TOKEN_PATTERN } from '../schema/http/admin-token.ts'
 import type { Acknowledged, Audit } from '../schema/http/audit.ts'
 import type { DeadLetter, Dealt } from '../schema/http/dead-letter.ts'
+import type { Forgotten } from '../schema/http/function.ts'
 import type { Problem } from '../schema/http/problem.ts'
 import { problemType } from '../schema/http/problem-types.ts'
 

@@ -79,6 +79,7 @@ const ready = {
 /** GET /health, /health/live, /health/ready: for people, and for orchestrators. */
 export default async function healthRoutes(app: App) {
   const { lifecycle, streams, orders, processes } = app
+  const registered = app.functions
   const { redis, mysql } = app.stores
 
   app.get('/health', { schema: health, config }, async (_request, reply) => {
@@ -92,7 +93,7 @@ export default async function healthRoutes(app: App) {
     const { evicts } = redis.facts()
     const works =
       redisUp && databaseUp && takesWrites && !refusal && functions.every(({ state }) => state === 'running')
-    const unsettled = [...streams.unsettled()].filter(([, count]) => count > MANY_UNSETTLED)
+    const unsettled = [...registered.unsettled()].filter(([, count]) => count > MANY_UNSETTLED)
     const credentials = [redis, mysql].map(({ availability }) =>
       availability.up ? undefined : describeAuthentication(availability.reason)
     )
@@ -101,7 +102,7 @@ export default async function healthRoutes(app: App) {
       ...(evicts ? [EVICTS] : []),
       ...(unwritten ? [writesWarning(reasonOf(unwritten))] : []),
       ...unsettled.map(([group, count]) => unsettledWarning(group, count)),
-      ...streams.unrun().map(unrunWarning),
+      ...registered.unrun().map(unrunWarning),
       ...[...app.refusedTasks()].map(([task, reason]) => taskWarning(task, reason)),
       ...(refusal && !evicts ? [ordersWarning(refusal)] : []),
       ...processes.warnings()

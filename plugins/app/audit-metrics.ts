@@ -4,7 +4,6 @@ import fp from 'fastify-plugin'
 import { singleFlight } from '../../src/async/single-flight.ts'
 import { readAudit } from '../../src/orders/audit/audit.ts'
 import { StoreUnavailable } from '../../src/stores/errors.ts'
-import { readFunctionStates } from '../../src/streams/registry/function-states.ts'
 import { readUnsettled } from '../../src/streams/registry/unsettled.ts'
 
 /** Said of figures of the whole service, which every process exports: Prometheus must not add them up. */
@@ -20,7 +19,7 @@ const WAITING = {
 
 /** Figures that are read when Prometheus asks: the audit, events that wait, and functions that wait for a store. */
 async function auditMetrics(app: FastifyInstance) {
-  const { metrics, keys, streams } = app
+  const { metrics, keys, streams, functions } = app
   const { redis, orders: mysql } = app.stores
   const registers = [metrics.registry]
 
@@ -60,7 +59,7 @@ async function auditMetrics(app: FastifyInstance) {
       for (const [group, count] of unsettled) this.set({ group }, count)
     }
   })
-  const readStates = singleFlight(() => readable(readFunctionStates(redis, keys)))
+  const readStates = singleFlight(() => readable(functions.states()))
   for (const figure of ['depth', 'retrying', 'dead'] as const) {
     new Gauge({
       name: `orderstream_function_${figure}`,
@@ -85,4 +84,4 @@ async function auditMetrics(app: FastifyInstance) {
   })
 }
 
-export default fp(auditMetrics, { name: 'audit-metrics', dependencies: ['metrics', 'streams'] })
+export default fp(auditMetrics, { name: 'audit-metrics', dependencies: ['metrics', 'streams', 'functions'] })

@@ -2,17 +2,15 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { TSchema } from 'typebox'
 import { withDeadline } from '../../src/async/deadline.ts'
+import { SERVICE_FUNCTIONS } from '../../src/orders/service-function.ts'
 import { checkFunction } from '../../src/streams/check-function.ts'
 import { type Consumer, createConsumer } from '../../src/streams/consume/consumer.ts'
 import { createSuspects } from '../../src/streams/consume/suspects.ts'
 import { createDeadLetters, type DeadLetters } from '../../src/streams/dead-letters/dead-letters.ts'
 import { type ResolvedFunction, resolveFunction, type StreamFunction } from '../../src/streams/function.ts'
 import { LOGS } from '../../src/streams/names.ts'
-import { keepHouse } from '../../src/streams/operate/maintenance.ts'
-import { noteAlive, readFunctionStates } from '../../src/streams/registry/function-states.ts'
+import { runMaintenance } from '../../src/streams/operate/maintenance.ts'
 import { createStarts, type Starts } from '../../src/streams/registry/starts.ts'
-import { createUnrunFinder, type Unrun } from '../../src/streams/registry/unrun.ts'
-import { readUnsettled } from '../../src/streams/registry/unsettled.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -27,16 +25,12 @@ declare module 'fastify' {
       paused: () => ReadonlyMap<string, string | undefined>
       deadLetters: DeadLetters
       starts: Starts
-      /** Functions that no worker ran when that was last looked at, some seconds ago, and for which something waits. */
-      unrun: () => readonly Unrun[]
-      /** How many events each group had not settled when they were last counted, some seconds ago. */
-      unsettled: () => ReadonlyMap<string, number>
     }
   }
 }
 
-/** How often the events are counted that groups have not settled (ms). */
-const COUNT_EVERY = 5000
+/** How often groups are recorded that existed while MySQL was unavailable (ms). */
+const RECORD_EVERY = 5000
 
 /** How long before the end of its grace a stop gives back what is in hand, at the most (ms). */
 const HAND_BACK = 1000
@@ -52,24 +46,24 @@ async function streams(app: FastifyInstance) {
   const functions: ResolvedFunction[] = []
   const suspects = createSuspects()
   const starts = createStarts(redis, mysql, keys)
-  const findUnrun = createUnrunFinder()
-  let unrun: readonly Unrun[] = []
-  let unsettled: ReadonlyMap<string, number> = new Map()
 
   app.decorate('streams', {
     consumers,
     paused: () => pausedOf(consumers),
-    deadLetters: createDeadLetters(redis, keys, () => metrics.corrupt('dead_letter')),
-    starts,
-    unrun: () => unrun,
-    unsettled: () => unsettled
+    deadLetters: createDeadLetters({
+      redis,
+      keys,
+      serviceFunctions: SERVICE_FUNCTIONS,
+      onCorrupt: () => metrics.corrupt('dead_letter')
+    }),
+    starts
   })
   app.decorate('consume', <Schema extends TSchema>(given: StreamFunction<Schema>) => {
     const definition = resolveFunction(given as unknown as StreamFunction)
     checkFunction(given, definition, functions)
     functions.push(definition)
     const begin = LOGS.includes(definition.stream) ? () => starts.begin(definition) : undefined
-    processes.runs(definition.name)
+    processes.runs(definition)
     for (let partition = 0; partition < keys.partitions; partition++) {
       const log = app.log.child({ function: definition.name, ...(keys.partitions > 1 && { partition }) })
       consumers.push(
@@ -92,20 +86,13 @@ async function streams(app: FastifyInstance) {
       )
     }
   })
-  // Counted beside the requests: health is asked for often, and must not wait for it.
-  app.repeat({
-    name: 'unsettled',
-    every: COUNT_EVERY,
-    run: async () => {
-      await noteAlive(redis, keys, consumers)
-      unrun = findUnrun(await readFunctionStates(redis, keys))
-      unsettled = await readUnsettled(redis, keys)
-      return false
-    }
-  })
   if (config.MODE === 'worker') {
-    app.repeat({ name: 'streams', every: config.LEASE_MS / 2, run: () => keepHouse(redis, keys, consumers) })
-    app.repeat({ name: 'starts', every: COUNT_EVERY, run: starts.recordLate })
+    app.repeat({
+      name: 'streams',
+      every: config.LEASE_MS / 2,
+      run: () => runMaintenance(redis, keys, consumers)
+    })
+    app.repeat({ name: 'starts', every: RECORD_EVERY, run: starts.recordLate })
   }
   app.addHook('onReady', async () => {
     await beginAll(starts, functions)

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { SERVICE_FUNCTIONS } from '../../src/orders/service-function.ts'
 import { convertOriginalOrders } from '../../src/orders/tables/original-orders.ts'
 import { trialWrite } from '../../src/orders/tables/trial-write.ts'
 import { createMysqlStores, type FunctionMysqlStore, type MysqlStore } from '../../src/stores/mysql/store.ts'
@@ -28,7 +29,7 @@ export interface Stores {
 async function stores(app: FastifyInstance) {
   const { config, log } = app
   const keys = createKeys(config.KEY_PREFIX, config.STREAM_PARTITIONS)
-  const redis = createRedisStore(config, log, createPartitionCheck(keys))
+  const redis = createRedisStore(config, log, createPartitionCheck(keys, SERVICE_FUNCTIONS))
   const mysql = createMysqlStores(config, log, trialWrite, convertOriginalOrders(config.TAX_RATE))
   app.decorate('keys', keys)
   app.decorate('stores', { redis, mysql: mysql.functions, orders: mysql.orders })

@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox'
+import { Type } from 'typebox'
 
 const NAME = '^[a-z0-9-]{1,64}$'
 
@@ -8,22 +8,6 @@ export const FunctionName = Type.String({
   description: 'A stream function, by its name: 1 to 64 of a–z, 0–9 and hyphens.',
   examples: ['process-orders']
 })
-
-/** Params of `/admin/functions/{function}`. */
-export const FunctionParams = Type.Object({ function: FunctionName })
-
-/** What was left of a function that is gone, and is no more. */
-export const Forgotten = Type.Object(
-  {
-    function: FunctionName,
-    groups: Type.Integer({ description: 'Groups that were destroyed, one for each stream and partition.' }),
-    retries: Type.Integer({
-      description: 'Messages that waited for another attempt, and are dead letters now.'
-    })
-  },
-  { $id: 'Forgotten', description: 'What was ended with a function.' }
-)
-export type Forgotten = Static<typeof Forgotten>
 
 const DAY = 86_400_000
 

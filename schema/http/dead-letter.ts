@@ -2,9 +2,9 @@ import { type Static, Type } from 'typebox'
 import { FunctionName } from '../config/function.ts'
 
 /** Partition and entry id. Redis takes neither part of that above 2⁶⁴ − 1, and gives none of 20 digits for ages. */
-const LETTER_ID = '\\d{1,3}:\\d{1,19}-\\d{1,19}'
+const DEAD_LETTER_ID = '\\d{1,3}:\\d{1,19}-\\d{1,19}'
 
-const LetterId = Type.String({ pattern: `^${LETTER_ID}$`, examples: ['0:1769860800000-0'] })
+const DeadLetterId = Type.String({ pattern: `^${DEAD_LETTER_ID}$`, examples: ['0:1769860800000-0'] })
 
 const Time = (description: string) =>
   Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
@@ -14,7 +14,7 @@ const Time = (description: string) =>
 /** A message that a function has given up. */
 export const DeadLetter = Type.Object(
   {
-    id: LetterId,
+    id: DeadLetterId,
     function: FunctionName,
     message_id: Type.String({
       description: 'Id of the message; it stays the same when the letter is redriven.'
@@ -63,7 +63,7 @@ export const ListQuery = Type.Object(
     function: Type.Unsafe<string>({ ...FunctionName, default: 'process-orders' }),
     after: Type.String({
       default: '',
-      pattern: `^(${LETTER_ID})?$`,
+      pattern: `^(${DEAD_LETTER_ID})?$`,
       description: 'Last id of the page before.'
     }),
     limit: Type.Integer({ minimum: 1, maximum: 500, default: 50 })
@@ -71,14 +71,14 @@ export const ListQuery = Type.Object(
   { required: [] }
 )
 
-export const LetterParams = Type.Object({ function: FunctionName, id: LetterId })
+export const DeadLetterParams = Type.Object({ function: FunctionName, id: DeadLetterId })
 
 /** Body of `POST /admin/dead-letters/redrive`. */
 export const Redrive = Type.Object(
   {
     function: FunctionName,
     ids: Type.Optional(
-      Type.Array(LetterId, { minItems: 1, maxItems: 1000, description: 'Which letters; all without it.' })
+      Type.Array(DeadLetterId, { minItems: 1, maxItems: 1000, description: 'Which letters; all without it.' })
     ),
     rate: Type.Optional(
       Type.Number({ minimum: 0.01, maximum: 100_000, description: 'Letters a second; 100 by default.' })
@@ -92,7 +92,7 @@ export type Redrive = Static<typeof Redrive>
 export const Discard = Type.Object(
   {
     function: FunctionName,
-    ids: Type.Array(LetterId, { minItems: 1, maxItems: 1000 }),
+    ids: Type.Array(DeadLetterId, { minItems: 1, maxItems: 1000 }),
     reason: Type.String({
       minLength: 1,
       maxLength: 500,

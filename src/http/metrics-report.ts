@@ -1,4 +1,5 @@
 import type { Metrics } from '../../schema/http/metrics.ts'
+import { ORDER_SERVICE_FUNCTION } from '../orders/service-function.ts'
 import type { OrderStore } from '../orders/tables/order-store.ts'
 import type { Totals } from '../orders/tables/totals.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
@@ -13,7 +14,7 @@ import { type QueueState, readQueue } from '../streams/operate/queue.ts'
 export async function readMetrics(redis: RedisStore, keys: Keys, store: OrderStore): Promise<Metrics> {
   const [stats, queue, totals] = await Promise.all([
     readStats(redis).catch(unlessUnavailable),
-    readQueue(redis, keys).catch(unlessUnavailable),
+    readQueue(redis, keys, ORDER_SERVICE_FUNCTION).catch(unlessUnavailable),
     store.totals().catch(unlessUnavailable)
   ])
   const { rss, heapUsed } = process.memoryUsage()

@@ -7,7 +7,7 @@ import { asError } from '../async/as-error.ts'
 import { BacklogFull } from '../orders/accept/backlog.ts'
 import { OrderConflict, OrderNotFound } from '../orders/errors.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
-import { LetterRefused } from '../streams/dead-letters/dead-letters.ts'
+import { RedriveRefused } from '../streams/dead-letters/redrive.ts'
 import { FunctionInUse } from '../streams/operate/forget.ts'
 import { prepareRefusal } from './connection/drain-body.ts'
 import { endReply } from './connection/pending.ts'
@@ -27,7 +27,7 @@ const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
   [OrderNotFound, 'order-not-found'],
   [OrderConflict, 'order-conflict'],
   [FunctionInUse, 'function-in-use'],
-  [LetterRefused, 'letter-refused'],
+  [RedriveRefused, 'letter-refused'],
   [BacklogFull, 'backlog-full'],
   [StoreUnavailable, 'unavailable']
 ])

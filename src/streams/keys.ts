@@ -20,8 +20,8 @@ export interface Keys {
   retrying: (name: string, partition: number) => string
   /** Stream of the messages that a function has given up. */
   dead: (name: string, partition: number) => string
-  /** Shows that a dead letter of that message was added, which was never in a stream. */
-  letter: (name: string, partition: number, id: string) => string
+  /** Shows that the dead letter of something that was never in a stream was appended. */
+  deadLetterMark: (name: string, partition: number, id: string) => string
   /** Stream of the dead letters that an operator has discarded, with the reason; the newest ones. */
   discarded: (name: string, partition: number) => string
   /** Set of the functions that have joined a group in this partition, each with its stream and group. */
@@ -49,7 +49,7 @@ export function createKeys(prefix: string, partitions: number): Keys {
     retry: (name, partition) => key(partition, `retry:${name}`),
     retrying: (name, partition) => key(partition, `retrying:${name}`),
     dead: (name, partition) => key(partition, `dead:${name}`),
-    letter: (name, partition, id) => key(partition, `letter:${name}:${id}`),
+    deadLetterMark: (name, partition, id) => key(partition, `letter:${name}:${id}`),
     discarded: (name, partition) => key(partition, `discarded:${name}`),
     functions: partition => key(partition, 'functions'),
     alive: partition => key(partition, 'alive'),

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
 import { inject, onTestFinished } from 'vitest'
-import type { DeadLetter } from '../../schema/http/dead-letter.ts'
 import type { OrderPlaced } from '../../schema/messages/order-placed.ts'
 import type { App } from '../../src/app.ts'
 import { isoNow } from '../../src/async/clock.ts'
@@ -8,8 +7,8 @@ import { orderEvent } from '../../src/orders/events.ts'
 import { type OrderRecord, renderDocument } from '../../src/orders/order.ts'
 import { complete, fail } from '../../src/orders/pricing.ts'
 import { statementsOf } from '../../src/stores/mysql/migrate.ts'
+import type { DeadLetter } from '../../src/streams/dead-letters/dead-letter.ts'
 import { EVENTS } from '../../src/streams/names.ts'
-import { readFunctionStates } from '../../src/streams/registry/function-states.ts'
 import { type TestApp, useApp } from './app.ts'
 import { openSpace, type Space, until } from './space.ts'
 
@@ -78,7 +77,7 @@ export async function useFunction<Options>(
     published: stream => readQueue(tested, stream),
     settled: async timeout => {
       const isSettled = async () => {
-        const states = await readFunctionStates(app.stores.redis, app.keys)
+        const states = await app.functions.states()
         const own = states.filter(({ name }) => names.includes(name))
         return own.length >= names.length && own.every(({ depth, retrying }) => depth + retrying === 0)
       }
@@ -88,7 +87,7 @@ export async function useFunction<Options>(
     },
     deadLetters: async () => {
       const pages = await Promise.all(names.map(name => app.streams.deadLetters.list(name, '', 500)))
-      return pages.flatMap(({ letters }) => letters)
+      return pages.flatMap(({ deadLetters }) => deadLetters)
     }
   }
 }

@@ -121,7 +121,7 @@ test('a business error that ends a transaction is a dead letter under its own co
   await fn.settled()
   const letters = await until('both are dead letters', async () => {
     const page = await worker.app.streams.deadLetters.list(fn.name, '', 10)
-    return page.letters.length === 2 && page.letters
+    return page.deadLetters.length === 2 && page.deadLetters
   })
   for (const letter of letters) expect(letter).toMatchObject({ code: 'out-of-stock', attempts: 1 })
   expect(worker.log.filter(({ msg }) => /is not available/.test(String(msg)))).toEqual([])

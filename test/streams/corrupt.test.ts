@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { ORDER_SERVICE_FUNCTION } from '../../src/orders/service-function.ts'
 import { readQueue } from '../../src/streams/operate/queue.ts'
 import { type TestApp, useApp } from '../harness/app.ts'
 import { until, useSpace } from '../harness/space.ts'
@@ -49,11 +50,11 @@ test('a retry record that cannot be read is a dead letter with its text, and sto
   const worker = await useApp(space, 'worker', {}, app => app.consume(fn.definition))
   await until('nothing waits', async () => (await space.redis.exists(retry as string)) === 0)
   expect(tried).toEqual([7])
-  const { letters } = await worker.app.streams.deadLetters.list(fn.name, '', 100)
+  const { deadLetters: letters } = await worker.app.streams.deadLetters.list(fn.name, '', 100)
   expect(letters.map(({ code, data, redrivable }) => [code, data, redrivable])).toEqual(
     records.slice(0, -1).map(record => ['corrupt', record, false])
   )
-  expect(letters.map(({ message_id }) => message_id)).toEqual(letters.map((_, n) => `1-${n}`))
+  expect(letters.map(({ messageId }) => messageId)).toEqual(letters.map((_, n) => `1-${n}`))
   expect(told).toEqual([])
   expect(await corruptIn(worker, 'retry')).toBe(9)
   expect(await space.redis.exists(retrying as string)).toBe(0)
@@ -121,7 +122,7 @@ test('a queue that vanishes while it is counted counts as empty', async () => {
   const flickering = flicker()
   const readings: Promise<unknown>[] = []
   for (let n = 0; n < 500; n++) {
-    readings.push(readQueue(redis, keys).catch(error => error))
+    readings.push(readQueue(redis, keys, ORDER_SERVICE_FUNCTION).catch(error => error))
     if (n % 10 === 0) await readings.at(-1)
   }
   const states = await Promise.all(readings)

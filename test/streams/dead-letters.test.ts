@@ -18,7 +18,7 @@ test('redriven letters come back one after the other at the given rate, over all
   const KEY_PREFIX = `${space.env.KEY_PREFIX}.rate`
   const { keys, streams } = (await useApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 2 })).app
   for (const partition of [0, 1]) await bury(keys.dead('gone', partition), 2)
-  expect(await streams.deadLetters.redrive('gone', undefined, 1)).toBe(4)
+  expect(await streams.deadLetters.redrive('gone', undefined, 1)).toMatchObject({ count: 4 })
   const dues = await Promise.all(
     [0, 1].map(async partition => {
       const found = await space.redis.zrange(keys.retry('gone', partition), '0', '-1', 'WITHSCORES')
@@ -36,13 +36,13 @@ test('letters are listed once each, page by page, and all of them are redriven, 
   for (const partition of [0, 1]) await bury(keys.dead('gone', partition), 600)
   const ids: string[] = []
   for (let after = ''; ; ) {
-    const { letters, next } = await streams.deadLetters.list('gone', after, 250)
+    const { deadLetters: letters, next } = await streams.deadLetters.list('gone', after, 250)
     ids.push(...letters.map(({ id }) => id))
     if (next === '') break
     after = next
   }
   expect([ids.length, new Set(ids).size]).toEqual([1200, 1200])
-  expect(await streams.deadLetters.redrive('gone', undefined, 1000)).toBe(1200)
+  expect(await streams.deadLetters.redrive('gone', undefined, 1000)).toMatchObject({ count: 1200 })
 })
 
 test('of all letters those are redriven that are there when it begins, each one once', async () => {
@@ -61,7 +61,7 @@ test('of all letters those are redriven that are there when it begins, each one 
       for (const partition of [0, 1]) again += Number(await bury(keys.dead('gone', partition), 50))
   }
   const failing = failAgain()
-  expect(await streams.deadLetters.redrive('gone', undefined, 1000)).toBe(4000)
+  expect(await streams.deadLetters.redrive('gone', undefined, 1000)).toMatchObject({ count: 4000 })
   over = true
   await failing
   const left = await Promise.all([0, 1].map(partition => space.redis.xlen(keys.dead('gone', partition))))
@@ -72,9 +72,9 @@ test('of discarded letters the newest ones are kept', async () => {
   const { keys, streams } = (await useApp(space, 'api')).app
   await bury(keys.discarded('gone', 0), 10_500)
   await bury(keys.dead('gone', 0), 1)
-  const { letters } = await streams.deadLetters.list('gone', '', 10)
+  const { deadLetters: letters } = await streams.deadLetters.list('gone', '', 10)
   const ids = letters.map(({ id }) => id)
-  expect(await streams.deadLetters.discard('gone', ids, 'a test')).toBe(1)
+  expect(await streams.deadLetters.discard('gone', ids, 'a test')).toMatchObject({ count: 1 })
   expect(await space.redis.xlen(keys.discarded('gone', 0))).toBeLessThan(10_500)
 })
 
@@ -93,7 +93,7 @@ test('a letter that its function fails to take note of holds up no other, and is
   for (const n of [1, 2]) await fn.add(n)
   const { app } = await useApp(space, 'worker', { LEASE_MS: 600_000 }, app => app.consume(fn.definition))
   const letters = await until('both are dead letters', async () => {
-    const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
     return letters.length === 2 && letters
   })
   expect(letters).toMatchObject([

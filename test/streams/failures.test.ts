@@ -21,12 +21,12 @@ describe('a message that fails', () => {
     const { app } = await useWorker(space, fn.definition)
     await fn.settled()
     expect(seen).toEqual([2])
-    const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
     expect(letters).toEqual([
       expect.objectContaining({
         code: 'invalid',
         attempts: 1,
-        request_id: 'r-not a number',
+        requestId: 'r-not a number',
         data: '{"n":"not a number"}'
       })
     ])
@@ -37,7 +37,7 @@ describe('a message that fails', () => {
     await space.redis.xadd(fn.key, '*', 'data', '{"n":1}')
     const { app } = await useWorker(space, fn.definition)
     await fn.settled()
-    const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
     expect(letters).toEqual([
       expect.objectContaining({
         code: 'invalid',
@@ -65,7 +65,7 @@ describe('a message that fails', () => {
     const { deadLetters } = app.streams
     const name = fn.name
     const [letter] = await until('the poison is a dead letter', async () => {
-      const { letters } = await deadLetters.list(name, '', 10)
+      const { deadLetters: letters } = await deadLetters.list(name, '', 10)
       return letters.length > 0 && letters
     })
     // Its last attempt may be over before the others, which are done in halves of halves of the batch.
@@ -75,16 +75,16 @@ describe('a message that fails', () => {
       code: 'exhausted',
       cause: { class: 'RangeError', message: 'poison' },
       attempts: 3,
-      request_id: 'r-250'
+      requestId: 'r-250'
     })
 
     cured = true
-    expect(await deadLetters.redrive(name, [letter?.id ?? ''], 100)).toBe(1)
+    expect(await deadLetters.redrive(name, [letter?.id ?? ''], 100)).toMatchObject({ count: 1 })
     await until('the redriven one is done', () => done.size === 500)
     expect(keys.size).toBe(1)
     await until('nothing waits', async () => (await space.redis.zcard(app.keys.retry(name, 0))) === 0)
     expect(await space.redis.exists(app.keys.retrying(name, 0))).toBe(0)
-    expect((await deadLetters.list(name, '', 1)).letters).toEqual([])
+    expect((await deadLetters.list(name, '', 1)).deadLetters).toEqual([])
   })
 
   test('a terminal error ends a message at once, and a discarded letter keeps its reason', async () => {
@@ -102,13 +102,13 @@ describe('a message that fails', () => {
     const { deadLetters } = app.streams
     const name = fn.name
     const [letter] = await until('it is a dead letter', async () => {
-      const { letters } = await deadLetters.list(name, '', 10)
+      const { deadLetters: letters } = await deadLetters.list(name, '', 10)
       return letters.length > 0 && letters
     })
     expect([calls, letter?.code]).toEqual([1, 'no-such-card'])
     expect(await deadLetters.show(name, letter?.id ?? '')).toEqual(letter)
-    expect(await deadLetters.discard(name, [letter?.id ?? ''], 'paid in cash')).toBe(1)
-    expect((await deadLetters.list(name, '', 1)).letters).toEqual([])
+    expect(await deadLetters.discard(name, [letter?.id ?? ''], 'paid in cash')).toMatchObject({ count: 1 })
+    expect((await deadLetters.list(name, '', 1)).deadLetters).toEqual([])
     const [[, kept]] = (await space.redis.xrange(app.keys.discarded(name, 0), '-', '+')) as [
       [string, string[]]
     ]
@@ -149,7 +149,7 @@ describe('a message that fails', () => {
     const { app } = await useWorker(space, { ...fn.definition, batch: { size: 1, window: 0 } })
     const letters = await until('they are dead letters', async () => {
       const page = await app.streams.deadLetters.list(fn.name, '', 10)
-      return page.letters.length === 4 && page.letters
+      return page.deadLetters.length === 4 && page.deadLetters
     })
     expect(letters.map(({ code, cause }) => `${code}: ${cause.message}`).sort()).toEqual([
       'exhausted: plain text',
@@ -178,7 +178,7 @@ describe('a message that fails', () => {
     for (let n = 0; n < 4; n++) await fn.add(n)
     const { app } = await useWorker(space, fn.definition)
     const [letter] = await until('the culprit is a dead letter', async () => {
-      const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+      const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
       return letters.length > 0 && letters
     })
     expect(letter).toMatchObject({ code: 'exhausted', cause: { class: 'RangeError' }, attempts: 3 })
@@ -221,7 +221,7 @@ test('a store that refuses is asked after growing pauses; it costs no attempts, 
   const pauses = tries.slice(1, 7).map((at, index) => at - (tries[index] as number))
   const least = [50, 100, 200, 400, 800, 1600]
   expect(pauses.filter((pause, index) => pause < (least[index] as number) - 1)).toEqual([])
-  expect((await app.streams.deadLetters.list(fn.name, '', 10)).letters).toEqual([])
+  expect((await app.streams.deadLetters.list(fn.name, '', 10)).deadLetters).toEqual([])
   expect(log.filter(({ function: name, level }) => name === fn.name && Number(level) > 30)).toEqual([
     expect.objectContaining({ store: 'mysql', msg: 'the function waits for a store that takes no writes' })
   ])
@@ -260,7 +260,7 @@ test('a handler that gets no answer from a store which is up is called anew, whi
   await fn.add(1)
   const { app } = await useWorker(space, fn.definition)
   const [letter] = await until('it is a dead letter', async () => {
-    const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
     return letters.length > 0 && letters
   })
   expect(letter).toMatchObject({ code: 'exhausted', attempts: 2 })

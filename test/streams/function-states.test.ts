@@ -1,7 +1,9 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createKeys } from '../../src/streams/keys.ts'
+import type { FunctionState } from '../../src/streams/registry/function-states.ts'
+import type { IsRun } from '../../src/streams/registry/processes.ts'
 import { createUnrunFinder, UNRUN_AFTER } from '../../src/streams/registry/unrun.ts'
-import { type TestApp, useApp } from '../harness/app.ts'
+import { openApp, type TestApp, useApp } from '../harness/app.ts'
 import { until, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
@@ -15,7 +17,7 @@ const gauges = async (api: TestApp, name: string) =>
     line => /^orderstream_function_(depth|retrying|dead)/.test(line) && line.includes(`"${name}"`)
   )
 
-test('gauges say for every stream and function what waits, is retried and is dead, over all partitions', async () => {
+test('the gauges of a function add up what waits, is retried and is dead, over all partitions', async () => {
   const KEY_PREFIX = `${space.env.KEY_PREFIX}.gauge`
   const api = await useApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 2 })
   const { keys } = api.app
@@ -40,7 +42,7 @@ test('gauges say for every stream and function what waits, is retried and is dea
   )
 })
 
-test('figures of the whole service say in their help that they must not be added up; those of a process do not', async () => {
+test('the help of a figure of the whole service states that it must not be added up over processes', async () => {
   const api = await useApp(space, 'api')
   const warned = (await exposition(api))
     .filter(line => line.startsWith('# HELP') && line.includes('query it with `max by`, never with `sum`'))
@@ -54,8 +56,24 @@ test('figures of the whole service say in their help that they must not be added
   ])
 })
 
-test('health warns of what waits for a function that was renamed, until that is ended', {
-  timeout: 60_000
+/** How far the clock of this process is ahead (ms). */
+let ahead = 0
+const now = performance.now.bind(performance)
+performance.now = () => now() + ahead
+
+const warningsOf = async ({ call }: TestApp) =>
+  (((await call('/health')).json().warnings ?? []) as string[]).filter(text =>
+    text.startsWith('The function')
+  )
+
+/** Waits until this api has read the states of functions, which it does every five seconds. */
+const untilRead = (api: TestApp) => {
+  const before = api.app.functions.unsettled()
+  return until('the states are read', () => api.app.functions.unsettled() !== before)
+}
+
+test('health warns of what waits for a function that was renamed, until an operator ends it', {
+  timeout: 90_000
 }, async () => {
   const overrides = {
     KEY_PREFIX: `${space.env.KEY_PREFIX}.renamed`,
@@ -63,16 +81,11 @@ test('health warns of what waits for a function that was renamed, until that is 
     LEASE_MS: 500
   }
   const keys = createKeys(overrides.KEY_PREFIX, 1)
-  const api = await useApp(space, 'api', { ...overrides, MAX_EVENT_LOOP_DELAY_MS: 0 })
-  const warnings = async () => ((await api.call('/health')).json().warnings ?? []) as string[]
   const fn = makeFunction(space, async () => undefined)
   const { name, stream } = fn.definition
   const renamed = `${name}-v2`
   await useApp(space, 'worker', overrides, app => app.consume({ ...fn.definition, name: renamed }))
-  await until('the new one is noted', () =>
-    space.redis.hexists(keys.alive(0), `${renamed} ${stream} ${renamed}`)
-  )
-  // What the old one has left, which ran until now.
+  // What the function has left under its old name.
   await space.redis.xgroup('CREATE', keys.stream(stream, 0), name, '0', 'MKSTREAM')
   await space.redis.sadd(keys.functions(0), `${name} ${stream} ${name}`)
   await space.redis.zadd(keys.retry(name, 0), 1, '1-1')
@@ -83,22 +96,18 @@ test('health warns of what waits for a function that was renamed, until that is 
     '1-1#',
     '1'
   )
-  const ranAt = async (ms: number) =>
-    space.redis.hset(
-      keys.alive(0),
-      `${name} ${stream} ${name}`,
-      Number((await space.redis.time())[0]) * 1000 - ms
-    )
-  await ranAt(1000)
-  const seen = await until('the states were read', async () => (await gauges(api, name)).length > 0)
-  expect([seen, await warnings()]).toEqual([true, []])
+  const api = await useApp(space, 'api', { ...overrides, MAX_EVENT_LOOP_DELAY_MS: 0 })
+  await untilRead(api)
+  await untilRead(api)
+  expect([(await gauges(api, name)).length > 0, await warningsOf(api)]).toEqual([true, []])
 
-  await ranAt(UNRUN_AFTER + 60_000)
+  ahead += UNRUN_AFTER + 60_000
   const [warning] = await until('health warns', async () => {
-    const found = await warnings()
+    const found = await warningsOf(api)
     return found.length > 0 && found
   })
   expect(warning).toContain(`The function ${name} has 1 retries, and no worker has run it for 3 minutes`)
+  expect(await warningsOf(api)).toHaveLength(1)
   const authorization = `Bearer ${overrides.ADMIN_TOKEN}`
   const ended = await api.call({
     method: 'DELETE',
@@ -106,45 +115,106 @@ test('health warns of what waits for a function that was renamed, until that is 
     headers: { authorization }
   })
   expect(ended.json()).toMatchObject({ retries: 1 })
-  await until('health is content', async () => (await warnings()).length === 0)
+  await until('health is content', async () => (await warningsOf(api)).length === 0)
+
+  // A function that runs again is not an ended one.
+  const again = await openApp(space, 'worker', overrides, app => app.consume(fn.definition))
+  await until(
+    'its mark is gone',
+    async () => !(await space.redis.hexists(keys.alive(0), `${name} ${stream} ${name}`))
+  )
+  await again.close()
 })
 
-test('of orders that no worker processes, health says that one must be started, and nothing of ending their function', async () => {
+test('health asks to start a worker when nobody processes orders, and does not ask to end their function', {
+  timeout: 60_000
+}, async () => {
   const KEY_PREFIX = `${space.env.KEY_PREFIX}.orders`
   const keys = createKeys(KEY_PREFIX, 1)
   await space.redis.xadd(keys.stream('placed', 0), '*', 'v', '1')
-  const longAgo = Number((await space.redis.time())[0]) * 1000 - UNRUN_AFTER - 60_000
-  await space.redis.hset(keys.alive(0), 'process-orders placed process-orders', longAgo)
-  const { call } = await useApp(space, 'api', { KEY_PREFIX })
-  const warnings = await until('health warns', async () => (await call('/health')).json().warnings)
+  const api = await useApp(space, 'api', { KEY_PREFIX })
+  await untilRead(api)
+  ahead += UNRUN_AFTER + 60_000
+  const warnings = await until('health warns', async () => {
+    const found = await warningsOf(api)
+    return found.length > 0 && found
+  })
   expect(warnings).toEqual([
     'The function process-orders has 1 unread messages on placed, and no worker has run it for 3 minutes: start one.'
   ])
 })
 
-test('unread messages of a queue are those of nobody only while no other function consumes it, and none was ended', () => {
-  const state = {
-    name: 'old',
-    stream: 'stock',
-    depth: 5,
-    retrying: 0,
-    dead: 0,
-    silent: UNRUN_AFTER,
-    ended: false
+describe('beside processes of the version before', () => {
+  const member = 'process-orders placed process-orders'
+  const older = { mode: 'worker', lease: 30_000, taxRate: 0.18, database: space.env.DB_NAME }
+  const record = (functions: string[]) => `9999999999999 ${JSON.stringify({ ...older, functions })}`
+
+  test('an api knows what their workers run by the names in their records', async () => {
+    const KEY_PREFIX = `${space.env.KEY_PREFIX}.older-worker`
+    const { app } = await useApp(space, 'api', { KEY_PREFIX, LEASE_MS: 500 })
+    const runs = () => app.processes.isRun()?.({ name: 'process-orders', stream: 'placed' })
+    await until('it knows of itself', () => runs() === false)
+    await space.redis.hset(app.keys.processes(), 'older', record(['process-orders']))
+    await until('it knows of the worker', () => runs() === true)
+  })
+
+  test('a worker records its runs where they read them, and stops when they are gone', {
+    timeout: 60_000
+  }, async () => {
+    const KEY_PREFIX = `${space.env.KEY_PREFIX}.older-api`
+    const keys = createKeys(KEY_PREFIX, 1)
+    await space.redis.hset(keys.processes(), 'older', record([]))
+    await useApp(space, 'worker', { KEY_PREFIX, LEASE_MS: 500 })
+    const ranAt = await until('the run is recorded', () => space.redis.hget(keys.alive(0), member))
+    const [seconds] = await space.redis.time()
+    expect(Math.abs(Number(seconds) * 1000 - Number(ranAt))).toBeLessThan(30_000)
+    await space.redis.hdel(keys.processes(), 'older')
+    await until('no run is recorded', async () => (await space.redis.exists(keys.alive(0))) === 0)
+  })
+})
+
+describe('the search for functions that no worker runs', () => {
+  const state = { name: 'old', stream: 'stock', depth: 5, retrying: 0, dead: 0, ended: false }
+  const other = { ...state, name: 'other' }
+  const otherRuns = ({ name }: { name: string }) => name === 'other'
+  const nobody = () => false
+  /** What is found once a function has been silent for long enough. */
+  const search = (states: FunctionState[], isRun: IsRun) => {
+    const find = createUnrunFinder()
+    expect(find(states, isRun)).toEqual([])
+    ahead += UNRUN_AFTER + 1
+    return find(states, isRun)
   }
-  const other = { ...state, name: 'other', silent: 0 }
-  const find = createUnrunFinder()
-  expect(find([state])).toEqual([
-    { name: 'old', retrying: 0, dead: 0, unread: [{ stream: 'stock', count: 5 }], silent: UNRUN_AFTER }
-  ])
-  expect(find([state, other])).toEqual([])
-  expect(
-    find([
-      { ...state, stream: 'events' },
-      { ...other, stream: 'events' }
+
+  test('finds the unread messages of a queue only while no other function consumes it', () => {
+    expect(search([state], nobody)).toMatchObject([
+      { name: 'old', retrying: 0, dead: 0, unread: [{ stream: 'stock', count: 5 }] }
     ])
-  ).toHaveLength(1)
-  expect(find([{ ...state, dead: 1, ended: true }])).toEqual([])
-  // Nobody has ever noted it: it may be of an older version, which runs.
-  expect(find([{ ...state, silent: undefined }])).toEqual([])
+    expect(search([state, other], otherRuns)).toEqual([])
+  })
+
+  test('finds the unread events of a function though another one runs', () => {
+    const states = [state, other].map(own => ({ ...own, stream: 'events' }))
+    expect(search(states, otherRuns)).toMatchObject([{ name: 'old' }])
+  })
+
+  test('passes over a function that an operator has ended', () => {
+    expect(search([{ ...state, dead: 1, ended: true }], nobody)).toEqual([])
+  })
+
+  test('finds nothing while it is unknown which processes live', () => {
+    const find = createUnrunFinder()
+    find([state], nobody)
+    ahead += UNRUN_AFTER + 1
+    expect(find([state], undefined)).toEqual([])
+    expect(find([state], nobody)).toHaveLength(1)
+  })
+
+  test('measures the silence anew after a worker has run the function', () => {
+    const find = createUnrunFinder()
+    find([state], nobody)
+    ahead += UNRUN_AFTER + 1
+    find([state], ({ name }) => name === 'old')
+    expect(find([state], nobody)).toEqual([])
+  })
 })

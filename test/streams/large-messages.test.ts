@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { describe, expect, test, vi } from 'vitest'
-import { LetterRefused } from '../../src/streams/dead-letters/dead-letters.ts'
+import { RedriveRefused } from '../../src/streams/dead-letters/redrive.ts'
 import { createGroupMember } from '../../src/streams/group/member.ts'
 import { type Settlement, sizeOf } from '../../src/streams/group/settlement.ts'
 import { CALL_BYTES, KEPT_BYTES, LARGEST_MESSAGE, LISTED_BYTES } from '../../src/streams/limits.ts'
@@ -142,9 +142,9 @@ describe('large dead letters', () => {
     const pages: number[] = []
     let after = ''
     do {
-      const { letters, next } = await deadLetters.list(name, after, 100)
-      for (const { data, data_bytes } of letters)
-        expect([data.length, data_bytes > 5 * MB]).toEqual([LISTED_BYTES, true])
+      const { deadLetters: letters, next } = await deadLetters.list(name, after, 100)
+      for (const { data, dataBytes } of letters)
+        expect([data.length, dataBytes > 5 * MB]).toEqual([LISTED_BYTES, true])
       ids.push(...letters.map(({ id }) => id))
       pages.push(letters.length)
       after = next
@@ -153,7 +153,7 @@ describe('large dead letters', () => {
     expect(pages.length).toBeGreaterThan(1)
     const letter = await deadLetters.show(name, ids[3] as string)
     expect(letter?.data === dataOf(3, 5 * MB)).toBe(true)
-    expect(await deadLetters.redrive(name, undefined, 1000)).toBe(24)
+    expect(await deadLetters.redrive(name, undefined, 1000)).toMatchObject({ count: 24 })
     const record = JSON.parse((await space.redis.hget(api.app.keys.retrying(name, 0), '1-3')) as string)
     expect([record.data === letter?.data, record.attempts, record.redriven]).toEqual([true, 0, 'failed'])
   })
@@ -161,9 +161,9 @@ describe('large dead letters', () => {
   test('give their memory back when they are discarded', async () => {
     const api = await useApp(space, 'api')
     const name = await bury(api, 10, MB)
-    const { letters } = await api.app.streams.deadLetters.list(name, '', 100)
+    const { deadLetters: letters } = await api.app.streams.deadLetters.list(name, '', 100)
     const ids = letters.map(({ id }) => id)
-    expect(await api.app.streams.deadLetters.discard(name, ids, 'too much')).toBe(10)
+    expect(await api.app.streams.deadLetters.discard(name, ids, 'too much')).toMatchObject({ count: 10 })
     const kept = await space.redis.xrange(api.app.keys.discarded(name, 0), '-', '+')
     expect(kept.map(([, fields]) => fields.join('').length < KEPT_BYTES + 1000)).toEqual(ids.map(() => true))
     expect(await space.redis.xlen(api.app.keys.dead(name, 0))).toBe(0)
@@ -183,15 +183,15 @@ describe('a message that is larger than one may be', () => {
     await add(fn, 1, LARGEST_MESSAGE)
     const { app } = await useApp(space, 'worker', {}, app => app.consume(fn.definition))
     await fn.settled()
-    const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
     expect(letters).toMatchObject([{ code: 'too-large', attempts: 1, redrivable: false }])
     const [{ id = '' } = {}] = letters
     const letter = await app.streams.deadLetters.show(fn.name, id)
     expect(letter?.data).toBe(dataOf(0, LARGEST_MESSAGE).slice(0, KEPT_BYTES))
-    expect(letter?.data_bytes).toBe(dataOf(0, LARGEST_MESSAGE).length)
+    expect(letter?.dataBytes).toBe(dataOf(0, LARGEST_MESSAGE).length)
     expect(told).toEqual([])
     const { deadLetters } = app.streams
-    await expect(deadLetters.redrive(fn.name, [id], 1)).rejects.toThrow(LetterRefused)
+    await expect(deadLetters.redrive(fn.name, [id], 1)).rejects.toThrow(RedriveRefused)
     await expect(deadLetters.redrive(fn.name, undefined, 1)).rejects.toThrow(id)
     expect(await space.redis.xlen(app.keys.dead(fn.name, 0))).toBe(1)
   })
@@ -211,7 +211,7 @@ describe('a message that is larger than one may be', () => {
     await fn.add(2)
     const { app } = await useApp(space, 'worker', {}, app => app.consume(fn.definition))
     await fn.settled()
-    const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
     expect(letters).toMatchObject([{ code: 'exhausted', data: '{"n":1}' }])
     expect(letters[0]?.cause.message).toContain(`events[2] takes what is written and published`)
   })

@@ -40,7 +40,7 @@ async function callEach(
     app.consume(fn.definition)
   })
   await until('MySQL is up', () => worker.app.stores.mysql.availability.up)
-  const letters = async () => (await worker.app.streams.deadLetters.list(fn.name, '', 10)).letters
+  const letters = async () => (await worker.app.streams.deadLetters.list(fn.name, '', 10)).deadLetters
   const lines = (text: string) => worker.log.filter(line => line.function === fn.name && line.msg === text)
   return { fn, worker, calls, letters, lines }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { SERVICE_FUNCTIONS } from '../../src/orders/service-function.ts'
 import { StoreRefused } from '../../src/stores/errors.ts'
 import { TerminalError } from '../../src/streams/function.ts'
 import { createKeys } from '../../src/streams/keys.ts'
@@ -87,7 +88,7 @@ describe('two counts', () => {
   /** What the probes of a process with that count do, and the count that then stands in Redis. */
   const processOf = (KEY_PREFIX: string, partitions: number) => {
     const keys = createKeys(KEY_PREFIX, partitions)
-    const check = createPartitionCheck(keys)
+    const check = createPartitionCheck(keys, SERVICE_FUNCTIONS)
     return { keys, probe: () => check(space.redis), count: () => space.redis.get(keys.partitionCount()) }
   }
 
@@ -215,7 +216,7 @@ describe('STREAM_PARTITIONS that is lowered', () => {
       return seen
     }
     const client = Object.create(space.redis, { get: { value: get } }) as typeof space.redis
-    await expect(createPartitionCheck(keys)(client)).rejects.toThrow(PartitionCountChanged)
+    await expect(createPartitionCheck(keys, SERVICE_FUNCTIONS)(client)).rejects.toThrow(PartitionCountChanged)
     expect(await space.redis.get(keys.partitionCount())).toBe('3')
   })
 })

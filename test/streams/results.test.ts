@@ -18,7 +18,7 @@ async function runFive(fn: TestFunction) {
     'nothing is tried again',
     async () => (await space.redis.zcard(app.keys.retry(fn.name, 0))) === 0
   )
-  const { letters } = await app.streams.deadLetters.list(fn.name, '', 1000)
+  const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 1000)
   return letters.map(({ data, code, cause }) => `${JSON.parse(data).n} ${code} ${cause.message}`).sort()
 }
 

@@ -131,7 +131,7 @@ describe('a message that is tried again', () => {
     const { app } = await useWorker(space, over.definition)
     const { deadLetters } = app.streams
     const [letter] = await until('it is a dead letter', async () => {
-      const { letters } = await deadLetters.list(over.name, '', 10)
+      const { deadLetters: letters } = await deadLetters.list(over.name, '', 10)
       return letters.length > 0 && letters
     })
     expect(letter?.code).toBe('crashed')
@@ -218,7 +218,7 @@ describe('who took a message to try it again', () => {
     const givenUp = await take()
     expect(givenUp).toMatchObject({ deliveries: 1, record: { attempts: 2 } })
     expect(await end(givenUp, toDeadLetter(decode(givenUp), cause))).toBe(1)
-    expect(await app.streams.deadLetters.redrive(fn.name, undefined, 100)).toBe(1)
+    expect(await app.streams.deadLetters.redrive(fn.name, undefined, 100)).toMatchObject({ count: 1 })
     await expectLetGo(givenUp)
     const again = { ...RECORD, attempts: 0, taken: expect.any(Number), redriven: 'failed' }
     expect(await take()).toMatchObject({ deliveries: 1, record: again })

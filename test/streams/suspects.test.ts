@@ -131,7 +131,7 @@ describe('a message that may have killed its worker', () => {
     await leave(fn, last - 1, last)
     const { app } = await useApp(space, 'worker', { LEASE_MS }, app => app.consume(fn.definition))
     await fn.settled()
-    const { letters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
     expect(letters.map(({ code }) => code)).toEqual(['crashed', 'crashed'])
     expect(told).toEqual([0])
   })

@@ -57,7 +57,10 @@ test('I7: health warns of a group that holds the log, until that is ended', asyn
   await space.redis.xgroup('CREATE', events, 'send-receipt-v1', '0')
   const worker = await useApp(space, 'worker', { KEY_PREFIX, LEASE_MS: 500 })
   const api = await useApp(space, 'api', { KEY_PREFIX, ADMIN_TOKEN, LEASE_MS: 500 })
-  await until('they are counted', () => api.app.streams.unsettled().get('send-receipt-v1') === MANY_UNSETTLED)
+  await until(
+    'they are counted',
+    () => api.app.functions.unsettled().get('send-receipt-v1') === MANY_UNSETTLED
+  )
   expect((await api.call('/health')).json().warnings).toBeUndefined()
 
   await fill(events, 1)

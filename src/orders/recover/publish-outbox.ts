@@ -3,7 +3,7 @@ import { ORDER_PLACED_VERSION, type OrderPlaced } from '../../../schema/messages
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
-import { type NewLetter, putLetters } from '../../streams/dead-letters/append.ts'
+import { appendDeadLetters, type NewDeadLetter } from '../../streams/dead-letters/append.ts'
 import type { Keys } from '../../streams/keys.ts'
 import { EVENTS } from '../../streams/names.ts'
 import { ORDER_FUNCTION } from '../names.ts'
@@ -73,7 +73,7 @@ export async function publishOutbox(
         )
       try {
         if (failed.length > 0)
-          await putLetters(redis, keys, ORDER_FUNCTION, partition, failed.map(toDeadLetter))
+          await appendDeadLetters(redis, keys, ORDER_FUNCTION, partition, failed.map(toDeadLetter))
         await publish(redis, keys.stream(EVENTS, partition), own, toPublication)
       } catch (error) {
         if (published === 0) throw error
@@ -104,7 +104,7 @@ export function createOutboxPublisher(
 }
 
 /** The dead letter of a spilled order that failed. Its message is the one that an accept in Redis would have made. */
-function toDeadLetter(row: OutboxRow): NewLetter {
+function toDeadLetter(row: OutboxRow): NewDeadLetter {
   const { order_id, amount, created_at, updated_at, failure } = fromRow(row)
   const tax_rate = row.tax_rate ?? ''
   const placed: OrderPlaced = { order_id, amount, tax_rate, accepted_at: created_at }

@@ -1,16 +1,18 @@
 #!lua
--- Adds dead letters, each one once: a mark shows for a while that it has been added, also if the reply was lost.
+-- Appends dead letters, each one once. A mark shows for a while that one was appended, even when the reply was lost.
 --
--- KEYS  1 dead   2.. the mark of each letter
--- ARGV  1 how long a mark stays, in ms   then for each letter a JSON list of fields and values
--- Returns how many were added. A full server refuses it (no allow-oom).
+-- KEYS  1 dead   2.. the mark of each dead letter
+-- ARGV  1 how long a mark stays, in ms   2 how many fields and values each dead letter has, together
+--       3.. the fields and values of each dead letter
+-- Returns how many were appended. A full server refuses it (no allow-oom).
 
-local added = 0
+local width, appended = tonumber(ARGV[2]), 0
 for i = 2, #KEYS do
   if redis.call('EXISTS', KEYS[i]) == 0 then
-    redis.call('XADD', KEYS[1], '*', unpack(cjson.decode(ARGV[i])))
+    local first = 3 + (i - 2) * width
+    redis.call('XADD', KEYS[1], '*', unpack(ARGV, first, first + width - 1))
     redis.call('SET', KEYS[i], '1', 'PX', ARGV[1])
-    added = added + 1
+    appended = appended + 1
   end
 end
-return added
+return appended

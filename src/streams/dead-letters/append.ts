@@ -2,13 +2,13 @@ import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../keys.ts'
 
-const putScript = loadScript(new URL('append.lua', import.meta.url))
+const script = loadScript(new URL('append.lua', import.meta.url))
 
-/** How long a letter that was added is not added again (ms). */
+/** How long a dead letter that was appended is not appended again (ms). */
 const MARKED = 24 * 3_600_000
 
-/** A dead letter of something that was never a message; times are ms since 1970. */
-export interface NewLetter {
+/** A dead letter of something that was never a message. Times are in ms since 1970. */
+export interface NewDeadLetter {
   /** Unique among the messages of the function. */
   id: string
   v: string
@@ -25,35 +25,37 @@ export interface NewLetter {
 }
 
 /**
- * Adds dead letters of a function to one partition. One that was added within the last day is not added again.
- * @throws {StoreUnavailable} when nothing says that they were added.
+ * Appends dead letters of a function to one partition. Skips one that was appended within the last day.
+ * @throws {StoreUnavailable} when no reply states that they were appended.
  */
-export async function putLetters(
+export async function appendDeadLetters(
   redis: RedisStore,
   keys: Keys,
   name: string,
   partition: number,
-  letters: NewLetter[]
+  deadLetters: NewDeadLetter[]
 ): Promise<void> {
-  const used = [keys.dead(name, partition), ...letters.map(({ id }) => keys.letter(name, partition, id))]
-  const args = letters.map(letter =>
-    JSON.stringify(
-      Object.entries({
-        id: letter.id,
-        v: letter.v,
-        data: letter.data,
-        request_id: letter.requestId,
-        traceparent: letter.traceparent,
-        ordinal: '',
-        taken: '0',
-        code: letter.code,
-        error: letter.error,
-        message: letter.message,
-        attempts: String(letter.attempts),
-        first_at: String(letter.firstAt),
-        last_at: String(Math.max(letter.firstAt, letter.lastAt))
-      }).flat()
-    )
-  )
-  await redis.run(client => putScript(client, used, [MARKED, ...args]))
+  const marks = deadLetters.map(({ id }) => keys.deadLetterMark(name, partition, id))
+  const entries = deadLetters.map(toEntry)
+  const args = [MARKED, entries[0]?.length ?? 0, ...entries.flat()]
+  await redis.run(client => script(client, [keys.dead(name, partition), ...marks], args))
+}
+
+/** The fields and values of a dead letter: as many for each one. */
+function toEntry(deadLetter: NewDeadLetter): string[] {
+  return Object.entries({
+    id: deadLetter.id,
+    v: deadLetter.v,
+    data: deadLetter.data,
+    request_id: deadLetter.requestId,
+    traceparent: deadLetter.traceparent,
+    ordinal: '',
+    taken: '0',
+    code: deadLetter.code,
+    error: deadLetter.error,
+    message: deadLetter.message,
+    attempts: String(deadLetter.attempts),
+    first_at: String(deadLetter.firstAt),
+    last_at: String(Math.max(deadLetter.firstAt, deadLetter.lastAt))
+  }).flat()
 }

@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
--- Discards dead letters. Each one is kept among the newest discarded ones, with the reason and the beginning of what is
--- long in it: discarding frees memory.
+-- Discards dead letters. Keeps each one among the newest discarded ones, with the reason, and with the beginning of each
+-- long field: discarding must free memory.
 --
 -- KEYS  1 dead   2 discarded
--- ARGV  1 reason   2 how many discarded ones to keep   3 bytes of letters at which to stop
---       4 most bytes of a field to keep   5.. ids of dead letters
--- Gives {looked at, discarded}: how many of the ids, in their order, and the ids that were discarded.
+-- ARGV  1 reason   2 how many discarded ones to keep   3 bytes of dead letters at which to stop
+--       4 most bytes of a field to keep   5.. entry ids of dead letters
+-- Returns {looked at, discarded}: how many of the ids, in their order, and the ids that were discarded.
 
 local mostBytes, kept = tonumber(ARGV[3]), tonumber(ARGV[4])
-local looked, bytes, gone = 0, 0, {}
+local looked, bytes, discarded = 0, 0, {}
 for i = 5, #ARGV do
   local entry = redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i])[1]
   looked = looked + 1
@@ -20,8 +20,8 @@ for i = 5, #ARGV do
     end
     redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'reason', ARGV[1], unpack(fields))
     redis.call('XDEL', KEYS[1], ARGV[i])
-    gone[#gone + 1] = ARGV[i]
+    discarded[#discarded + 1] = ARGV[i]
   end
   if bytes >= mostBytes then break end
 end
-return {looked, gone}
+return {looked, discarded}

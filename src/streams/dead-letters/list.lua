@@ -1,15 +1,15 @@
 #!lua flags=no-writes,allow-oom
--- Reads dead letters in order, with the beginning of their data. They are read a few at a time, since only reading
--- shows their sizes.
+-- Reads dead letters in order, with the beginning of their data. Reads a few at a time, since only reading shows their
+-- sizes.
 --
 -- KEYS  1 dead
--- ARGV  1 first and 2 last id, as XRANGE takes them   3 most letters   4 bytes of letters at which to stop
+-- ARGV  1 first and 2 last id, as XRANGE takes them   3 most dead letters   4 bytes of dead letters at which to stop
 --       5 most bytes of data to return
--- Gives {letters, bytes, more}: of each letter its id, its fields and how many bytes its data has; how many bytes were
---       read; and 1 where it stopped before the last one.
+-- Returns {dead letters, bytes, more}: the entry id, the fields and the data size of each; how many bytes were read; and
+--       1 where it stopped before the last one.
 
 local most, mostBytes, kept = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local letters, bytes = {}, 0
+local found, bytes = {}, 0
 
 local function add(id, fields)
   local size = 0
@@ -23,16 +23,16 @@ local function add(id, fields)
       fields[i + 1] = string.sub(value, 1, last)
     end
   end
-  letters[#letters + 1] = {id, fields, size}
+  found[#found + 1] = {id, fields, size}
 end
 
 local start, count, finished = ARGV[1], 1, false
 repeat
-  count = math.min(count, most - #letters)
+  count = math.min(count, most - #found)
   local entries = redis.call('XRANGE', KEYS[1], start, ARGV[2], 'COUNT', count)
   for _, entry in ipairs(entries) do add(entry[1], entry[2]) end
   finished = #entries < count
   if #entries > 0 then start = '(' .. entries[#entries][1] end
   count = count * 2
-until finished or #letters >= most or bytes >= mostBytes
-return {letters, bytes, finished and 0 or 1}
+until finished or #found >= most or bytes >= mostBytes
+return {found, bytes, finished and 0 or 1}

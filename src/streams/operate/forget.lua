@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
--- Ends a function in one partition: its retries become dead letters, some with each call, and with the last of them its
--- groups are destroyed. While a consumer of one of those is alive nothing is done. It runs on a full server too, since
--- what it frees is what may have filled it.
+-- Ends a function in one partition: moves its retries to the dead letters, some with each call; with the last of them
+-- destroys its groups and marks it as ended. Does nothing while a consumer of one of its groups is alive. It runs on a
+-- full server too, since what it frees is what may have filled it.
 --
--- KEYS  1 retry   2 retrying   3 dead   4.. streams
--- ARGV  1 'look' to do nothing but look   2 how long a consumer is silent, in ms, that is not alive
---       3 most retries of a call   4 bytes of retries at which to stop   5.. group of the function, stream by stream
--- Returns {consumers that are alive, groups, retries, left}: groups and retries that are there for 'look', else those
+-- KEYS  1 retry   2 retrying   3 dead   4 alive   5.. streams
+-- ARGV  1 'look' to change nothing   2 how long a consumer may be idle that is alive, in ms   3 most retries of a call
+--       4 bytes of retries at which to stop   5.. the function as the set `functions` has it, stream by stream
+-- Returns {consumers that are alive, groups, retries, left}: for 'look' the groups and retries that exist, else those
 --       that were ended, and the retries that are left for the next call.
 
 local function fields(info)
@@ -16,12 +16,13 @@ local function fields(info)
 end
 
 local groups, alive = {}, 0
-for i = 4, #KEYS do
+for i = 5, #KEYS do
+  local name = string.match(ARGV[i], '[^ ]+$') -- the group is the last word
   local there = redis.call('EXISTS', KEYS[i]) == 1 and redis.call('XINFO', 'GROUPS', KEYS[i]) or {}
   for _, group in ipairs(there) do
-    if fields(group).name == ARGV[i + 1] then
-      groups[#groups + 1] = {KEYS[i], ARGV[i + 1]}
-      for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[i], ARGV[i + 1])) do
+    if fields(group).name == name then
+      groups[#groups + 1] = {KEYS[i], name}
+      for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[i], name)) do
         if fields(consumer).idle < tonumber(ARGV[2]) then alive = alive + 1 end
       end
     end
@@ -39,8 +40,8 @@ local function text(value)
   return type(value) == 'string' and value or ''
 end
 
--- A record that cannot be read is kept as it is, as the data of the letter. The token goes up, as with each outcome: who
--- had taken the message owns it no longer, not even once it is redriven.
+-- Keeps a record that cannot be read as it is, as the data of the dead letter. The token goes up, as with each outcome:
+-- a worker that had taken the message does not own it any more, even after a redrive.
 local function toDeadLetter(id, record)
   local token = tonumber(redis.call('HGET', KEYS[2], id .. '#') or '') or 0
   local valid, decoded = pcall(cjson.decode, record)
@@ -70,4 +71,5 @@ local left = redis.call('ZCARD', KEYS[1])
 if left > 0 then return {0, 0, moved, left} end
 redis.call('UNLINK', KEYS[2])
 for _, group in ipairs(groups) do redis.call('XGROUP', 'DESTROY', group[1], group[2]) end
+for i = 5, #ARGV do redis.call('HSET', KEYS[4], ARGV[i], 'ended') end
 return {0, #groups, moved, 0}

@@ -1,16 +1,16 @@
-import type { Forgotten } from '../../../schema/config/function.ts'
+import { StoreRefused } from '../../stores/errors.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../keys.ts'
 import { CALL_BYTES } from '../limits.ts'
-import { EVENTS, LOGS, ORDER_FUNCTION } from '../names.ts'
-import { noteEnded } from '../registry/function-states.ts'
-import { type KnownFunction, readKnownFunctions } from '../registry/known-functions.ts'
+import { EVENTS, LOGS } from '../names.ts'
+import { type KnownFunction, readKnownFunctions, toMember } from '../registry/known-functions.ts'
+import type { Processes } from '../registry/processes.ts'
 import type { Starts } from '../registry/starts.ts'
 
 const script = loadScript(new URL('forget.lua', import.meta.url))
 
-/** The function is not gone; the message says what to do first. */
+/** The function cannot be ended; the message states what to do first. */
 export class FunctionInUse extends Error {
   override name = 'FunctionInUse'
 }
@@ -18,31 +18,48 @@ export class FunctionInUse extends Error {
 /** Most retries that one script call moves. */
 const CHUNK = 500
 
-/** What `forget` works on. */
+/** What ending a function needs. */
 export interface ForgetOptions {
   redis: RedisStore
   keys: Keys
   starts: Starts
-  /** How long a consumer is silent that is not alive (ms). */
-  lease: number
+  processes: Pick<Processes, 'exchange' | 'lease'>
+  /** Functions that no operator can end. */
+  serviceFunctions: readonly KnownFunction[]
+}
+
+/** What was ended with a function. */
+export interface ForgottenFunction {
+  name: string
+  /** Groups that were destroyed, one for each stream and partition. */
+  groups: number
+  /** Retries that became dead letters. */
+  retries: number
 }
 
 /**
- * Ends a function that no worker runs any more, in every partition: its retries become dead letters, which stay until they
- * are discarded, and its groups are destroyed, so that `events` is no longer kept for it. What waits in a queue stays for
- * the function that consumes it next. Returns what was ended; undefined when there was nothing.
- * @throws {FunctionInUse} while a consumer is alive, and for process-orders, whose retries are orders.
+ * Ends a function that no worker runs any more, in every partition. Its retries become dead letters, which stay until they
+ * are discarded, and its groups are destroyed, so that `events` is no longer kept for it. Messages that wait in a queue
+ * stay for the next function that consumes it. Returns undefined when nothing of the function exists.
+ * @throws {FunctionInUse} while a consumer is alive, and for a function of the service.
+ * @throws {StoreUnavailable} while a store is unavailable.
  */
-export async function forgetFunction(options: ForgetOptions, name: string): Promise<Forgotten | undefined> {
-  if (name === ORDER_FUNCTION)
-    throw new FunctionInUse(`${ORDER_FUNCTION} belongs to the service, and its retries are orders.`)
+export async function forgetFunction(
+  options: ForgetOptions,
+  name: string
+): Promise<ForgottenFunction | undefined> {
+  if (options.serviceFunctions.some(own => own.name === name))
+    throw new FunctionInUse(`${name} belongs to the service, and its retries are needed.`)
+  // A worker that has just started may have a longer lease than any that is known here.
+  await options.processes.exchange().catch(unlessRefused)
+  const lease = options.processes.lease(name)
   const partitions = [...Array(options.keys.partitions).keys()]
   const inEach = (what: 'look' | 'forget') =>
-    Promise.all(partitions.map(partition => inPartition(options, partition, name, what)))
-  // First in all of them, since one that is alive in the last must keep its place in the others.
+    Promise.all(partitions.map(partition => inPartition(options, { partition, name, what, lease })))
+  // All partitions are looked at before the first change: a consumer that is alive in the last needs its place in the others.
   const found = await inEach('look')
-  if (found.some(({ alive }) => alive > 0)) throw inUse(name, options.lease)
-  // A function of that name that comes later is a new one. Removed first: a group without a record goes on where it is.
+  if (found.some(({ alive }) => alive > 0)) throw inUse(name, lease)
+  // A later function of that name is a new one. Its records go first: a group without a record goes on where it is.
   const { removed, restore } = await removeRecords(
     options.starts,
     name,
@@ -53,10 +70,10 @@ export async function forgetFunction(options: ForgetOptions, name: string): Prom
   const ended = await inEach('forget')
   if (ended.some(({ alive }) => alive > 0)) {
     await restore()
-    throw inUse(name, options.lease)
+    throw inUse(name, lease)
   }
   const sum = (figure: 'groups' | 'retries') => ended.reduce((total, own) => total + own[figure], 0)
-  return { function: name, groups: sum('groups'), retries: sum('retries') }
+  return { name, groups: sum('groups'), retries: sum('retries') }
 }
 
 /** Removes the records of where a function began. One that Redis does not know had the group of its name. */
@@ -72,35 +89,40 @@ async function removeRecords(starts: Starts, name: string, known: KnownFunction[
 }
 
 async function inPartition(
-  { redis, keys, lease }: ForgetOptions,
-  partition: number,
-  name: string,
-  what: 'look' | 'forget'
+  { redis, keys, serviceFunctions }: ForgetOptions,
+  {
+    partition,
+    name,
+    what,
+    lease
+  }: { partition: number; name: string; what: 'look' | 'forget'; lease: number }
 ) {
-  const known = (await redis.run(client => readKnownFunctions(client, keys, partition))).filter(
-    known => known.name === name
-  )
+  const all = await redis.run(client => readKnownFunctions(client, keys, partition, serviceFunctions))
+  const known = all.filter(known => known.name === name)
   const total = { alive: 0, groups: 0, retries: 0, known }
-  // Whether a worker runs it cannot be told where it is not known: its retries may be taken any moment.
+  // Where the function is unknown, a worker of an older version may run it and take its retries any moment.
   if (known.length === 0) return total
   const used = [
     keys.retry(name, partition),
     keys.retrying(name, partition),
     keys.dead(name, partition),
+    keys.alive(partition),
     ...known.map(({ stream }) => keys.stream(stream, partition))
   ]
-  const args = [what, lease, CHUNK, CALL_BYTES, ...known.map(({ group }) => group)]
+  const args = [what, lease, CHUNK, CALL_BYTES, ...known.map(toMember)]
   for (;;) {
     const reply = await redis.run(client => script(client, used, args))
     const [alive, groups, retries, left] = reply as [number, number, number, number]
     total.alive = alive
     total.groups += groups
     if (alive === 0 || what === 'look') total.retries += retries
-    if (what === 'look' || alive > 0) return total
-    if (left > 0) continue
-    await noteEnded(redis, keys, partition, known)
-    return total
+    if (what === 'look' || alive > 0 || left === 0) return total
   }
+}
+
+/** A Redis that keeps no records of processes does not keep a function from being ended. */
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof StoreRefused)) throw error
 }
 
 function inUse(name: string, lease: number): FunctionInUse {

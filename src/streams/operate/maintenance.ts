@@ -1,6 +1,6 @@
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
-import type { Consumer } from '../consume/consumer.ts'
+import type { GroupMember } from '../group/member.ts'
 import type { Keys } from '../keys.ts'
 import { LOGS } from '../names.ts'
 
@@ -10,20 +10,21 @@ const trimLog = loadScript(new URL('trim-log.lua', import.meta.url))
 const KEEP_UNREAD = 10_000
 
 /**
- * What a worker does now and then: trims logs past what every group has acknowledged, which is what frees memory and so
- * comes first, and forgets consumers that were killed.
+ * Trims logs up to what every group has acknowledged, then removes consumers of killed processes. A worker does it now
+ * and then; trimming comes first because it frees memory.
  * @returns false: there is never more to do at once.
+ * @throws {StoreUnavailable} while Redis is unavailable.
  */
-export async function keepHouse(
+export async function runMaintenance(
   redis: RedisStore,
   keys: Keys,
-  consumers: readonly Pick<Consumer, 'member'>[]
+  consumers: readonly { member: Pick<GroupMember, 'forgetIdle'> }[]
 ): Promise<false> {
   for (let partition = 0; partition < keys.partitions; partition++) {
     for (const log of LOGS) {
       await redis.run(client => trimLog(client, [keys.stream(log, partition)], [KEEP_UNREAD]))
     }
   }
-  for (const consumer of consumers) await consumer.member.forgetIdle()
+  for (const { member } of consumers) await member.forgetIdle()
   return false
 }

@@ -1,17 +1,17 @@
 import type { Redis } from 'ioredis'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { Keys } from '../keys.ts'
-import { LOGS, ORDER_FUNCTION } from '../names.ts'
+import { LOGS } from '../names.ts'
 import { type KnownFunction, readKnownFunctions } from '../registry/known-functions.ts'
 import { readUnsettledIn } from '../registry/unsettled.ts'
 
 const setPartitionCount = loadScript(new URL('set-partition-count.lua', import.meta.url))
 
 /**
- * How long partitions that went are looked at again (ms): each process that still runs with them finds out with its next
- * probe, which is due every other second, and may accept into them until then.
+ * How long removed partitions are checked again (ms). A process that still uses them may accept into them until its next
+ * probe, which is due every other second.
  */
-const LAST_LOOKS = 15_000
+const RECHECK_FOR = 15_000
 
 /** The configured count differs from the one that is in use, and this process may not set it. */
 export class PartitionCountChanged extends Error {
@@ -19,35 +19,39 @@ export class PartitionCountChanged extends Error {
 }
 
 /**
- * Makes what each probe asks of a Redis: whether the number of partitions kept there is the configured one. It may change
- * only while no partition has orders that wait, are tried again or are dead letters: their ids would move to other slots,
- * away from their messages and documents. A partition may go only when no function has anything in it: messages, retries,
- * dead letters, or events that it has not settled.
+ * Creates the check that each probe of a Redis makes: whether the number of partitions kept there is the configured one.
  *
- * Only a process that has not run with its count yet may change it. One that has must not set it back when a later one
- * has changed it, or the two would take turns, and each accept what the other does not see. Where there is none, as after
- * a flush, either sets it.
+ * The count may change only while no function of the service has a message, a retry or a dead letter in any partition:
+ * their ids would move to other slots, away from their messages and documents. A partition may be removed only when no
+ * function has anything in it: messages, retries, dead letters, or events that it has not settled.
+ *
+ * Only a process that has not run with its count yet may change it. If one that has could set it back, two processes would
+ * take turns, and each accept what the other does not see. Where no count is kept, as after a flush, either sets it.
  *
  * The check throws {PartitionCountChanged} when this process must not use this Redis now.
  */
-export function createPartitionCheck(keys: Keys): (client: Redis) => Promise<void> {
+export function createPartitionCheck(
+  keys: Keys,
+  serviceFunctions: readonly KnownFunction[]
+): (client: Redis) => Promise<void> {
+  const search = { keys, serviceFunctions }
   let agreed = false
   let lowered: { from: string; until: number } | undefined
 
   const change = async (client: Redis, before: string | null) => {
-    const waits = await firstWaiting(client, keys, 0, Number(before))
+    const waits = await firstWaiting(client, search, 0, Number(before))
     if (waits) throw stillNeeded(keys, before as string, waits)
-    // Noted first: the reply may be lost of what was set.
+    // Recorded before the count is set: the reply may be lost.
     if (Number(before) > keys.partitions)
-      lowered = { from: before as string, until: performance.now() + LAST_LOOKS }
+      lowered = { from: before as string, until: performance.now() + RECHECK_FOR }
     const now = await setPartitionCount(client, [keys.partitionCount()], [before ?? '', keys.partitions])
     if (Number(now) !== keys.partitions) throw changedBy(keys, now as string)
   }
 
-  /** Sets a lowered count back when something has come after all where nobody would look for it any more. */
-  const lookAgain = async (client: Redis, { from, until }: { from: string; until: number }) => {
+  /** Sets a lowered count back when a removed partition has got something after all: nobody would process it. */
+  const checkAgain = async (client: Redis, { from, until }: { from: string; until: number }) => {
     if (performance.now() > until) lowered = undefined
-    const waits = await firstWaiting(client, keys, keys.partitions, Number(from))
+    const waits = await firstWaiting(client, search, keys.partitions, Number(from))
     if (!waits) return
     await setPartitionCount(client, [keys.partitionCount()], [keys.partitions, from])
     lowered = undefined
@@ -56,12 +60,12 @@ export function createPartitionCheck(keys: Keys): (client: Redis) => Promise<voi
   }
 
   return async client => {
-    // Read first: this runs with every probe, and a full or read-only server refuses a write that it need not see.
+    // Read first: this runs with every probe, and a full or read-only server refuses a write.
     const before = await client.get(keys.partitionCount())
     if (Number(before) !== keys.partitions) {
       if (agreed && before !== null) throw changedBy(keys, before)
       await change(client, before)
-    } else if (lowered) await lookAgain(client, lowered)
+    } else if (lowered) await checkAgain(client, lowered)
     agreed = true
   }
 }
@@ -80,24 +84,33 @@ function changedBy({ partitions }: Keys, count: string): PartitionCountChanged {
   )
 }
 
-/** The first of some partitions that has something, and what, in words. */
+interface Search {
+  keys: Keys
+  serviceFunctions: readonly KnownFunction[]
+}
+
+/** Returns the first partition of a range that has something, and what, in words. */
 async function firstWaiting(
   client: Redis,
-  keys: Keys,
+  search: Search,
   first: number,
   end: number
 ): Promise<string | undefined> {
   const partitions = Array.from({ length: Math.max(0, end - first) }, (_, index) => first + index)
-  const waiting = await Promise.all(partitions.map(partition => waitingIn(client, keys, partition)))
+  const waiting = await Promise.all(partitions.map(partition => waitingIn(client, search, partition)))
   const found = waiting.findIndex(texts => texts.length > 0)
   return found < 0 ? undefined : `partition ${first + found} still has ${waiting[found]?.join(' and ')}`
 }
 
-/** What keeps a partition from being spread anew, or from going, in words; one text for each function. */
-async function waitingIn(client: Redis, keys: Keys, partition: number): Promise<string[]> {
-  const goes = partition >= keys.partitions
-  const known = (await readKnownFunctions(client, keys, partition)).filter(
-    ({ name }) => goes || name === ORDER_FUNCTION
+/** Returns what keeps a partition from being spread anew, or from being removed; one text for each function. */
+async function waitingIn(
+  client: Redis,
+  { keys, serviceFunctions }: Search,
+  partition: number
+): Promise<string[]> {
+  const isRemoved = partition >= keys.partitions
+  const known = (await readKnownFunctions(client, keys, partition, serviceFunctions)).filter(
+    ({ name }) => isRemoved || serviceFunctions.some(own => own.name === name)
   )
   const unsettled = await readUnsettledIn(client, keys, partition)
   const figures = await Promise.all(

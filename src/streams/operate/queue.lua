@@ -1,8 +1,8 @@
 #!lua flags=no-writes,allow-oom
--- Reads how much waits in one partition of a queue, at one moment. What is not there counts as empty.
+-- Reads how much waits in one partition of a queue, at one moment. A missing key counts as empty.
 --
 -- KEYS  1 stream   2 retry   3 settled
--- Gives {messages, pending, oldest id, seconds, retries, redriving}: the id is false when there is no message, and
+-- Returns {messages, pending, oldest id, seconds, retries, redriving}: the id is false when there is no message, and
 --       `seconds` is this server's clock.
 
 local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]

@@ -1,26 +1,32 @@
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../keys.ts'
-import { ORDER_FUNCTION, PLACED } from '../names.ts'
+import type { KnownFunction } from '../registry/known-functions.ts'
 
 const queueScript = loadScript(new URL('queue.lua', import.meta.url))
 
-/** How much work waits on the queue of accepted orders, over all its partitions. */
+/** How much work waits for the function of a queue, over all partitions. */
 export interface QueueState {
-  /** Messages that are not settled, delivered or not. */
+  /** Messages that are not settled, whether delivered or not. */
   depth: number
-  /** Those that a consumer has in hand. */
+  /** Messages in flight. */
   pending: number
   /** Age of the oldest message in seconds; 0 when there is none. */
   oldestSeconds: number
-  /** Messages that failed and wait for another attempt, aside from orders that have failed for good and are redriven. */
+  /** Messages that wait for another attempt. Redriven ones are left out: they count as dead letters until they are settled. */
   retrying: number
 }
 
-/** Reads the state of the queue; its cost does not depend on how much waits. */
-export async function readQueue(redis: RedisStore, keys: Keys): Promise<QueueState> {
+/** The queue, and the function that consumes it. */
+type Queue = Pick<KnownFunction, 'name' | 'stream'>
+
+/**
+ * Reads the state of a queue. The cost does not depend on how much waits.
+ * @throws {StoreUnavailable} while Redis is unavailable.
+ */
+export async function readQueue(redis: RedisStore, keys: Keys, queue: Queue): Promise<QueueState> {
   const partitions = await Promise.all(
-    Array.from({ length: keys.partitions }, (_, partition) => readPartition(redis, keys, partition))
+    Array.from({ length: keys.partitions }, (_, partition) => readPartition(redis, keys, partition, queue))
   )
   const sum = (figure: 'depth' | 'pending' | 'retrying') =>
     partitions.reduce((total, own) => total + own[figure], 0)
@@ -32,13 +38,14 @@ export async function readQueue(redis: RedisStore, keys: Keys): Promise<QueueSta
   }
 }
 
-async function readPartition(redis: RedisStore, keys: Keys, partition: number): Promise<QueueState> {
-  const used = [
-    keys.stream(PLACED, partition),
-    keys.retry(ORDER_FUNCTION, partition),
-    keys.settled(partition)
-  ]
-  // In one step: a stream or a group that vanishes between two would be an error.
+async function readPartition(
+  redis: RedisStore,
+  keys: Keys,
+  partition: number,
+  { name, stream }: Queue
+): Promise<QueueState> {
+  const used = [keys.stream(stream, partition), keys.retry(name, partition), keys.settled(partition)]
+  // One script reads all: a stream or a group that vanishes between two commands would be an error.
   const reply = await redis.run(client => queueScript(client, used, []))
   const [depth, pending, oldest, seconds, retrying, redriving] = reply as [
     number,

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Trims a log past what every group has acknowledged; without any group, to its newest entries.
+-- Trims a log up to what every group has acknowledged. Without a group, trims it to its newest entries.
 --
 -- KEYS  1 stream
 -- ARGV  1 entries to keep while there is no group
--- Gives how many were removed.
+-- Returns how many entries were removed.
 
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local groups = redis.call('XINFO', 'GROUPS', KEYS[1])

@@ -3,7 +3,7 @@ import { Compile } from 'typebox/compile'
 import { FunctionName, FunctionSettings } from '../../../schema/config/function.ts'
 import type { ResolvedFunction } from '../function.ts'
 import type { Keys } from '../keys.ts'
-import { EVENTS, ORDER_FUNCTION, PLACED } from '../names.ts'
+import { EVENTS } from '../names.ts'
 import { readUnsettledIn } from './unsettled.ts'
 
 const names = Compile(FunctionName)
@@ -12,27 +12,28 @@ const streams = Compile(FunctionSettings.properties.stream)
 /** A function that consumes a partition of a stream, or did once. */
 export type KnownFunction = Pick<ResolvedFunction, 'name' | 'stream' | 'group'>
 
-/** A function as the set `functions` has it. None of the names has a space in it. */
+/** Encodes a function as a member of the set `functions`. None of the names has a space in it. */
 export function toMember({ name, stream, group }: KnownFunction): string {
   return `${name} ${stream} ${group}`
 }
 
 /**
- * Every function that has ever joined a group in this partition: process-orders, those of the set `functions`, and the
- * groups of `events`, which are older than the set where an older version made them. What names no function is passed
- * over: a key that is no stream would be an error.
+ * Reads every function that has ever joined a group in this partition: those of the service, those of the set `functions`,
+ * and the groups of `events`, which an older version made without an entry in the set. Skips members that name no
+ * function: to use their key could be an error.
  */
 export async function readKnownFunctions(
   client: Redis,
   keys: Keys,
-  partition: number
+  partition: number,
+  serviceFunctions: readonly KnownFunction[]
 ): Promise<KnownFunction[]> {
   const [members, unsettled] = await Promise.all([
     client.smembers(keys.functions(partition)),
     readUnsettledIn(client, keys, partition)
   ])
   const known = new Set([
-    toMember({ name: ORDER_FUNCTION, stream: PLACED, group: ORDER_FUNCTION }),
+    ...serviceFunctions.map(toMember),
     ...[...unsettled.keys()].map(group => toMember({ name: group, stream: EVENTS, group })),
     ...members.filter(isMember)
   ])
@@ -44,7 +45,7 @@ function fromMember(member: string): KnownFunction {
   return { name, stream, group }
 }
 
-/** Whether a text is a function as this set has it. */
+/** Whether a text is a member that this service has written. */
 function isMember(text: string): boolean {
   const known = fromMember(text)
   return (

@@ -1,85 +1,107 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { type Static, Type } from 'typebox'
-import { Compile } from 'typebox/compile'
 import { isUnavailable, StoreRefused } from '../../stores/errors.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../keys.ts'
+import type { KnownFunction } from './known-functions.ts'
+import { findDifferences, type ProcessRecord, readProcessRecord, runs } from './process-record.ts'
 
 const script = loadScript(new URL('exchange.lua', import.meta.url))
 
-/** What a process tells the others of itself. `lease` is its LEASE_MS, for each of its functions. */
-const Settings = Type.Object({
-  mode: Type.Enum(['api', 'worker']),
-  lease: Type.Number(),
-  functions: Type.Array(Type.String()),
-  taxRate: Type.Number(),
-  database: Type.String()
-})
-type Settings = Static<typeof Settings>
+/** Whether a live process runs a function on a stream. */
+export type IsRun = (known: Pick<KnownFunction, 'name' | 'stream'>) => boolean
 
-const settingsCheck = Compile(Settings)
-
-/** The processes that live, and what has to be the same in them. */
+/** The live processes, what they run, and what must be the same in them. */
 export interface Processes {
-  /** Notes that this process runs a function; to be called before the first exchange. */
-  runs: (name: string) => void
-  /** The longest LEASE_MS of the processes that run a function, this one included (ms). */
+  /** Records that this process runs a function. Call it before the first exchange. */
+  runs: (known: KnownFunction) => void
+  /** Returns the longest LEASE_MS of the processes that run a function, this one included (ms). */
   lease: (name: string) => number
-  /** Whether it is known now what others hold: a process that has just come may have a longer lease. */
+  /** Whether the records of others are known and current: a process that has just started may have a longer lease. */
   current: () => boolean
+  /** Returns what the live processes run; undefined while that is unknown. */
+  isRun: () => IsRun | undefined
+  /** Whether a process of the version before lives, which reads the hash `alive`. */
+  hasOlder: () => boolean
   /** Resolves when the others can know of this process, or when `signal` is aborted. */
   joined: (signal: AbortSignal) => Promise<void>
-  /** What differs and should not, a sentence each. */
+  /** Returns a sentence for each setting that differs and must not. */
   warnings: () => string[]
-  /** Notes that this process lives, and learns of the others. */
+  /**
+   * Renews the record of this process and reads those of the others.
+   * @throws {StoreUnavailable} while Redis is unavailable.
+   * @throws {StoreRefused} when Redis keeps no records. This process works on as if it were alone.
+   */
   exchange: () => Promise<void>
-  /** Notes that this process ends. */
+  /** Removes the record of this process. */
   leave: () => Promise<void>
 }
 
+/** What the register of processes needs. */
 export interface ProcessesOptions {
   redis: RedisStore
   keys: Keys
   /** Name of this process, which no other one ever has. */
   name: string
-  settings: Omit<Settings, 'functions'>
-  /** How long others may count on what this process holds after its last exchange, beside its lease (ms). */
+  settings: Pick<ProcessRecord, 'mode' | 'lease' | 'taxRate' | 'database'>
+  /** How long a record outlives the last exchange of its process, beside the lease (ms). */
   grace: number
   log: FastifyBaseLogger
 }
 
-const SAME = 'Start all of them with the same.'
-
+/** Creates the register of live processes. It logs each difference in settings once, and once when it is gone. */
 export function createProcesses({ redis, keys, name, settings, grace, log }: ProcessesOptions): Processes {
-  const own: Settings = { ...settings, functions: [] }
+  const own = { ...settings, functions: [] as string[], consumes: [] as KnownFunction[] }
   const joined = Promise.withResolvers<void>()
-  let others: Settings[] = []
+  let others: ProcessRecord[] = []
   let exchangedAt = Number.NEGATIVE_INFINITY
+  let refused = false
   let warnings = new Map<string, string>()
 
-  const note = (text: string) =>
+  const write = (text: string) =>
     redis.run(client => script(client, [keys.processes()], [name, text, own.lease + grace])) as Promise<
       string[]
     >
+  const current = () => performance.now() - exchangedAt < own.lease
 
-  /** Logs each difference once, and once when it is gone. */
-  const report = () => {
-    const found = differences(own, others)
+  const reportDifferences = () => {
+    const found = findDifferences(own, others)
     for (const [setting, text] of found) if (warnings.get(setting) !== text) log.warn({ setting }, text)
     for (const setting of warnings.keys())
       if (!found.has(setting)) log.info({ setting }, 'the processes that run agree on a setting again')
     warnings = found
   }
 
+  const exchange = async () => {
+    const began = performance.now()
+    const records = await write(JSON.stringify(own)).catch(error => {
+      if (isUnavailable(error, 'redis')) throw error
+      return error instanceof StoreRefused ? error : new StoreRefused('redis', error)
+    })
+    exchangedAt = began
+    joined.resolve()
+    refused = records instanceof StoreRefused
+    if (records instanceof StoreRefused) throw records
+    others = records.flatMap(readProcessRecord)
+    reportDifferences()
+  }
+
   return {
-    runs: name => own.functions.push(name),
+    runs: ({ name, stream, group }) => {
+      own.functions.push(name)
+      own.consumes.push({ name, stream, group })
+    },
     lease: name =>
       Math.max(
         own.lease,
         ...others.filter(({ functions }) => functions.includes(name)).map(({ lease }) => lease)
       ),
-    current: () => performance.now() - exchangedAt < own.lease,
+    current,
+    isRun: () => {
+      if (refused || !current()) return undefined
+      return known => others.some(record => runs(record, known))
+    },
+    hasOlder: () => others.some(({ consumes }) => consumes === undefined),
     joined: async signal => {
       const { promise: aborted, resolve } = Promise.withResolvers<void>()
       const stop = () => resolve()
@@ -88,56 +110,9 @@ export function createProcesses({ redis, keys, name, settings, grace, log }: Pro
       signal.removeEventListener('abort', stop)
     },
     warnings: () => [...warnings.values()],
-    exchange: async () => {
-      const began = performance.now()
-      try {
-        others = (await note(JSON.stringify(own))).flatMap(readSettings)
-      } catch (error) {
-        if (isUnavailable(error, 'redis')) throw error
-        // A Redis that keeps no notes, whatever it says, is worked with as if there were no others.
-        exchangedAt = began
-        joined.resolve()
-        throw error instanceof StoreRefused ? error : new StoreRefused('redis', error)
-      }
-      exchangedAt = began
-      joined.resolve()
-      report()
-    },
+    exchange,
     leave: async () => {
-      await note('')
+      await write('')
     }
   }
-}
-
-/** The settings in a note; none where it cannot be read: that note must not keep this process from its work. */
-function readSettings(text: string): Settings[] {
-  try {
-    const found: unknown = JSON.parse(text)
-    return settingsCheck.Check(found) ? [found] : []
-  } catch {
-    return []
-  }
-}
-
-/** What differs among processes and has to be the same, by setting. */
-function differences(own: Settings, all: Settings[]): Map<string, string> {
-  const found = new Map<string, string>()
-  const rivals = all.filter(({ functions }) => functions.some(name => own.functions.includes(name)))
-  const leases = distinct(rivals.map(({ lease }) => lease)).sort((a, b) => a - b)
-  if (leases.length > 1) {
-    const text = `LEASE_MS differs among the workers (${leases.join(', ')}): the longest holds. ${SAME}`
-    found.set('LEASE_MS', text)
-  }
-  const apis = all.filter(({ mode }) => mode === 'api')
-  if (own.mode === 'api' && distinct(apis.map(({ taxRate }) => taxRate)).length > 1) {
-    const text = `TAX_RATE differs among the apis: an order has the rate of the one that accepts it. ${SAME}`
-    found.set('TAX_RATE', text)
-  }
-  if (distinct(all.map(({ database }) => database)).length > 1)
-    found.set('DB_NAME', `DB_NAME differs among the processes: they share orders in Redis alone. ${SAME}`)
-  return found
-}
-
-function distinct<T>(values: T[]): T[] {
-  return [...new Set(values)]
 }

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { createDeadLetters } from '../../../src/streams/dead-letters/dead-letters.ts'
 import { fieldOf } from '../../../src/streams/group/delivery.ts'
 import { useApp } from '../../harness/app.ts'
 import { until, useSpace } from '../../harness/space.ts'
@@ -26,6 +25,6 @@ test('an order ends no earlier than it was accepted, in its row, document, event
   expect(JSON.parse((await space.redis.get(keys.document('ahead'))) ?? '')).toMatchObject(times)
   const [[, event]] = (await space.redis.xrange(keys.stream('events', 0), '-', '+')) as [[string, string[]]]
   expect(JSON.parse(fieldOf(event, 'data'))).toMatchObject({ time: ahead, data: times })
-  const { letters } = await createDeadLetters(app.stores.redis, keys, () => {}).list('process-orders', '', 1)
-  expect(letters).toMatchObject([{ code: 'conflict', first_at: ahead, last_at: ahead }])
+  const { deadLetters } = await app.streams.deadLetters.list('process-orders', '', 1)
+  expect(deadLetters).toMatchObject([{ code: 'conflict', firstAt: time, lastAt: time }])
 })

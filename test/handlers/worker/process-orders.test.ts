@@ -39,7 +39,7 @@ test('an order whose worker froze before it settled is published once, though an
   await until('both messages are settled', async () => (await space.redis.xlen(placed)) === 0)
   await worker.close()
 
-  expect((await api.app.streams.deadLetters.list(ORDER_FUNCTION, '', 10)).letters).toHaveLength(1)
+  expect((await api.app.streams.deadLetters.list(ORDER_FUNCTION, '', 10)).deadLetters).toHaveLength(1)
   expect((await api.call('/orders/frozen')).json()).toMatchObject({ amount: 10, status: 'completed' })
   expect(await space.redis.xlen(api.app.keys.stream('events', 0))).toBe(1)
 })
@@ -82,7 +82,7 @@ test('I5: an order whose worker dies between its failed row and its dead letter 
 
   await useApp(space, 'worker')
   await settled(keys)
-  const { letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  const { deadLetters: letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
   const own = letters.filter(({ data }) => data.includes('failing'))
   expect(own).toEqual([expect.objectContaining({ code: 'exhausted', attempts: 8 })])
   await streams.deadLetters.redrive(ORDER_FUNCTION, [own[0]?.id as string], 100)
@@ -107,7 +107,7 @@ test('I11: a message that fails about an order that exists is a duplicate or a c
 
   await useApp(space, 'worker')
   await settled(keys)
-  const { letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  const { deadLetters: letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
   expect(letters.filter(({ data }) => data.includes('"exists"'))).toEqual([])
   expect(letters.filter(({ data }) => data.includes('exists-too'))).toEqual([
     expect.objectContaining({ code: 'conflict' })
@@ -149,7 +149,7 @@ test('a message in conflict with a waiting order publishes nothing of that order
   const { keys, streams } = app
   await addRetry(keys, '1769860800006-0', message('waits', '11'), {})
   await settled(keys)
-  const { letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  const { deadLetters: letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
   expect(letters.filter(({ data }) => data.includes('"waits"'))).toMatchObject([{ code: 'conflict' }])
   expect(await space.redis.exists(keys.document('waits'))).toBe(0)
   const events = await space.redis.xrange(keys.stream('events', 0), '-', '+')
@@ -168,7 +168,7 @@ test('a message that fails about a waiting order does not fail that order', asyn
   await addRetry(keys, '1769860800008-0', message('waits-on', '10'), {}, 12)
   await settled(keys)
   expect((await orders.store.find(['waits-on'])).get('waits-on')).toMatchObject({ status: 'processing' })
-  const { letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  const { deadLetters: letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
   expect(letters.filter(({ data }) => data.includes('"waits-on"'))).toEqual([])
   expect(await space.redis.exists(keys.document('waits-on'))).toBe(0)
   await completeSpilled(app.stores.mysql)
@@ -210,7 +210,7 @@ test('a redriven order that fails again becomes a dead letter with its new cause
   await useApp(space, 'worker')
   await settled(keys)
   await space.sql('DROP TRIGGER broken')
-  const { letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  const { deadLetters: letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
   expect(letters.filter(({ data }) => data.includes('"again"'))).toEqual([
     expect.objectContaining({
       code: 'exhausted',

@@ -66,7 +66,7 @@ test('spilled orders that cannot be completed hold up no other, fail, and can be
   })
   const events = await space.redis.xrange(keys.stream('events', 0), '-', '+')
   expect(events.map(([, fields]) => JSON.parse(fieldOf(fields, 'data')).id)).toContain('odd-71:failed')
-  const { letters } = await app.streams.deadLetters.list('process-orders', '', 1)
+  const { deadLetters: letters } = await app.streams.deadLetters.list('process-orders', '', 1)
   expect(letters).toMatchObject([
     {
       code: 'exhausted',

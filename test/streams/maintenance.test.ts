@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { fromEntry } from '../../src/streams/group/delivery.ts'
 import { createGroupMember } from '../../src/streams/group/member.ts'
 import { EVENTS } from '../../src/streams/names.ts'
-import { keepHouse } from '../../src/streams/operate/maintenance.ts'
+import { runMaintenance } from '../../src/streams/operate/maintenance.ts'
 import { useApp } from '../harness/app.ts'
 import { until, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
@@ -32,7 +32,7 @@ test('a missing stream or group keeps it neither from trimming logs nor from for
   await space.redis.xack(log, 'reader', ...entries.map(([id]) => id))
 
   await until('the dead consumer is forgotten', async () => {
-    await keepHouse(redis, keys, consumers)
+    await runMaintenance(redis, keys, consumers)
     return ((await space.redis.xinfo('CONSUMERS', whole.key, whole.name)) as unknown[]).length === 0
   })
   expect(await space.redis.xlen(log)).toBe(1)
@@ -87,7 +87,7 @@ test('an event stays until every group has settled it: one that has read it has 
   await settle('behind', 2, ['5-10'])
   await settle('between', 2, ['5-9', '5-10'])
   const kept = async () => {
-    await keepHouse(redis, keys, [])
+    await runMaintenance(redis, keys, [])
     return (await space.redis.xrange(log, '-', '+')).map(([id]) => id)
   }
   expect(await kept()).toEqual(ids)
@@ -108,7 +108,7 @@ test('a dead consumer that has messages in hand is not forgotten, or they would 
   await space.redis.xgroup('CREATECONSUMER', key, name, 'idler')
   const consumers = async () => (await space.redis.xinfo('CONSUMERS', key, name)) as string[][]
   await until('one is forgotten', async () => {
-    await keepHouse(redis, keys, [{ member }])
+    await runMaintenance(redis, keys, [{ member }])
     return (await consumers()).length < 2
   })
   expect((await consumers()).map(([, consumer]) => consumer)).toEqual(['holder'])

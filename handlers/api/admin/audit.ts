@@ -1,0 +1,50 @@
+import { ADMIN_BODY_LIMIT, adminErrors, adminRoute, bodyErrors } from '../../../schema/http/admin.ts'
+import { Acknowledged, AcknowledgeLoss, Audit } from '../../../schema/http/audit.ts'
+import { ref } from '../../../schema/http/ref.ts'
+import { problem, response } from '../../../schema/http/response.ts'
+import type { App } from '../../../src/app.ts'
+import { acknowledgeLoss, readAudit } from '../../../src/orders/audit/audit.ts'
+
+const audit = {
+  ...adminRoute,
+  operationId: 'getAudit',
+  summary: 'Proof that nothing is lost',
+  response: { 200: response(Audit, { description: 'What became of every order.' }), ...adminErrors }
+} as const
+
+const acknowledge = {
+  ...adminRoute,
+  operationId: 'acknowledgeLoss',
+  summary: 'Acknowledge that Redis has lost data',
+  description:
+    'The lost orders stay in the audit. Its flag `redis_lost_data` is false until Redis loses data again.',
+  body: ref(AcknowledgeLoss),
+  response: {
+    200: response(Acknowledged, { description: 'What was acknowledged.' }),
+    409: problem('There is no loss to acknowledge.'),
+    ...adminErrors,
+    ...bodyErrors
+  }
+} as const
+
+/** /admin/audit: the audit, and the acknowledgement of a loss. */
+export default async function auditRoutes(app: App) {
+  const { keys } = app
+  const { redis, orders: mysql } = app.stores
+  if (!app.requireAdminToken) return
+  app.addHook('onRequest', app.requireAdminToken)
+
+  app.get('/audit', { schema: audit }, () => readAudit(redis, mysql, keys))
+
+  app.post(
+    '/audit/acknowledge',
+    { schema: acknowledge, bodyLimit: ADMIN_BODY_LIMIT },
+    async ({ body: { reason }, log, ip, id }) => {
+      const lost = await acknowledgeLoss(redis, mysql, keys, { reason, client: ip, requestId: id })
+      if (lost === undefined)
+        throw Object.assign(new Error('There is no loss to acknowledge.'), { statusCode: 409 })
+      log.warn({ lost, reason, client: ip }, 'a loss of data was acknowledged')
+      return { lost }
+    }
+  )
+}

@@ -1,0 +1,102 @@
+import { ADMIN_BODY_LIMIT, adminErrors, adminRoute, bodyErrors } from '../../../schema/http/admin.ts'
+import {
+  DeadLetter,
+  DeadLetterPage,
+  DeadLetterParams,
+  Dealt,
+  Discard,
+  ListQuery,
+  Redrive
+} from '../../../schema/http/dead-letter.ts'
+import { ref } from '../../../schema/http/ref.ts'
+import { problem, response } from '../../../schema/http/response.ts'
+import type { App } from '../../../src/app.ts'
+import { toDeadLetterBody, toDealt } from '../../../src/http/dead-letter.ts'
+
+const list = {
+  ...adminRoute,
+  operationId: 'listDeadLetters',
+  summary: 'Messages that a function has given up',
+  querystring: ListQuery,
+  response: { 200: response(DeadLetterPage, { description: 'A page of them.' }), ...adminErrors }
+} as const
+
+const show = {
+  ...adminRoute,
+  operationId: 'getDeadLetter',
+  summary: 'One dead letter',
+  params: DeadLetterParams,
+  response: {
+    200: response(DeadLetter, { description: 'The letter.' }),
+    404: problem('There is no such letter.'),
+    ...adminErrors
+  }
+} as const
+
+const redrive = {
+  ...adminRoute,
+  operationId: 'redriveDeadLetters',
+  summary: 'Send dead letters back to their function',
+  description:
+    'Their attempts are counted anew. They go at a rate, so that they do not crowd out new messages. Without `ids` those go that are there when it begins.',
+  body: ref(Redrive),
+  response: {
+    200: response(Dealt, { description: 'How many were sent back.' }),
+    409: problem('The whole message of a letter is not kept, or is too large; the others were sent back.'),
+    ...adminErrors,
+    ...bodyErrors
+  }
+} as const
+
+const discard = {
+  ...adminRoute,
+  operationId: 'discardDeadLetters',
+  summary: 'Discard dead letters, with a reason',
+  body: ref(Discard),
+  response: {
+    200: response(Dealt, { description: 'How many were discarded.' }),
+    ...adminErrors,
+    ...bodyErrors
+  }
+} as const
+
+/** Dead letters a second that are redriven, unless the request states another rate. */
+const DEFAULT_RATE = 100
+
+/** /admin/dead-letters: what functions have given up, and what operators do with it. */
+export default async function deadLetterRoutes(app: App) {
+  const { deadLetters } = app.streams
+  if (!app.requireAdminToken) return
+  app.addHook('onRequest', app.requireAdminToken)
+
+  app.get('/dead-letters', { schema: list }, async ({ query }) => {
+    const page = await deadLetters.list(query.function, query.after, query.limit)
+    return { dead_letters: page.deadLetters.map(toDeadLetterBody), next: page.next }
+  })
+
+  app.get('/dead-letters/:function/:id', { schema: show }, async ({ params }) => {
+    const found = await deadLetters.show(params.function, params.id)
+    if (found) return toDeadLetterBody(found)
+    throw Object.assign(new Error(`${params.function} has no dead letter ${params.id}.`), { statusCode: 404 })
+  })
+
+  app.post(
+    '/dead-letters/redrive',
+    { schema: redrive, bodyLimit: ADMIN_BODY_LIMIT },
+    async ({ body: { function: name, ids, rate = DEFAULT_RATE }, log }) => {
+      const tally = await deadLetters.redrive(name, ids, rate)
+      log.warn({ function: name, count: tally.count }, 'dead letters were redriven')
+      return toDealt(tally)
+    }
+  )
+
+  app.post(
+    '/dead-letters/discard',
+    { schema: discard, bodyLimit: ADMIN_BODY_LIMIT },
+    async ({ body: { function: name, ids, reason }, log }) => {
+      const tally = await deadLetters.discard(name, ids, reason)
+      log.warn({ function: name, count: tally.count, reason }, 'dead letters were discarded')
+      return toDealt(tally)
+    }
+  )
+}

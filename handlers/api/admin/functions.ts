@@ -1,0 +1,38 @@
+import { adminErrors, adminRoute, bodyErrors } from '../../../schema/http/admin.ts'
+import { Forgotten, FunctionParams } from '../../../schema/http/function.ts'
+import { problem, response } from '../../../schema/http/response.ts'
+import type { App } from '../../../src/app.ts'
+
+const forget = {
+  ...adminRoute,
+  operationId: 'forgetFunction',
+  summary: 'End a function that is gone',
+  description:
+    'Events are no longer kept for it, and its retries become dead letters, which stay until they are discarded.',
+  params: FunctionParams,
+  response: {
+    200: response(Forgotten, { description: 'What was ended.' }),
+    404: problem('There is nothing of such a function.'),
+    409: problem('A worker still runs it, or it is process-orders.'),
+    ...adminErrors,
+    ...bodyErrors
+  }
+} as const
+
+/** /admin/functions: the removal of functions that are gone. */
+export default async function functionRoutes(app: App) {
+  if (!app.requireAdminToken) return
+  app.addHook('onRequest', app.requireAdminToken)
+
+  app.delete('/functions/:function', { schema: forget }, async ({ params, log }) => {
+    const forgotten = await app.functions.forget(params.function)
+    if (!forgotten) {
+      const text = `${params.function} is not known, or has neither a group nor a retry.`
+      throw Object.assign(new Error(text), { statusCode: 404 })
+    }
+    const { name, ...figures } = forgotten
+    const body = { function: name, ...figures }
+    log.warn(body, 'a function was forgotten')
+    return body
+  })
+}

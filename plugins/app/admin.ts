@@ -1,0 +1,27 @@
+import type { FastifyInstance, onRequestAsyncHookHandler } from 'fastify'
+import fp from 'fastify-plugin'
+import { createTokenCheck } from '../../src/http/admin-token.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /**
+     * The `onRequest` hook of /admin routes: it refuses a request without the ADMIN_TOKEN. Undefined where none is set; then
+     * there are no such routes.
+     */
+    requireAdminToken: onRequestAsyncHookHandler | undefined
+  }
+}
+
+/** `app.requireAdminToken`: the guard of the /admin routes. */
+async function admin(app: FastifyInstance) {
+  const { ADMIN_TOKEN } = app.config
+  const isValid = ADMIN_TOKEN === undefined ? undefined : createTokenCheck(ADMIN_TOKEN)
+  const hook: onRequestAsyncHookHandler = async ({ headers }, reply) => {
+    if (isValid?.(headers.authorization)) return
+    reply.header('www-authenticate', 'Bearer')
+    throw Object.assign(new Error('Send the ADMIN_TOKEN as bearer token.'), { statusCode: 401 })
+  }
+  app.decorate('requireAdminToken', isValid && hook)
+}
+
+export default fp(admin, { name: 'admin' })

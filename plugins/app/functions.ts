@@ -1,0 +1,68 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { SERVICE_FUNCTIONS } from '../../src/orders/service-function.ts'
+import { type ForgottenFunction, forgetFunction } from '../../src/streams/operate/forget.ts'
+import { unmarkEnded } from '../../src/streams/registry/ended-functions.ts'
+import { type FunctionState, readFunctionStates } from '../../src/streams/registry/function-states.ts'
+import { createUnrunFinder, type Unrun } from '../../src/streams/registry/unrun.ts'
+import { readUnsettled } from '../../src/streams/registry/unsettled.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Every function that was ever known, whichever process runs it. */
+    functions: {
+      /** Reads what waits for each function. @throws {StoreUnavailable} while Redis is unavailable. */
+      states: () => Promise<FunctionState[]>
+      /** Returns the functions that no worker runs and for which something waits, as of some seconds ago. */
+      unrun: () => readonly Unrun[]
+      /** Returns how many events each group has not settled, as of some seconds ago. */
+      unsettled: () => ReadonlyMap<string, number>
+      /**
+       * Ends a function that is gone; undefined when nothing of it exists.
+       * @throws {FunctionInUse} while a worker runs it, and for a function of the service.
+       */
+      forget: (name: string) => Promise<ForgottenFunction | undefined>
+    }
+  }
+}
+
+/** How often the states of functions are read (ms). */
+const READ_EVERY = 5000
+
+/** `app.functions`: what waits for the functions of all processes. */
+async function functions(app: FastifyInstance) {
+  const { keys, processes, streams } = app
+  const { redis } = app.stores
+  const findUnrun = createUnrunFinder()
+  const states = () => readFunctionStates(redis, keys, SERVICE_FUNCTIONS)
+  let unrun: readonly Unrun[] = []
+  let unsettled: ReadonlyMap<string, number> = new Map()
+
+  app.decorate('functions', {
+    states,
+    unrun: () => unrun,
+    unsettled: () => unsettled,
+    forget: name =>
+      forgetFunction(
+        { redis, keys, starts: streams.starts, processes, serviceFunctions: SERVICE_FUNCTIONS },
+        name
+      )
+  })
+  // Read in the background: health is asked for often, and must not wait for it.
+  app.repeat({
+    name: 'unsettled',
+    every: READ_EVERY,
+    run: async () => {
+      const own = streams.consumers.map(({ definition }) => definition)
+      await unmarkEnded(redis, keys, own, processes.hasOlder())
+      unrun = findUnrun(await states(), processes.isRun())
+      unsettled = await readUnsettled(redis, keys)
+      return false
+    }
+  })
+}
+
+export default fp(functions, {
+  name: 'functions',
+  dependencies: ['stores', 'processes', 'streams', 'background']
+})

@@ -1,0 +1,21 @@
+import { anyRoute, problem, retryable } from './response.ts'
+
+/** What the description of every /admin route has. */
+export const adminRoute = { tags: ['admin'], security: [{ bearer: [] }] }
+
+/** Errors of every /admin route. */
+export const adminErrors = {
+  401: problem('The bearer token is missing or wrong.'),
+  429: retryable('Too many requests.'),
+  ...anyRoute,
+  503: retryable('A store that is needed is away; try again.')
+}
+
+/** Errors of an /admin route that takes a body. */
+export const bodyErrors = {
+  413: problem('The body is too large.'),
+  415: problem('The body is not JSON.')
+}
+
+/** Largest body of an /admin route, in bytes. It takes the 1,000 ids that a request may name. */
+export const ADMIN_BODY_LIMIT = 65_536

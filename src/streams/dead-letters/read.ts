@@ -1,0 +1,93 @@
+import { loadScript } from '../../stores/redis/script.ts'
+import type { RedisStore } from '../../stores/redis/store.ts'
+import type { Entry } from '../group/delivery.ts'
+import type { Keys } from '../keys.ts'
+import { CALL_BYTES, LISTED_BYTES } from '../limits.ts'
+import { CHUNK, type Chunk, parseId } from './ids.ts'
+
+const listScript = loadScript(new URL('list.lua', import.meta.url))
+const lastScript = loadScript(new URL('last.lua', import.meta.url))
+
+/** Bytes of dead letters after which a page ends. It bounds the memory that one page takes. */
+const PAGE_BYTES = 16 * CALL_BYTES
+
+/** An entry of the stream of dead letters, with the beginning of its data. */
+export interface StoredDeadLetter {
+  partition: number
+  id: string
+  fields: string[]
+  /** Size of the whole data. */
+  bytes: number
+}
+
+/**
+ * Reads the oldest dead letters of a function after the id `after` ('' for the first ones), over all partitions. Large
+ * ones make a page shorter than `limit`. `next` is '' on the last page.
+ * @throws {StoreUnavailable} while Redis is unavailable.
+ */
+export async function readPage(
+  redis: RedisStore,
+  keys: Keys,
+  name: string,
+  after: string,
+  limit: number
+): Promise<{ found: StoredDeadLetter[]; next: string }> {
+  const [from, id] = after === '' ? [0, ''] : parseId(after)
+  const found: StoredDeadLetter[] = []
+  const page = (next: boolean) => {
+    const last = found.at(-1)
+    return { found, next: next && last ? `${last.partition}:${last.id}` : '' }
+  }
+  let bytes = 0
+  for (let partition = from; partition < keys.partitions; partition++) {
+    const key = keys.dead(name, partition)
+    let start = partition === from && id !== '' ? `(${id}` : '-'
+    for (let more = true; more; ) {
+      if (found.length >= limit || bytes >= PAGE_BYTES) return page(true)
+      const some = await readSome(redis, key, [start, '+'], limit - found.length, LISTED_BYTES)
+      found.push(...some.entries.map(([id, fields, bytes]) => ({ partition, id, fields, bytes })))
+      bytes += some.read
+      more = some.more
+      start = `(${some.entries.at(-1)?.[0]}`
+    }
+  }
+  return page(found.length >= limit)
+}
+
+/**
+ * Reads the ids of all dead letters that a function has now, chunk by chunk. Those that it gets meanwhile are newer, and
+ * left out.
+ * @throws {StoreUnavailable} while Redis is unavailable.
+ */
+export async function* readAllIds(redis: RedisStore, keys: Keys, name: string): AsyncGenerator<Chunk> {
+  const partitions = Array.from({ length: keys.partitions }, (_, partition) => partition)
+  const lasts = await Promise.all(
+    partitions.map(partition => redis.run(client => lastScript(client, [keys.dead(name, partition)], [])))
+  )
+  for (const [partition, last] of lasts.entries()) {
+    let start = '-'
+    for (let more = last !== null; more; ) {
+      const range: [string, string] = [start, last as string]
+      const some = await readSome(redis, keys.dead(name, partition), range, CHUNK, 0)
+      const entries = some.entries.map(([id]) => id)
+      if (entries.length > 0) yield { partition, entries }
+      more = some.more
+      start = `(${entries.at(-1)}`
+    }
+  }
+}
+
+/** Reads entries of one partition from one id to another, as many as one call may read. */
+async function readSome(
+  redis: RedisStore,
+  key: string,
+  [start, end]: [string, string],
+  limit: number,
+  dataBytes: number
+) {
+  const reply = await redis.run(client =>
+    listScript(client, [key], [start, end, limit, CALL_BYTES, dataBytes])
+  )
+  const [entries, read, more] = reply as [[...Entry, bytes: number][], number, number]
+  return { entries, read, more: more === 1 }
+}

@@ -1,0 +1,78 @@
+import { loadScript } from '../../stores/redis/script.ts'
+import type { RedisStore } from '../../stores/redis/store.ts'
+import type { Keys } from '../keys.ts'
+import { CALL_BYTES, LARGEST_MESSAGE } from '../limits.ts'
+import { inSteps, toChunks } from './ids.ts'
+import { readAllIds } from './read.ts'
+
+const script = loadScript(new URL('redrive.lua', import.meta.url))
+
+/**
+ * What the redrive of one dead letter adds to a counter of the hash `settled`, by the code of the dead letter. '' stands
+ * for every other code.
+ */
+export type RedriveCounters = Readonly<Record<string, readonly [counter: string, change: number]>>
+
+/** How many dead letters an operation was done to, and which of the given ids do not exist. */
+export interface DeadLetterTally {
+  count: number
+  missing: string[]
+}
+
+/** Dead letters that cannot be redriven; the message has their ids, and why. */
+export class RedriveRefused extends Error {
+  override name = 'RedriveRefused'
+
+  constructor(name: string, sent: number, refused: string[]) {
+    const more = refused.length > 10 ? ` and ${refused.length - 10} more` : ''
+    super(
+      `${sent} dead letters were sent back to ${name}. These cannot be: ${refused.slice(0, 10).join(', ')}${more}. ` +
+        `They do not have the whole message, or it is larger than ${LARGEST_MESSAGE} bytes.`
+    )
+  }
+}
+
+/** What to redrive. */
+export interface RedriveRequest {
+  name: string
+  /** All dead letters that exist when the redrive begins, where no ids are given. */
+  ids: string[] | undefined
+  /** Dead letters a second. */
+  rate: number
+  counters: RedriveCounters | undefined
+}
+
+/**
+ * Sends dead letters back to their function, which counts their attempts anew.
+ * @throws {RedriveRefused} when some of the given ids cannot be sent back, or none of all. The others have been sent.
+ * @throws {StoreUnavailable} while Redis is unavailable.
+ */
+export async function redriveDeadLetters(
+  redis: RedisStore,
+  keys: Keys,
+  { name, ids, rate, counters }: RedriveRequest
+): Promise<DeadLetterTally> {
+  const pause = 1000 / rate
+  const refused: string[] = []
+  const missing = new Set(ids)
+  let sent = 0
+  for await (const { partition, entries } of ids ? toChunks(ids, keys) : readAllIds(redis, keys, name)) {
+    const used = [
+      keys.dead(name, partition),
+      keys.retry(name, partition),
+      keys.retrying(name, partition),
+      keys.settled(partition)
+    ]
+    await inSteps(entries, async rest => {
+      const args = [sent * pause, pause, JSON.stringify(counters ?? {}), CALL_BYTES, LARGEST_MESSAGE, ...rest]
+      const reply = await redis.run(client => script(client, used, args))
+      const [looked, moved, left] = reply as [number, string[], string[]]
+      sent += moved.length
+      refused.push(...left.map(entry => `${partition}:${entry}`))
+      for (const entry of [...moved, ...left]) missing.delete(`${partition}:${entry}`)
+      return looked
+    })
+  }
+  if (refused.length > 0 && (ids || sent === 0)) throw new RedriveRefused(name, sent, refused)
+  return { count: sent, missing: [...missing] }
+}

@@ -1,0 +1,68 @@
+import { type Static, Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { KnownFunction } from './known-functions.ts'
+
+/** What a process publishes about itself, as JSON in the hash `processes`. */
+const ProcessRecord = Type.Object({
+  mode: Type.Enum(['api', 'worker']),
+  /** Its LEASE_MS, which holds for each of its functions. */
+  lease: Type.Number(),
+  /** Names of the functions that it runs. */
+  functions: Type.Array(Type.String()),
+  /** The same functions with stream and group. The version before does not write it. */
+  consumes: Type.Optional(
+    Type.Array(Type.Object({ name: Type.String(), stream: Type.String(), group: Type.String() }))
+  ),
+  taxRate: Type.Number(),
+  database: Type.String()
+})
+
+/** What a process publishes about itself. */
+export type ProcessRecord = Static<typeof ProcessRecord>
+
+const check = Compile(ProcessRecord)
+
+/** Decodes a record. Returns nothing when it cannot be read: another's record must not keep this process from its work. */
+export function readProcessRecord(text: string): ProcessRecord[] {
+  try {
+    const found: unknown = JSON.parse(text)
+    return check.Check(found) ? [found] : []
+  } catch {
+    return []
+  }
+}
+
+/** Whether a process runs a function on a stream. One of the version before states the names of its functions only. */
+export function runs(
+  { functions, consumes }: ProcessRecord,
+  { name, stream }: Pick<KnownFunction, 'name' | 'stream'>
+): boolean {
+  return consumes
+    ? consumes.some(own => own.name === name && own.stream === stream)
+    : functions.includes(name)
+}
+
+const SAME = 'Start all of them with the same.'
+
+/** Returns a warning for each setting that differs among processes and must be the same, by its name. */
+export function findDifferences(own: ProcessRecord, all: ProcessRecord[]): Map<string, string> {
+  const found = new Map<string, string>()
+  const rivals = all.filter(({ functions }) => functions.some(name => own.functions.includes(name)))
+  const leases = distinct(rivals.map(({ lease }) => lease)).sort((a, b) => a - b)
+  if (leases.length > 1) {
+    const text = `LEASE_MS differs among the workers (${leases.join(', ')}): the longest holds. ${SAME}`
+    found.set('LEASE_MS', text)
+  }
+  const apis = all.filter(({ mode }) => mode === 'api')
+  if (own.mode === 'api' && distinct(apis.map(({ taxRate }) => taxRate)).length > 1) {
+    const text = `TAX_RATE differs among the apis: an order has the rate of the one that accepts it. ${SAME}`
+    found.set('TAX_RATE', text)
+  }
+  if (distinct(all.map(({ database }) => database)).length > 1)
+    found.set('DB_NAME', `DB_NAME differs among the processes: they share orders in Redis alone. ${SAME}`)
+  return found
+}
+
+function distinct<T>(values: T[]): T[] {
+  return [...new Set(values)]
+}
