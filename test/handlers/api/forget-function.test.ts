@@ -254,8 +254,8 @@ test('many and large retries become dead letters, what cannot be read too, and c
   expect(letter).toMatchObject({
     code: 'forgotten',
     attempts: 2,
-    first_at: '2026-01-31T12:00:00.123Z',
-    request_id: 'r'
+    firstAt: 1_769_860_800_123,
+    requestId: 'r'
   })
   expect(letter?.cause.message).toContain('An operator ended the function')
   expect(first?.[1]).toEqual(expect.arrayContaining(['taken', '5']))
