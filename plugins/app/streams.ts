@@ -8,9 +8,9 @@ import { type Consumer, createConsumer } from '../../src/streams/consume/consume
 import { createSuspects } from '../../src/streams/consume/suspects.ts'
 import { createDeadLetters, type DeadLetters } from '../../src/streams/dead-letters/dead-letters.ts'
 import { type ResolvedFunction, resolveFunction, type StreamFunction } from '../../src/streams/function.ts'
+import { createStarts, type Starts } from '../../src/streams/group/starts.ts'
 import { LOGS } from '../../src/streams/names.ts'
 import { runMaintenance } from '../../src/streams/operate/maintenance.ts'
-import { createStarts, type Starts } from '../../src/streams/registry/starts.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 import { expect, onTestFinished, test } from 'vitest'
 import type { App } from '../../src/app.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
-import { createStarts } from '../../src/streams/registry/starts.ts'
+import { createStarts } from '../../src/streams/group/starts.ts'
 import { openApp, useApp } from '../harness/app.ts'
 import { connectTo, NOWHERE, until, useSpace } from '../harness/space.ts'
 

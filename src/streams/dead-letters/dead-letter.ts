@@ -1,5 +1,3 @@
-import { fieldOf } from '../group/delivery.ts'
-
 /** A message that a function has given up. A field that cannot be read is empty, 0 or undefined. */
 export interface DeadLetter {
   /** `<partition>:<entry id>`. */
@@ -33,27 +31,19 @@ const REQUIRED = ['id', 'data', 'code', 'error', 'message', 'attempts', 'first_a
 /** The last moment of the year 9999 (ms): time formats take years of four digits. */
 const LAST_TIME = 253_402_300_799_999
 
-/** Whether an entry lacks a field of a dead letter, or has one that cannot be read. */
-function isCorrupt(fields: string[]): boolean {
-  const has = (name: string) => fields.some((field, index) => index % 2 === 0 && field === name)
-  return (
-    !REQUIRED.every(has) ||
-    toNumber(fieldOf(fields, 'attempts')) === undefined ||
-    ['first_at', 'last_at'].some(name => toTime(fieldOf(fields, name)) === undefined)
-  )
-}
-
 /**
  * Decodes an entry of the stream of dead letters. `bytes` is the size of its data, of which `fields` may have only the
  * beginning.
  */
-export function decodeDeadLetter(
-  name: string,
-  id: string,
-  fields: string[],
-  bytes = Buffer.byteLength(fieldOf(fields, 'data'))
-): DeadLetter {
-  const field = (key: string) => fieldOf(fields, key)
+export function decodeDeadLetter(name: string, id: string, fields: string[], bytes?: number): DeadLetter {
+  const named = toMap(fields)
+  const field = (key: string) => named.get(key) ?? ''
+  const [attempts, firstAt, lastAt] = [
+    toNumber(field('attempts')),
+    toTime(field('first_at')),
+    toTime(field('last_at'))
+  ]
+  const isReadable = ![attempts, firstAt, lastAt].includes(undefined)
   return {
     id,
     function: name,
@@ -61,14 +51,24 @@ export function decodeDeadLetter(
     requestId: field('request_id'),
     code: field('code'),
     cause: { class: field('error'), message: field('message') },
-    attempts: toNumber(field('attempts')) ?? 0,
-    firstAt: toTime(field('first_at')),
-    lastAt: toTime(field('last_at')),
+    attempts: attempts ?? 0,
+    firstAt,
+    lastAt,
     data: field('data'),
-    dataBytes: toNumber(field('bytes')) ?? bytes,
+    dataBytes: toNumber(field('bytes')) ?? bytes ?? Buffer.byteLength(field('data')),
     redrivable: field('partial') === '',
-    corrupt: isCorrupt(fields)
+    corrupt: !isReadable || !REQUIRED.every(key => named.has(key))
   }
+}
+
+/** The fields of an entry by name. The first one of a name counts. */
+function toMap(fields: string[]): Map<string, string> {
+  const named = new Map<string, string>()
+  for (let at = 0; at + 1 < fields.length; at += 2) {
+    const [name, value] = [fields[at] as string, fields[at + 1] as string]
+    if (!named.has(name)) named.set(name, value)
+  }
+  return named
 }
 
 /** A whole number without a sign that a double holds exactly; undefined for any other text. */

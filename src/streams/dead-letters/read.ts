@@ -1,6 +1,5 @@
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
-import type { Entry } from '../group/delivery.ts'
 import type { Keys } from '../keys.ts'
 import { CALL_BYTES, LISTED_BYTES } from '../limits.ts'
 import { CHUNK, type Chunk, parseId } from './ids.ts'
@@ -88,6 +87,6 @@ async function readSome(
   const reply = await redis.run(client =>
     listScript(client, [key], [start, end, limit, CALL_BYTES, dataBytes])
   )
-  const [entries, read, more] = reply as [[...Entry, bytes: number][], number, number]
+  const [entries, read, more] = reply as [[id: string, fields: string[], bytes: number][], number, number]
   return { entries, read, more: more === 1 }
 }

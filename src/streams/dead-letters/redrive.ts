@@ -2,16 +2,11 @@ import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../keys.ts'
 import { CALL_BYTES, LARGEST_MESSAGE } from '../limits.ts'
+import type { RedriveCounters } from '../registry/service-function.ts'
 import { inSteps, toChunks } from './ids.ts'
 import { readAllIds } from './read.ts'
 
 const script = loadScript(new URL('redrive.lua', import.meta.url))
-
-/**
- * What the redrive of one dead letter adds to a counter of the hash `settled`, by the code of the dead letter. '' stands
- * for every other code.
- */
-export type RedriveCounters = Readonly<Record<string, readonly [counter: string, change: number]>>
 
 /** How many dead letters an operation was done to, and which of the given ids do not exist. */
 export interface DeadLetterTally {

@@ -1,12 +1,12 @@
 import { StoreRefused } from '../../stores/errors.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
+import type { Starts } from '../group/starts.ts'
 import type { Keys } from '../keys.ts'
 import { CALL_BYTES } from '../limits.ts'
 import { EVENTS, LOGS } from '../names.ts'
 import { type KnownFunction, readKnownFunctions, toMember } from '../registry/known-functions.ts'
 import type { Processes } from '../registry/processes.ts'
-import type { Starts } from '../registry/starts.ts'
 
 const script = loadScript(new URL('forget.lua', import.meta.url))
 

@@ -1,5 +1,10 @@
-import type { RedriveCounters } from '../dead-letters/redrive.ts'
 import type { KnownFunction } from './known-functions.ts'
+
+/**
+ * What the redrive of one dead letter adds to a counter of the hash `settled`, by the code of the dead letter. '' stands
+ * for every other code.
+ */
+export type RedriveCounters = Readonly<Record<string, readonly [counter: string, change: number]>>
 
 /**
  * A function that belongs to the service itself. It is known before a worker has ever run it, no operator can end it, and

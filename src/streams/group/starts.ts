@@ -2,11 +2,11 @@ import { StoreUnavailable } from '../../stores/errors.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { ResolvedFunction } from '../function.ts'
-import { makeGroup } from '../group/member.ts'
-import { isBefore } from '../group/settlement.ts'
 import type { Keys } from '../keys.ts'
+import { readUnsettledIn } from '../registry/unsettled.ts'
+import { makeGroup } from './member.ts'
+import { isBefore } from './settlement.ts'
 import { createStartRecords } from './start-records.ts'
-import { readUnsettledIn } from './unsettled.ts'
 
 type LogFunction = Pick<ResolvedFunction, 'stream' | 'group' | 'start'>
 
