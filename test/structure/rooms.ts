@@ -55,11 +55,5 @@ export const NARROW: Record<string, string[]> = {
 export const OFFENDERS: Record<string, string[]> = {
   // The pipe of a batch takes what it needs of the loop as arguments.
   'src/streams/batch/batch-runner.ts': ['src/streams/consume/outages.ts'],
-  'src/streams/batch/batch.ts': ['src/streams/consume/outages.ts'],
-  // The fields of a delivery are read by the dead letters, too.
-  'src/streams/dead-letters/dead-letter.ts': ['src/streams/group/delivery.ts'],
-  'src/streams/dead-letters/dead-letters.ts': ['src/streams/group/delivery.ts'],
-  // The registry knows functions and processes, not what runs them.
-  'src/streams/registry/function-states.ts': ['src/streams/consume/consumer.ts'],
-  'src/streams/registry/starts.ts': ['src/streams/group/member.ts', 'src/streams/group/settlement.ts']
+  'src/streams/batch/batch.ts': ['src/streams/consume/outages.ts']
 }
