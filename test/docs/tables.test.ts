@@ -63,7 +63,7 @@ test('docs/architecture.md lists every key of Redis', async () => {
     retry: keys.retry('<function>', 0),
     retrying: keys.retrying('<function>', 0),
     dead: keys.dead('<function>', 0),
-    letter: keys.letter('<function>', 0, '<id>'),
+    deadLetterMark: keys.deadLetterMark('<function>', 0, '<id>'),
     discarded: keys.discarded('<function>', 0),
     functions: keys.functions(0),
     alive: keys.alive(0),
