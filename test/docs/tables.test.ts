@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { Type } from 'typebox'
 import { expect, test } from 'vitest'
+import { PROBLEMS, type ProblemKind } from '../../schema/http/problem-types.ts'
 import { resolveFunction, type StreamFunction } from '../../src/streams/function.ts'
 import { createKeys, type Keys } from '../../src/streams/keys.ts'
 import { useApp } from '../harness/app.ts'
@@ -114,4 +115,15 @@ test('docs/architecture.md names the tests of every invariant', async () => {
   ])
   expect(listed).toEqual(expected)
   expect(expected.every(([, paths]) => (paths?.length ?? 0) > 0)).toBe(true)
+})
+
+test('docs/api.md lists every type of problem', async () => {
+  const rows = rowsUnder(await read('docs/api.md'), '| type | status | meaning |')
+  expect(rows).toEqual(
+    Object.entries<ProblemKind>(PROBLEMS).map(([name, { status, title }]) => [
+      `\`${name}\``,
+      String(status ?? 'several'),
+      `${title}.`
+    ])
+  )
 })

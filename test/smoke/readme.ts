@@ -3,13 +3,13 @@ import { join } from 'node:path'
 
 const readme = join(import.meta.dirname, '../../README.md')
 
-/** A command line of the README and the JSON that it shows as the answer. */
+/** A command of the README, and the JSON that the README shows as its answer. */
 export interface Example {
   command: string
   answer: unknown
 }
 
-/** What of an answer differs from run to run; all the rest has to be as the README shows it. */
+/** Fields whose values differ from run to run. All other values must be as the README shows them. */
 const VARIES = new Set([
   'timestamp',
   'created_at',
@@ -22,7 +22,10 @@ const VARIES = new Set([
   'instantaneous_ops_per_sec'
 ])
 
-/** The curl lines of the section "Try it", each followed by a block with its answer. Throws on anything else. */
+/**
+ * Reads the curl commands of the section "Try it" with their answers.
+ * @throws when the section is missing, or a command has no answer.
+ */
 export async function examples(): Promise<Example[]> {
   const text = await readFile(readme, 'utf8').catch(() => {
     throw new Error('README.md is missing')
@@ -44,7 +47,7 @@ export async function examples(): Promise<Example[]> {
   return found
 }
 
-/** Where an answer differs from the one shown: keys, types, and values but for those that vary by nature. */
+/** Lists where an answer differs from the one shown: in keys, in types, and in values that do not vary. */
 export function differences(shown: unknown, got: unknown, at = ''): string[] {
   if (isObject(shown) && isObject(got)) {
     const keys = new Set([...Object.keys(shown), ...Object.keys(got)])
