@@ -15,7 +15,16 @@ test(`npm start works in a folder named ${ODD}`, { timeout: 120_000 }, async () 
   const base = await mkdtemp(join(tmpdir(), 'orderstream-odd-'))
   const dir = join(base, ODD)
   await mkdir(dir)
-  const parts = ['src', 'plugins', 'handlers', 'schema', 'migrations', 'package.json', 'package-lock.json']
+  const parts = [
+    'src',
+    'plugins',
+    'handlers',
+    'schema',
+    'migrations',
+    'tools/local',
+    'package.json',
+    'package-lock.json'
+  ]
   for (const part of parts) await cp(join(root, part), join(dir, part), { recursive: true })
   await symlink(join(root, 'node_modules'), join(dir, 'node_modules'))
   // Older than what is installed, which has to do.
