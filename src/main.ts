@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns/promises'
 import closeWithGrace from 'close-with-grace'
 import { ConfigError, resolveConfig } from '../schema/config/env.ts'
 import { type App, buildApp } from './app.ts'
@@ -10,10 +11,18 @@ try {
   // Registered before the app is built: a signal during the start must end it, also as process 1 of a container.
   stopInOrder(building, config.DRAIN_DELAY_MS + config.SHUTDOWN_GRACE_MS)
   const app = await building
-  await app.listen({ host: config.HOST, port: config.PORT })
+  await app.listen({ host: await addressOf(config.HOST), port: config.PORT })
 } catch (error) {
   console.error(explain(error))
   process.exit(1)
+}
+
+/**
+ * Returns the address to listen on. Fastify opens a server for each address of `localhost`, and only the first one has our
+ * handling of connections.
+ */
+async function addressOf(host: string): Promise<string> {
+  return host === 'localhost' ? (await lookup(host, { order: 'ipv4first' })).address : host
 }
 
 /** Stops the app in order at a signal, or after an error that nothing handled, within `delay` ms. */

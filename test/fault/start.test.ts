@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { useSpace } from '../harness/space.ts'
+import { startService } from '../harness/service.ts'
+import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 const main = join(import.meta.dirname, '../../src/main.ts')
@@ -65,4 +66,19 @@ test('a function that cannot be taken ends the start with its name and every fau
   expect(output).toMatch(
     /^\S*handlers\/worker\/wrong-one\.ts:1 cannot be registered: app\.consume cannot take the function "wrong-one":\n {2}- concurrency .*\n {2}- timeout .*\n$/
   )
+})
+
+/** Makes a process resolve localhost to two addresses, as a machine with IPv6 does. */
+const TWO_ADDRESSES = `
+import dns from 'node:dns'
+const { lookup } = dns
+const both = ['127.0.0.1', '127.0.0.2'].map(address => ({ address, family: 4 }))
+dns.lookup = (host, options, done) =>
+  host === 'localhost' && options.all ? done(null, both) : lookup(host, options, done)`
+
+test('HOST=localhost opens one server, which has all of the connection handling', async () => {
+  const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(TWO_ADDRESSES)}`
+  const { lines } = await startService(space, 'api', { HOST: 'localhost', NODE_OPTIONS }, 'live')
+  await until('it listens', () => lines().some(({ msg }) => String(msg).startsWith('Server listening')))
+  expect(lines().filter(({ msg }) => String(msg).startsWith('Server listening'))).toHaveLength(1)
 })
