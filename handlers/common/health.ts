@@ -10,10 +10,6 @@ import { MANY_UNSETTLED } from '../../src/streams/registry/unsettled.ts'
 const config = { rateLimit: false, pressureHandler: () => undefined } as const
 const probe = { ...config, quiet: true } as const
 
-/** Said while accepts go straight into MySQL, because Redis could forget them. */
-const EVICTS =
-  'Redis may evict orders that wait (maxmemory-policy), so orders are accepted in MySQL: set it to volatile-lru.'
-
 /** Said while MySQL answers and takes no writes: no order can be completed. */
 const writesWarning = (reason: string) => `Orders are accepted in Redis and not completed: ${reason}.`
 
@@ -41,7 +37,7 @@ const unrunWarning = ({ name, retrying, dead, unread, silent }: Unrun) => {
 /** Said while a store that answers refuses what a process does beside requests and messages. */
 const taskWarning = (task: string, reason: string) => `The background task ${task} does not run: ${reason}.`
 
-/** Said on an api whose Redis refuses what accepts an order. */
+/** The warning of an api whose Redis does not accept orders. */
 const ordersWarning = (reason: string) => `Orders are accepted in MySQL: ${reason}.`
 
 const health = {
@@ -90,7 +86,6 @@ export default async function healthRoutes(app: App) {
       reason ? { name, state: 'paused' as const, reason } : { name, state: 'running' as const }
     )
     const refusal = orders.intake.refusedBy()
-    const { evicts } = redis.facts()
     const works =
       redisUp && databaseUp && takesWrites && !refusal && functions.every(({ state }) => state === 'running')
     const unsettled = [...registered.unsettled()].filter(([, count]) => count > MANY_UNSETTLED)
@@ -99,12 +94,11 @@ export default async function healthRoutes(app: App) {
     )
     const warnings = [
       ...credentials.filter(warning => warning !== undefined),
-      ...(evicts ? [EVICTS] : []),
       ...(unwritten ? [writesWarning(reasonOf(unwritten))] : []),
       ...unsettled.map(([group, count]) => unsettledWarning(group, count)),
       ...registered.unrun().map(unrunWarning),
       ...[...app.refusedTasks()].map(([task, reason]) => taskWarning(task, reason)),
-      ...(refusal && !evicts ? [ordersWarning(refusal)] : []),
+      ...(refusal ? [ordersWarning(refusal)] : []),
       ...processes.warnings()
     ]
     return reply.code(redisUp || databaseUp ? 200 : 503).send({

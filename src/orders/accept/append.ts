@@ -1,5 +1,5 @@
 import { ORDER_PLACED_VERSION } from '../../../schema/messages/order-placed.ts'
-import { StoreRefused, StoreUnavailable } from '../../stores/errors.ts'
+import { StoreUnavailable } from '../../stores/errors.ts'
 import { createRedisClock } from '../../stores/redis/clock.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
@@ -8,6 +8,7 @@ import type { Watermarks } from '../audit/watermarks.ts'
 import { PLACED } from '../names.ts'
 import { BacklogFull, createBacklog } from './backlog.ts'
 import type { Candidate } from './candidate.ts'
+import { MayEvictOrders } from './refusals.ts'
 
 const acceptScript = loadScript(new URL('accept.lua', import.meta.url))
 
@@ -44,12 +45,7 @@ export function createAppend({ redis, keys, watermarks, timeout, maxBacklog }: A
 
   return (candidates, partition) =>
     redis.run(async client => {
-      if (redis.facts().evicts) {
-        throw new StoreRefused(
-          'redis',
-          new Error('its maxmemory-policy may evict orders that wait; use volatile-lru')
-        )
-      }
+      if (redis.facts().evicts) throw new MayEvictOrders()
       const deadline = (clock.now() ?? (await readTime(redis))) + timeout
       const used = [keys.stream(PLACED, partition), keys.accepted(partition)]
       const { epoch: seen, count: highest, next } = watermarks.current(partition)

@@ -66,7 +66,7 @@ type Result = { accepted: Durability } | { document: string } | { error: Error }
 export function createIntake(options: IntakeOptions): Intake {
   const { redis, mysql, store, keys, count } = options
   const append = createAppend(options)
-  const refusals = createRefusals(options.log)
+  const refusals = createRefusals(options.log, () => redis.facts().evicts)
   const batches = Array.from({ length: keys.partitions }, (_, partition) =>
     createMicroBatch<Candidate, Result>({
       size: ACCEPT_SIZE,

@@ -1,6 +1,16 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { StoreRefused } from '../../stores/errors.ts'
+import { StoreRefused } from '../../stores/errors.ts'
 import { reasonOf } from '../../stores/reason.ts'
+
+/** Redis could evict an order that waits, so the service itself refuses to accept orders there. */
+export class MayEvictOrders extends StoreRefused {
+  override name = 'MayEvictOrders'
+  static readonly reason = 'Redis may evict orders that wait (maxmemory-policy); set it to volatile-lru'
+
+  constructor() {
+    super('redis', new Error(MayEvictOrders.reason))
+  }
+}
 
 /** How long a refusal is reported after it happened (ms): without new orders, nothing shows that it is over. */
 const REPORTED = 60_000
@@ -15,8 +25,8 @@ export interface Refusals {
   reason: () => string | undefined
 }
 
-/** Creates a watch that has seen no refusal. */
-export function createRefusals(log: FastifyBaseLogger): Refusals {
+/** Creates a watch that has seen no refusal. `evicts` states whether Redis may evict orders now. */
+export function createRefusals(log: FastifyBaseLogger, evicts: () => boolean): Refusals {
   let last: { cause: StoreRefused; at: number } | undefined
   return {
     record: cause => {
@@ -27,6 +37,10 @@ export function createRefusals(log: FastifyBaseLogger): Refusals {
       if (last) log.info('Redis takes orders again')
       last = undefined
     },
-    reason: () => (last && performance.now() - last.at < REPORTED ? reasonOf(last.cause) : undefined)
+    reason: () => {
+      if (evicts()) return MayEvictOrders.reason
+      const recent = last && performance.now() - last.at < REPORTED ? last.cause : undefined
+      return recent && !(recent instanceof MayEvictOrders) ? reasonOf(recent) : undefined
+    }
   }
 }
