@@ -31,7 +31,7 @@ export interface AppOptions {
   functions?: boolean
 }
 
-/** The service in one mode: the plugins, then the functions of that mode. It is ready to listen, and does not yet. */
+/** Builds the service in one mode: the plugins, then the functions of that mode. The caller makes it listen. */
 export async function buildApp(config: Config, options: AppOptions = {}) {
   const app = createServer(config, options.logStream)
   await app.register(env, { ...envOptions, data: config, confKey: 'config' })
@@ -42,10 +42,10 @@ export async function buildApp(config: Config, options: AppOptions = {}) {
   return app
 }
 
-/** What a function gets: the Fastify instance, with schemas as types and all that the plugins add. */
+/** What a function receives: the Fastify instance, with schemas as types and what the plugins add. */
 export type App = ReturnType<typeof createServer>
 
-/** How often it is looked for requests that take too long to arrive, at the least (ms). */
+/** Longest pause between two checks for requests that take too long to arrive (ms). */
 const TIMEOUT_CHECK = 1000
 
 function createServer(config: Config, logStream: Writable | undefined) {
@@ -62,28 +62,27 @@ function createServer(config: Config, logStream: Writable | undefined) {
     trustProxy: config.TRUST_PROXY === '' ? false : config.TRUST_PROXY,
     bodyLimit: config.BODY_LIMIT_BYTES,
     requestTimeout: config.REQUEST_TIMEOUT_MS,
-    // Node.js would look every half minute, and give the head a minute of its own.
+    // By default Node.js checks every half minute, and allows the head a minute of its own.
     http: {
       // Refused by `security`, with a reason.
       requireHostHeader: false,
       headersTimeout: config.REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: Math.min(TIMEOUT_CHECK, config.REQUEST_TIMEOUT_MS)
     },
-    // Requests that come on open connections during a stop are served, too.
+    // During a stop, open connections are served until they close.
     return503OnClosing: false,
-    // A parameter is as long as a head may be; what is too long for its schema is told so.
+    // As long as a head may be: the schema refuses a long parameter with a reason.
     routerOptions: { maxParamLength: 16_384 },
     frameworkErrors: refuseUrl,
     clientErrorHandler: refuseUnreadable,
     schemaController: { compilersFactory: { buildValidator } }
   }).withTypeProvider<TypeBoxTypeProvider>()
-  // An expectation that is not known is not met, and no reason to refuse (RFC 9110, section 10.1.1). Node.js would, without
-  // a word.
+  // Node.js refuses an unknown expectation without a body; a server may ignore it (RFC 9110, section 10.1.1).
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
   app.server.on('connect', (request: IncomingMessage, socket: Socket) =>
     refuseConnect(app.log, request, socket)
   )
-  // A client that has sent all it has to say may close its side, and waits for its answers.
+  // A client may close its side after its last request, and waits for the answers.
   Object.assign(app.server, { httpAllowHalfOpen: true })
   acceptJsonBodies(app)
   return app

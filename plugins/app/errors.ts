@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { sendProblem } from '../../src/http/problem.ts'
 
-/** The one place where errors become answers. */
+/** Answers errors as problems. */
 async function errors(app: FastifyInstance) {
   app.decorateRequest('failure', null)
   app.setErrorHandler<unknown>(sendProblem)

@@ -22,6 +22,7 @@ declare module 'fastify' {
 /** How long before the end of its grace a stop refuses requests that have not arrived in full, at the most (ms). */
 const LAST_ANSWERS = 1000
 
+/** Adds the ordered stop: first no new work, then the last answers, then the end of every connection. */
 async function lifecycle(app: FastifyInstance) {
   const { DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS } = app.config
   const connections = new Connections(app.server)
@@ -47,7 +48,7 @@ async function lifecycle(app: FastifyInstance) {
   app.decorate('drain', async () => {
     await Promise.all([stop(), delay(DRAIN_DELAY_MS)])
   })
-  // An app that is closed without having been drained stops in the same order.
+  // An app that closes without a drain stops in the same order.
   app.addHook('preClose', async () => {
     await stop()
     if (!app.server.listening) return

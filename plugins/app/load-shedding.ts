@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Set by a route that must answer under any load: it sheds nothing. */
+    /** Set by a route that answers under any load. */
     pressureHandler?: () => undefined
   }
 }

@@ -25,53 +25,58 @@ type Corrupt = 'retry' | 'dead_letter' | 'document'
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
+/** The metrics of a process. Names and labels are public. */
+const METRICS = {
+  requests: {
+    name: 'http_request_duration_seconds',
+    help: 'Time from a request to the end of its response.',
+    labelNames: ['method', 'route', 'status']
+  },
+  orders: {
+    name: 'orderstream_orders_total',
+    help: 'Orders that were sent, by what became of them.',
+    labelNames: ['outcome']
+  },
+  messages: {
+    name: 'orderstream_messages_total',
+    help: 'Messages that a function received, by what became of them.',
+    labelNames: ['function', 'outcome']
+  },
+  corrupt: {
+    name: 'orderstream_corrupt_entries_total',
+    help: 'Unreadable entries in Redis, each time that the service met one.',
+    labelNames: ['kind']
+  },
+  foreign: {
+    name: 'orderstream_foreign_messages_total',
+    help: 'Messages of a version that a function does not know, left to other workers.',
+    labelNames: ['function', 'version']
+  },
+  batches: {
+    name: 'orderstream_batch_duration_seconds',
+    help: 'Time from reading a batch to its settlement.',
+    labelNames: ['function']
+  },
+  stores: {
+    name: 'orderstream_store_up',
+    help: 'Whether the service can use a store (1) or not (0).',
+    labelNames: ['store']
+  }
+} as const
+
 /** Prometheus metrics of this process, in a registry of their own. */
 async function metrics(app: FastifyInstance) {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry, eventLoopUtilizationTimeout: 1000 })
-  const requests = new Histogram({
-    name: 'http_request_duration_seconds',
-    help: 'Time from a request to the end of its response.',
-    labelNames: ['method', 'route', 'status'],
-    buckets: SECONDS,
-    registers
-  })
-  const orders = new Counter({
-    name: 'orderstream_orders_total',
-    help: 'Orders that were sent, by what became of them.',
-    labelNames: ['outcome'],
-    registers
-  })
-  const messages = new Counter({
-    name: 'orderstream_messages_total',
-    help: 'Messages that a function was given, by what became of them.',
-    labelNames: ['function', 'outcome'],
-    registers
-  })
-  const corrupt = new Counter({
-    name: 'orderstream_corrupt_entries_total',
-    help: 'Entries in Redis that could not be read, each time that one was met.',
-    labelNames: ['kind'],
-    registers
-  })
-  const foreign = new Counter({
-    name: 'orderstream_foreign_messages_total',
-    help: 'Messages of a version that a function does not know, which were left to other workers.',
-    labelNames: ['function', 'version'],
-    registers
-  })
-  const batches = new Histogram({
-    name: 'orderstream_batch_duration_seconds',
-    help: 'Time from reading a batch to its settlement.',
-    labelNames: ['function'],
-    buckets: SECONDS,
-    registers
-  })
+  const requests = new Histogram({ ...METRICS.requests, buckets: SECONDS, registers })
+  const orders = new Counter({ ...METRICS.orders, registers })
+  const messages = new Counter({ ...METRICS.messages, registers })
+  const corrupt = new Counter({ ...METRICS.corrupt, registers })
+  const foreign = new Counter({ ...METRICS.foreign, registers })
+  const batches = new Histogram({ ...METRICS.batches, buckets: SECONDS, registers })
   new Gauge({
-    name: 'orderstream_store_up',
-    help: 'Whether a store can be used (1) or is away (0).',
-    labelNames: ['store'],
+    ...METRICS.stores,
     registers,
     collect() {
       for (const { store, up } of [app.stores.redis.availability, app.stores.mysql.availability])

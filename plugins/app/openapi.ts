@@ -28,7 +28,7 @@ const ADMIN = [
   Forgotten
 ]
 
-/** The schemas that the routes of this process refer to: no others belong into its description. */
+/** Returns the schemas that the routes of this process refer to. */
 function schemasOf({ MODE, ADMIN_TOKEN }: Config) {
   if (MODE === 'worker') return COMMON
   return [...COMMON, ...API, ...(ADMIN_TOKEN === undefined ? [] : ADMIN)]

@@ -5,16 +5,16 @@ import { createRateCounter } from '../../src/http/rate-counter.ts'
 import { routeOf } from '../../src/http/request-context.ts'
 
 /**
- * At most RATE_LIMIT_MAX requests a second for each client address, over all processes. A request below the limit pays
- * for a count and nothing else; one above it is refused by @fastify/rate-limit, as are those over a limit that a route
- * sets for itself (`config.rateLimit`; `false` for none).
+ * At most RATE_LIMIT_MAX requests a second for each client address, over all processes. A request below the limit
+ * costs one count. @fastify/rate-limit refuses one above it, and one above a limit of its route (`config.rateLimit`;
+ * `false` for none).
  */
 async function limitRate(app: FastifyInstance) {
   const max = app.config.RATE_LIMIT_MAX
   if (max === 0) return
   const counter = createRateCounter(app.stores.redis, app.keys, clientOf)
 
-  /** The interface that @fastify/rate-limit asks of a store. What it looks at was counted by the hook below. */
+  /** The store interface of @fastify/rate-limit. The hook below has counted already. */
   class Store {
     incr(client: string, done: (error: Error | null, result?: { current: number; ttl: number }) => void) {
       done(null, counter.look(client))
@@ -41,7 +41,7 @@ async function limitRate(app: FastifyInstance) {
   app.addHook('onRequest', function countRequest(request, reply, done) {
     const { rateLimit: own } = routeOf(request).config
     if (own === false) return done()
-    // A connection that is closed already has no address. Such requests count together.
+    // A closed connection has no address. Such requests count together.
     const count = counter.hit(request.ip ?? '')
     if (own !== undefined || count <= max) return done()
     refuse.call(this, request, reply).then(() => done(), done)
@@ -50,7 +50,7 @@ async function limitRate(app: FastifyInstance) {
   app.addHook('onClose', async () => counter.stop())
 }
 
-/** The client that an address belongs to. Some proxies put the client's port behind it in X-Forwarded-For. */
+/** Returns the client of an address. Some proxies append the client's port in X-Forwarded-For. */
 function clientOf(address: string): string {
   const plain = /^\[(.+)\](?::\d+)?$/.exec(address)?.[1] ?? /^([\d.]+):\d+$/.exec(address)?.[1]
   return normalizeIP(plain ?? address)

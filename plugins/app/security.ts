@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { createHeadCheck } from '../../src/http/connection/check-head.ts'
 import { securityHeaders } from '../../src/http/security-headers.ts'
 
-/** Gives every answer the security headers and the id of its request, and refuses a head that is not valid. */
+/** Adds the security headers and the request id to every answer, and refuses an invalid head. */
 async function security(app: FastifyInstance) {
   const checkHead = createHeadCheck()
   app.addHook('onRequest', (request, reply, done) => {

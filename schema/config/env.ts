@@ -159,7 +159,7 @@ export const Env = Type.Object({
     maximum: 60_000,
     default: 400,
     description:
-      'How long one call to Redis or MySQL may take that a client waits for, before the store counts as away.'
+      'How long one call to Redis or MySQL may take that a client waits for, before the store counts as unavailable.'
   }),
   MAX_EVENT_LOOP_DELAY_MS: Type.Integer({
     minimum: 0,
