@@ -32,7 +32,7 @@ async function stores(app: FastifyInstance) {
   const redis = createRedisStore(config, log, createPartitionCheck(keys, SERVICE_FUNCTIONS))
   const mysql = createMysqlStores(config, log, trialWrite, convertOriginalOrders(config.TAX_RATE))
   app.decorate('keys', keys)
-  app.decorate('stores', { redis, mysql: mysql.functions, orders: mysql.orders })
+  app.decorate('stores', { redis, mysql: mysql.general, orders: mysql.reserved })
   app.addHook('onClose', async () => {
     await mysql.close()
     await redis.close()

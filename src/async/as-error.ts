@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 
-/** What was thrown, as an error: JavaScript lets anything be thrown, and a promise be rejected with nothing at all. */
+/** Returns what was thrown as an Error. JavaScript code may throw anything, and a promise may reject with nothing. */
 export function asError(thrown: unknown): Error {
   if (thrown instanceof Error) return thrown
   const message = typeof thrown === 'string' ? thrown : (thrown as Partial<Error> | null | undefined)?.message

@@ -1,13 +1,14 @@
+/** How callers share a call. */
 export interface MicroBatchOptions<Item, Result> {
-  /** Does the work for all items at once; resolves to one result for each, in their order. */
+  /** Does the work for all items at once. Resolves to one result for each item, in their order. */
   run: (items: Item[]) => Promise<Result[]>
   /** Most items of one call. */
   size: number
-  /** Most calls under way at once; items that come meanwhile wait and go together. */
+  /** Most calls in flight. Items that arrive meanwhile wait and share the next call. */
   inFlight: number
 }
 
-/** So many items begin a call whenever there is room, even before the turn ends: the store works while it goes on. */
+/** This many items begin a call before the turn ends, so that the store works meanwhile. */
 const ENOUGH = 32
 
 interface Waiting<Item, Result> {
@@ -17,10 +18,10 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Lets concurrent callers share one round trip. With none under way, a call begins with all that was asked for in this
- * turn of the event loop. A call costs much the same however few share it, so beside others one begins only when it is
- * big enough to pay: half of all that is under way, or `ENOUGH`; what comes before that waits, at most for the next answer.
- * No caller ever joins a call that has begun, so what it is answered is at least as new as its question.
+ * Lets concurrent callers share one round trip. With no call in flight, a call begins with all items of this turn of the
+ * event loop. A call costs about the same for few items as for many. Beside others it therefore begins only with half of
+ * all items in flight, or with `ENOUGH`; fewer items wait, at most for the next answer. No caller joins a call that has
+ * begun, so an answer is at least as new as its question.
  */
 export function createMicroBatch<Item, Result>(
   options: MicroBatchOptions<Item, Result>

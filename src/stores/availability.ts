@@ -13,38 +13,39 @@ import {
 } from './errors.ts'
 import { isServerAnswer } from './reason.ts'
 
+/** What the availability of a store depends on. */
 export interface AvailabilityOptions {
   store: StoreName
   log: FastifyBaseLogger
-  /** Resolves when the store can serve; it does first what a new connection needs (migrations, checks). */
+  /** Resolves when the store can serve. Does first what a new connection needs (migrations, checks). */
   probe: () => Promise<void>
   /**
-   * Writes what leaves nothing behind; it rejects when the store takes no writes, or when something else is in the way.
-   * Without it the probe is the whole truth.
+   * Writes and leaves nothing behind. Rejects when the store takes no writes, or when something else is in the way. Without
+   * it a store that answers its probe counts as one that takes writes.
    */
   tryWrite?: () => Promise<void>
   /** Longest time one probe may take, in milliseconds. */
   timeout: number
 }
 
-/** Pause between two probes of a store that answers, and longest pause between two of one that does not (ms). */
+/** Pause between probes of a store that answers, and longest and shortest pause for one that does not (ms). */
 const INTERVAL = 2000
 const LONGEST_PAUSE = 1000
 const SHORTEST_PAUSE = 100
 
-/** How long health believes that the store takes writes, once one was tried (ms). */
+/** How long health trusts a trial write that succeeded (ms). */
 const WRITE_VALID = 10_000
 
-/** How long after its fall a store is worth asking once more, and how long a client is kept waiting for that (ms). */
+/** How long after it went down a store is probed again for a caller, and how long that caller waits (ms). */
 const FRESH = 500
 const SECOND_LOOK = 150
 
 /**
- * Whether a store can be used: the one state that requests, workers and health look at. It is a breaker:
+ * The circuit breaker of a store. Requests, workers and health read this one state:
  *
  *     down --probe answers--> up --a call or a probe gets no answer--> down
  *
- * While it is down, calls fail at once instead of each waiting for a timeout, and probes go on with backoff.
+ * While the store is down, calls fail at once, and probes continue with backoff.
  */
 export class Availability {
   readonly store: StoreName
@@ -53,7 +54,7 @@ export class Availability {
   readonly #waiting = new Set<() => void>()
   #up = false
   #reason: unknown = 'not connected yet'
-  /** Whether the log has what the server says to that. */
+  /** Whether the log states the server's own reason. */
   #explained = false
   #fellAt = Number.NEGATIVE_INFINITY
   #refusal: StoreUnavailable | undefined
@@ -70,17 +71,17 @@ export class Availability {
     return this.#up
   }
 
-  /** Why the store is down, or was when it last was. */
+  /** Why the store is down, or was the last time. */
   get reason(): unknown {
     return this.#reason
   }
 
-  /** Why the store takes no writes though it answers, as far as is known; undefined when it takes them. */
+  /** Why the store answers but takes no writes; undefined while it takes them, or nothing else is known. */
   get refusal(): StoreUnavailable | undefined {
     return this.#refusal
   }
 
-  /** Begins to watch the store; resolves after the first probe, whatever it found. */
+  /** Begins to watch the store. Resolves after the first probe, whatever its result. */
   async start(): Promise<void> {
     await this.check()
     this.#loop = this.#watch()
@@ -93,9 +94,9 @@ export class Availability {
   }
 
   /**
-   * Does `work` if the store is up. Without an answer the store counts as down; where only `work` itself may be slow (not
-   * `trusted`), it is asked first.
-   * @throws {StoreUnavailable} at once while it is down, and when `work` finds out that it is.
+   * Does `work` if the store is up. Without an answer the store counts as down. Work that is not `trusted` may be slow by
+   * itself, so a probe decides.
+   * @throws {StoreUnavailable} at once while the store is down, and when `work` gets no answer.
    */
   async run<T>(work: () => Promise<T>, trusted = true): Promise<T> {
     if (!this.#up) throw new StoreUnavailable(this.store, this.#reason)
@@ -108,18 +109,18 @@ export class Availability {
     }
   }
 
-  /** Asks the store now; concurrent callers share one probe. Resolves to whether it is up. */
+  /** Probes the store now, and resolves to whether it is up. Concurrent callers share one probe. */
   readonly check = singleFlight(() => this.#probe())
 
   /**
-   * Asks the store now, and with a write if it answers: one that takes none may still answer its probes, and leave every
-   * write without an answer. Concurrent callers share one. It is for a caller whose call has just failed.
+   * Probes the store now, and tries a write if it answers. Resolves to whether the store takes writes: a store that takes
+   * none may still answer its probes. Concurrent callers share one trial. For a caller whose call has just failed.
    */
   readonly takesWrites = singleFlight(() => this.#tryWrite())
 
   /**
-   * Whether the store takes writes, for health: a write is tried when none was lately. It waits for that no longer than for
-   * a probe, and goes by what was known before.
+   * Whether the store takes writes, for health. Tries a write when none was tried lately, and waits for it no longer than
+   * for a probe. After that wait, what was known before counts.
    */
   async writable(): Promise<boolean> {
     const known = this.#refusal !== undefined || performance.now() - this.#triedAt < WRITE_VALID
@@ -128,8 +129,8 @@ export class Availability {
   }
 
   /**
-   * Whether the store is up, for a caller whose call has just failed: one that fell only now is asked once more, since
-   * a single late answer is no outage. One that fell a while ago costs no time.
+   * Whether the store is up, for a caller whose call has just failed. A store that went down only now is probed again,
+   * since a single late answer is no outage.
    */
   async stillUp(): Promise<boolean> {
     if (this.#up) return true
@@ -137,7 +138,7 @@ export class Availability {
     return withDeadline(this.check(), { after: SECOND_LOOK, late: () => false })
   }
 
-  /** Resolves when the store is up, or when `signal` is aborted. */
+  /** Resolves when the store is up, or when `signal` aborts. */
   async untilUp(signal: AbortSignal): Promise<void> {
     while (!this.#up && !signal.aborted) {
       await new Promise<void>(resolve => {
@@ -183,7 +184,7 @@ export class Availability {
       return true
     } catch (error) {
       if (!isRefusal(error)) return true
-      // Whoever needs it has to wait. Others may work on the connections that they have: it is no refusal.
+      // Open connections may still work, so this is no refusal.
       if (error instanceof NoNewConnection) return false
       if (this.#refusal === undefined)
         this.#options.log.error({ store: this.store, err: error }, `${this.store} takes no writes`)
@@ -213,7 +214,7 @@ export class Availability {
   }
 
   #fell(reason: unknown): void {
-    // A connection that is lost does not say why it is not made anew; what the server then answers does.
+    // A lost connection has no reason. The answer to the next connection has one, so it is logged too.
     const down = !this.#up && this.#loop !== undefined
     const answered = isServerAnswer(reason)
     this.#reason = reason

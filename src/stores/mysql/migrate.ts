@@ -10,43 +10,42 @@ import { findFaults, readVersion } from './schema-check.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '../../../migrations')
 
-/** How long a process waits for another one that is migrating, in seconds, and how much longer for the answer (ms). */
+/** How long a process waits for another one that migrates (s), and how much longer for the answer (ms). */
 const LOCK_WAIT = 60
 const ANSWER_WAIT = 5000
 
-/** How long a statement of the schema waits for the others on its table, whom it holds up meanwhile (s). */
+/** How long a schema change waits for other work on its table, which waits behind it meanwhile (s). */
 const TABLE_WAIT = 20
 
-/** When TCP begins to ask whether the other end is there (ms): a statement of the schema may take long, in silence. */
+/** When TCP begins to probe the other end (ms): a schema change may take long without a byte. */
 const KEEP_ALIVE_DELAY = 10_000
 
-/** errno of a statement that the server cannot read. */
+/** errno of a statement that the server cannot parse. */
 const SYNTAX_ERROR = 1064
 
 /**
- * What is done before and after the migrations, on their connection and under their lock, because SQL files alone cannot.
- * Each start does it again, so each step finds out first whether there is anything to do.
+ * Steps around the migrations that SQL files alone cannot do, on the same connection and under the same lock. Each start
+ * runs them again, so each step checks first whether there is anything to do.
  */
 export interface MigrationSteps {
-  /** Runs before the migrations, with the version that is noted; 0 when there is none. */
+  /** Runs before the migrations, with the recorded version; 0 when there is none. */
   before: (connection: Connection, version: number, log: FastifyBaseLogger) => Promise<void>
   after: (connection: Connection, log: FastifyBaseLogger) => Promise<void>
 }
 
-/** What belongs to the migrations beside their files. */
+/** Options of the migrations beside their files. */
 export interface MigrationOptions {
   steps?: MigrationSteps | undefined
-  /** Folder of what functions need, which has versions of its own. */
+  /** Folder of the migrations of functions, which have versions of their own. */
   functions?: string | undefined
 }
 
 /**
- * Brings the database to the newest schema that this code knows. Whichever process comes first does it, under an
- * advisory lock; the others wait and find it done. A schema that is already newer (rolling deploy) is left alone, since
- * no file undoes anything. A migration that was cut off goes on where it was: a statement of the schema commits at once,
- * by itself, and the version is only noted after the last one.
- * @throws {SchemaRefused} when a table is not as this code needs it; before anything is changed, if that shows then.
- * @throws also when the server is too old for this code.
+ * Brings the database to the newest schema that this code knows. The first process migrates under an advisory lock; the
+ * others wait and find the work done. A newer schema (rolling deploy) stays as it is. A migration that was cut off continues
+ * at its next statement: a schema change commits by itself, and the version is recorded after the last one.
+ * @throws {SchemaRefused} when a table is not as this code needs it, if possible before anything is changed.
+ * @throws {Error} when the server is too old for this code.
  */
 export async function migrate(
   options: ConnectionOptions,
@@ -71,7 +70,7 @@ export async function migrate(
     await steps?.after(connection, log)
     await applyFunctions(run, functions)
   } finally {
-    // Not with a goodbye, for whose answer it could wait in vain; the lock goes with the connection.
+    // Without a farewell, whose answer may never come. The lock ends with the connection.
     connection.destroy()
   }
 }
@@ -82,21 +81,21 @@ interface Run {
   log: FastifyBaseLogger
 }
 
-/** Applies the migrations of Orderstream, and compares the tables with what the code needs before and after them. */
+/** Applies the migrations of Orderstream. Compares the tables with what the code needs, before and after. */
 async function applyOwn(run: Run, steps: MigrationSteps | undefined): Promise<void> {
   const { connection, log } = run
-  const noted = await readVersion(connection)
+  const recorded = await readVersion(connection)
   const newest = await createPostgrator(run, MIGRATIONS, 'schema_version').getMaxVersion()
-  if (noted < newest) {
-    await steps?.before(connection, noted, log)
+  if (recorded < newest) {
+    await steps?.before(connection, recorded, log)
     await refuseFaults(connection, false)
   }
   await applyFolder(run, MIGRATIONS, 'schema_version')
   // A newer version has checked its schema itself.
-  if (noted <= newest) await refuseFaults(connection, true)
+  if (recorded <= newest) await refuseFaults(connection, true)
 }
 
-/** Throws the first fault of the tables; all columns have to be there when the migrations are `complete`. */
+/** Throws the first fault of the tables. All columns must exist once the migrations are `complete`. */
 async function refuseFaults(connection: Connection, complete: boolean): Promise<void> {
   const [fault] = await findFaults(connection, complete)
   if (fault) throw fault
@@ -112,7 +111,7 @@ function createPostgrator({ connection, database }: Run, folder: string, table: 
   return new Postgrator({
     driver: 'mysql',
     ...(database !== undefined && { database }),
-    // A glob: what has a meaning there may stand in the name of the folder that this is installed in.
+    // The pattern is a glob, and the folder's name may hold characters that mean something in one.
     migrationPattern: `${folder.replace(/[?*()[\]{}\\]/g, '\\$&')}/*.sql`,
     schemaTable: table,
     execQuery: async query => ({ rows: (await connection.query<RowDataPacket[]>(query))[0] }),
@@ -120,7 +119,7 @@ function createPostgrator({ connection, database }: Run, folder: string, table: 
   })
 }
 
-/** Applies what functions need. A fault in it is logged, and holds up no order; the next start tries it again. */
+/** Applies the migrations of functions. A fault is logged and holds up nothing else; the next start tries again. */
 async function applyFunctions(run: Run, folder: string): Promise<void> {
   if (!existsSync(folder) || !readdirSync(folder).some(name => name.endsWith('.sql'))) return
   await applyFolder(run, folder, 'function_schema_version').catch(error => {
@@ -131,9 +130,9 @@ async function applyFunctions(run: Run, folder: string): Promise<void> {
 }
 
 /**
- * What is done without Redis passes over rows that others hold, which an older server cannot be told: each order that
- * is to be accepted so would be a fault. The statement is only prepared, which reads and locks nothing.
- * @throws when this server cannot.
+ * Checks that the server knows SKIP LOCKED, which work without Redis needs. Only prepares the statement, which reads and
+ * locks nothing.
+ * @throws {Error} when the server does not.
  */
 async function requireSkipLocked(connection: Connection): Promise<void> {
   await connection
@@ -146,8 +145,8 @@ async function requireSkipLocked(connection: Connection): Promise<void> {
 }
 
 /**
- * Runs the statements of a migration. One that has been made already is what a start that was cut off left, or a fault
- * that is found once all have run.
+ * Runs the statements of a migration. Passes over a change that exists already: an earlier start that was cut off made it,
+ * or the check after the migrations finds the fault.
  */
 async function runScript(connection: Connection, script: string): Promise<void> {
   for (const statement of statementsOf(script)) {
@@ -157,7 +156,7 @@ async function runScript(connection: Connection, script: string): Promise<void> 
   }
 }
 
-/** The statements of a migration: each ends with a semicolon at the end of its line. */
+/** Splits a migration into its statements. Each ends with a semicolon at the end of its line. */
 export function statementsOf(script: string): string[] {
   return script.split(/;[ \t]*$/m).filter(statement => statement.trim() !== '')
 }

@@ -8,20 +8,20 @@ import { fromMysql } from '../driver-errors.ts'
 import { isRefusal, isUnavailable, NoFreeConnection, StoreUnavailable } from '../errors.ts'
 import { createPromisePool } from './promise-pool.ts'
 
-/** How much longer than STORE_TIMEOUT_MS a statement may take for which nobody waits. */
+/** Limit of a statement that no client waits for, in multiples of STORE_TIMEOUT_MS. */
 export const LONG_STATEMENT = 10
 
 /**
- * What sets a session to all that this code relies on, whatever the server has for those who say nothing. It leaves alone
+ * Returns the statements that set a session as this code needs it, whatever the server's defaults are. They leave alone
  * what an operator limits or forbids (a read-only default, a longest statement). `lockWait` is how long a statement waits
- * for a table that somebody has locked, in seconds: one that its client has given up must not stay on the server for long.
+ * for a locked table, in seconds: a statement whose client has given up must not stay on the server for long.
  */
 export function sessionStatements(lockWait: number): string[] {
   const variables = {
     time_zone: "'+00:00'",
-    // Values are refused, not cut to fit; quotes and backslashes mean what the driver takes them to mean.
+    // Refuses values instead of cutting them, and reads quotes and backslashes as the driver writes them.
     sql_mode: "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
-    // A read must leave no transaction open, and a commit must neither begin another one nor end the connection.
+    // A read leaves no transaction open. A commit neither begins another one nor ends the connection.
     autocommit: 1,
     completion_type: 0,
     innodb_lock_wait_timeout: 3,
@@ -47,20 +47,21 @@ export function sessionStatements(lockWait: number): string[] {
   ]
 }
 
-/** Connections to MySQL. Errors of its statements come as classes; what else `work` throws passes through as it is. */
+/** Connections to MySQL. Statements fail with classes of errors.ts; other errors of `work` pass through. */
 export interface MysqlPool {
   /**
-   * Runs `work` on a connection of its own, which goes back to the pool. One on which a statement got no answer, or was
-   * refused, is closed: the next user could read the late reply, and only a new session sees rights that were given back.
+   * Runs `work` on a connection of its own, then returns the connection to the pool. Closes it if a statement got no answer
+   * or was refused: the next user could read the late reply, and only a new session sees restored rights.
    */
   using: <T>(work: (connection: PoolConnection) => Promise<T>) => Promise<T>
-  /** Has each connection that is open now closed before its next use: its session may go by what no longer holds. */
+  /** Closes each connection that is open now before its next use: its session may follow outdated settings. */
   renew: () => void
   /** Returns mysql2's pool of promises over the same connections; `limit` is for each command (ms). Call it once. */
   promise: (limit: number) => PromisePool
   close: () => Promise<void>
 }
 
+/** Returns the driver's options for a connection. */
 export function connectionOptions(config: Config): PoolOptions {
   return {
     host: config.DB_HOST,
@@ -68,7 +69,7 @@ export function connectionOptions(config: Config): PoolOptions {
     user: config.DB_USER,
     password: config.DB_PASSWORD,
     database: config.DB_NAME,
-    // The driver looks for the server's name in its certificate only when told to, and can for no address.
+    // The driver checks the server's name in its certificate only on request, and cannot check an address.
     ...(config.DB_TLS && { ssl: { rejectUnauthorized: true, verifyIdentity: isIP(config.DB_HOST) === 0 } }),
     connectTimeout: config.STORE_TIMEOUT_MS,
     timezone: 'Z',
@@ -77,7 +78,7 @@ export function connectionOptions(config: Config): PoolOptions {
   }
 }
 
-/** At most `size` connections, for one of which a caller waits up to `deadline` ms. */
+/** Creates a pool of at most `size` connections. A caller waits up to `deadline` ms for one. */
 export function createMysqlPool(
   config: Config,
   size: number,
@@ -88,7 +89,7 @@ export function createMysqlPool(
   const { take, renew, resetLater } = createTake(pool, timeout)
   const end = promisify(pool.end.bind(pool))
   let used = 0
-  /** Why there was no connection in time. */
+  /** Returns why there was no connection in time. */
   const late = () =>
     used === size
       ? new NoFreeConnection('mysql', new Error(`all ${size} connections were in use for ${deadline} ms`))
@@ -147,8 +148,8 @@ function onceReturned(connection: PoolConnection, back: () => void): void {
 const spoiled = new WeakSet<PoolConnection>()
 
 /**
- * One statement; `timeout` in milliseconds. By callback, since the driver's promises take a stack trace for each call.
- * Here alone errors of the driver become classes.
+ * Runs one statement; `timeout` is in milliseconds. Uses callbacks, since the driver's promises take a stack trace for each
+ * call. Fails with classes of errors.ts.
  */
 export function query<T>(
   connection: PoolConnection,
@@ -167,9 +168,9 @@ export function query<T>(
 }
 
 /**
- * Makes what takes a connection from the pool, with its session set. A statement has no deadline while it waits for those
- * ahead of it, and none behind them is called back once the connection is given up: so nothing is handed out before the
- * session is set, in `timeout` ms for each statement, and one that is not is destroyed.
+ * Takes connections from the pool and sets their sessions, with a limit of `timeout` ms for each statement. A connection is
+ * handed over only once its session is set, since a statement that waits behind others has no limit. A connection that
+ * cannot be set is destroyed.
  */
 function createTake(pool: Pool, timeout: number) {
   const getConnection = pool.getConnection.bind(pool)
@@ -217,7 +218,10 @@ function reset(connection: PoolConnection): Promise<void> {
   })
 }
 
-/** A pooled connection within `deadline` milliseconds, or what `late` says; one that comes later goes back to the pool. */
+/**
+ * Returns a pooled connection within `deadline` ms. A connection that comes later goes back to the pool.
+ * @throws what `late` returns.
+ */
 async function connect(
   take: () => Promise<PoolConnection>,
   deadline: number,
@@ -234,7 +238,7 @@ async function connect(
   try {
     return await withDeadline(pending, { after: deadline, late: expire })
   } catch (error) {
-    // Whatever the server says to one that it lets not in, it says of no call: the account may be locked, or at a limit.
+    // A refused connection blames no call: the account may be locked, or at a limit.
     const known = fromMysql(error)
     throw isUnavailable(known, 'mysql') || known instanceof NoFreeConnection
       ? known

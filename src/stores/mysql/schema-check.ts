@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 
-/** The columns of a table: those that its CREATE TABLE makes, and those that a later migration adds. */
+/** The columns of a table: those of its CREATE TABLE, and those of later migrations. */
 interface TableColumns {
   created: Record<string, string>
   added?: Record<string, string>
@@ -15,13 +15,13 @@ const TABLES: Record<string, TableColumns> = JSON.parse(
 /** The names of the tables of the newest schema. */
 export const TABLE_NAMES = Object.keys(TABLES)
 
-/** The columns of the table in which Postgrator notes versions; it adds those that are missing. */
+/** The columns of the table in which Postgrator records versions. It adds missing ones. */
 const VERSION_COLUMNS = new Set(['version', 'name', 'md5', 'run_at'])
 
 /** The end of each message. */
 const OTHER_DATABASE = 'or set DB_NAME to a database of its own'
 
-/** The database has a table that this code cannot use. The message names it and its column, and says what to do. */
+/** The database has a table that this code cannot use. The message names the table, the column and the remedy. */
 export class SchemaRefused extends Error {
   override name = 'SchemaRefused'
   readonly table: string
@@ -54,16 +54,16 @@ interface ColumnRow extends RowDataPacket {
 }
 
 /**
- * The version of the newest migration that is noted in this database; 0 when there is none.
- * @throws {SchemaRefused} when the table of the versions is not ours.
+ * Returns the version of the newest recorded migration; 0 when there is none.
+ * @throws {SchemaRefused} when the table of versions belongs to another program.
  */
 export async function readVersion(connection: Connection): Promise<number> {
   const table = 'schema_version'
   const columns = (await readTables(connection, [table])).get(table)
   if (!columns) return 0
-  const foreign = columns.find(({ name }) => !VERSION_COLUMNS.has(name))
-  if (foreign || !columns.some(({ name }) => name === 'version')) {
-    const why = foreign ? `it has the unknown column ${foreign.name}` : 'it lacks the column version'
+  const unknown = columns.find(({ name }) => !VERSION_COLUMNS.has(name))
+  if (unknown || !columns.some(({ name }) => name === 'version')) {
+    const why = unknown ? `it has the unknown column ${unknown.name}` : 'it lacks the column version'
     throw new SchemaRefused(
       table,
       `The table ${table} is not of Orderstream: ${why}. Rename the table, ${OTHER_DATABASE}.`
@@ -74,9 +74,9 @@ export async function readVersion(connection: Connection): Promise<number> {
 }
 
 /**
- * What this code cannot use in the tables of this database, a fault for each column. Before the migrations run (`complete`
- * is false) a table may be missing, and columns that a later migration adds. Columns that nothing here knows are no fault,
- * unless an INSERT has to name them.
+ * Finds what this code cannot use in the tables of this database, one fault for each column. Before the migrations
+ * (`complete` is false) tables and columns of later migrations may be missing. An unknown column is a fault only if an
+ * INSERT has to name it.
  */
 export async function findFaults(connection: Connection, complete: boolean): Promise<SchemaRefused[]> {
   const tables = await readTables(connection, TABLE_NAMES)
@@ -115,12 +115,12 @@ function findTableFaults(
   return [...missing, ...wrong]
 }
 
-/** Whether a type is the expected one; where that names no collation, any collation is right. */
+/** Whether a type is the expected one. Any collation fits where the expected type names none. */
 function fits(type: string, expected: string): boolean {
   return type === expected || type.replace(' ascii_bin', '') === expected
 }
 
-/** The columns of those among these tables that exist, views too, in the order of the table. */
+/** Reads the columns of those tables and views that exist, in the order of the table. */
 export async function readTables(connection: Connection, names: string[]): Promise<Map<string, Column[]>> {
   const [rows] = await connection.query<ColumnRow[]>(
     `SELECT t.table_name AS tab, t.table_type AS kind, c.column_name AS col, c.column_type AS type,
@@ -145,7 +145,7 @@ export async function readTables(connection: Connection, names: string[]): Promi
   return tables
 }
 
-/** The type of a column, with what else this code relies on: `varchar(100) ascii_bin unique`. */
+/** Describes a column with all that this code relies on: `varchar(100) ascii_bin unique`. */
 function describeType({ kind, type, collation, nullable, part, extra }: ColumnRow): string {
   return [
     // MariaDB writes a display width.

@@ -9,37 +9,36 @@ import { connectionOptions, createMysqlPool, LONG_STATEMENT, type MysqlPool, que
 import { SchemaRefused } from './schema-check.ts'
 import { runTransaction, type Transaction } from './transaction.ts'
 
-/** How often a transaction that lost against another one is done anew before the loss is reported. */
+/** How often a transaction that lost against another one runs again before the loss is reported. */
 const CONTENTION_RETRIES = 3
 
-/** How much longer than a read a statement of a transaction may take that a client waits for. */
+/** Limit of a statement in a short transaction, in multiples of STORE_TIMEOUT_MS. */
 const SHORT_STATEMENT = 2
 
-/** How long a statement may take at least that finds out whether MySQL takes writes: longer than it waits for a row (ms). */
+/** Least limit of a statement of the trial write: longer than its wait for a row (ms). */
 const TRIAL = 1500
 
-/** How long a refusal of the schema holds until the tables are read again (ms): that may take long. */
+/** How long a refused schema counts as refused until the tables are read again (ms). Reading them may take long. */
 const REFUSAL_HOLDS = 10_000
 
-/** Asked with every probe: it may change while the server runs. */
+/** Read with every probe: the setting may change while the server runs. */
 const DURABILITY = 'SELECT @@GLOBAL.innodb_flush_log_at_trx_commit AS flush'
 
 /**
- * MySQL as one kind of work uses it. A call fails with an error class of errors.ts, or with what its author throws; an error
- * that is not foreseen stays as it is only where a write to the tables of orders succeeds right after it.
+ * MySQL for one kind of work. A call fails with a class of errors.ts, or with what `work` throws. An unforeseen error passes
+ * through only if a trial write succeeds right after it.
  */
 export interface MysqlStore {
   availability: Availability
   /** Reads rows outside a transaction. */
   rows: <T>(sql: string, values: unknown[]) => Promise<T[]>
   /**
-   * Runs `work` in a READ COMMITTED transaction and commits. Whatever it throws rolls back and passes through as it is;
-   * errors of its statements are classes already. Deadlocks and lock waits are retried here, so `work` may run more than
-   * once. A statement may take ten times STORE_TIMEOUT_MS, one of a `short` transaction, for which a client waits, twice
-   * that.
+   * Runs `work` in a READ COMMITTED transaction and commits. Whatever `work` throws rolls back and passes through. Retries
+   * deadlocks and lock waits, so `work` may run more than once. The limit of a statement is ten times STORE_TIMEOUT_MS; in
+   * a `short` transaction, for which a client waits, it is twice that time.
    */
   transaction: <T>(work: (transaction: Transaction) => Promise<T>, length?: 'short') => Promise<T>
-  /** Whether a commit was last seen to be on disk before it is answered. */
+  /** Whether MySQL was last seen to answer a commit only when it is on disk. */
   durable: () => boolean
 }
 
@@ -49,18 +48,19 @@ export interface FunctionMysqlStore extends MysqlStore {
   client: PromisePool
 }
 
-/** The MySQL of this process, with connections for orders that nothing else can take. */
+/** The MySQL of this process: two pools behind one circuit breaker. */
 export interface MysqlStores {
-  orders: MysqlStore
-  /** It waits longer for a connection and for rows, and a statement of it that is slow is not held against MySQL. */
-  functions: FunctionMysqlStore
+  /** For the service itself, on connections that nothing else can take. */
+  reserved: MysqlStore
+  /** For any other work. Waits longer for a connection and for rows; a slow statement does not open the circuit breaker. */
+  general: FunctionMysqlStore
   start: () => Promise<void>
   close: () => Promise<void>
 }
 
 /**
- * The MySQL of this process: two pools behind one breaker. Migrations are applied with the first probe that answers.
- * `trialWrite` is a transaction that writes and changes nothing; `steps` belong to the migrations.
+ * Opens the MySQL of this process. The first probe that answers applies the migrations, with `steps` around them.
+ * `trialWrite` is a transaction that writes and changes nothing.
  */
 export function createMysqlStores(
   config: Config,
@@ -71,7 +71,7 @@ export function createMysqlStores(
   const long = config.STORE_TIMEOUT_MS * LONG_STATEMENT
   const pool = createMysqlPool(config, config.DB_POOL_SIZE - 1)
   const functionPool = createMysqlPool(config, config.DB_FUNCTION_POOL_SIZE, long)
-  // One that no work can take: a process that is busy must not find that MySQL is away.
+  // Reserved for probes: a busy process must not find MySQL unavailable.
   const probes = createMysqlPool(config, 1)
   const timeout = config.STORE_TIMEOUT_MS
   let durable = false
@@ -89,7 +89,7 @@ export function createMysqlStores(
       durable = row?.flush === 1
     },
     tryWrite: async () => {
-      // On a new connection: what the server forbids now may not bind the sessions that are open.
+      // On a new connection: what the server forbids now may not apply to open sessions.
       const trial = createMysqlPool(config, 1)
       try {
         await trial
@@ -120,8 +120,8 @@ export function createMysqlStores(
   }
 
   return {
-    orders: over(pool, timeout, true),
-    functions: { ...over(functionPool, long, false), client: functionPool.promise(long + timeout) },
+    reserved: over(pool, timeout, true),
+    general: { ...over(functionPool, long, false), client: functionPool.promise(long + timeout) },
     start: () => availability.start(),
     close: async () => {
       await availability.stop()
@@ -131,8 +131,8 @@ export function createMysqlStores(
 }
 
 /**
- * Makes what migrates until that succeeds once. Migrations may take longer than a probe; the probes of that time wait for
- * the same run. A schema that is refused is logged here, once: the probe may have given up before.
+ * Returns a function that migrates until one run succeeds. A run may take longer than a probe, and the probes of that time
+ * share it. A refused schema is logged here, once: the probe may have timed out before.
  */
 function createMigrateOnce(
   config: Config,
@@ -166,9 +166,8 @@ function createMigrateOnce(
 }
 
 /**
- * Does `work`, and finds out what an error means that nothing foresees: MySQL refuses when it takes no writes right after
- * that, or took none right before.
- * @throws {StoreRefused} then; else whatever `work` throws.
+ * Does `work`, and explains an unforeseen error by a trial write.
+ * @throws {StoreRefused} when MySQL takes no writes right after the error, or took none before; else what `work` throws.
  */
 async function explain<T>(availability: Availability, work: () => Promise<T>): Promise<T> {
   try {

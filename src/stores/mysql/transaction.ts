@@ -2,13 +2,13 @@ import type { ResultSetHeader } from 'mysql2/promise'
 import { Contention, isUnavailable } from '../errors.ts'
 import { type MysqlPool, query } from './pool.ts'
 
-/** One connection inside a transaction. Errors of its statements are classes. */
+/** One connection inside a transaction. Its statements fail with classes of errors.ts. */
 export interface Transaction {
   rows: <T>(sql: string, values: unknown[]) => Promise<T[]>
   run: (sql: string, values: unknown[]) => Promise<ResultSetHeader>
 }
 
-/** A statement came after its transaction had ended: it was not awaited, and would join the transaction of another call. */
+/** A statement that was not awaited came after its transaction ended. It would join the transaction of another call. */
 class TransactionEnded extends Error {
   override name = 'TransactionEnded'
 
@@ -18,9 +18,9 @@ class TransactionEnded extends Error {
 }
 
 /**
- * Runs `work` in a transaction, once; `timeout` is for each statement, in milliseconds. What `work` throws rolls back and
- * passes through. A statement without an answer, or one that lost against another transaction, ends the transaction: those
- * after it fail like it, and it fails as a whole though `work` may have caught the error.
+ * Runs `work` in a transaction, once. `timeout` is the limit of each statement, in milliseconds. What `work` throws rolls
+ * back and passes through. A statement without an answer, or one that lost against another transaction, ends the
+ * transaction: later statements fail with its error, and so does the transaction, even if `work` caught the error.
  */
 export function runTransaction<T>(
   pool: MysqlPool,
@@ -34,7 +34,7 @@ export function runTransaction<T>(
     cut.promise.catch(() => {})
     const send = async <R>(sql: string, values: unknown[] = []): Promise<R> => {
       try {
-        // The driver never calls back what waits behind a statement that got no answer.
+        // The driver never settles a statement that waits behind one without an answer.
         return await Promise.race([query<R>(connection, sql, values, timeout), cut.promise])
       } catch (error) {
         if (isUnavailable(error, 'mysql')) {

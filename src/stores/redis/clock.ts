@@ -1,18 +1,19 @@
 /**
- * The server's clock, as a process can know it: never ahead of it. A reply that says "it is now t" was on its way for
- * some time, so the server's clock reads t or more when it arrives; from then on the local monotonic clock counts.
- * A deadline taken from here is therefore never later than meant.
+ * An estimate of the server's clock that is never ahead of it. A reply with the time t takes some time to arrive, so the
+ * server's clock then reads t or more; from then on the local monotonic clock counts. A deadline that is computed from this
+ * clock is never later than meant.
  */
 export interface RedisClock {
-  /** Tells the clock the server time of a reply that has just arrived (ms since 1970). */
+  /** Records the server time of a reply that has just arrived (ms since 1970). */
   saw: (serverTime: number) => void
-  /** The server's time now, at the latest estimate; undefined before the first reply. */
+  /** Returns the estimate of the server's time (ms since 1970); undefined without a recent reply. */
   now: () => number | undefined
 }
 
-/** How long a reading is used: two oscillators drift apart by no more than milliseconds in this time. */
+/** How long a reading is valid: two clocks drift apart by no more than milliseconds in this time. */
 const READING_VALID = 60_000
 
+/** Creates a clock without a reading. */
 export function createRedisClock(): RedisClock {
   let reading: { server: number; local: number } | undefined
   return {

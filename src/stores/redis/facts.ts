@@ -2,17 +2,17 @@ import type { Redis } from 'ioredis'
 import { StoreRefused } from '../errors.ts'
 import { isRedisAnswer } from '../server-answer.ts'
 
+/** What a Redis guarantees. */
 export interface RedisFacts {
-  /** `fsync`: a write is on disk before its reply. `memory`: it may not be. */
+  /** `fsync`: a write is on disk before its reply. `memory`: it may be in memory alone. */
   durability: 'fsync' | 'memory'
-  /** Whether a full Redis may evict keys that have no TTL, that is, orders that wait. */
+  /** Whether a full Redis may evict keys that have no TTL. */
   evicts: boolean
 }
 
 /**
- * Reads what this Redis guarantees. A managed Redis may forbid CONFIG: then nothing is known, and the weaker
- * guarantee is the one that is told.
- * @throws when no answer comes, of which nothing follows: not that this Redis evicts nothing.
+ * Reads what this Redis guarantees. Returns the weaker guarantee where a managed Redis forbids CONFIG.
+ * @throws when no answer comes.
  */
 export async function readFacts(client: Redis): Promise<RedisFacts> {
   const reply = await readConfig(client, '*append*')
@@ -23,7 +23,7 @@ export async function readFacts(client: Redis): Promise<RedisFacts> {
   const synced =
     settings.get('appendonly') === 'yes' &&
     settings.get('appendfsync') === 'always' &&
-    // Else nothing is synced while the log is rewritten.
+    // Otherwise nothing is synced while the log is rewritten.
     settings.get('no-appendfsync-on-rewrite') === 'no'
   return {
     durability: synced ? 'fsync' : 'memory',
@@ -31,7 +31,7 @@ export async function readFacts(client: Redis): Promise<RedisFacts> {
   }
 }
 
-/** Settings as name, value, name, value …; none where the server says that it tells none. */
+/** Returns settings as name, value, name, value …; empty where the server refuses to list them. */
 async function readConfig(client: Redis, pattern: string): Promise<string[]> {
   try {
     return (await client.call('CONFIG', 'GET', pattern)) as string[]

@@ -8,14 +8,14 @@ import { ScriptMissing } from '../errors.ts'
 export type Script = (client: Redis, keys: string[], args: (string | number)[]) => Promise<unknown>
 
 /**
- * A Lua file as a function. It is called by its hash; only a server that does not know it is sent the text, which is
- * safe to do since such a server has run nothing.
+ * Loads a Lua file as a function. Calls it by its hash, and sends the text only to a server that does not know the hash.
+ * Such a server has run nothing, so the second call is safe.
  */
 export function loadScript(file: URL): Script {
   const text = readFileSync(file, 'utf8')
   const hash = createHash('sha1').update(text).digest('hex')
   return async (client, keys, args) => {
-    // In one array: as parameters, the thousands of a big batch would be copied each time that they are handed on.
+    // In one array: the driver would copy thousands of separate parameters at each step.
     const call = (command: string, script: string) =>
       client.call(command, [script, keys.length, ...keys, ...args])
     try {

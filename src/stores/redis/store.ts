@@ -11,25 +11,27 @@ import { type RedisFacts, readFacts } from './facts.ts'
 const BLOCK_GRACE = 2000
 
 /**
- * How long the shared connection may be silent after a call before it counts as dead (ms): one whose other end is gone
- * without a word would stay open for a quarter of an hour, and longer behind a middlebox that still answers for it.
+ * How long the shared connection may be silent after a call before it counts as dead (ms). Without a limit, a connection
+ * whose other end is gone stays open for a quarter of an hour, and longer behind a middlebox that answers for it.
  */
 const SILENCE = 5000
 
-/** Shortest and longest time that a connection is kept to a server that stays a replica (ms). */
+/** Shortest and longest time to keep a connection to a server that stays a replica (ms). */
 const SHORTEST_STAY = 1000
 const LONGEST_STAY = 30_000
 
+/** The Redis of this process behind its circuit breaker. */
 export interface RedisStore {
+  /** The shared connection, past the breaker. */
   client: Redis
   availability: Availability
-  /** What the server was last seen to guarantee. */
+  /** Returns what the server was last seen to guarantee. */
   facts: () => RedisFacts
-  /** Runs commands through the breaker. What `work` throws that is not an error of a command passes through as it is. */
+  /** Runs commands through the breaker. Other errors of `work` pass through. */
   run: <T>(work: (client: Redis) => Promise<T>) => Promise<T>
   /**
-   * A connection of its own for blocking reads: on a shared one every other command would wait behind them.
-   * `block` is the longest BLOCK in milliseconds; a socket that is silent for clearly longer is given up.
+   * Opens a connection for blocking reads, since every command on a shared one would wait behind them. `block` is the
+   * longest BLOCK in milliseconds; a socket that is silent for clearly longer is closed.
    */
   blockingConnection: (block: number) => Redis
   start: () => Promise<void>
@@ -42,16 +44,16 @@ function connectionOptions(config: Config, more: RedisOptions): RedisOptions & {
     port: config.REDIS_PORT,
     ...(config.REDIS_USERNAME !== '' && { username: config.REDIS_USERNAME }),
     ...(config.REDIS_PASSWORD !== '' && { password: config.REDIS_PASSWORD }),
-    // The certificate has to name the host. An address is looked for in it as well, but TLS has no way to ask for one.
+    // The certificate has to name the host. TLS can request a name, and no address.
     ...(config.REDIS_TLS && { tls: isIP(config.REDIS_HOST) ? {} : { servername: config.REDIS_HOST } }),
     lazyConnect: true,
-    // A probe asks what is needed. The driver would ask for INFO, which a user may not see, and say so beside the log.
+    // The driver's check needs INFO, which a user may not be allowed, and writes past the log. A probe checks instead.
     enableReadyCheck: false,
     connectTimeout: config.STORE_TIMEOUT_MS,
-    // A call that was given up on must not happen later: nothing is queued while offline, nothing is sent twice.
+    // A call that was given up must not happen later: nothing is queued while offline, nothing is sent twice.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
-    // What a closed connection leaves unanswered fails at once: unsent again and not rejected, it would wait forever.
+    // Fails at once what a closed connection leaves unanswered; it would wait forever.
     maxRetriesPerRequest: 0,
     retryStrategy: attempt => Math.min(50 * 2 ** Math.min(attempt, 10), 1000),
     reconnectOnError: leaveReplica(),
@@ -61,9 +63,9 @@ function connectionOptions(config: Config, more: RedisOptions): RedisOptions & {
 }
 
 /**
- * Says whether an error that came over a connection is a reason to make it anew; the command that failed is not sent
- * again. A server that a failover has made a replica keeps its sockets open, and only a new connection finds the one
- * that took its place. Where that is a replica still, it is left less and less often, since reads fail meanwhile.
+ * Decides whether an error is a reason to connect again; the failed command is not sent again. A server that a failover
+ * turned into a replica keeps its sockets open, and only a new connection finds the new primary. While the new connection
+ * leads to a replica too, the pauses grow, since reads fail meanwhile.
  */
 function leaveReplica(): (error: Error) => boolean {
   let stay = 0
@@ -79,8 +81,8 @@ function leaveReplica(): (error: Error) => boolean {
 }
 
 /**
- * A connection whose commands fail with errors as classes. They are mapped here and nowhere else: an error that a caller
- * throws between two commands is none of Redis.
+ * A connection whose commands fail with classes of errors.ts. Errors are mapped here alone: an error that a caller throws
+ * between two commands does not come from Redis.
  */
 class Connection extends Redis {
   override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
@@ -95,9 +97,8 @@ class Connection extends Redis {
 }
 
 /**
- * The Redis of this process: one shared connection behind a breaker.
- * `check` is what a probe asks of it: it reads a key, and throws when this Redis must not be used (see the partition
- * count).
+ * Opens the Redis of this process: one shared connection behind a circuit breaker. A probe calls `check`, which reads a key
+ * and throws when this Redis must not be used.
  */
 export function createRedisStore(
   config: Config,
@@ -108,7 +109,7 @@ export function createRedisStore(
   const client = new Connection(
     connectionOptions(config, { commandTimeout: timeout, socketTimeout: Math.max(SILENCE, 2 * timeout) })
   )
-  // A probe logs them once; what a command that has no connection fails with does not say why there is none.
+  // Kept for the probe: a command without a connection fails without the reason.
   let broken: Error | undefined
   client.on('error', error => {
     broken = error
@@ -132,7 +133,7 @@ export function createRedisStore(
             new Error(`the connection to ${config.REDIS_HOST}:${config.REDIS_PORT} is ${client.status}`)
         )
       await requireFlags(client)
-      // No PING: a server that cannot save refuses that like a write, and still answers reads.
+      // No PING: a server that cannot save refuses it like a write, and still answers reads.
       await check(client).catch(reportAsRedis)
       facts = await readFacts(client).catch(reportAsRedis)
     }
@@ -159,8 +160,8 @@ export function createRedisStore(
 }
 
 /**
- * Every script states what it may do in flags, which an older server takes for a mistake in the script.
- * @throws {StoreUnavailable} when this server knows none.
+ * Checks that the server knows the flags that every script begins with.
+ * @throws {StoreUnavailable} when it does not.
  */
 async function requireFlags(client: Redis): Promise<void> {
   try {
