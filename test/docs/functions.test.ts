@@ -97,7 +97,7 @@ test('the XADD line of docs/functions.md reaches a function in each partition', 
   }
   await fn.settled()
   expect(await fn.space.sql('SELECT * FROM stock')).toEqual([{ item: 'parcel-box', available: 40 }])
-  const invalid = { code: 'invalid', request_id: 'req-1' }
+  const invalid = { code: 'invalid', requestId: 'req-1' }
   expect(await fn.deadLetters()).toMatchObject([invalid, invalid])
 })
 
