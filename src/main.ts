@@ -29,17 +29,30 @@ async function addressOf(host: string): Promise<string> {
 function stopInOrder(building: Promise<App>, delay: number): void {
   let asked: StopSignal | undefined
   let closing = false
+  let failure: Error | undefined
   const { close } = closeWithGrace(
     { delay, skip: [...STOP_SIGNALS], onTimeout: explainTimeout },
     async ({ err }) => {
       closing = true
       const app = await building
       if (err) app.log.fatal({ err }, 'closing after an error that nothing handled')
+      else if (failure)
+        app.log.fatal({ err: failure }, 'closing after a failure: only a new process recovers')
       else if (asked === 'SIGINT') app.log.info({ signal: asked }, 'closing; a second Ctrl-C ends it at once')
       else app.log.info({ signal: asked }, 'closing')
       await app.drain()
       await app.close()
+      // The supervisor starts the process anew.
+      if (failure) process.exit(1)
     }
+  )
+  building.then(
+    app =>
+      app.lifecycle.onFail(error => {
+        failure = error
+        if (!closing) close()
+      }),
+    () => {}
   )
   const log = async (signal: StopSignal) =>
     (await building).log.info({ signal }, 'signal ignored while closing')

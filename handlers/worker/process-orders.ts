@@ -2,6 +2,7 @@ import { ORDER_PLACED_VERSION, OrderPlaced } from '../../schema/messages/order-p
 import type { App } from '../../src/app.ts'
 import { ORDER_RETRY } from '../../src/orders/failure.ts'
 import { ORDER_FUNCTION, PLACED } from '../../src/orders/names.ts'
+import { countEnd } from '../../src/orders/process/count-end.ts'
 
 /** Prices accepted orders, writes them to MySQL, refreshes their documents and publishes their events. */
 export default async function processOrders(app: App) {
@@ -17,6 +18,7 @@ export default async function processOrders(app: App) {
     retry: ORDER_RETRY,
     timeout: 60_000,
     handler: processor.process,
-    onDead: processor.fail
+    onDead: processor.fail,
+    counters: countEnd
   })
 }

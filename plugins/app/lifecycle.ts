@@ -10,6 +10,10 @@ declare module 'fastify' {
       draining: boolean
       /** Registers what stops taking in new work; it is called once, when the stop begins. */
       onDrain: (stop: () => Promise<unknown>) => void
+      /** Reports an error from which only a new process recovers: this one stops in order, with exit code 1. */
+      fail: (error: Error) => void
+      /** Calls back with the error that was reported by `fail`. */
+      onFail: (stop: (error: Error) => void) => void
     }
     /**
      * Begins to stop: no new work is taken from streams and `/health/ready` answers 503 at once, while requests are
@@ -27,11 +31,14 @@ async function lifecycle(app: FastifyInstance) {
   const { DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS } = app.config
   const connections = new Connections(app.server)
   const stops: (() => Promise<unknown>)[] = []
+  const failure = Promise.withResolvers<Error>()
   const state = {
     draining: false,
     onDrain: (stop: () => Promise<unknown>) => {
       stops.push(stop)
-    }
+    },
+    fail: failure.resolve,
+    onFail: (stop: (error: Error) => void) => void failure.promise.then(stop)
   }
   let stopped: Promise<unknown> | undefined
   let began = 0

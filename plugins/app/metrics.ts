@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@pro
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { routeOf } from '../../src/http/request-context.ts'
-import type { BatchCounts } from '../../src/streams/batch/batch-runner.ts'
+import type { BatchTally } from '../../src/streams/batch/run-batch.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -11,7 +11,7 @@ declare module 'fastify' {
       /** Counts what became of an order that was sent. */
       order: (outcome: 'accepted' | 'replayed' | 'conflict') => void
       /** Counts one batch of a stream function. */
-      batch: (name: string, counts: BatchCounts, seconds: number) => void
+      batch: (name: string, counts: BatchTally, seconds: number) => void
       /** Counts a message of a version that a stream function does not know. */
       foreign: (name: string, version: string) => void
       /** Counts entries in Redis that cannot be read. */

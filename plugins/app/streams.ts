@@ -3,8 +3,9 @@ import fp from 'fastify-plugin'
 import type { TSchema } from 'typebox'
 import { withDeadline } from '../../src/async/deadline.ts'
 import { SERVICE_FUNCTIONS } from '../../src/orders/service-function.ts'
+import { ORDER_FUNCTION, PLACED } from '../../src/orders/names.ts'
 import { checkFunction } from '../../src/streams/check-function.ts'
-import { type Consumer, createConsumer } from '../../src/streams/consume/consumer.ts'
+import { type Consumer, type ConsumerOptions, createConsumer } from '../../src/streams/consume/consumer.ts'
 import { createSuspects } from '../../src/streams/consume/suspects.ts'
 import { createDeadLetters, type DeadLetters } from '../../src/streams/dead-letters/dead-letters.ts'
 import { type ResolvedFunction, resolveFunction, type StreamFunction } from '../../src/streams/function.ts'
@@ -32,8 +33,11 @@ declare module 'fastify' {
 /** How often groups are recorded that existed while MySQL was unavailable (ms). */
 const RECORD_EVERY = 5000
 
-/** How long before the end of its grace a stop gives back what is in hand, at the most (ms). */
-const HAND_BACK = 1000
+/** Streams that belong to a function of the service. */
+const OWNERS = new Map([[PLACED, ORDER_FUNCTION]])
+
+/** Most time before the end of its grace at which a stop releases messages in flight (ms). */
+const RELEASE_BEFORE = 1000
 
 /** How long a start waits until functions on logs have begun (ms): Fastify gives up one that takes longer than 10 s. */
 const BEGIN_WAIT = 5000
@@ -60,30 +64,12 @@ async function streams(app: FastifyInstance) {
   })
   app.decorate('consume', <Schema extends TSchema>(given: StreamFunction<Schema>) => {
     const definition = resolveFunction(given as unknown as StreamFunction)
-    checkFunction(given, definition, functions)
+    checkFunction(given, definition, functions, OWNERS)
     functions.push(definition)
     const begin = LOGS.includes(definition.stream) ? () => starts.begin(definition) : undefined
     processes.runs(definition)
     for (let partition = 0; partition < keys.partitions; partition++) {
-      const log = app.log.child({ function: definition.name, ...(keys.partitions > 1 && { partition }) })
-      consumers.push(
-        createConsumer({
-          definition,
-          partition,
-          keys,
-          consumer: app.processName,
-          redis,
-          stores: { redis: redis.availability, mysql: mysql.availability },
-          lease: config.LEASE_MS,
-          begin,
-          processes,
-          suspects,
-          patience: patienceOf(config),
-          log,
-          onBatch: (counts, seconds) => metrics.batch(definition.name, counts, seconds),
-          onForeign: version => metrics.foreign(definition.name, version)
-        })
-      )
+      consumers.push(createConsumer(consumerOptions(app, definition, { partition, begin, suspects })))
     }
   })
   if (config.MODE === 'worker') {
@@ -104,9 +90,39 @@ async function streams(app: FastifyInstance) {
   })
 }
 
-/** How long what is in hand may take once the worker stops, before it is given back (ms). */
+/** The options of the consumer of one function and partition. */
+function consumerOptions(
+  app: FastifyInstance,
+  definition: ResolvedFunction,
+  own: Pick<ConsumerOptions, 'partition' | 'begin' | 'suspects'>
+): ConsumerOptions {
+  const { config, keys, metrics, processes } = app
+  const { redis, orders: mysql } = app.stores
+  const { name } = definition
+  const log = app.log.child({ function: name, ...(keys.partitions > 1 && { partition: own.partition }) })
+  return {
+    ...own,
+    definition,
+    keys,
+    consumer: app.processName,
+    redis,
+    stores: { redis: redis.availability, mysql: mysql.availability },
+    lease: config.LEASE_MS,
+    processes,
+    patience: patienceOf(config),
+    log,
+    onBatch: (tally, seconds) => metrics.batch(name, tally, seconds),
+    onUnknownVersion: version => metrics.foreign(name, version),
+    onStuck: error => {
+      log.fatal({ err: error }, 'function is stuck: the process restarts')
+      app.lifecycle.fail(error)
+    }
+  }
+}
+
+/** How long messages in flight may take once the worker stops, before they are released (ms). */
 function patienceOf({ DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS }: FastifyInstance['config']): number {
-  return DRAIN_DELAY_MS + SHUTDOWN_GRACE_MS - Math.min(HAND_BACK, SHUTDOWN_GRACE_MS / 2)
+  return DRAIN_DELAY_MS + SHUTDOWN_GRACE_MS - Math.min(RELEASE_BEFORE, SHUTDOWN_GRACE_MS / 2)
 }
 
 /**

@@ -32,6 +32,11 @@ export const FunctionSettings = Type.Object({
   onDead: Type.Optional(
     Type.Unsafe<unknown>({ description: 'It is called with messages before they become dead letters.' })
   ),
+  counters: Type.Optional(
+    Type.Unsafe<unknown>({
+      description: 'For functions of the service: what the end of a message counts as.'
+    })
+  ),
   stream: Type.String({
     pattern: '^(?!(accepted|settled|functions|alive|partitions|processes)$)[A-Za-z0-9._-]{1,64}$',
     description:

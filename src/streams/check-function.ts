@@ -2,10 +2,10 @@ import { Compile } from 'typebox/compile'
 import { FunctionSettings } from '../../schema/config/function.ts'
 import { editDistance } from './edit-distance.ts'
 import type { ResolvedFunction } from './function.ts'
-import { EVENTS, LOGS, ORDER_FUNCTION, PLACED } from './names.ts'
+import { EVENTS, LOGS } from './names.ts'
 import { optionNames, unknownOptions } from './option-names.ts'
 
-/** `app.consume` was given a function that it cannot take; the message has every reason, and what to do. */
+/** `app.consume` refuses a function. The message has every reason, and what to do. */
 export class FunctionRefused extends Error {
   override name = 'FunctionRefused'
 
@@ -17,23 +17,27 @@ export class FunctionRefused extends Error {
 
 const settings = Compile(FunctionSettings)
 
-/** A stream within so many edits of one of the service is taken for a typing error. */
+/** A stream within so many edits of a stream of the service is a typing error. */
 const NEAR = 2
 
-/** Words by which a JSON Schema says something of a value. */
+/** Keywords of JSON Schema. */
 const SCHEMA_WORDS =
   'type properties required items enum const anyOf oneOf allOf not if $ref $id $defs pattern format minimum maximum ~kind ~unsafe'.split(
     ' '
   )
 
+/** Streams that one function alone may consume, with the name of that function, which consumes no other stream. */
+export type ExclusiveStreams = ReadonlyMap<string, string>
+
 /**
- * Checks a function before it may consume, beside those that this process has already. `given` is what its author wrote.
+ * Checks a function before it may consume, beside the `others` of this process. `given` is what its author wrote.
  * @throws {FunctionRefused} with every fault at once.
  */
 export function checkFunction(
   given: unknown,
   definition: ResolvedFunction,
-  others: readonly ResolvedFunction[]
+  others: readonly ResolvedFunction[],
+  exclusive: ExclusiveStreams
 ): void {
   if (typeof given !== 'object' || given === null) {
     throw new FunctionRefused(undefined, [
@@ -44,7 +48,9 @@ export function checkFunction(
     ...unknownOptions(given),
     ...faultsOfSettings(definition),
     ...faultsOfCode(definition),
-    ...faultsOfStream(definition, others),
+    ...faultsOfName(definition, others),
+    ...faultsOfExclusive(definition, exclusive),
+    ...faultsOfQueue(definition, others),
     ...faultsOfStart(given, definition)
   ]
   if (faults.length > 0) throw new FunctionRefused(definition.name, faults)
@@ -99,28 +105,36 @@ function faultOfSchema(schema: unknown): string | undefined {
   return undefined
 }
 
-/**
- * A queue deletes what one group has settled, so a second one would take messages that the first has not seen; retries
- * and dead letters are kept by the function's name, so two of one name would take each other's.
- */
-function faultsOfStream(
-  { name, stream, group }: ResolvedFunction,
-  others: readonly ResolvedFunction[]
-): string[] {
+/** Retries and dead letters are kept by the function's name. */
+function faultsOfName({ name }: ResolvedFunction, others: readonly ResolvedFunction[]): string[] {
+  if (!others.some(other => other.name === name)) return []
+  return ['name: another function has it already. Give each function a name of its own.']
+}
+
+function faultsOfExclusive({ name, stream }: ResolvedFunction, exclusive: ExclusiveStreams): string[] {
   const faults: string[] = []
-  if (others.some(other => other.name === name))
-    faults.push('name: another function has it already. Give each function a name of its own.')
-  if ((stream === PLACED) !== (name === ORDER_FUNCTION)) {
-    faults.push(
-      `stream: ${PLACED} and ${ORDER_FUNCTION} belong to each other. Take ${EVENTS} to learn what became of orders.`
-    )
+  for (const [own, owner] of exclusive) {
+    if ((stream === own) !== (name === owner))
+      faults.push(
+        `stream: ${own} and ${owner} belong to each other. Take ${EVENTS} to learn what became of orders.`
+      )
   }
-  const meant = typeof stream === 'string' && [EVENTS, PLACED].find(known => isNear(stream, known))
+  const meant =
+    typeof stream === 'string' && [EVENTS, ...exclusive.keys()].find(known => isNear(stream, known))
   if (meant) {
     faults.push(
       `stream: ${stream} is a typing error away from ${meant}. Write ${meant}, or name your queue so that it differs by more than ${NEAR} letters.`
     )
   }
+  return faults
+}
+
+/** A queue deletes what one group has settled: a second group would never see it. */
+function faultsOfQueue(
+  { name, stream, group }: ResolvedFunction,
+  others: readonly ResolvedFunction[]
+): string[] {
+  const faults: string[] = []
   const isLog = LOGS.includes(stream)
   const rival = others.find(
     other => other.name !== name && other.stream === stream && (!isLog || other.group === group)
@@ -136,7 +150,7 @@ function faultsOfStream(
   return faults
 }
 
-/** A queue has lost nothing that its function has not seen: it has one beginning. */
+/** A queue has one beginning: it keeps what its function has not seen. */
 function faultsOfStart(given: { start?: unknown }, { stream }: ResolvedFunction): string[] {
   if (given.start === undefined || LOGS.includes(stream)) return []
   return [`start: only ${LOGS.join()} has it; a queue begins at its oldest message. Leave it out.`]

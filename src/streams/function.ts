@@ -7,16 +7,16 @@ export interface Message<Body = unknown> {
   id: string
   body: Body
   /**
-   * Names the effect of this function for this message, over all partitions and forever: what an outside system takes as
-   * idempotency key, so that a message that is delivered twice is acted upon once. An event may come as two messages;
-   * what names that is its own id.
+   * Names the effect of this function for this message, over all partitions and forever. Pass it to an outside system as
+   * idempotency key, so that a message that is delivered twice has one effect. An event may come as two messages; use the
+   * event's own id there.
    */
   effectKey: string
   /** Which attempt this is; 1 for the first. */
   attempt: number
-  /** Its `v`: which of the function's versions it has. */
+  /** Which of the function's versions it has (field `v`). */
   version: string
-  /** Whether an operator sent it back from the dead letters. */
+  /** Whether an operator redrove it from the dead letters. */
   redriven: boolean
   /** Request that caused the message; '' when there was none. */
   requestId: string
@@ -26,7 +26,7 @@ export interface Message<Body = unknown> {
   ordinal: string
 }
 
-/** A key that is written in the very step that settles its message, and only if this worker still owns that. */
+/** A key that is written in the step that settles its message, and only if this worker still owns the message. */
 export interface KeyWrite {
   message: Message
   /** It must lie in the slot of the message's partition. */
@@ -36,37 +36,37 @@ export interface KeyWrite {
   ttl: number
 }
 
-/** An event that is appended to `events` in the very step that settles its message. */
+/** An event that is appended to `events` in the step that settles its message. */
 export interface OutgoingEvent {
   message: Message
   /** CloudEvents 1.0 in JSON. */
   data: string
   /**
-   * Text by which the value of the message's first `KeyWrite` shows, before it is written, that this event is out
-   * already: a message that is settled after a crash may be about something that another one has told.
+   * The event is not published when the value that the message's first `KeyWrite` replaces contains this text: another
+   * message, or an earlier delivery, has published it. '' publishes it in any case.
    */
   unless: string
 }
 
-/** What a handler says of its batch. Messages that are not named in `failed` are done. */
+/** What a handler may return. Messages that `failed` does not name are done. */
 export interface BatchResult {
   writes?: KeyWrite[]
   events?: OutgoingEvent[]
-  /** Messages that are done and change nothing, being about an order that another message had accepted. */
+  /** Messages that are done and changed nothing: another message had the same effect before. */
   duplicates?: Message[]
   /** Messages that are tried again later, or, with a `TerminalError`, go to the dead letters at once. */
   failed?: { message: Message; cause: Error }[]
 }
 
-/** The message can never succeed: it goes to the dead letters without further attempts. */
+/** The message can never succeed: it is dead-lettered without further attempts. */
 export class TerminalError extends Error {
   override name = 'TerminalError'
-  /** A short word for machines. */
+  /** A short word for machines; `terminal` when the author gave none. */
   readonly code: string
 
   constructor(code: string, message: string, options?: ErrorOptions) {
     super(message, options)
-    this.code = code
+    this.code = typeof code === 'string' && code !== '' ? code : 'terminal'
   }
 }
 
@@ -75,6 +75,7 @@ export function codeOf(cause: Error): string {
   return cause instanceof TerminalError ? cause.code : 'exhausted'
 }
 
+/** What a handler gets beside its messages. */
 export interface BatchContext {
   /** Logger that names the function. */
   log: FastifyBaseLogger
@@ -82,11 +83,21 @@ export interface BatchContext {
   signal: AbortSignal
 }
 
-/** A message on its way to the dead letters, and why. */
-export interface Letter<Body = unknown> {
+/** A message that is to be dead-lettered, and why. */
+export interface FailedMessage<Body = unknown> {
   message: Message<Body>
   cause: Error
 }
+
+/** The end of a message. `code` is that of a dead letter; `redriven` is what the message was before it was redriven. */
+export interface MessageEnd {
+  kind: 'done' | 'duplicate' | 'dead'
+  code: string
+  redriven: '' | 'failed' | 'conflict'
+}
+
+/** How the end of a message changes counters of the hash `settled`, which the audit reads. */
+export type Counters = (end: MessageEnd) => [counter: string, change: number][]
 
 /** Messages, and milliseconds to wait for more when a batch is not full. */
 export interface BatchLimits {
@@ -115,8 +126,9 @@ const DEFAULTS = {
 
 /**
  * A function that a stream triggers: what `app.consume` takes, within the bounds of schema/config/function.ts. A batch that
- * throws is split in two until the culprit stands alone; that one is retried with growing pauses and ends in the dead
- * letters. A handler may see a message more than once: at least once is what is promised.
+ * throws is split in two until the culprit stands alone. That one is retried with growing pauses, and dead-lettered in the
+ * end. A batch that runs out of time is not split: its messages run alone next. A handler may get a message more than
+ * once: delivery is at least once.
  */
 export interface StreamFunction<Schema extends TSchema = TSchema> {
   /** Name of the function, in logs, metrics and dead letters; no two have the same. */
@@ -128,33 +140,37 @@ export interface StreamFunction<Schema extends TSchema = TSchema> {
   /** What the body of a message must match; one that does not is a dead letter. */
   schema: Schema
   /**
-   * Where a function on `events` begins that is new: at what happens from now on, or at all that is still kept. It says
-   * nothing of a function that has consumed before.
+   * Where a new function on `events` begins: at the events from now on, or at all that are still kept. A function that
+   * has consumed before goes on where it was.
    */
   start?: 'new' | 'all'
-  /** Version of the message that the schema describes, or several of them; another one is left to a worker that knows it. */
+  /** The versions of messages that the schema describes. A message of another version is left to a worker that knows it. */
   version?: string | string[]
-  /** Messages that the function wants; the others are settled unseen. All by default. */
+  /** Whether the function wants a message. The others are settled without a call. All by default. */
   filter?: (body: Static<Schema>) => boolean
   /** What is left out of `batch` or of `retry` has its default. */
   batch?: Partial<BatchLimits>
   concurrency?: number
   retry?: Partial<RetryLimits>
   timeout?: number
-  // biome-ignore lint/suspicious/noConfusingVoidType: a handler that has nothing to say returns nothing
+  // biome-ignore lint/suspicious/noConfusingVoidType: a handler with nothing to report returns nothing
   handler: (messages: Message<Static<Schema>>[], context: BatchContext) => Promise<BatchResult | void>
   /**
-   * Told of messages before they become dead letters; what it returns is written in the step that moves them there. Those
-   * that it names in `duplicates` are done instead, and a cause that it gives in `failed` is the one that counts.
+   * Called with messages before they are dead-lettered. What it returns is written in the same step. Messages in its
+   * `duplicates` are done instead, and a cause in its `failed` replaces the first one.
    */
-  onDead?: (letters: Letter<Static<Schema>>[], context: BatchContext) => Promise<BatchResult>
+  onDead?: (dead: FailedMessage<Static<Schema>>[], context: BatchContext) => Promise<BatchResult>
+  /** For functions of the service, whose messages an audit counts. */
+  counters?: Counters
 }
 
 /** A function with nothing left out, as the runtime uses it. */
-export type ResolvedFunction = Required<Omit<StreamFunction, 'filter' | 'onDead' | 'batch' | 'retry'>> &
-  Pick<StreamFunction, 'filter' | 'onDead'> & { batch: BatchLimits; retry: RetryLimits }
+export type ResolvedFunction = Required<
+  Omit<StreamFunction, 'filter' | 'onDead' | 'counters' | 'batch' | 'retry'>
+> &
+  Pick<StreamFunction, 'filter' | 'onDead' | 'counters'> & { batch: BatchLimits; retry: RetryLimits }
 
-/** Fills in what was left out; what is not as it should be stays so, for `checkFunction` to find. */
+/** Fills in defaults. Invalid values stay as they are, for `checkFunction` to find. */
 export function resolveFunction(definition: StreamFunction): ResolvedFunction {
   const given = withoutUndefined(definition)
   return {

@@ -171,7 +171,7 @@ describe('a consumer', () => {
           outcome: { kind: 'done' },
           counts: [],
           writes: written.map(key => ({ key: key as string, value: 'all-told', ttl: 60_000 })),
-          events: [{ data: '{}', unless: 'all-told', requestId: '', traceparent: '' }]
+          events: [{ data: '{}', unless: 'all-told', message: { requestId: '', traceparent: '' } }]
         }
       ])
       return (await space.redis.xlen(keys.stream(EVENTS, 0))) - before

@@ -98,7 +98,7 @@ describe('a consumer', () => {
         outcome: { kind: 'done' },
         counts: [['duplicates', 1]],
         writes: [{ key: document, value, ttl: 60_000 }],
-        events: [{ data: '{}', unless: '', requestId: '', traceparent: '' }]
+        events: [{ data: '{}', unless: '', message: { requestId: '', traceparent: '' } }]
       }
     ]
     const traces = async () => [
@@ -110,7 +110,7 @@ describe('a consumer', () => {
     expect((await slow.settle(end('slow'))).settled).toBe(0)
     expect(await traces()).toEqual([1, null, null])
     await slow.renew([fromEntry([id, []], 1)])
-    await slow.giveBack([fromEntry([id, []], 1)], 0)
+    await slow.release([fromEntry([id, []], 1)], 0)
     expect((await quick.settle(end('quick'))).settled).toBe(1)
     expect(await traces()).toEqual([0, 'quick', '1'])
     expect((await slow.settle(end('slow again'))).settled).toBe(0)
@@ -176,9 +176,9 @@ describe('a consumer', () => {
     ) as [GroupMember, GroupMember]
     await giver.join()
     await space.redis.xreadgroup('GROUP', fn.name, 'giver', 'COUNT', 1, 'STREAMS', fn.key, '>')
-    await giver.giveBack([given], 0)
+    await giver.release([given], 0)
     expect((await taker.claim('0-0', 10, 'safe')).deliveries).toEqual([])
-    await giver.giveBack([given], lease)
+    await giver.release([given], lease)
     expect((await taker.claim('0-0', 10, 'safe')).deliveries).toMatchObject([{ id: given.id, deliveries: 1 }])
   })
 })

@@ -1,15 +1,14 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { toDeadLetter, toRetry } from '../../src/streams/batch/failure.ts'
 import type { Consumer } from '../../src/streams/consume/consumer.ts'
 import { resolveFunction } from '../../src/streams/function.ts'
 import {
-  createDecoder,
   type Delivery,
   fromRetry,
   type RetryRecord,
   SUSPECT_DELIVERIES
 } from '../../src/streams/group/delivery.ts'
 import { createGroupMember } from '../../src/streams/group/member.ts'
+import { deadOutcome, retryOutcome } from '../../src/streams/group/outcomes.ts'
 import type { Outcome } from '../../src/streams/group/settlement.ts'
 import { useApp } from '../harness/app.ts'
 import { until, useSpace } from '../harness/space.ts'
@@ -160,10 +159,9 @@ test('the pause before an attempt is random, up to base × 2ⁿ and at most max'
     ...makeFunction(space, async () => undefined).definition,
     retry: { attempts: 8, base: 100, max: 500 }
   })
-  const decode = createDecoder(definition, 0)
   for (const [attempts, ceiling] of [100, 200, 400, 500, 500].entries()) {
     const delivery = fromRetry('1-1', JSON.stringify({ ...RECORD, attempts }), '1')
-    const pauses = Array.from({ length: 1000 }, () => toRetry(decode(delivery), definition)).map(
+    const pauses = Array.from({ length: 1000 }, () => retryOutcome(delivery, definition.retry)).map(
       outcome => outcome.kind === 'retry' && outcome.pause
     )
     const [least, most] = [Math.min(...pauses.map(Number)), Math.max(...pauses.map(Number))]
@@ -204,20 +202,19 @@ describe('who took a message to try it again', () => {
     const expectLetGo = async (ended: Delivery) => {
       const due = await message.due()
       await member.renew([ended])
-      await member.giveBack([ended], 0)
+      await member.release([ended], 0)
       expect(await message.due()).toBe(due)
       expect(await end(ended, { kind: 'done' })).toBe(0)
       expect(await message.waits()).toBe(true)
     }
     const [definition, cause] = [resolveFunction(fn.definition), new Error('no luck')]
-    const decode = createDecoder(definition, 0)
     const failed = await take()
-    expect(await end(failed, toRetry(decode(failed), definition))).toBe(1)
+    expect(await end(failed, retryOutcome(failed, definition.retry))).toBe(1)
     await expectLetGo(failed)
 
     const givenUp = await take()
     expect(givenUp).toMatchObject({ deliveries: 1, record: { attempts: 2 } })
-    expect(await end(givenUp, toDeadLetter(decode(givenUp), cause))).toBe(1)
+    expect(await end(givenUp, deadOutcome(givenUp, cause, false))).toBe(1)
     expect(await app.streams.deadLetters.redrive(fn.name, undefined, 100)).toMatchObject({ count: 1 })
     await expectLetGo(givenUp)
     const again = { ...RECORD, attempts: 0, taken: expect.any(Number), redriven: 'failed' }
@@ -272,7 +269,7 @@ describe('who took a message to try it again', () => {
     const tokens = new Set([second.token])
     let held = second
     for (let n = 0; n < 10; n++) {
-      await member.giveBack([held], lease)
+      await member.release([held], lease)
       const due = await message.due()
       await member.renew([held])
       expect(await message.due()).toBe(due)

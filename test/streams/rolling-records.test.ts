@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest'
-import { toRetry } from '../../src/streams/batch/failure.ts'
 import { resolveFunction } from '../../src/streams/function.ts'
 import type { RetryRecord } from '../../src/streams/group/delivery.ts'
-import { createDecoder } from '../../src/streams/group/delivery.ts'
 import { createGroupMember } from '../../src/streams/group/member.ts'
+import { retryOutcome } from '../../src/streams/group/outcomes.ts'
 import { useApp } from '../harness/app.ts'
 import { until, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
@@ -79,23 +78,22 @@ test('a record that the version before wrote is taken, with its deliveries', asy
   await old.write(5)
   const taken = await take()
   expect(taken).toMatchObject({ deliveries: 1, record: { taken: 5 } })
-  await member.giveBack([taken], LEASE)
+  await member.release([taken], LEASE)
   expect(await take()).toMatchObject({ deliveries: 1, record: { ...OLD, taken: 7 } })
 })
 
 test('a record that this version wrote can be read by the version before, with its deliveries', async () => {
   const { fn, old, take, isDue, member, retrying } = await join()
   const definition = resolveFunction(fn.definition)
-  const decode = createDecoder(definition, 0)
   await old.write(1)
   const delivery = await take()
-  const outcome = toRetry(decode(delivery), definition)
+  const outcome = retryOutcome(delivery, definition.retry)
   await member.settle([{ delivery, outcome, counts: [], writes: [], events: [] }])
   expect(await old.take()).toBe(1)
   await isDue()
   const held = await take()
   expect(held.deliveries).toBe(2)
-  await member.giveBack([held], LEASE)
+  await member.release([held], LEASE)
   expect(await old.take()).toBe(2)
   const record = JSON.parse((await space.redis.hget(retrying, '1-1')) as string)
   expect(record).toEqual({ ...OLD, attempts: 2, taken: expect.any(Number) })

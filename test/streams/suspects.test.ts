@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { App } from '../../src/app.ts'
 import { SUSPECT_DELIVERIES } from '../../src/streams/group/delivery.ts'
-import { createGroupMember, type Which } from '../../src/streams/group/member.ts'
+import { createGroupMember, type TakeMode } from '../../src/streams/group/member.ts'
 import { useApp } from '../harness/app.ts'
 import { until, useSpace } from '../harness/space.ts'
 import { makeFunction, type TestFunction } from './functions.ts'
@@ -103,7 +103,7 @@ describe('a message that may have killed its worker', () => {
     const tried = SUSPECT_DELIVERIES - 1
     for (const id of ['1-1', '1-2']) await retryLater(app, fn, id, tried)
     const retry = await retryLater(app, fn, '1-3', 0)
-    const take = async (count: number, which: Which) => {
+    const take = async (count: number, which: TakeMode) => {
       const { deliveries, suspects } = await member.takeRetries(count, [], which)
       return [...deliveries.map(({ id }) => id), suspects]
     }

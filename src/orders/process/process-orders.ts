@@ -6,7 +6,7 @@ import {
   type BatchContext,
   type BatchResult,
   codeOf,
-  type Letter,
+  type FailedMessage,
   type Message,
   TerminalError
 } from '../../streams/function.ts'
@@ -25,7 +25,7 @@ export interface OrderProcessor {
   /** Prices orders and writes them to MySQL. Returns what is written and published as their messages are settled. */
   process: (messages: Message<OrderPlaced>[], context: BatchContext) => Promise<BatchResult>
   /** Writes the orders of future dead letters as failed. Returns what is written and published with the dead letters. */
-  fail: (dead: Letter<OrderPlaced>[], context: BatchContext) => Promise<BatchResult>
+  fail: (dead: FailedMessage<OrderPlaced>[], context: BatchContext) => Promise<BatchResult>
 }
 
 /** What the processor needs. */
@@ -109,7 +109,7 @@ export function createOrderProcessor(options: OrderProcessorOptions): OrderProce
  * Their events are published too: the message that finished an order may not be settled yet, and would then find its
  * document final and publish nothing.
  */
-async function findOrdersInConflict(store: OrderStore, dead: Letter<OrderPlaced>[]) {
+async function findOrdersInConflict(store: OrderStore, dead: FailedMessage<OrderPlaced>[]) {
   const refused = dead.filter(({ cause }) => codeOf(cause) === 'conflict').map(({ message }) => message)
   if (refused.length === 0) return []
   const rows = await store.find(refused.map(({ body }) => body.order_id))

@@ -1,28 +1,31 @@
 import type { BatchResult, KeyWrite, Message } from '../function.ts'
 import { isSmall, isTooLarge, LARGEST_MESSAGE } from '../limits.ts'
 
-/** What a function said of its messages cannot be settled; it counts as if the function had thrown. */
+/** A function's result cannot be settled. It counts as thrown. */
 class ResultRefused extends Error {
   override name = 'ResultRefused'
 
-  constructor(what: string, index: number, fault: string) {
-    super(`The function gave a result that cannot be settled: ${what}[${index}] ${fault}`)
+  constructor(fault: string) {
+    super(`The function returned a result that cannot be settled: ${fault}`)
   }
 }
 
+const LISTS: readonly string[] = ['writes', 'events', 'duplicates', 'failed'] satisfies (keyof BatchResult)[]
+
 /**
- * Checks what a function says of its messages, before any of it is written; gives it, or `{}` when it said nothing. What
- * names no message of the batch would be lost without a word, and what Redis takes for no key would fail the whole batch.
+ * Checks what a function returned, before any of it is written, and returns it, or `{}` for nothing. Whatever is not of
+ * the contract is refused: the function's author means something by it, and messages would count as done.
  * @throws {ResultRefused} with the first fault.
  */
-// biome-ignore lint/suspicious/noConfusingVoidType: a handler that has nothing to say returns nothing
-export function checkResult(result: BatchResult | void, messages: readonly Message[]): BatchResult {
-  if (!result) return {}
+export function checkResult(returned: unknown, messages: readonly Message[]): BatchResult {
+  if (returned === undefined) return {}
+  const result = checkShape(returned)
   const { writes = [], events = [], duplicates = [], failed = [] } = result
   const ids = new Set(messages.map(({ id }) => id))
   const check = (what: keyof BatchResult, index: number, message: Message, fault?: string | false) => {
-    if (!ids.has(message.id)) throw new ResultRefused(what, index, 'is of a message that is not in the batch')
-    if (fault) throw new ResultRefused(what, index, fault)
+    if (!ids.has(message?.id))
+      throw new ResultRefused(`${what}[${index}] is of a message that is not in the batch`)
+    if (fault) throw new ResultRefused(`${what}[${index}] ${fault}`)
   }
   let characters = 0
   for (const [index, write] of writes.entries()) {
@@ -41,7 +44,28 @@ export function checkResult(result: BatchResult | void, messages: readonly Messa
   return result
 }
 
-/** Checks what belongs to each message: it is settled in one step with that, which must not keep Redis busy for long. */
+/** A plain object that has nothing but the lists of the contract, which are arrays of objects. */
+function checkShape(returned: unknown): BatchResult {
+  if (typeof returned !== 'object' || returned === null)
+    throw new ResultRefused(`it is ${describe(returned)}, not an object with ${LISTS.join(', ')}`)
+  const prototype = Object.getPrototypeOf(returned)
+  if (prototype !== Object.prototype && prototype !== null)
+    throw new ResultRefused(`it is an instance of ${prototype?.constructor?.name}, not a plain object`)
+  for (const [name, list] of Object.entries(returned)) {
+    if (!LISTS.includes(name)) throw new ResultRefused(`${name} is not one of ${LISTS.join(', ')}`)
+    if (list === undefined) continue
+    if (!Array.isArray(list)) throw new ResultRefused(`${name} is not an array`)
+    const index = list.findIndex(item => typeof item !== 'object' || item === null)
+    if (index >= 0) throw new ResultRefused(`${name}[${index}] is not an object`)
+  }
+  return returned
+}
+
+function describe(returned: unknown): string {
+  return returned === null ? 'null' : `a ${typeof returned}`
+}
+
+/** Checks the size of what belongs to each message: it is settled in one step, which must not keep Redis busy for long. */
 function checkSizes(
   writes: NonNullable<BatchResult['writes']>,
   events: NonNullable<BatchResult['events']>
@@ -53,9 +77,7 @@ function checkSizes(
     texts.set(id, own)
     if (isTooLarge(...own))
       throw new ResultRefused(
-        what,
-        index,
-        `takes what is written and published with its message above ${LARGEST_MESSAGE} bytes`
+        `${what}[${index}] takes what is written and published with its message above ${LARGEST_MESSAGE} bytes`
       )
   }
   for (const [index, { message, value }] of writes.entries()) check('writes', index, message, value)

@@ -1,21 +1,24 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Availability } from '../../stores/availability.ts'
-import { GroupMissing, type StoreName, StoreRefused, StoreUnavailable } from '../../stores/errors.ts'
+import type { StoreName } from '../../stores/errors.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
-import type { BatchCounts } from '../batch/batch-runner.ts'
-import { createForeignMessages } from '../batch/foreign.ts'
+import { createDecoder } from '../batch/decode.ts'
+import type { BatchTally } from '../batch/run-batch.ts'
+import type { ConsumerRuntime } from '../batch/runtime.ts'
+import { createReportUnknownVersion } from '../batch/unknown-versions.ts'
 import type { ResolvedFunction } from '../function.ts'
-import { createDecoder, type Delivery } from '../group/delivery.ts'
+import type { Delivery } from '../group/delivery.ts'
 import { createGroupMember, type GroupMember } from '../group/member.ts'
 import type { Keys } from '../keys.ts'
 import type { Processes } from '../registry/processes.ts'
 import { createOutages, type Outages } from './outages.ts'
 import { createStreamReader } from './reader.ts'
-import { createSlots } from './slots.ts'
+import { createRecovery } from './recovery.ts'
+import { createSlots, type Slots } from './slots.ts'
 import { createSources } from './sources.ts'
 import type { Suspects } from './suspects.ts'
 
+/** What a consumer needs. */
 export interface ConsumerOptions {
   definition: ResolvedFunction
   partition: number
@@ -32,65 +35,71 @@ export interface ConsumerOptions {
   processes: Pick<Processes, 'lease' | 'current' | 'joined'>
   /** Shared by all consumers of this process. */
   suspects: Suspects
-  /** How long what is in hand may take once the worker stops, before it is given back (ms). */
+  /** How long messages in flight may take once the worker stops, before they are released (ms). */
   patience: number
   log: FastifyBaseLogger
-  /** Told after each batch. */
-  onBatch: (counts: BatchCounts, seconds: number) => void
+  /** Called after each batch. */
+  onBatch: (tally: BatchTally, seconds: number) => void
   /** Called for each message of a version that the function does not know. */
-  onForeign: (version: string) => void
+  onUnknownVersion: (version: string) => void
+  /** Called once when calls that do not end hold all slots. Only a new process helps. */
+  onStuck: (error: SlotsHeld) => void
 }
 
+/** One function on one partition of its stream. */
 export interface Consumer {
   definition: ResolvedFunction
   member: GroupMember
-  /** The store that the function waits for, if it does. */
+  /** The store that the function waits for, if any. */
   waitingFor: () => StoreName | undefined
-  /** Why it waits, as health says it. */
+  /** Why the function does not run, for health; undefined while it runs. */
   pausedBy: () => string | undefined
   start: () => void
-  /** Takes nothing new, finishes what is in hand or gives it back, leaves the group. */
+  /** Takes no new messages, finishes or releases those in flight, and leaves the group. */
   stop: () => Promise<void>
 }
 
-/** What a handler's signal is aborted with when the worker stops and can wait no longer. */
+/** Calls of a handler that have run for twice their timeout hold all slots of a function. */
+export class SlotsHeld extends Error {
+  override name = 'SlotsHeld'
+
+  constructor({ name, timeout, concurrency }: ResolvedFunction) {
+    super(
+      `calls of ${name} hold ${concurrency === 1 ? 'its only slot' : `all its ${concurrency} slots`}: ` +
+        `they ignore their signal and have run for more than twice the timeout of ${timeout} ms`
+    )
+  }
+}
+
+/** The reason of a handler's signal when the worker stops and can wait no longer. */
 class WorkerLeaves extends Error {
   override name = 'WorkerLeaves'
 }
 
-/** Pause before the loop goes on when the answer to a read was lost (ms). */
-const ERROR_PAUSE = 500
-
-/** What is logged, once, when Redis is up and messages cannot be taken from it. */
-const CANNOT_TAKE = 'the function waits for Redis, which does not hand out its messages'
-
 /**
  * Runs one function on one partition of its stream:
  *
- *     join group -> ( retries that are due | what a dead consumer left | new messages ) -> batch in a free slot -> …
+ *     join group -> ( due retries | messages that a dead consumer left | new messages ) -> batch in a free slot -> …
  *
- * It reads only into free slots, so it holds at most batch size × concurrency messages, and renews the lease of those.
+ * It takes messages only for a free slot, so it holds at most batch size × concurrency of them. It renews their leases.
  */
 export function createConsumer(options: ConsumerOptions): Consumer {
-  const { definition, suspects, processes, log } = options
-  const lease = () => processes.lease(definition.name)
-  const member = createGroupMember({ ...options, lease })
+  const { definition, suspects, processes } = options
+  const [stopping, leaving] = [new AbortController(), new AbortController()]
+  const outages = createOutages(options.stores, stopping.signal, options.log)
+  const runtime = createRuntime(options, outages, leaving.signal)
+  const { member, inFlight, lease } = runtime
   const reader = createStreamReader(options.redis, member)
-  const stopping = new AbortController()
-  const leaving = new AbortController()
-  const outages = createOutages(options.stores, stopping.signal, log)
-  const decode = createDecoder(definition, options.partition)
-  const inHand = new Set<Delivery>()
-  const foreign = createForeignMessages(log, options.onForeign)
-  const runner = { definition, member, decode, outages, foreign, inHand, leaving: leaving.signal, log, lease }
-  const slots = createSlots(runner, options.onBatch, options.lease / 3)
+  const stuck = new SlotsHeld(definition)
+  const events = { onBatch: options.onBatch, onStuck: () => options.onStuck(stuck) }
+  const slots = createSlots(runtime, events, options.lease / 3)
   const sources = createSources({
     member,
     reader,
     batch: definition.batch,
     lease,
     canClaim: processes.current,
-    inHand,
+    inFlight,
     suspects
   })
   const recovery = createRecovery(options, outages, stopping.signal)
@@ -102,9 +111,9 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       if (stopping.signal.aborted) return
       const { deliveries, ended } = await sources.next()
       if (sources.answer) recovery.end()
-      // What may kill this process must not take other batches with it.
+      // A message that may kill this process must not take other batches with it.
       if (ended) await slots.runAlone(deliveries).finally(ended)
-      else if (deliveries.length > 0) slots.run(deliveries)
+      else if (deliveries.length > 0) await runEach(slots, runtime, deliveries, stopping.signal)
     }
   }
 
@@ -124,7 +133,10 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     definition,
     member,
     waitingFor: () => outages.waitingFor ?? (waitsToRead ? 'redis' : undefined),
-    pausedBy: () => outages.reason ?? (waitsToRead ? 'redis is not available' : undefined),
+    pausedBy: () => {
+      if (slots.stuck) return stuck.message
+      return outages.reason ?? (waitsToRead ? 'redis is not available' : undefined)
+    },
     start: () => {
       slots.keepLeases()
       loop = run()
@@ -132,6 +144,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     stop: async () => {
       stopping.abort()
       const timer = setTimeout(() => leaving.abort(new WorkerLeaves('the worker stops')), options.patience)
+      slots.interrupt()
       await reader.interrupt().catch(() => {})
       await loop
       await slots.close()
@@ -142,40 +155,41 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   }
 }
 
-/**
- * Decides how the loop goes on after an error: at once when the group was lost; when Redis is unavailable, once it is back;
- * else after growing pauses, since this connection or this command may fail alone. `end` says that it has got through.
- */
-function createRecovery(
-  { log, stores }: ConsumerOptions,
-  outages: Outages,
-  stopping: AbortSignal
-): { after: (error: unknown) => Promise<void>; end: () => void } {
-  const wait = outages.wait(stopping, CANNOT_TAKE)
-  let lost = 0
-
+function createRuntime(options: ConsumerOptions, outages: Outages, leaving: AbortSignal): ConsumerRuntime {
+  const { definition, partition, processes, log } = options
+  const lease = () => processes.lease(definition.name)
   return {
-    after: async error => {
-      if (stopping.aborted) return
-      if (error instanceof GroupMissing) {
-        log.warn({ err: error }, 'the consumer group is gone')
-        return
-      }
-      // To take messages is to talk to Redis: what fails otherwise is an answer that nobody foresaw.
-      const cause = error instanceof StoreUnavailable ? error : new StoreRefused('redis', error)
-      if (!(cause instanceof StoreRefused)) {
-        const up = await stores.redis.check()
-        // A single lost answer is no outage.
-        if (!up || ++lost === 1) {
-          await delay(ERROR_PAUSE, undefined, { signal: stopping }).catch(() => {})
-          return
-        }
-      }
-      await wait.pause(cause)
-    },
-    end: () => {
-      lost = 0
-      wait.end()
+    definition,
+    member: createGroupMember({ ...options, lease }),
+    decode: createDecoder(definition, partition),
+    outages,
+    reportUnknownVersion: createReportUnknownVersion(log, options.onUnknownVersion),
+    inFlight: new Set(),
+    kept: new Set(),
+    leaving,
+    log,
+    lease
+  }
+}
+
+/** Runs a batch. Messages that share no call are batches of their own, each of which waits for a free slot. */
+async function runEach(
+  slots: Slots,
+  { inFlight, member, lease }: ConsumerRuntime,
+  deliveries: Delivery[],
+  stopping: AbortSignal
+): Promise<void> {
+  const alone = deliveries.filter(({ record }) => record.alone)
+  if (alone.length === 0) return slots.run(deliveries)
+  for (const delivery of alone) inFlight.add(delivery)
+  if (alone.length < deliveries.length) slots.run(deliveries.filter(({ record }) => !record.alone))
+  for (const [index, delivery] of alone.entries()) {
+    await slots.oneFree()
+    if (stopping.aborted) {
+      const rest = alone.slice(index)
+      for (const left of rest) inFlight.delete(left)
+      return member.release(rest, lease()).catch(() => {})
     }
+    slots.run([delivery])
   }
 }

@@ -1,7 +1,7 @@
 import type { Entry } from '../group/delivery.ts'
 import { CALL_BYTES } from '../limits.ts'
 
-/** How many messages the first read asks for, and one that follows messages which were larger than expected. */
+/** How many messages the first read asks for, and a read after messages that were larger than expected. */
 const FIRST = 16
 
 /** How many messages to read at once: Redis counts messages, while their bytes are what matters. */
@@ -30,7 +30,7 @@ export function createReadSize(most: number): ReadSize {
       if (entries.length === 0) return
       let bytes = 0
       for (const [, fields] of entries) for (const text of fields) bytes += text.length
-      // One small batch does not make large messages forgotten.
+      // One small batch does not undo what large messages have shown.
       size = Math.max(1, bytes / entries.length, size / 2)
       if (bytes > 2 * CALL_BYTES) limit = Math.min(FIRST, most)
       else if (entries.length >= limit) limit = Math.min(limit * 2, most)

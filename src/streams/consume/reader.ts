@@ -6,27 +6,29 @@ import type { Entry } from '../group/delivery.ts'
 import type { GroupMember } from '../group/member.ts'
 
 /**
- * Longest time a read waits for a message (ms). It is finite, or a half-open socket would freeze it for
- * good; and short, since retries that come due are looked for between two reads. */
+ * Longest time that a read waits for a message (ms). It is finite, or a half-open socket would freeze it for good. It is
+ * short, since due retries are taken between two reads.
+ */
 const BLOCK = 250
 
 /** Reads new messages for a group member, on a connection of its own. */
 export interface StreamReader {
-  /** Waits for messages, up to `count`; gives none after a while. */
+  /** Waits for messages and returns up to `count`; none after a while. */
   wait: (count: number) => Promise<Entry[]>
-  /** Gives the messages that are there, up to `count`. */
+  /** Returns the messages that are there, up to `count`. */
   take: (count: number) => Promise<Entry[]>
-  /** Ends a wait that is under way; what it holds already is still given. */
+  /** Ends a wait that is under way. It still returns what it has read. */
   interrupt: () => Promise<void>
   close: () => void
 }
 
 type Reply = [key: string, entries: Entry[]][] | null
 
+/** Creates a reader. Its calls throw {StoreUnavailable} or {GroupMissing}. */
 export function createStreamReader(redis: RedisStore, member: GroupMember): StreamReader {
   const connection: Redis = redis.blockingConnection(BLOCK)
   let connectionId: number | undefined
-  // What a command without a connection fails with does not say why there is none.
+  // The error of a command without a connection does not say why there is none.
   let broken: Error | undefined
   connection.on('error', error => {
     broken = error
@@ -75,7 +77,7 @@ export function createStreamReader(redis: RedisStore, member: GroupMember): Stre
   }
 }
 
-/** A user who may not ask for the id can read: a stop then waits until the read has ended. */
+/** A user who may not ask for the id may still read. A stop then waits until the read has ended. */
 function unlessNotPermitted(error: unknown): undefined {
   if (!(fromRedis(error) instanceof NotPermitted)) throw error
 }

@@ -1,57 +1,59 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ResolvedFunction } from '../function.ts'
 import { type Delivery, type Entry, fromEntry, isSuspect } from '../group/delivery.ts'
-import type { GroupMember, Taken, Which } from '../group/member.ts'
+import type { GroupMember, TakeMode, TakenMessages } from '../group/member.ts'
 import { createReadSize, type ReadSize } from './read-size.ts'
 import type { StreamReader } from './reader.ts'
 import type { Suspects } from './suspects.ts'
 
-/** How often retries that are due are asked for, at most (ms). */
+/** Least time between two looks for due retries (ms). */
 const RETRY_INTERVAL = 50
 
 const NOTHING: Batch = { deliveries: [] }
 
-/** How often pending messages are looked through, at least (ms): those that other workers leave are free at once. */
+/** Most time between two scans of the pending list (ms): what other workers release is free at once. */
 const LONGEST_INTERVAL = 1000
 
-/** Cursor of a scan of the pending list that is not under way. */
+/** Cursor where a scan of the pending list begins. */
 const START = '0-0'
 
-/** What one batch is made of. */
+/** The messages of one batch. */
 export interface Batch {
-  /** None after a while. */
   deliveries: Delivery[]
-  /** Of a suspect alone: to be called when its batch has ended, so that another one may run in this process. */
+  /** Set for a suspect. To be called when its batch has ended, so that another suspect may run in this process. */
   ended?: (() => void) | undefined
 }
 
+/** Where a consumer takes its messages from. */
 export interface Sources {
+  /** Takes the next batch. It is empty after a while without messages. */
   next: () => Promise<Batch>
   /** Whether the source that failed last has answered since. */
   readonly answer: boolean
 }
 
+/** What the sources need. */
 export interface SourcesOptions {
   member: GroupMember
   reader: StreamReader
   batch: ResolvedFunction['batch']
   lease: () => number
-  /** Whether it is known what others hold, and for how long. */
+  /** Whether this process knows which other processes there are, and their leases. */
   canClaim: () => boolean
-  /** What this process has in hand itself: its lease may lapse when the process is stalled, and it is passed over. */
-  inHand: ReadonlySet<Delivery>
+  /** Messages in flight here. They are passed over: their lease may lapse when the process stalls. */
+  inFlight: ReadonlySet<Delivery>
   /** Shared with the other consumers of this process. */
   suspects: Suspects
 }
 
-/** Where a consumer's messages come from: retries that are due, what dead consumers left, and new ones, in this order. */
+/** Creates the sources: due retries, messages that dead consumers left, and new messages, in this order. */
 export function createSources({
   member,
   reader,
   batch,
   lease,
   canClaim,
-  inHand,
+  inFlight,
   suspects
 }: SourcesOptions): Sources {
   let cursor = START
@@ -59,8 +61,8 @@ export function createSources({
   let retriesDue = 0
   const readSize = createReadSize(batch.size)
 
-  /** Asks for a suspect only where there is nothing else, and none runs in this process. */
-  const take = async <T extends Taken>(ask: (which: Which) => Promise<T>): Promise<T & Batch> => {
+  /** Takes a suspect only where there is nothing else, and no other suspect runs in this process. */
+  const take = async <T extends TakenMessages>(ask: (mode: TakeMode) => Promise<T>): Promise<T & Batch> => {
     const safe = await ask('safe')
     const ended = safe.deliveries.length === 0 && safe.suspects > 0 ? suspects.admit() : undefined
     if (!ended) return safe
@@ -77,21 +79,21 @@ export function createSources({
 
   const retries = async (): Promise<Batch> => {
     if (performance.now() < retriesDue) return NOTHING
-    const taken = await take(which => member.takeRetries(batch.size, inHand, which))
+    const taken = await take(mode => member.takeRetries(batch.size, inFlight, mode))
     if (taken.deliveries.length === 0) retriesDue = performance.now() + RETRY_INTERVAL
     return taken
   }
 
-  /** Looks through the pending list four times in a lease or each second, a batch at a time. */
+  /** Scans the pending list four times in a lease or each second, a batch at a time. */
   const claims = async (): Promise<Batch> => {
     if (performance.now() < claimsDue || !canClaim()) return NOTHING
-    const { deliveries, ended, ...claimed } = await take(which => member.claim(cursor, batch.size, which))
-    // Suspects that were put back come next; while another one runs in this process, they are passed over.
+    const { deliveries, ended, ...claimed } = await take(mode => member.claim(cursor, batch.size, mode))
+    // Suspects that were passed over come next, unless another one runs in this process.
     if (deliveries.length === 0 || claimed.suspects === 0) {
       cursor = claimed.cursor
       if (cursor === START) claimsDue = performance.now() + Math.min(lease() / 4, LONGEST_INTERVAL)
     }
-    const held = new Set(Array.from(inHand, ({ id }) => id))
+    const held = new Set(Array.from(inFlight, ({ id }) => id))
     const others = deliveries.filter(({ id }) => !held.has(id))
     if (others.length === 0) ended?.()
     return { deliveries: others, ended }
@@ -106,8 +108,8 @@ export function createSources({
 }
 
 /**
- * New messages, in as many reads as it takes to fill a batch: the first ones are small while the sizes are unknown. A read
- * that comes back short waits once for the window (ms), and then takes what has come.
+ * Reads new messages, in as many reads as fill a batch: the first ones are small while the sizes are unknown. After a read
+ * that comes back short, waits once for the window (ms) and takes what has come.
  */
 async function readNew(reader: StreamReader, readSize: ReadSize, window: number): Promise<Entry[]> {
   const entries: Entry[] = []
@@ -136,7 +138,7 @@ async function readNew(reader: StreamReader, readSize: ReadSize, window: number)
   return entries
 }
 
-/** Asks one source after the other until one has something. */
+/** Asks one source after another until one has messages. */
 function inTurn(sources: (() => Promise<Batch>)[]): Sources {
   let failed: (() => Promise<Batch>) | undefined
   return {
@@ -149,7 +151,7 @@ function inTurn(sources: (() => Promise<Batch>)[]): Sources {
           failed = source
           throw error
         })
-        // Those before it may answer, and have something, while it still fails.
+        // The sources before it may have messages while it still fails.
         if (failed === source) failed = undefined
         if (found.deliveries.length > 0) return found
       }

@@ -1,11 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
 
-/** How often a stall is logged, at most (ms). */
+/** Least time between two log lines (ms). */
 const MINUTE = 60_000
 
 /**
- * Makes what is called with each renewal of leases that is due every so many ms. It logs when this one comes later than
- * that by more than half a lease (ms): the event loop stood still, and no lease was renewed meanwhile.
+ * Creates what is called with each renewal of leases, which is due every `every` ms. It logs a renewal that comes late by
+ * more than half a lease (ms): the event loop stood still, and no lease was renewed meanwhile.
  */
 export function createStallWarning(
   log: FastifyBaseLogger,

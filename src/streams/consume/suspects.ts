@@ -1,12 +1,16 @@
 /**
- * Of the messages that may be what kills this process, lets one at a time run in it, whatever function and partition
- * they are of: two at once would be counted up by the same death, and the innocent given up with the culprit.
+ * Lets one suspect at a time run in this process, of whatever function and partition. With two at once, one death would
+ * count for both, and the innocent would be dead-lettered with the culprit.
  */
 export interface Suspects {
-  /** Makes room for one, before it is taken from Redis, which counts as a delivery; undefined while another one has it. */
+  /**
+   * Admits a suspect, before it is taken from Redis, which counts as a delivery. Returns what ends its run, or undefined
+   * while another one runs.
+   */
   admit: () => (() => void) | undefined
 }
 
+/** Creates what all consumers of a process share. */
 export function createSuspects(): Suspects {
   let busy = false
   return {

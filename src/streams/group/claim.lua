@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Takes over messages that nobody has touched for a lease, with how often each was delivered, this time included.
--- One that was delivered often without an outcome is a suspect: it may be what kills its worker. It is taken alone, if
--- at all. One of a version that the caller does not know, which a worker left to others (see give-back), is passed over.
+-- A message that was delivered often without an outcome is a suspect: it may kill its worker. It is taken alone, if at
+-- all. A message of a version that the caller does not know, released to others (see release), is passed over.
 --
 -- KEYS  1 stream
 -- ARGV  1 group   2 consumer   3 lease in ms   4 cursor   5 most messages

@@ -4,7 +4,7 @@
 --
 -- KEYS  1 stream
 -- ARGV  1 group   2 least silence in ms
--- Gives how many were removed; none when the stream or the group is not there (yet, or after a flush).
+-- Returns how many were removed; none when the stream or the group is not there (yet, or after a flush).
 
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local joined = false

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 stream
 -- ARGV  1 group   2 consumer
--- Gives 1 when it was removed.
+-- Returns 1 when it was removed.
 
 if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return 0 end
 redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])

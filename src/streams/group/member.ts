@@ -7,14 +7,20 @@ import { CALL_BYTES, partsOf } from '../limits.ts'
 import { EVENTS, LOGS } from '../names.ts'
 import { toMember } from '../registry/known-functions.ts'
 import { type Delivery, type Entry, fromEntry, fromRetry, SUSPECT_DELIVERIES } from './delivery.ts'
-import { type Settled, type Settlement, type SettleReply, settlementArgs, toSettled } from './settlement.ts'
+import {
+  decodeReply,
+  encodeSettlements,
+  type Settled,
+  type Settlement,
+  type SettleReply
+} from './settlement.ts'
 
 const scripts = {
   settle: loadScript(new URL('settle.lua', import.meta.url)),
   claim: loadScript(new URL('claim.lua', import.meta.url)),
   takeRetries: loadScript(new URL('take-retries.lua', import.meta.url)),
   renew: loadScript(new URL('renew.lua', import.meta.url)),
-  giveBack: loadScript(new URL('give-back.lua', import.meta.url)),
+  release: loadScript(new URL('release.lua', import.meta.url)),
   leave: loadScript(new URL('leave.lua', import.meta.url)),
   forgetIdle: loadScript(new URL('forget-idle.lua', import.meta.url))
 }
@@ -25,50 +31,55 @@ const FORGET_AFTER = 10
 /** Most leases that one script call renews: it keeps Redis busy while it runs, 7 ms or so. */
 const RENEW_SIZE = 1000
 
-/** What to take: no suspect (see SUSPECT_DELIVERIES), or a single one where there is nothing else. */
-export type Which = 'safe' | 'suspect'
+/** Which messages to take: none that is a suspect (see `SUSPECT_DELIVERIES`), or one suspect where there is nothing else. */
+export type TakeMode = 'safe' | 'suspect'
 
-/** What was taken, and how many suspects were passed over. */
-export interface Taken {
+/** Messages that were taken, and how many suspects were passed over. */
+export interface TakenMessages {
   deliveries: Delivery[]
   suspects: number
 }
 
-/** One consumer's place in the group of a function, in one partition: all that the runtime does in Redis Streams. */
+/** Who a released message is for: any worker, or others than this one, which know its version. */
+export type ReleasedTo = 'anyone' | 'others'
+
+/** One consumer in the group of a function, in one partition: all that the runtime does in Redis Streams. */
 export interface GroupMember {
   stream: string
   group: string
   consumer: string
   /**
-   * Makes the group if it is missing, at the very beginning: what no group has acknowledged must be delivered. Only the
-   * first time on a log it begins where the function wants it to.
-   * @throws {StoreRefused} when it is missing and Redis takes no writes.
+   * Makes the group if it is missing, at the beginning of the stream: what no group has acknowledged must be delivered. A
+   * new group on a log begins where the function asks for.
+   * @throws {StoreRefused} when the group is missing and Redis takes no writes.
    */
   join: () => Promise<void>
   /**
-   * Takes over up to `count` messages that nobody has touched for a lease, fewer when they are large; `cursor` says where
-   * to go on.
+   * Takes over up to `count` messages that nobody has touched for a lease, fewer when they are large. The `cursor` in the
+   * result continues the scan.
    */
-  claim: (cursor: string, count: number, which: Which) => Promise<Taken & { cursor: string }>
+  claim: (cursor: string, count: number, mode: TakeMode) => Promise<TakenMessages & { cursor: string }>
   /**
-   * Takes up to `count` messages whose next attempt is due, fewer when they are large; of those `inHand` it renews the
-   * lease if that has lapsed.
+   * Takes up to `count` messages whose next attempt is due, fewer when they are large. Renews the lease of those `inFlight`
+   * whose lease has lapsed.
    */
-  takeRetries: (count: number, inHand: Iterable<Delivery>, which: Which) => Promise<Taken>
-  /** Ends messages in one atomic step with all that belongs to them. */
+  takeRetries: (count: number, inFlight: Iterable<Delivery>, mode: TakeMode) => Promise<TakenMessages>
+  /** Settles messages in one atomic step, with all that is written and published with them. */
   settle: (settlements: Settlement[]) => Promise<Settled>
+  /** Renews the lease of messages that this consumer still owns. */
   renew: (deliveries: Delivery[]) => Promise<void>
   /**
-   * Gives back what was not tried; it can be taken over once it has been idle for a lease, of which `idle` ms are gone.
-   * To `others`, who know its version, it is free at once, and this consumer never takes it again.
+   * Returns messages to the group without an attempt. They can be taken over once they have been idle for a lease, of
+   * which `idle` ms are over. `others` can have them at once, and this consumer never takes them again.
    */
-  giveBack: (deliveries: Delivery[], idle: number, to?: 'anyone' | 'others') => Promise<void>
+  release: (deliveries: Delivery[], idle: number, to?: ReleasedTo) => Promise<void>
   /** Removes this consumer if nothing is pending for it. */
   leave: () => Promise<void>
-  /** Removes consumers that have long been silent and have nothing pending; none when there is no group. */
+  /** Removes consumers that have long been silent and have nothing pending; none when there is no group. Returns how many. */
   forgetIdle: () => Promise<number>
 }
 
+/** What a group member needs. */
 export interface GroupMemberOptions {
   redis: RedisStore
   keys: Keys
@@ -82,7 +93,6 @@ export interface GroupMemberOptions {
   begin?: (() => Promise<void>) | undefined
 }
 
-/** Ends messages in one atomic step with all that belongs to them. */
 function createSettler({ redis, keys, definition, partition, consumer }: GroupMemberOptions) {
   const { name, stream, group } = definition
   const fixed = [
@@ -95,38 +105,38 @@ function createSettler({ redis, keys, definition, partition, consumer }: GroupMe
   ]
   const owner = [group, consumer, LOGS.includes(stream) ? 'keep' : 'delete']
   return async (settlements: Settlement[]): Promise<Settled> => {
-    const call = settlementArgs(settlements, fixed, owner)
+    const call = encodeSettlements(settlements, fixed, owner)
     const reply = await redis.run(client => scripts.settle(client, call.keys, call.args))
-    return toSettled(reply as SettleReply)
+    return decodeReply(reply as SettleReply)
   }
 }
 
-/** Gives messages back untried. */
-function createGiver({ redis, keys, definition, partition, consumer, lease }: GroupMemberOptions) {
+function createReleaser({ redis, keys, definition, partition, consumer, lease }: GroupMemberOptions) {
   const used = [
     keys.stream(definition.stream, partition),
     keys.retry(definition.name, partition),
     keys.retrying(definition.name, partition)
   ]
-  // The script writes the record of a retry anew.
-  const fieldsOf = ({ source, id, token, deliveries, record }: Delivery, to: 'anyone' | 'others') => [
+  const fieldsOf = ({ source, id, token, deliveries, record }: Delivery, to: ReleasedTo) => [
     source,
     id,
     token,
     deliveries,
     to === 'others' ? record.v : ''
   ]
+  // The script rewrites the record of a retry.
   const written = ({ source, record }: Delivery) => (source === 'retry' ? record.data.length : 0)
-  return async (deliveries: Delivery[], idle: number, to: 'anyone' | 'others' = 'anyone'): Promise<void> => {
+  return async (deliveries: Delivery[], idle: number, to: ReleasedTo = 'anyone'): Promise<void> => {
     for (const part of partsOf(deliveries, CALL_BYTES, written)) {
       const args = part.flatMap(delivery => fieldsOf(delivery, to))
       await redis.run(client =>
-        scripts.giveBack(client, used, [definition.group, consumer, idle, lease(), ...args])
+        scripts.release(client, used, [definition.group, consumer, idle, lease(), ...args])
       )
     }
   }
 }
 
+/** Creates the group member of a consumer. Its calls throw {StoreUnavailable} when Redis is unavailable. */
 export function createGroupMember(options: GroupMemberOptions): GroupMember {
   const { redis, keys, definition, partition, consumer, lease, begin } = options
   const { name, group } = definition
@@ -144,17 +154,17 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
       if (begin && !joined) await begin()
       else await makeGroup(redis, stream, group)
       joined = true
-      // A full server takes no name, and the function is noted when it joins again: its group on `events` tells of it too.
+      // A full server refuses this. The function is recorded when it joins again.
       await redis
         .run(client => client.sadd(keys.functions(partition), toMember(definition)))
         .catch(unlessRefused)
     },
-    claim: async (cursor, count, which) => {
+    claim: async (cursor, count, mode) => {
       const reply = await redis.run(client =>
         scripts.claim(
           client,
           [stream],
-          [group, consumer, lease(), cursor, count, SUSPECT_DELIVERIES, which, CALL_BYTES, ...versions]
+          [group, consumer, lease(), cursor, count, SUSPECT_DELIVERIES, mode, CALL_BYTES, ...versions]
         )
       )
       const [next, entries, suspects] = reply as [string, [...Entry, deliveries: number][], number]
@@ -164,14 +174,14 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
         suspects
       }
     },
-    takeRetries: async (count, inHand, which) => {
+    takeRetries: async (count, inFlight, mode) => {
       const held: string[] = []
-      for (const { source, id, token } of inHand) if (source === 'retry') held.push(`${id}#${token}`)
+      for (const { source, id, token } of inFlight) if (source === 'retry') held.push(`${id}#${token}`)
       const reply = await redis.run(client =>
         scripts.takeRetries(
           client,
           [retry, retrying],
-          [lease(), count, CALL_BYTES, SUSPECT_DELIVERIES, which, versions.length, ...versions, ...held]
+          [lease(), count, CALL_BYTES, SUSPECT_DELIVERIES, mode, versions.length, ...versions, ...held]
         )
       )
       const [taken, suspects] = reply as [[string, string, string][], number]
@@ -187,7 +197,7 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
         )
       }
     },
-    giveBack: createGiver(options),
+    release: createReleaser(options),
     leave: async () => {
       await redis.run(client => scripts.leave(client, [stream], [group, consumer]))
     },
@@ -198,7 +208,10 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
   }
 }
 
-/** Makes a group that is missing, behind an entry, at the beginning without one. */
+/**
+ * Makes a group that is missing, behind the entry `position`, or at the beginning.
+ * @throws {StoreRefused} when the group is missing and Redis takes no writes.
+ */
 export async function makeGroup(
   redis: RedisStore,
   stream: string,

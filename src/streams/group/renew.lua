@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Renews the lease of messages in hand, those that this consumer still owns.
+-- Renews the lease of messages in flight that this consumer still owns.
 --
 -- KEYS  1 stream   2 retry   3 retrying
 -- ARGV  1 group   2 consumer   3 lease in ms   then for each message: its source, id and token, as in settle
--- Gives how many are still owned. JUSTID leaves the count of deliveries as it is.
+-- Returns how many are still owned. JUSTID leaves the count of deliveries as it is.
 
 local time = redis.call('TIME')
 local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[3])

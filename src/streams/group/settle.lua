@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Settles messages, all in one step: each one is done, is tried again later, or goes to the dead letters; its keys are
--- written and its events appended with it. A message that this consumer no longer owns (its lease ran out and another
--- one took it over) is left alone with all that belongs to it, and so is one of which Redis refuses to write a key (it
--- holds something else than text, say).
+-- Settles messages in one step: each is done, is tried again later, or is dead-lettered. Its keys are written and its events
+-- appended with it. A message that this consumer no longer owns is left alone, with all that belongs to it: its lease
+-- ran out, and another consumer took it over. So is a message of which Redis refuses to write a key, which holds
+-- something else than text, say.
 --
 -- KEYS  1 stream   2 events   3 retry   4 retrying   5 dead   6 settled   7.. keys to write, message by message
 -- ARGV  1 group   2 consumer   3 'delete' when settled entries leave the stream, else 'keep'
@@ -10,27 +10,23 @@
 --       then for each message:
 --       shape   its source, its outcome, and how many counters, values and events it has, as in 'stream done 0 1 1'
 --       id
---       token   only of source 'retry', which is owned if it was neither taken nor ended since (see take-retries);
+--       token   only of source 'retry', which is owned if it was neither taken nor settled since (see take-retries);
 --               'stream' is owned if it is pending for this consumer
 --       of each key its value and its TTL in ms
 --       of outcome 'retry' the pause before it in ms and the record; of 'dead' how many fields and values follow, and those
 --       of each counter of `settled` its name and what to add to it
---       of each event its text, what shows in the first key that it is out already, request id, traceparent
--- Gives {settled, refused}: how many were settled, and the position, from 0, and the error of each one that was refused.
---       It runs on a full server too, since settling is what frees it.
+--       of each event its text, the text in the first key that shows that it is out already, request id, traceparent
+-- Returns {settled, refused, lost}: how many were settled; the position, from 0, and the error of each that was refused; the
+--       position of each that was not owned. It runs on a full server too, since settling is what frees it.
 --
--- The keys come first, since they may fail: what was written of a message before an error would be written once more
--- each time that it comes again.
+-- Lua does not roll back, so everything is decoded and checked before the first write: the script does all or nothing.
+-- Only keys may fail later. They come first in a message: whatever is written before an error is written again each time
+-- that the message is delivered.
 
 local stream, events, retry, retrying, dead, counters = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local group, consumer, delete = ARGV[1], ARGV[2], ARGV[3] == 'delete'
-local arg, key = 5, 6
-local function nextArg()
-  arg = arg + 1
-  return ARGV[arg]
-end
 
--- Lua does not roll back: a user who may not run one of these commands must be refused before anything is done.
+-- A user who may not run one of these commands is refused.
 for _, command in ipairs({
   {'HGET', retrying, ''}, {'SET', KEYS[7] or retry, ''}, {'HSET', retrying, '', ''}, {'ZADD', retry, '0', ''},
   {'XADD', dead, '*', '', ''}, {'XADD', events, '*', '', ''}, {'HINCRBY', counters, '', '0'}, {'ZREM', retry, ''},
@@ -41,6 +37,64 @@ for _, command in ipairs({
   end
 end
 
+-- A key of the service that something else has overwritten. A user who may not ask for a type goes without this check.
+for key, type in pairs({
+  [events] = 'stream', [dead] = 'stream', [retry] = 'zset', [retrying] = 'hash', [counters] = 'hash'
+}) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= type then
+    return redis.error_reply('WRONGTYPE ' .. key .. ' holds a ' .. found .. ', not a ' .. type)
+  end
+end
+
+-- Most messages of a call have the same shape; it is read once.
+local shapes = {}
+local function shapeOf(text)
+  if text and not shapes[text] then
+    local source, outcome, counts, writes, events = string.match(text, '^(%a+) (%a+) (%d+) (%d+) (%d+)$')
+    local fixed = outcome == 'done' and 0 or outcome == 'retry' and 2 or outcome == 'dead' and 1
+    if not fixed or (source ~= 'stream' and source ~= 'retry') then return nil end
+    shapes[text] = {
+      source = source, outcome = outcome, counts = tonumber(counts), writes = tonumber(writes), events = tonumber(events),
+      length = 2 + (source == 'retry' and 1 or 0) + 2 * writes + fixed + 2 * counts + 4 * events
+    }
+  end
+  return shapes[text]
+end
+
+local function isWhole(text, least)
+  local number = tonumber(text)
+  return number and number == math.floor(number) and number >= least
+end
+
+-- Walks through the call without a write; returns what is wrong with it.
+local function check()
+  local arg, key = 6, 6
+  while arg <= #ARGV do
+    local shape = shapeOf(ARGV[arg])
+    if not shape then return 'the shape', arg end
+    if shape.source == 'retry' and not tonumber(ARGV[arg + 2]) then return 'the token', arg end
+    local at = arg + 2 + (shape.source == 'retry' and 1 or 0) + 2 * shape.writes
+    arg, key = arg + shape.length, key + shape.writes
+    if shape.outcome == 'retry' then
+      if not isWhole(ARGV[at], 0) then return 'the pause', at end
+      at = at + 2
+    elseif shape.outcome == 'dead' then
+      local fields = ARGV[at]
+      if not isWhole(fields, 2) or fields % 2 > 0 or fields + 0 > 1000 then return 'the fields', at end
+      at, arg = at + 1 + fields, arg + fields
+    end
+    for i = 1, shape.counts do
+      if not isWhole(ARGV[at + 2 * i - 1], -1000) then return 'the counter', at end
+    end
+  end
+  if arg ~= #ARGV + 1 then return 'the number of arguments', #ARGV end
+  if key ~= #KEYS then return 'the number of keys', #KEYS end
+end
+
+local fault, place = check()
+if fault then return redis.error_reply('ERR settle: ' .. fault .. ' is wrong at argument ' .. place) end
+
 -- One look at all that is pending for this consumer there is cheaper than one for each message.
 local MOST = 1000000
 local pending = {}
@@ -50,17 +104,10 @@ if ARGV[4] ~= '' then
   end
 end
 
--- Most messages of a call have the same shape; it is read once.
-local shapes = {}
-local function nextShape()
-  local text = nextArg()
-  if not shapes[text] then
-    local source, outcome, counts, writes, tells = string.match(text, '^(%a+) (%a+) (%d+) (%d+) (%d+)$')
-    shapes[text] = {
-      source = source, outcome = outcome, counts = tonumber(counts), writes = tonumber(writes), tells = tonumber(tells)
-    }
-  end
-  return shapes[text]
+local arg, key = 5, 6
+local function nextArg()
+  arg = arg + 1
+  return ARGV[arg]
 end
 
 local function owns(source, id, token)
@@ -74,17 +121,18 @@ local function count(counter, change)
   if type(result) == 'table' then redis.call('HSET', counters, counter, math.max(0, tonumber(change))) end
 end
 
-local untraced = {} -- an event has no field for what it does not have: every function reads each one
+local untraced = {} -- an event has no empty field: every function reads each one
 local settled, entries, ended = 0, {}, false
-local position, refused = -1, {}
+local position, refused, lost = -1, {}, {}
 while arg < #ARGV do
   position = position + 1
-  local shape, id = nextShape(), nextArg()
+  local shape, id = shapeOf(nextArg()), nextArg()
   local source, outcome = shape.source, shape.outcome
   local token = source == 'retry' and nextArg()
   local owned = owns(source, id, token)
+  if not owned then lost[#lost + 1] = position end
 
-  -- The first key comes last: it is what shows that the events are out, and they are not if another key is refused.
+  -- The first key comes last: it shows that the events are out, and they are not if another key is refused.
   local before = nil
   if owned then
     for i = shape.writes, 1, -1 do
@@ -94,7 +142,7 @@ while arg < #ARGV do
         refused[#refused + 1], refused[#refused + 2] = position, old.err
         break
       end
-      -- The same key may be written more than once: what counts is what was there before the first time.
+      -- The same key may be written more than once: what it held before the first time counts.
       if before == nil and KEYS[key + i] == KEYS[key + 1] then before = old end
     end
   end
@@ -105,7 +153,7 @@ while arg < #ARGV do
     if owned then
       local time = redis.call('TIME')
       local due = time[1] * 1000 + math.floor(time[2] / 1000) + pause
-      -- Another token than that of its holder, who may yet renew what it did not hear the end of.
+      -- A new token: the consumer may still renew the old one, if it misses this reply.
       local after = string.format('%.0f', (token or 0) + 1)
       redis.call('HSET', retrying, id, record, id .. '#', after, id .. '~', after .. ':' .. after)
       redis.call('ZADD', retry, due, id)
@@ -121,7 +169,7 @@ while arg < #ARGV do
     if owned then count(counter, change) end
   end
 
-  for _ = 1, shape.tells do
+  for _ = 1, shape.events do
     local event, mark, request, trace = nextArg(), nextArg(), nextArg(), nextArg()
     if owned and not (before and mark ~= '' and string.find(before, mark, 1, true)) then
       redis.call('XADD', events, '*', 'v', '1', 'data', event, 'request_id', request,
@@ -141,10 +189,10 @@ while arg < #ARGV do
   end
 end
 
--- A version that does not know the field <id>~ leaves it behind.
+-- An older version does not know the field <id>~ and leaves it behind.
 if ended and redis.call('ZCARD', retry) == 0 then redis.call('UNLINK', retrying) end
 if #entries > 0 then
   redis.call('XACK', stream, group, unpack(entries))
   if delete then redis.call('XDEL', stream, unpack(entries)) end
 end
-return {settled, refused}
+return {settled, refused, lost}

@@ -1,36 +1,41 @@
-import type { KeyWrite, OutgoingEvent } from '../function.ts'
+import type { KeyWrite, Message, OutgoingEvent } from '../function.ts'
 import type { Delivery } from './delivery.ts'
 
-/** What becomes of a message that is not done. */
+/** What becomes of a message in Redis. */
 export type Outcome =
   | { kind: 'done' }
-  /** Tried again after a pause (ms), with the record as it then stands. */
+  /** Tried again after a pause (ms), with the record of that attempt. */
   | { kind: 'retry'; pause: number; record: string }
-  /** Given up: the fields of the dead letter. */
+  /** Dead-lettered: fields and values of the dead letter, in turn. */
   | { kind: 'dead'; fields: string[] }
 
-/** Counters of `settled`: what the audit needs to know of messages that are gone. */
-export type Counter = 'duplicates' | 'conflicts' | 'redriving'
-
-/** The end of one delivery, with all that is written in the same step. */
+/** The settlement of one delivery, with all that is written and published in the same step. */
 export interface Settlement {
   delivery: Pick<Delivery, 'id' | 'source' | 'token'>
   outcome: Outcome
-  counts: [Counter, change: number][]
+  /** Changes of counters in the hash `settled`. */
+  counts: [counter: string, change: number][]
   writes: Pick<KeyWrite, 'key' | 'value' | 'ttl'>[]
-  events: (Pick<OutgoingEvent, 'data' | 'unless'> & { requestId: string; traceparent: string })[]
+  events: (Pick<OutgoingEvent, 'data' | 'unless'> & {
+    message: Pick<Message, 'requestId' | 'traceparent'>
+  })[]
 }
 
-/** What came of settling. */
+/** What `settle.lua` did. Messages are named by their position in the call. */
 export interface Settled {
-  /** How many the consumer still owned, and has ended. */
+  /** How many were settled. */
   settled: number
-  /** Those that it still owns, since Redis refused to write a key of theirs: by position, with the reason. */
+  /** Those of which Redis refused to write a key, with the reason. The consumer still owns them. */
   refused: Map<number, Error>
+  /** Those that the consumer no longer owned. */
+  lost: Set<number>
 }
 
-/** The keys and arguments that `settle.lua` takes for settlements, behind those that every call has. */
-export function settlementArgs(
+/**
+ * Encodes settlements for `settle.lua`: keys and arguments, behind those that every call has. Text of authors and clients
+ * is made well-formed, since Redis takes bytes and a lone surrogate has none.
+ */
+export function encodeSettlements(
   settlements: Settlement[],
   fixedKeys: string[],
   fixedArgs: string[]
@@ -44,19 +49,22 @@ export function settlementArgs(
     )
     if (delivery.source === 'retry') args.push(delivery.token)
     for (const { key, value, ttl } of writes) {
-      keys.push(key)
-      args.push(value, ttl)
+      keys.push(key.toWellFormed())
+      args.push(value.toWellFormed(), ttl)
     }
-    if (outcome.kind === 'retry') args.push(outcome.pause, outcome.record)
-    if (outcome.kind === 'dead') args.push(outcome.fields.length, ...outcome.fields)
+    if (outcome.kind === 'retry') args.push(outcome.pause, outcome.record.toWellFormed())
+    if (outcome.kind === 'dead') {
+      args.push(outcome.fields.length)
+      for (const field of outcome.fields) args.push(field.toWellFormed())
+    }
     for (const [counter, change] of counts) args.push(counter, change)
-    for (const { data, unless, requestId, traceparent } of events)
-      args.push(data, unless, requestId, traceparent)
+    for (const { data, unless, message } of events)
+      args.push(data.toWellFormed(), unless.toWellFormed(), message.requestId, message.traceparent)
   }
   return { keys, args }
 }
 
-/** About how many bytes a settlement sends to Redis, counted as characters. */
+/** About how many bytes a settlement sends to Redis, in characters. */
 export function sizeOf({ outcome, writes, events }: Settlement): number {
   let size = 0
   if (outcome.kind === 'retry') size += outcome.record.length
@@ -66,17 +74,18 @@ export function sizeOf({ outcome, writes, events }: Settlement): number {
   return size
 }
 
-/** What `settle.lua` gives. */
-export type SettleReply = [settled: number, refused: (number | string)[]]
+/** What `settle.lua` returns. */
+export type SettleReply = [settled: number, refused: (number | string)[], lost: number[]]
 
-export function toSettled([settled, list]: SettleReply): Settled {
+/** Decodes the reply of `settle.lua`. */
+export function decodeReply([settled, list, lost]: SettleReply): Settled {
   const refused = new Map<number, Error>()
   for (let i = 0; i + 1 < list.length; i += 2)
     refused.set(Number(list[i]), new Error(`Redis refused to write a key of this message: ${list[i + 1]}`))
-  return { settled, refused }
+  return { settled, refused, lost: new Set(lost) }
 }
 
-/** The lowest and the highest id of what came from the stream, or twice ''. */
+/** The lowest and the highest id of messages from the stream, or '' twice. */
 function idRange(settlements: Settlement[]): [string, string] {
   let [lowest, highest] = ['', '']
   for (const { delivery } of settlements) {

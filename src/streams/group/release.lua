@@ -1,18 +1,18 @@
 #!lua flags=allow-oom
--- Gives messages back that this consumer owns and did not try: they count as idle for so long, and as delivered as
--- often as before, so that it costs them nothing. The token of a retry only goes up (see take-retries): what its record
--- sets against that goes up by two, for the taking that comes to nothing and for this end of it.
+-- Releases messages that this consumer owns and did not try. They count as idle for so long, and as delivered as often as
+-- before, so that no attempt is spent. The token of a retry only goes up (see take-retries): `taken` in its record goes
+-- up by two, for the delivery and for the release.
 --
 -- KEYS  1 stream   2 retry   3 retrying
 -- ARGV  1 group   2 consumer   3 idle in ms   4 lease in ms   then for each message: source, id, token, deliveries, and
---       its version when the caller does not know that, else ''
+--       its version when the caller does not know it, else ''
 --
--- One of a version that the caller does not know is free at once for workers that do, and others pass it over: from the
--- stream it is pending for a consumer named left:<version>, and of a retry the field <id>@ has its version.
--- Gives how many were given back.
+-- A message of a version that the caller does not know is free at once for workers that know it, and others pass it over:
+-- one from the stream is pending for a consumer named left:<version>, and for a retry the field <id>@ has the version.
+-- Returns how many were released.
 
--- The record with a higher `taken`. Where that stands first, a large record is not decoded; an older version and a redrive
--- have it anywhere. A record that cannot be read stays as it is.
+-- Returns the record with a new `taken`. Where that comes first, a large record need not be decoded; an older version and a
+-- redrive write it anywhere. A record that cannot be read stays as it is.
 local function withTaken(record, taken)
   local first = '{"taken":' .. string.format('%.0f', taken)
   local _, last = string.find(record, '^{"taken":%-?%d+')
@@ -26,7 +26,7 @@ end
 local time = redis.call('TIME')
 local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[4]) - tonumber(ARGV[3])
 local FREE = 86400000 -- longer than any lease in ms
-local given = 0
+local released = 0
 for i = 5, #ARGV, 5 do
   local source, id, token, deliveries = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
   local version = ARGV[i + 4]
@@ -35,7 +35,7 @@ for i = 5, #ARGV, 5 do
       local left = version ~= ''
       redis.call('XCLAIM', KEYS[1], ARGV[1], left and 'left:' .. version or ARGV[2], 0, id,
         'IDLE', left and FREE or ARGV[3], 'RETRYCOUNT', deliveries - 1, 'JUSTID')
-      given = given + 1
+      released = released + 1
     end
   elseif redis.call('HGET', KEYS[3], id .. '#') == token then
     local after = string.format('%.0f', token + 1)
@@ -44,7 +44,7 @@ for i = 5, #ARGV, 5 do
       id .. '#', after, id .. '~', after .. ':' .. string.format('%.0f', taken))
     redis.call('ZADD', KEYS[2], due, id)
     if version ~= '' then redis.call('HSET', KEYS[3], id .. '@', version) end
-    given = given + 1
+    released = released + 1
   end
 end
-return given
+return released

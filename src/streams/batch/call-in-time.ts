@@ -1,0 +1,34 @@
+import { HandlerTimeout } from './handler-timeout.ts'
+import type { BatchRuntime } from './runtime.ts'
+
+/**
+ * Calls the function for as long as its timeout allows, or until the worker leaves. After that it aborts the call's
+ * signal and ignores the call's outcome. A call that has run out of time holds its slot until it ends.
+ * @throws {HandlerTimeout} or the reason why the worker leaves; does not call when it leaves already.
+ */
+export async function callInTime<T>(
+  { definition: { name, timeout }, leaving, slot }: BatchRuntime,
+  call: (signal: AbortSignal) => Promise<T>
+): Promise<T> {
+  leaving.throwIfAborted()
+  const expired = new AbortController()
+  const { promise: expiry, reject } = Promise.withResolvers<never>()
+  const cut = (error: Error) => {
+    expired.abort(error)
+    reject(error)
+  }
+  const leave = () => cut(leaving.reason)
+  let running: Promise<T> | undefined
+  const timer = setTimeout(() => {
+    cut(new HandlerTimeout(`${name} did not finish within ${timeout} ms`))
+    if (running) slot.hold(running)
+  }, timeout)
+  leaving.addEventListener('abort', leave)
+  try {
+    running = call(expired.signal)
+    return await Promise.race([running, expiry])
+  } finally {
+    clearTimeout(timer)
+    leaving.removeEventListener('abort', leave)
+  }
+}

@@ -1,0 +1,72 @@
+import type { Availability } from '../../stores/availability.ts'
+import { fromBareDriver } from '../../stores/bare-driver-errors.ts'
+import { type StoreName, StoreRefused, StoreUnavailable, UnexplainedStoreError } from '../../stores/errors.ts'
+import { TerminalError } from '../function.ts'
+import { HandlerTimeout } from './handler-timeout.ts'
+
+/** The error of a store that lies behind an error of a handler. */
+export interface FoundStoreError {
+  error: StoreUnavailable | UnexplainedStoreError
+  /** Whether the stores' own code has judged it. The error of a bare driver may be of another server. */
+  checked: boolean
+}
+
+/**
+ * Finds the error of a store that an error is, or has anywhere among its causes, with those that an `AggregateError` has.
+ * Finds none behind a `TerminalError`: its author has decided.
+ */
+export function findStoreError(thrown: unknown): FoundStoreError | undefined {
+  const open = [thrown]
+  const seen = new Set<unknown>()
+  while (open.length > 0) {
+    const error = open.pop()
+    if (!(error instanceof Error) || error instanceof TerminalError || seen.has(error)) continue
+    seen.add(error)
+    if (isStoreError(error)) return { error, checked: true }
+    const [driver, causes] = readError(error)
+    if (isStoreError(driver)) return { error: driver, checked: false }
+    open.push(...causes)
+  }
+  return undefined
+}
+
+function isStoreError(error: unknown): error is FoundStoreError['error'] {
+  return error instanceof StoreUnavailable || error instanceof UnexplainedStoreError
+}
+
+/** The class of a driver's error, and the causes. Getters are the author's, and may throw: then there are none. */
+function readError(error: Error): [driver: Error | undefined, causes: unknown[]] {
+  try {
+    const errors = error instanceof AggregateError && Array.isArray(error.errors) ? error.errors : []
+    return [fromBareDriver(error), [...errors, error.cause]]
+  } catch {
+    return [undefined, []]
+  }
+}
+
+/**
+ * The outage behind an error. Undefined when the failure is the messages': the store then answers its ping, and takes a
+ * write that has nothing to do with them. A handler that ran out of time may have waited for a store.
+ */
+export async function findOutage(
+  stores: Record<StoreName, Availability>,
+  thrown: unknown
+): Promise<StoreUnavailable | undefined> {
+  if (thrown instanceof HandlerTimeout) return firstDown(stores, thrown)
+  const found = findStoreError(thrown)
+  if (!found) return undefined
+  const { error, checked } = found
+  if (error instanceof StoreRefused && checked) return error
+  if (await stores[error.store].takesWrites()) return undefined
+  return error instanceof StoreUnavailable ? error : new StoreRefused(error.store, error)
+}
+
+async function firstDown(
+  stores: Record<StoreName, Availability>,
+  cause: HandlerTimeout
+): Promise<StoreUnavailable | undefined> {
+  const names = ['redis', 'mysql'] as const
+  const answers = await Promise.all(names.map(name => stores[name].check()))
+  const down = names.find((_, index) => !answers[index])
+  return down && new StoreUnavailable(down, cause)
+}

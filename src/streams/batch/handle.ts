@@ -1,0 +1,147 @@
+import { type StoreName, StoreRefused, StoreUnavailable } from '../../stores/errors.ts'
+import type { Wait } from '../consume/outages.ts'
+import type { BatchResult } from '../function.ts'
+import { callInTime } from './call-in-time.ts'
+import { checkResult } from './check-result.ts'
+import type { Decoded } from './decode.ts'
+import { findOutage, findStoreError } from './find-outage.ts'
+import { HandlerTimeout } from './handler-timeout.ts'
+import { readableError } from './readable-error.ts'
+import type { BatchRuntime } from './runtime.ts'
+
+/** What the handler did with some messages of a batch. */
+export type HandlerOutcome =
+  | { kind: 'returned'; batch: Decoded[]; result: BatchResult }
+  /** A single message that failed. */
+  | { kind: 'failed'; batch: [Decoded]; cause: Error }
+  /** Several messages whose call ran out of time: any of them may be what hangs. */
+  | { kind: 'timed-out'; batch: Decoded[]; cause: Error }
+  /** Messages that were not handled, or not to the end, since the worker stops or their slot is held. */
+  | { kind: 'released'; batch: Decoded[] }
+
+/** How often a call is repeated while the store answers its ping and still gives the handler no answer. */
+const TRIES = 3
+
+/** Messages that still need a call of the handler. `wait` is shared by calls that wait for the same outage. */
+interface Open {
+  batch: Decoded[]
+  wait: Wait
+  /** Calls that failed since a connection broke. */
+  broken: number
+}
+
+/**
+ * Calls the handler with messages, until each has an outcome, and yields each outcome at once:
+ *
+ * - An outage is waited for. Then one message probes the store, before the others follow.
+ * - A call that throws is split in two, until the culprit stands alone.
+ * - A call that runs out of time is not split: its messages run alone later.
+ * - When the worker leaves, the rest is released.
+ */
+export async function* handle(runtime: BatchRuntime, messages: Decoded[]): AsyncGenerator<HandlerOutcome> {
+  const { outages, leaving, slot, log } = runtime
+  const open: Open[] = []
+  const add = (batch: Decoded[], wait = outages.wait()) => {
+    if (batch.length > 0) open.push({ batch, wait, broken: 0 })
+  }
+  add(messages)
+  for (let next = open.pop(); next; next = open.pop()) {
+    const { batch, wait } = next
+    // The function's concurrency holds for what has run out of time, too.
+    if (slot.isHeld()) {
+      wait.end()
+      yield { kind: 'released', batch }
+      continue
+    }
+    const { result, handled, left, cause, outage } = await callOnce(runtime, batch)
+    if (result) {
+      if (left.length === 0) wait.end()
+      yield { kind: 'returned', batch: handled, result }
+    }
+    if (left.length === 0) continue
+    if (leaving.aborted || (outage && !(await wait.pause(outage)))) {
+      wait.end()
+      yield { kind: 'released', batch: left }
+    } else if (outage) {
+      add(left.slice(1))
+      add(left.slice(0, 1), wait)
+    } else if (findStoreError(cause)?.error instanceof StoreUnavailable && next.broken + 1 < TRIES) {
+      // A connection that broke says nothing about the messages.
+      open.push({ ...next, broken: next.broken + 1 })
+    } else {
+      wait.end()
+      const [first, second] = left as [Decoded, Decoded?]
+      if (!second) yield { kind: 'failed', batch: [first], cause }
+      else if (cause instanceof HandlerTimeout) yield { kind: 'timed-out', batch: left, cause }
+      else {
+        const half = Math.ceil(left.length / 2)
+        log.warn({ err: cause, messages: left.length }, 'batch failed and is split in two')
+        add(left.slice(half))
+        add(left.slice(0, half))
+      }
+    }
+  }
+}
+
+/** What one call of the handler has left. */
+interface Called {
+  /** What the handler returned; undefined when the call failed. */
+  result?: BatchResult
+  /** Messages that the result settles. */
+  handled: Decoded[]
+  /** Messages that need another call, for this cause. */
+  left: Decoded[]
+  cause: Error
+  /** The outage behind `cause`. */
+  outage?: StoreUnavailable | undefined
+}
+
+const NO_CAUSE = new Error('the call left nothing')
+
+async function callOnce(runtime: BatchRuntime, batch: Decoded[]): Promise<Called> {
+  const { definition, outages, leaving, log } = runtime
+  const messages = batch.map(({ message }) => message)
+  let result: BatchResult
+  try {
+    const returned = await callInTime(runtime, signal => definition.handler(messages, { log, signal }))
+    result = checkResult(returned, messages)
+  } catch (error) {
+    const cause = readableError(error)
+    const outage = leaving.aborted ? undefined : await findOutage(outages.stores, cause)
+    return { handled: [], left: batch, cause, outage }
+  }
+  if (!result.failed?.length) return { result, handled: batch, left: [], cause: NO_CAUSE }
+  const { ids, outage } = await heldUp(runtime, result.failed)
+  if (!outage) return { result, handled: batch, left: [], cause: NO_CAUSE }
+  return {
+    result,
+    handled: batch.filter(({ message }) => !ids.has(message.id)),
+    left: batch.filter(({ message }) => ids.has(message.id)),
+    cause: outage,
+    outage
+  }
+}
+
+/** The messages in `failed` whose cause is an outage, and that outage. */
+async function heldUp(
+  { outages }: BatchRuntime,
+  failed: NonNullable<BatchResult['failed']>
+): Promise<{ ids: ReadonlySet<string>; outage: StoreUnavailable | undefined }> {
+  const ids = new Set<string>()
+  let outage: StoreUnavailable | undefined
+  // Each store is asked once, however many messages failed.
+  const available = new Set<StoreName>()
+  for (const { message, cause } of failed) {
+    const found = findStoreError(cause)
+    if (!found) continue
+    const { store } = found.error
+    const known = outage?.store === store ? outage : undefined
+    const refused = found.error instanceof StoreRefused && found.checked ? found.error : undefined
+    const own =
+      refused ?? known ?? (available.has(store) ? undefined : await findOutage(outages.stores, cause))
+    if (!own) available.add(store)
+    else ids.add(message.id)
+    outage ??= own
+  }
+  return { ids, outage }
+}

@@ -1,0 +1,76 @@
+import { SUSPECT_DELIVERIES } from '../group/delivery.ts'
+import { callInTime } from './call-in-time.ts'
+import { checkResult } from './check-result.ts'
+import { UnusableMessage } from './decode.ts'
+import { readableError } from './readable-error.ts'
+import type { BatchRuntime } from './runtime.ts'
+import { afterOnDead, type DeadVerdict, released, type Verdict } from './verdicts.ts'
+
+/**
+ * Notifies the function of messages that are to be dead-lettered, and yields verdicts as they are ready to be settled.
+ * What needs no notification comes first. When `onDead` fails for several messages, it is called for each one. A single
+ * message for which it fails is tried again, and dead-lettered without it in the end.
+ */
+export async function* notifyDead(runtime: BatchRuntime, verdicts: Verdict[]): AsyncGenerator<Verdict[]> {
+  const { onDead } = runtime.definition
+  const dead = onDead ? verdicts.filter(needsNotice) : []
+  if (dead.length === 0) return yield verdicts
+  if (dead.length < verdicts.length) yield verdicts.filter(verdict => !needsNotice(verdict))
+  const notified = await notify(runtime, dead)
+  if (notified) yield notified
+  else if (dead.length === 1) yield dead.map(each => withoutNotice(runtime, each))
+  else for (const each of dead) yield await notifyAlone(runtime, each)
+}
+
+function needsNotice(verdict: Verdict): verdict is DeadVerdict {
+  return verdict.kind === 'dead' && !verdict.notified && !(verdict.decoded.fault instanceof UnusableMessage)
+}
+
+/** The verdicts after `onDead`; undefined when it failed. */
+async function notify(runtime: BatchRuntime, dead: DeadVerdict[]): Promise<Verdict[] | undefined> {
+  const { definition, outages, leaving, log } = runtime
+  const { onDead } = definition
+  if (dead.every(verdict => mayKill(verdict, runtime))) {
+    log.error('onDead is not called for a message that may have killed its process there, too')
+    return dead.map(asNotified)
+  }
+  const messages = dead.map(({ decoded, cause }) => ({ message: decoded.message, cause }))
+  try {
+    const result = await outages.ride(() =>
+      callInTime(runtime, async signal => onDead?.(messages, { log, signal }))
+    )
+    return afterOnDead(
+      dead,
+      checkResult(
+        result,
+        messages.map(({ message }) => message)
+      )
+    )
+  } catch (error) {
+    if (leaving.aborted) return dead.map(({ decoded }) => released(decoded, 'anyone'))
+    log.error({ err: readableError(error), messages: dead.length }, 'onDead failed')
+    return undefined
+  }
+}
+
+/** Does not call `onDead` beside a call that has run out of time. */
+async function notifyAlone(runtime: BatchRuntime, dead: DeadVerdict): Promise<Verdict[]> {
+  const notified = runtime.slot.isHeld() ? undefined : await notify(runtime, [dead])
+  return notified ?? [withoutNotice(runtime, dead)]
+}
+
+/** A message for which `onDead` alone failed: tried again, until that has failed as often as the attempts allow. */
+function withoutNotice({ definition }: BatchRuntime, verdict: DeadVerdict): Verdict {
+  const { decoded, cause } = verdict
+  if (decoded.message.attempt >= 2 * definition.retry.attempts) return asNotified(verdict)
+  return { kind: 'retry', decoded, cause, alone: false }
+}
+
+function asNotified(verdict: DeadVerdict): Verdict {
+  return { ...verdict, notified: true }
+}
+
+/** Whether the process has died with the message as often again since it was given up: `onDead` may be what kills it. */
+function mayKill({ decoded }: DeadVerdict, { definition: { retry } }: BatchRuntime): boolean {
+  return decoded.delivery.deliveries >= SUSPECT_DELIVERIES + 2 * retry.attempts
+}

@@ -1,0 +1,38 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Outages } from '../consume/outages.ts'
+import type { ResolvedFunction } from '../function.ts'
+import type { Delivery } from '../group/delivery.ts'
+import type { GroupMember } from '../group/member.ts'
+import type { Decoded } from './decode.ts'
+import type { ReportUnknownVersion } from './unknown-versions.ts'
+
+/** What all batches of one consumer share. */
+export interface ConsumerRuntime {
+  definition: ResolvedFunction
+  member: GroupMember
+  decode: (delivery: Delivery) => Decoded
+  outages: Outages
+  reportUnknownVersion: ReportUnknownVersion
+  /** Messages that are neither settled nor released yet. Their leases are renewed. */
+  inFlight: Set<Delivery>
+  /** Messages in flight that are never handled again in this process: it has handled them, and cannot settle them. */
+  kept: Set<Delivery>
+  /** Aborts when the worker stops and can wait no longer. Messages in flight are released then. */
+  leaving: AbortSignal
+  log: FastifyBaseLogger
+  /** How long a message may lie untouched before another worker takes it over (ms). It may change. */
+  lease: () => number
+}
+
+/** What the steps of one batch share. */
+export interface BatchRuntime extends ConsumerRuntime {
+  slot: Slot
+}
+
+/** The place of one batch among those that run at once. */
+export interface Slot {
+  /** Keeps the place taken until the call ends: it has run out of time, and may still be running. */
+  hold: (call: Promise<unknown>) => void
+  /** Whether a call that has run out of time still runs. */
+  isHeld: () => boolean
+}

@@ -1,0 +1,166 @@
+import { StoreRefused, StoreUnavailable } from '../../stores/errors.ts'
+import { isRedisAnswer } from '../../stores/server-answer.ts'
+import { codeOf, type MessageEnd, type ResolvedFunction } from '../function.ts'
+import { aloneOutcome, deadOutcome, retryOutcome } from '../group/outcomes.ts'
+import { type Outcome, type Settled, type Settlement, sizeOf } from '../group/settlement.ts'
+import { CALL_BYTES, partsOf } from '../limits.ts'
+import { type Decoded, UnusableMessage } from './decode.ts'
+import type { BatchRuntime } from './runtime.ts'
+import type { Verdict } from './verdicts.ts'
+
+/** What became of messages. Those that are `left` keep their lease for a while and come again. */
+export interface Tally {
+  done: number
+  retried: number
+  dead: number
+  left: number
+}
+
+/** A verdict that could not be settled, since Redis refused to write a key of it. */
+export interface Refusal {
+  verdict: Verdict
+  cause: Error
+}
+
+/** What came of settling verdicts. */
+export interface SettleResult {
+  tally: Tally
+  refused: Refusal[]
+}
+
+type Settleable = Exclude<Verdict, { kind: 'released' }>
+
+/**
+ * Settles verdicts in one call to Redis, or in several when they are large, and waits for Redis where it has to. Releases
+ * the messages that are to be released. Logs what was settled. All but the refused ones are no longer in flight then.
+ */
+export async function settle(runtime: BatchRuntime, verdicts: Verdict[]): Promise<SettleResult> {
+  const result: SettleResult = { tally: { done: 0, retried: 0, dead: 0, left: 0 }, refused: [] }
+  result.tally.left += await releaseAll(runtime, verdicts)
+  const settlements: (Settlement & { verdict: Settleable })[] = []
+  for (const verdict of verdicts)
+    if (verdict.kind !== 'released') settlements.push(toSettlement(verdict, runtime.definition))
+  for (const part of partsOf(settlements, CALL_BYTES, sizeOf)) await settlePart(runtime, part, result)
+  return result
+}
+
+async function settlePart(
+  { member, outages, inFlight, log }: BatchRuntime,
+  part: (Settlement & { verdict: Settleable })[],
+  { tally, refused }: SettleResult
+): Promise<void> {
+  const settled: Settleable[] = []
+  let answer: Settled
+  try {
+    answer = await outages.ride(() => member.settle(part).catch(asRefusal))
+  } catch (error) {
+    log.warn({ err: error, messages: part.length }, 'messages handled but not settled: they come again')
+    tally.left += part.length
+    for (const { verdict } of part) inFlight.delete(verdict.decoded.delivery)
+    return
+  }
+  for (const [position, { verdict }] of part.entries()) {
+    const cause = answer.refused.get(position)
+    if (cause) {
+      refused.push({ verdict, cause })
+      continue
+    }
+    inFlight.delete(verdict.decoded.delivery)
+    if (answer.lost.has(position)) tally.left++
+    else settled.push(verdict)
+  }
+  report(settled, tally, log)
+}
+
+/**
+ * Settling is a talk with Redis alone: an answer that nobody foresaw is waited for, as a refusal is. The handler has done
+ * its work, and must not run again.
+ */
+function asRefusal(error: unknown): never {
+  throw isRedisAnswer(error) && !(error instanceof StoreUnavailable)
+    ? new StoreRefused('redis', error)
+    : error
+}
+
+/** Counts and logs what was settled. */
+function report(settled: Settleable[], tally: Tally, log: BatchRuntime['log']): void {
+  const requestIds: string[] = []
+  for (const verdict of settled) {
+    const { message } = verdict.decoded
+    if (verdict.kind === 'done') {
+      tally.done++
+      requestIds.push(message.requestId)
+      continue
+    }
+    const { cause: err } = verdict
+    const line = { err, message_id: message.id, request_id: message.requestId, attempt: message.attempt }
+    if (verdict.kind === 'dead') {
+      tally.dead++
+      log.error(line, 'message is a dead letter')
+    } else {
+      tally.retried++
+      log.warn(line, 'message failed and is tried again')
+    }
+  }
+  if (requestIds.length > 0)
+    log.info({ messages: requestIds.length, request_ids: requestIds }, 'batch settled')
+}
+
+/** Releases messages, so that another worker can have them at once; returns how many. */
+async function releaseAll(runtime: BatchRuntime, verdicts: Verdict[]): Promise<number> {
+  const { member, inFlight, lease, log, reportUnknownVersion } = runtime
+  let count = 0
+  for (const to of ['anyone', 'others'] as const) {
+    const deliveries = verdicts.flatMap(verdict =>
+      verdict.kind === 'released' && verdict.to === to ? [verdict.decoded.delivery] : []
+    )
+    if (deliveries.length === 0) continue
+    // One that is not released is taken over a lease later, which counts as one more delivery.
+    await member
+      .release(deliveries, lease(), to)
+      .catch(error => log.warn({ err: error, messages: deliveries.length }, 'messages could not be released'))
+    for (const delivery of deliveries) {
+      inFlight.delete(delivery)
+      if (to === 'others') reportUnknownVersion(delivery.record.v)
+    }
+    count += deliveries.length
+  }
+  return count
+}
+
+function toSettlement(verdict: Settleable, definition: ResolvedFunction) {
+  const { decoded } = verdict
+  const { writes, events } = verdict.kind === 'retry' ? NOTHING : verdict.extras
+  return {
+    verdict,
+    delivery: decoded.delivery,
+    outcome: outcomeOf(verdict, definition),
+    counts: countsOf(verdict, definition),
+    writes,
+    events
+  }
+}
+
+const NOTHING = { writes: [], events: [] }
+const DONE: Outcome = { kind: 'done' }
+
+function outcomeOf(verdict: Settleable, { retry }: ResolvedFunction): Outcome {
+  const { delivery, fault } = verdict.decoded
+  if (verdict.kind === 'done') return DONE
+  if (verdict.kind === 'dead') return deadOutcome(delivery, verdict.cause, fault instanceof UnusableMessage)
+  return verdict.alone ? aloneOutcome(delivery) : retryOutcome(delivery, retry)
+}
+
+const NO_COUNTS: Settlement['counts'] = []
+
+/** The counters that the end of a message changes, by the function's own rule. A retry is no end. */
+function countsOf(verdict: Settleable, { counters }: ResolvedFunction): Settlement['counts'] {
+  if (!counters || verdict.kind === 'retry') return NO_COUNTS
+  return counters(endOf(verdict.decoded, verdict))
+}
+
+function endOf({ delivery }: Decoded, verdict: Exclude<Settleable, { kind: 'retry' }>): MessageEnd {
+  const { redriven } = delivery.record
+  if (verdict.kind === 'dead') return { kind: 'dead', code: codeOf(verdict.cause), redriven }
+  return { kind: verdict.duplicate ? 'duplicate' : 'done', code: '', redriven }
+}

@@ -1,0 +1,49 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
+import { GroupMissing, StoreRefused, StoreUnavailable } from '../../stores/errors.ts'
+import type { Outages } from './outages.ts'
+
+/** Pause after a read whose reply was lost (ms). */
+const ERROR_PAUSE = 500
+
+/** Logged once when Redis is available and messages cannot be taken from it. */
+const CANNOT_TAKE = 'the function waits for Redis, which does not hand out its messages'
+
+/**
+ * Decides how the loop goes on after an error. It goes on at once when the group was lost, and as soon as Redis is available
+ * again. Otherwise it waits with growing pauses, since this connection or this command may fail alone. `end` reports that
+ * the loop has succeeded since.
+ */
+export function createRecovery(
+  { log, stores }: { log: FastifyBaseLogger; stores: Outages['stores'] },
+  outages: Outages,
+  stopping: AbortSignal
+): { after: (error: unknown) => Promise<void>; end: () => void } {
+  const wait = outages.wait(stopping, CANNOT_TAKE)
+  let lost = 0
+
+  return {
+    after: async error => {
+      if (stopping.aborted) return
+      if (error instanceof GroupMissing) {
+        log.warn({ err: error }, 'consumer group is gone')
+        return
+      }
+      // Taking messages is a talk with Redis alone: any other error is an answer that nobody foresaw.
+      const cause = error instanceof StoreUnavailable ? error : new StoreRefused('redis', error)
+      if (!(cause instanceof StoreRefused)) {
+        const up = await stores.redis.check()
+        // A single lost answer is no outage.
+        if (!up || ++lost === 1) {
+          await delay(ERROR_PAUSE, undefined, { signal: stopping }).catch(() => {})
+          return
+        }
+      }
+      await wait.pause(cause)
+    },
+    end: () => {
+      lost = 0
+      wait.end()
+    }
+  }
+}

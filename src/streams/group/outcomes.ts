@@ -1,0 +1,62 @@
+import { codeOf, type ResolvedFunction } from '../function.ts'
+import { beginningOf, KEPT_BYTES } from '../limits.ts'
+import { type Delivery, type RetryRecord, recordText } from './delivery.ts'
+import type { Outcome } from './settlement.ts'
+
+/** Most characters of an error's message that a dead letter keeps. */
+const MESSAGE_LENGTH = 1000
+
+/** Another attempt after a random pause (ms): up to base × 2^attempts (full jitter), at most max. */
+export function retryOutcome(delivery: Delivery, { base, max }: ResolvedFunction['retry']): Outcome {
+  const { record } = delivery
+  const ceiling = Math.min(max, base * 2 ** record.attempts)
+  return {
+    kind: 'retry',
+    pause: Math.ceil(Math.random() * ceiling),
+    record: recordText({ ...record, attempts: record.attempts + 1, taken: tokenAfter(delivery) })
+  }
+}
+
+/** Another attempt at once, in a call of its own from then on. None is spent. */
+export function aloneOutcome(delivery: Delivery): Outcome {
+  const record: RetryRecord = { ...delivery.record, alone: true, taken: tokenAfter(delivery) }
+  return { kind: 'retry', pause: 0, record: recordText(record) }
+}
+
+/**
+ * The dead letter of a message: the message, and why and when it was given up. It has no stack, which is for the log. A
+ * `partial` one keeps the beginning of each field: the message is too large, or cannot be read.
+ */
+export function deadOutcome(delivery: Delivery, cause: Error, partial: boolean): Outcome {
+  const { record } = delivery
+  // The clocks of Redis and of the workers that had the message may differ.
+  const begun = Math.max(record.firstAt, appendedAt(delivery.id))
+  const kept = (text: string) => (partial ? beginningOf(text, KEPT_BYTES) : text)
+  const fields: Record<string, string> = {
+    id: delivery.id,
+    v: kept(record.v),
+    data: kept(record.data),
+    ...(partial && { partial: '1', bytes: String(Buffer.byteLength(record.data)) }),
+    request_id: kept(record.requestId),
+    traceparent: kept(record.traceparent),
+    ordinal: kept(record.ordinal),
+    taken: String(tokenAfter(delivery)),
+    code: codeOf(cause),
+    error: cause.name,
+    message: cause.message.slice(0, MESSAGE_LENGTH),
+    attempts: String(record.attempts + 1),
+    first_at: String(begun),
+    last_at: String(Math.max(begun, Date.now()))
+  }
+  return { kind: 'dead', fields: Object.entries(fields).flat() }
+}
+
+/** When Redis appended the entry with that id (ms since 1970); 0 for an id without a time. */
+function appendedAt(id: string): number {
+  return Number(/^(\d{1,13})-/.exec(id)?.[1] ?? 0)
+}
+
+/** The token of a message after its settlement. One from the stream had none. */
+function tokenAfter({ token }: Delivery): number {
+  return Number(token) + 1
+}

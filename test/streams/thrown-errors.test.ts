@@ -1,0 +1,96 @@
+import { expect, test } from 'vitest'
+import { type Message, TerminalError } from '../../src/streams/function.ts'
+import { until, useSpace } from '../harness/space.ts'
+import { makeFunction, useWorker } from './functions.ts'
+
+const space = await useSpace()
+
+const GETTER = Object.defineProperty(new Error('hidden'), 'message', {
+  get: () => {
+    throw new Error('from the getter')
+  }
+})
+
+/** Everything that an author may throw by mistake, and what its dead letter shows. */
+const THROWN: [what: string, thrown: () => unknown, shown: { code?: unknown; cause?: object }][] = [
+  [
+    'a text that the cut splits inside a surrogate pair',
+    () => new Error(`${'x'.repeat(999)}😀`),
+    { code: 'exhausted', cause: { class: 'Error', message: `${'x'.repeat(999)}\ufffd` } }
+  ],
+  [
+    'a text with a lone surrogate',
+    () => new Error('a \udc00 b'),
+    { cause: { class: 'Error', message: 'a \ufffd b' } }
+  ],
+  [
+    'a terminal error without a code',
+    () => new TerminalError(undefined as never, 'no'),
+    { code: 'terminal' }
+  ],
+  [
+    'a terminal error whose code is a list',
+    () => new TerminalError(['a', 'b'] as never, 'no'),
+    { code: 'terminal' }
+  ],
+  [
+    'a name that is a list',
+    () => Object.assign(new Error('no'), { name: ['a', 'b'] }),
+    { cause: { class: 'Error', message: 'no' } }
+  ],
+  [
+    'a message that is an object',
+    () => Object.assign(new Error(), { message: { a: 1 } }),
+    { cause: { class: 'Error', message: '{ a: 1 }' } }
+  ],
+  [
+    'a message that is undefined',
+    () => Object.assign(new Error(), { message: undefined }),
+    { cause: { class: 'Error', message: 'undefined' } }
+  ],
+  [
+    'a getter that throws',
+    () => GETTER,
+    { cause: { class: 'Error', message: 'an error that cannot be read' } }
+  ],
+  ['a text', () => 'plain \ud800', { cause: { class: 'Error', message: 'plain \ufffd' } }],
+  ['nothing', () => undefined, { cause: { class: 'Error', message: 'undefined' } }],
+  ['an object without a prototype', () => Object.create(null), { cause: { class: 'Error' } }]
+]
+
+test.each(THROWN)(
+  'a thrown error with %s makes one dead letter after its attempts',
+  async (_what, thrown, shown) => {
+    const runs = new Map<number, number>()
+    const fn = makeFunction(
+      space,
+      async messages => ({
+        failed: messages.flatMap(message => {
+          const { n } = message.body
+          runs.set(n, (runs.get(n) ?? 0) + 1)
+          if (n === 1) return [{ message, cause: thrown() as Error }]
+          return n === 0 ? [{ message, cause: new TerminalError('innocent', 'a batch-mate') }] : []
+        })
+      }),
+      { batch: { size: 10, window: 50 }, concurrency: 1 }
+    )
+    for (let n = 0; n < 3; n++) await fn.add(n)
+    const { app } = await useWorker(space, fn.definition)
+    const letters = await until('both are dead letters', async () => {
+      const page = await app.streams.deadLetters.list(fn.name, '', 100)
+      return page.letters.length >= 2 && page.letters
+    })
+    await fn.settled()
+    await until('nothing waits', async () => (await space.redis.zcard(app.keys.retry(fn.name, 0))) === 0)
+    const of = (n: number) => letters.filter(({ data }) => JSON.parse(data).n === n)
+    expect(of(0)).toMatchObject([{ code: 'innocent', attempts: 1 }])
+    expect(of(1)).toMatchObject([shown])
+    const terminal = of(1)[0]?.attempts === 1
+    expect([...runs].sort()).toEqual([
+      [0, 1],
+      [1, terminal ? 1 : 3],
+      [2, 1]
+    ])
+    void ({} as Message)
+  }
+)
