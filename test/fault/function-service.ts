@@ -8,7 +8,7 @@ const ENTRY = join(import.meta.dirname, 'function-worker.ts')
 /** Starts a worker with one of the functions of `function-worker.ts`. It stops when the running test ends. */
 export function startFunction(
   space: Space,
-  name: 'fragile' | 'slow' | 'hanging',
+  name: 'fragile' | 'slow' | 'hanging' | 'deaf',
   env: Record<string, string> = {}
 ): Promise<LocalServer> {
   return startEntry(space, name, ENTRY, { MODE: 'worker', FUNCTION: name, ...env })

@@ -53,7 +53,7 @@ function slow(app: App): StreamFunction<typeof Body> {
   }
 }
 
-/** Never ends its first attempt, and records when that is aborted. */
+/** Ends its first attempt only when it is aborted, and records that. */
 function hanging(app: App): StreamFunction<typeof Body> {
   return {
     ...common,
@@ -64,7 +64,24 @@ function hanging(app: App): StreamFunction<typeof Body> {
     handler: async ([message], { signal }) => {
       await record(app, 'begun', 1)
       if (message && message.attempt > 1) return record(app, 'ended', 1)
-      signal.addEventListener('abort', () => record(app, 'aborted', 1))
+      await new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => record(app, 'aborted', 1).then(reject))
+      })
+    }
+  }
+}
+
+/** Never ends, whatever its signal. */
+function deaf(app: App): StreamFunction<typeof Body> {
+  return {
+    ...common,
+    name: 'deaf',
+    stream: 'deaf',
+    batch: { size: 1, window: 0 },
+    concurrency: 2,
+    timeout: 1000,
+    handler: async () => {
+      await record(app, 'begun', 1)
       await new Promise(() => {})
     }
   }
@@ -74,12 +91,25 @@ async function record({ config, redis }: App, what: string, count: number): Prom
   await redis.hincrby(`${config.KEY_PREFIX}:records`, what, count)
 }
 
-const functions: Record<string, (app: App) => StreamFunction<typeof Body>> = { fragile, slow, hanging }
+const functions: Record<string, (app: App) => StreamFunction<typeof Body>> = {
+  fragile,
+  slow,
+  hanging,
+  deaf
+}
 
 const config = resolveConfig(process.env)
 const app = await buildApp(config)
 const make = functions[process.env.FUNCTION ?? '']
 if (!make) throw new Error('FUNCTION does not name a function of this file')
 app.consume(make(app))
-closeWithGrace({ delay: config.SHUTDOWN_GRACE_MS, logger: app.log }, () => app.close())
+let failed = false
+const { close } = closeWithGrace({ delay: config.SHUTDOWN_GRACE_MS, logger: app.log }, async () => {
+  await app.close()
+  if (failed) process.exit(1)
+})
+app.lifecycle.onFail(() => {
+  failed = true
+  close()
+})
 await app.listen({ host: config.HOST, port: config.PORT })

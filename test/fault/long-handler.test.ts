@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { PATIENT, until, useSpace } from '../harness/space.ts'
 import { keyOf } from './evidence.ts'
@@ -52,4 +53,18 @@ test('a function that hangs past its timeout is aborted, and its messages are tr
   expect(await space.redis.xlen(keyOf(space, 'dead:hanging'))).toBe(0)
   process.kill(worker.pid, 'SIGTERM')
   expect(await worker.exited).toEqual({ code: 0, signal: null })
+})
+
+test('a worker whose calls hold all slots beyond twice their timeout logs it and ends with exit code 1', {
+  timeout: 60_000
+}, async () => {
+  await space.redis.del(`${space.env.KEY_PREFIX}:records`)
+  for (let n = 0; n < 5; n++) await addMessage(space, 'deaf', n)
+  const worker = await startFunction(space, 'deaf', { ...PATIENT })
+  expect(await worker.exited).toEqual({ code: 1, signal: null })
+  // What still runs counts as in flight: no call begins beyond the concurrency.
+  expect(await recordsOf(space)).toEqual({ begun: '2' })
+  const log = await readFile(worker.log, 'utf8')
+  const line = log.split('\n').find(text => text.includes('"function is stuck: the process restarts"'))
+  expect(line).toContain('calls of deaf hold all its 2 slots')
 })

@@ -26,7 +26,7 @@ export function createRecovery(
     after: async error => {
       if (stopping.aborted) return
       if (error instanceof GroupMissing) {
-        log.warn({ err: error }, 'consumer group is gone')
+        log.warn({ err: error }, 'the consumer group is gone')
         return
       }
       // Taking messages is a talk with Redis alone: any other error is an answer that nobody foresaw.
