@@ -3,7 +3,6 @@ import fp from 'fastify-plugin'
 import type { TSchema } from 'typebox'
 import { withDeadline } from '../../src/async/deadline.ts'
 import { SERVICE_FUNCTIONS } from '../../src/orders/service-function.ts'
-import { ORDER_FUNCTION, PLACED } from '../../src/orders/names.ts'
 import { checkFunction } from '../../src/streams/check-function.ts'
 import { type Consumer, type ConsumerOptions, createConsumer } from '../../src/streams/consume/consumer.ts'
 import { createSuspects } from '../../src/streams/consume/suspects.ts'
@@ -34,7 +33,7 @@ declare module 'fastify' {
 const RECORD_EVERY = 5000
 
 /** Streams that belong to a function of the service. */
-const OWNERS = new Map([[PLACED, ORDER_FUNCTION]])
+const OWNERS = new Map(SERVICE_FUNCTIONS.map(({ stream, name }) => [stream, name]))
 
 /** Most time before the end of its grace at which a stop releases messages in flight (ms). */
 const RELEASE_BEFORE = 1000

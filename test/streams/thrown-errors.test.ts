@@ -78,7 +78,7 @@ test.each(THROWN)(
     const { app } = await useWorker(space, fn.definition)
     const letters = await until('both are dead letters', async () => {
       const page = await app.streams.deadLetters.list(fn.name, '', 100)
-      return page.letters.length >= 2 && page.letters
+      return page.deadLetters.length >= 2 && page.deadLetters
     })
     await fn.settled()
     await until('nothing waits', async () => (await space.redis.zcard(app.keys.retry(fn.name, 0))) === 0)
