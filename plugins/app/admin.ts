@@ -19,9 +19,9 @@ async function admin(app: FastifyInstance) {
   const hook: onRequestAsyncHookHandler = async ({ headers }, reply) => {
     if (isValid?.(headers.authorization)) return
     reply.header('www-authenticate', 'Bearer')
-    throw Object.assign(new Error('Send the ADMIN_TOKEN as bearer token.'), { statusCode: 401 })
+    throw app.httpErrors.unauthorized('Send the ADMIN_TOKEN as bearer token.')
   }
   app.decorate('requireAdminToken', isValid && hook)
 }
 
-export default fp(admin, { name: 'admin' })
+export default fp(admin, { name: 'admin', dependencies: ['@fastify/sensible'] })

@@ -121,12 +121,12 @@ test('the tables of functions have versions of their own, and a fault in them ho
   const database = await makeDatabase('functions')
   await database.migrate(folder)
   await copyFile(
-    new URL('../../examples/migrations/001.do.reservations.sql', import.meta.url),
-    join(folder, '001.do.reservations.sql')
+    new URL('../../examples/migrations/002.do.unpaid-orders.sql', import.meta.url),
+    join(folder, '001.do.unpaid-orders.sql')
   )
   await writeFile(join(folder, '002.do.faulty.sql'), 'CREATE TABLE;')
   await database.migrate(folder)
-  expect(await space.sql('SELECT * FROM reservations')).toEqual([])
+  expect(await space.sql('SELECT * FROM unpaid_orders')).toEqual([])
   expect(await space.sql('SELECT MAX(version) AS version FROM function_schema_version')).toEqual([
     { version: 1 }
   ])

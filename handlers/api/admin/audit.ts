@@ -3,6 +3,7 @@ import { Acknowledged, AcknowledgeLoss, Audit } from '../../../schema/http/audit
 import { ref } from '../../../schema/http/ref.ts'
 import { problem, response } from '../../../schema/http/response.ts'
 import type { App } from '../../../src/app.ts'
+import { asProblem } from '../../../src/http/named-problem.ts'
 import { acknowledgeLoss, readAudit } from '../../../src/orders/audit/audit.ts'
 
 const audit = {
@@ -42,7 +43,7 @@ export default async function auditRoutes(app: App) {
     async ({ body: { reason }, log, ip, id }) => {
       const lost = await acknowledgeLoss(redis, mysql, keys, { reason, client: ip, requestId: id })
       if (lost === undefined)
-        throw Object.assign(new Error('There is no loss to acknowledge.'), { statusCode: 409 })
+        throw asProblem('no-loss', app.httpErrors.conflict('There is no loss to acknowledge.'))
       log.warn({ lost, reason, client: ip }, 'a loss of data was acknowledged')
       return { lost }
     }

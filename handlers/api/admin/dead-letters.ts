@@ -12,6 +12,7 @@ import { ref } from '../../../schema/http/ref.ts'
 import { problem, response } from '../../../schema/http/response.ts'
 import type { App } from '../../../src/app.ts'
 import { toDeadLetterBody, toDealt } from '../../../src/http/dead-letter.ts'
+import { asProblem } from '../../../src/http/named-problem.ts'
 
 const list = {
   ...adminRoute,
@@ -77,7 +78,8 @@ export default async function deadLetterRoutes(app: App) {
   app.get('/dead-letters/:function/:id', { schema: show }, async ({ params }) => {
     const found = await deadLetters.show(params.function, params.id)
     if (found) return toDeadLetterBody(found)
-    throw Object.assign(new Error(`${params.function} has no dead letter ${params.id}.`), { statusCode: 404 })
+    const text = `${params.function} has no dead letter ${params.id}.`
+    throw asProblem('dead-letter-not-found', app.httpErrors.notFound(text))
   })
 
   app.post(

@@ -2,6 +2,7 @@ import { adminErrors, adminRoute, bodyErrors } from '../../../schema/http/admin.
 import { Forgotten, FunctionParams } from '../../../schema/http/function.ts'
 import { problem, response } from '../../../schema/http/response.ts'
 import type { App } from '../../../src/app.ts'
+import { asProblem } from '../../../src/http/named-problem.ts'
 
 const forget = {
   ...adminRoute,
@@ -28,7 +29,7 @@ export default async function functionRoutes(app: App) {
     const forgotten = await app.functions.forget(params.function)
     if (!forgotten) {
       const text = `${params.function} is not known, or has neither a group nor a retry.`
-      throw Object.assign(new Error(text), { statusCode: 404 })
+      throw asProblem('function-not-found', app.httpErrors.notFound(text))
     }
     const { name, ...figures } = forgotten
     const body = { function: name, ...figures }

@@ -179,6 +179,8 @@ test('an order that fails for good says why, and completes when it is redriven',
   expect(failed).toMatchObject({ status: 'failed', tax: null, total: null, failure: { code: 'exhausted' } })
   // What the driver said is for the log and the operators.
   expect(failed.failure.detail).toMatch(/^It could not be processed\. /)
+  // The row has failed before the message is settled.
+  await until('its dead letter is there', async () => (await figures()).dead_letters === 1)
   expect(await figures()).toMatchObject({ failed: 1, dead_letters: 1, retrying: 0 })
 
   await call({
