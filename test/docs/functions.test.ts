@@ -70,7 +70,7 @@ test('docs/functions.md leads from an empty file to a function that runs', { tim
     service.child.kill('SIGTERM')
     await service.ended
   })
-  const [, url = ''] = await service.says(/API {2,}(http:\S+)[\s\S]*Ctrl-C stops/)
+  const [, url = ''] = await service.prints(/API {2,}(http:\S+)[\s\S]*Ctrl-C stops/)
   const order = commandOf('curl').replace('http://localhost:3000', url)
   await until('the order is accepted', () => succeeds(shell(`${order} --fail`)), 60_000)
   const logged = commandOf('grep')

@@ -1,7 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { onStopSignals } from '../../src/boot/stop-signals.ts'
 
-/** Faults of a file system that are not ours, by the code of the error. */
+/** Explanations of file system errors, by their code. */
 const FILE_FAULTS: Record<string, string> = {
   EACCES: 'this user may not write there',
   EPERM: 'the system forbids to write there',
@@ -13,24 +13,24 @@ const FILE_FAULTS: Record<string, string> = {
   EDQUOT: 'the quota is used up'
 }
 
-/** A sentence on a call of the file system that failed; undefined of any other error. `cure` is what to do. */
+/** Explains a failed file system call in a sentence that ends with `cure`; undefined for any other error. */
 export function explainFileFault(error: unknown, cure: string): string | undefined {
   const { code = '', path, syscall } = error as NodeJS.ErrnoException
   const fault = FILE_FAULTS[code]
   return fault && syscall && path ? `Cannot write to ${path}: ${fault} (${code}). ${cure}` : undefined
 }
 
-/** A word as a shell takes it. */
+/** Quotes a word for a shell. */
 export function quoted(word: string): string {
   return /^[\w./@%+=:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
 
-/** What ends a command with one sentence, where a stack would say nothing more. */
+/** Ends a command with one sentence instead of a stack. */
 export class CommandError extends Error {}
 
 /**
- * Aborted by the first signal that asks this process to stop, with a `CommandError` as reason. `endNow` is called at a
- * second Ctrl-C; without it, nothing cuts the cleaning up short.
+ * Returns a signal that the first stop signal of this process aborts, with a `CommandError` as reason. A second Ctrl-C
+ * calls `endNow`; without it nothing shortens the clean-up.
  */
 export function interruption(endNow?: () => void): AbortSignal {
   const interrupted = new AbortController()
@@ -47,8 +47,8 @@ export function interruption(endNow?: () => void): AbortSignal {
 }
 
 /**
- * The options of a command line.
- * @throws {CommandError} with the help when it has others.
+ * Parses the options of a command line.
+ * @throws {CommandError} with the help when an option is unknown.
  */
 export function readArguments<const T extends NonNullable<ParseArgsConfig['options']>>(
   args: string[],
@@ -59,7 +59,7 @@ export function readArguments<const T extends NonNullable<ParseArgsConfig['optio
     return parseArgs({ args, options }).values
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    // npm takes an option that stands before them for its own, and passes on what follows it.
+    // npm keeps an option before the two dashes for itself and passes on its value.
     const advice =
       code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL'
         ? '\nnpm takes options for itself unless two dashes stand before them, as in: npm start -- --help'
@@ -69,8 +69,8 @@ export function readArguments<const T extends NonNullable<ParseArgsConfig['optio
 }
 
 /**
- * The names in a list like `a,b`, in the order in which they are known.
- * @throws {CommandError} when one of them is not.
+ * Parses a list of names like `a,b`; returns them in the order of `known`.
+ * @throws {CommandError} when one is not in `known`.
  */
 export function readNames<Name extends string>(option: string, text: string, known: readonly Name[]): Name[] {
   const names = text.split(',').filter(Boolean)
@@ -80,16 +80,16 @@ export function readNames<Name extends string>(option: string, text: string, kno
   return known.filter(each => names.includes(each))
 }
 
-/** A command for the terminal. */
+/** A command of the terminal. */
 export interface Command<Options> {
   help: string
-  /** Undefined when only help is asked for. */
+  /** Returns undefined when the command line asks for help. */
   readOptions: (args: string[]) => Options | undefined
   /** Resolves to the exit code. */
   run: (options: Options, signal: AbortSignal) => Promise<number>
 }
 
-/** Runs a command with this process's arguments; resolves to its exit code, 130 when a signal cut it short. */
+/** Runs a command with the arguments of this process; resolves to its exit code, 130 after a signal. */
 export async function runCommand<Options>({ help, readOptions, run }: Command<Options>): Promise<number> {
   const signal = interruption()
   try {

@@ -2,7 +2,7 @@ import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { inspectProcess } from './process.ts'
 
-/** The directory belongs to another launcher that is running. */
+/** Another running launcher uses the directory. */
 export class LockedError extends Error {
   override name = 'LockedError'
   readonly holder: number
@@ -14,8 +14,8 @@ export class LockedError extends Error {
 }
 
 /**
- * Makes this process the only launcher on the directory; gives the function that ends that. The lock of a launcher
- * that was killed does not count: its process is gone, or is another program by now.
+ * Makes this process the only launcher on the directory; returns the function that unlocks it. Ignores the lock of a
+ * killed launcher: its process is gone, or another program has its id.
  * @throws LockedError when another launcher is running
  */
 export async function lockDirectory(dir: string, program: string): Promise<() => void> {
@@ -23,7 +23,7 @@ export async function lockDirectory(dir: string, program: string): Promise<() =>
   const mine = `${lock}.${process.pid}`
   writeFileSync(mine, String(process.pid))
   try {
-    // A link appears whole, and fails when there is one: no other process reads a half-written lock.
+    // A link is atomic and fails when one exists: no process reads a half-written lock.
     while (!linked(mine, lock)) await removeStale(lock, program)
   } finally {
     rmSync(mine, { force: true })
@@ -36,7 +36,7 @@ async function removeStale(lock: string, program: string): Promise<void> {
   if (holder === undefined) return
   const found = await inspectProcess(holder)
   if (found?.command.includes(program) && holder !== process.pid) throw new LockedError(holder)
-  // Moved, not removed: two launchers may come here at once, and the second must not remove the first one's lock.
+  // Moved, not removed: of two launchers at once, the second must not remove the lock of the first.
   const stale = `${lock}.stale`
   try {
     renameSync(lock, stale)

@@ -7,7 +7,7 @@ import { describeExit, endLeftover, findProgram, startProcess } from './process.
 import type { LocalStore, StoreOptions } from './redis.ts'
 import { startServer } from './server.ts'
 
-/** A private MariaDB, with a user that may do everything, on 127.0.0.1 only. */
+/** A private MariaDB on 127.0.0.1 with a user that has all rights. */
 export interface LocalMariadb extends LocalStore {
   user: string
   password: string
@@ -15,12 +15,12 @@ export interface LocalMariadb extends LocalStore {
 
 const user = 'orderstream'
 
-// It writes back what it has in memory before it ends.
+// It writes its memory to disk before it ends.
 const graceMs = 30_000
 
 /**
- * Starts a private MariaDB that ignores the system's configuration. The first time it creates the data directory.
- * Resolves when a query answers. Data and password of an earlier run are kept.
+ * Starts a private MariaDB that ignores the system's configuration. Creates the data directory at the first start.
+ * Resolves when it answers a query. Keeps the data and the password of an earlier run.
  */
 export async function startMariadb({ dir, port, args = [], signal }: StoreOptions): Promise<LocalMariadb> {
   const command = await findProgram('mariadbd')
@@ -41,7 +41,7 @@ export async function startMariadb({ dir, port, args = [], signal }: StoreOption
       ...asRoot,
       '--bind-address=127.0.0.1',
       `--port=${port}`,
-      // Relative to the data directory, as a socket's whole path may not be longer than 107 bytes.
+      // Relative to the data directory, because the path of a socket has at most 107 bytes.
       '--socket=mariadb.sock',
       `--pid-file=${join(home, 'mariadbd.pid')}`,
       `--init-file=${join(home, 'init.sql')}`,
@@ -60,7 +60,7 @@ export async function startMariadb({ dir, port, args = [], signal }: StoreOption
   return { ...server, user, password }
 }
 
-/** Ends what a killed run left running on this directory. */
+/** Ends a MariaDB that a killed run left running on this directory. */
 export async function endLeftoverMariadb(dir: string): Promise<void> {
   if (!existsSync(dir)) return
   const home = await realpath(dir)
@@ -68,7 +68,7 @@ export async function endLeftoverMariadb(dir: string): Promise<void> {
   await endLeftover({ name: 'mariadb', dir: home, mark: join(home, 'data'), graceMs })
 }
 
-/** Creates a database in a private MariaDB unless it is there. `name` is an identifier of ours, not input. */
+/** Creates a database in a private MariaDB if it does not exist. `name` must be a valid identifier. */
 export async function createDatabase(store: LocalMariadb, name: string): Promise<void> {
   const { host, port, user, password } = store
   const connection = await createConnection({ host, port, user, password, connectTimeout: 10_000 })
@@ -79,13 +79,12 @@ export async function createDatabase(store: LocalMariadb, name: string): Promise
   }
 }
 
-// As -u and not as --user: the installer would use the latter to change the owner of system files too.
+// Not --user: with it the installer also changes the owner of system files.
 const asRoot = process.getuid?.() === 0 ? ['-uroot'] : []
 
 /**
- * The environment for a MariaDB that keeps its temporary tables to itself. One that starts removes all that it finds in
- * that directory, and in the system's those would be the tables of any other one on the machine. The installer takes no
- * option for it that may have a space.
+ * The environment of a MariaDB with its own directory for temporary tables. A starting MariaDB empties that directory;
+ * in the system's it would delete the tables of other servers. The installer has no option for it that may hold a space.
  */
 async function environmentIn(home: string): Promise<NodeJS.ProcessEnv> {
   const directory = join(home, 'tmp')
@@ -93,7 +92,7 @@ async function environmentIn(home: string): Promise<NodeJS.ProcessEnv> {
   return { ...process.env, TMPDIR: directory }
 }
 
-// Under another name until it is complete, so that one cut off is never taken for a finished one.
+// Under another name until it is complete, so that an interrupted installation never counts as finished.
 async function createData(
   home: string,
   data: string,
@@ -103,7 +102,7 @@ async function createData(
   const unfinished = `${data}.new`
   const options = { name: 'mariadb-install', dir: home, mark: unfinished }
   const command = await findProgram('mariadb-install-db')
-  // One that a killed run left behind would go on writing there.
+  // An installer of a killed run would still write there.
   await endLeftover(options)
   await rm(unfinished, { recursive: true, force: true, maxRetries: 10 })
   const installer = await startProcess({
@@ -113,7 +112,7 @@ async function createData(
     args: [
       '--no-defaults',
       `--datadir=${unfinished}`,
-      // Root by the socket alone, for the system's root alone: no password to be left empty.
+      // Only the system's root may log in as root, over the socket: no empty password.
       '--auth-root-authentication-method=socket',
       '--skip-test-db',
       '--skip-name-resolve',
@@ -134,7 +133,7 @@ async function createData(
   await rename(unfinished, data)
 }
 
-/** Made once. The server sets it at each start from the init file, so the two cannot drift apart. */
+/** Reads the password, or creates it once. The server sets it from the init file at each start. */
 async function readPassword(home: string): Promise<string> {
   const file = join(home, 'password')
   let password = existsSync(file) ? (await readFile(file, 'utf8')).trim() : ''

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
 
-/** A port on 127.0.0.1 that nothing listens on at this moment. */
+/** Returns a port on 127.0.0.1 that nothing listens on now. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -11,9 +11,9 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Why nothing can be made to listen there, as the system's error code (`EADDRINUSE`, `EACCES`); undefined if it can. */
+/** Returns the error code of listening on a port (`EADDRINUSE`, `EACCES`); undefined if it is possible. */
 export async function portFault(port: number, host = '127.0.0.1'): Promise<string | undefined> {
-  // Some systems let one listen on an address while another process listens on all of them.
+  // Some systems allow to listen on one address while another process listens on all of them.
   if (await answers(port, host)) return 'EADDRINUSE'
   const server = createServer().listen(port, host)
   try {

@@ -7,24 +7,24 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** How a process ended: with a code, or by a signal. */
+/** How a process ended: with an exit code, or by a signal. */
 export interface Exit {
   code: number | null
   signal: NodeJS.Signals | null
 }
 
-/** A process that this one started and answers for. */
+/** A process that this one started and stops. */
 export interface OwnProcess {
   pid: number
   /** File with what the process wrote to stdout and stderr. */
   log: string
   exited: Promise<Exit>
   running(): boolean
-  /** SIGTERM, then SIGKILL after the grace period; resolves when the process is gone. Can be called again. */
+  /** Sends SIGTERM, then SIGKILL after the grace period; resolves when the process is gone. May be called again. */
   stop(): Promise<void>
-  /** SIGKILL, when it still runs. */
+  /** Sends SIGKILL if the process still runs. */
   kill(): void
-  /** The last lines of what the process wrote since it was started. */
+  /** The last lines that the process wrote since its start. */
   lastLines(): string
 }
 
@@ -34,7 +34,7 @@ export interface ProcessOptions {
   dir: string
   command: string
   args: string[]
-  /** A whole argument, or the value of one, that tells this process from any other in a list of processes. */
+  /** A whole argument, or the value of one, that identifies the process in a list of processes. */
   mark: string
   cwd?: string | undefined
   env?: NodeJS.ProcessEnv | undefined
@@ -48,14 +48,14 @@ const largestLog = 10 * 1024 * 1024
 const running = new Set<number>()
 let watchingExit = false
 
-/** Says `code 1` or `signal SIGKILL`. */
+/** Describes an exit, such as `code 1` or `signal SIGKILL`. */
 export function describeExit({ code, signal }: Exit): string {
   return signal ? `signal ${signal}` : `code ${code}`
 }
 
 /**
- * Starts a process in a process group of its own, so that a terminal's Ctrl-C does not reach it and whoever started
- * it keeps the order in which things stop. What an earlier, killed owner left running there is ended first.
+ * Starts a process in its own process group: a Ctrl-C in the terminal does not reach it, and its owner decides when it
+ * stops. First ends a process that an earlier, killed owner left running.
  */
 export async function startProcess(options: ProcessOptions): Promise<OwnProcess> {
   const { name, dir, graceMs = defaultGraceMs } = options
@@ -72,7 +72,7 @@ export async function startProcess(options: ProcessOptions): Promise<OwnProcess>
   const { pid } = child
   const pidFile = join(dir, `${name}.pid`)
   if (pid !== undefined) {
-    // Synchronously, before anything else can happen: a process without this note could not be recognised later.
+    // Synchronous, because a process without this record could not be recognised later.
     writeFileSync(pidFile, JSON.stringify({ pid, owner: process.pid }))
     endWithThisProcess(pid)
   }
@@ -94,7 +94,7 @@ export async function startProcess(options: ProcessOptions): Promise<OwnProcess>
   const stop = async () => {
     if (!isRunning()) return
     signalGroup(pid, 'SIGTERM')
-    // A stopped (SIGSTOP) process would not see the signal before it goes on.
+    // A process that is stopped by SIGSTOP sees the signal only when it continues.
     signalGroup(pid, 'SIGCONT')
     const inTime = await Promise.race([exited, sleep(graceMs, undefined, { ref: false })])
     if (!inTime) signalGroup(pid, 'SIGKILL')
@@ -116,13 +116,13 @@ export async function startProcess(options: ProcessOptions): Promise<OwnProcess>
   }
 }
 
-/** Which process file to look at, and what its process must have on its command line. */
+/** The pid file of a process, and the mark on its command line. */
 export type LeftoverOptions = Pick<ProcessOptions, 'name' | 'dir' | 'mark' | 'graceMs'>
 
 /**
- * Ends the process that an earlier run left behind, known by its pid file and its command line, never by its name.
- * Resolves to its process id, or to undefined when there was none.
- * @throws when its owner is alive: then it is in use, not left over
+ * Ends the process that an earlier run left behind. Recognises it by its pid file and its command line, never by its
+ * name. Resolves to its process id, or to undefined when there was none.
+ * @throws when its owner is alive: then the process is in use
  */
 export async function endLeftover({
   name,
@@ -131,22 +131,22 @@ export async function endLeftover({
   graceMs
 }: LeftoverOptions): Promise<number | undefined> {
   const pidFile = join(dir, `${name}.pid`)
-  const note = readNote(pidFile)
-  if (!note) return undefined
-  const found = await inspectProcess(note.pid)
-  // The number may belong to another process by now.
+  const record = readPidFile(pidFile)
+  if (!record) return undefined
+  const found = await inspectProcess(record.pid)
+  // The id may belong to another process by now.
   const ours = found !== undefined && mentions(found.command, mark)
-  if (ours && found.parent === note.owner) {
+  if (ours && found.parent === record.owner) {
     throw new Error(
-      `${name} in ${dir} is in use: process ${note.owner} started it as ${note.pid} and is still there`
+      `${name} in ${dir} is in use: process ${record.owner} started it as ${record.pid} and is still there`
     )
   }
-  if (ours) await endProcess(note.pid, graceMs ?? defaultGraceMs)
+  if (ours) await endProcess(record.pid, graceMs ?? defaultGraceMs)
   rmSync(pidFile, { force: true })
-  return ours ? note.pid : undefined
+  return ours ? record.pid : undefined
 }
 
-/** The parent and the command line of a process; undefined when there is none, or only its unreaped entry. */
+/** Returns the parent and the command line of a process; undefined when it does not run. */
 export async function inspectProcess(pid: number): Promise<{ parent: number; command: string } | undefined> {
   try {
     if (process.platform === 'linux') {
@@ -174,7 +174,7 @@ export async function inspectProcess(pid: number): Promise<{ parent: number; com
       ? undefined
       : { parent: Number(parent), command: command.trim() }
   } catch {
-    // No such process: the file is not there, or ps ends with 1.
+    // There is no such process: the file is missing, or ps ends with 1.
     return undefined
   }
 }
@@ -186,8 +186,8 @@ function mentions(command: string, mark: string): boolean {
 }
 
 /**
- * The path of the first of these programs that is installed.
- * @throws when none is, with the command that brings it
+ * Finds the first of these programs that is installed; returns its path.
+ * @throws when none is; the error names the command that installs it
  */
 export async function findProgram(...names: string[]): Promise<string> {
   // The same directories as in setup.sh, for the same reasons.
@@ -202,7 +202,7 @@ export async function findProgram(...names: string[]): Promise<string> {
     )
     if (found) return path
   }
-  throw new Error(`${names.join(' or ')} is not installed; \`npm run setup\` brings it`)
+  throw new Error(`${names.join(' or ')} is not installed; \`npm run setup\` installs it`)
 }
 
 async function endProcess(pid: number, graceMs: number): Promise<void> {
@@ -215,16 +215,16 @@ async function endProcess(pid: number, graceMs: number): Promise<void> {
   }
 }
 
-// startProcess makes each process the leader of its group, so the group has no one else's processes.
+// startProcess makes each process the leader of its group, so the group holds no other processes.
 function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal)
   } catch {
-    // It ended in the meantime.
+    // The process has already ended.
   }
 }
 
-// The last resort of a process that ends without having stopped what it started, as after an uncaught error.
+// The last resort when this process ends without stopping the others, such as after an uncaught error.
 function endWithThisProcess(pid: number): void {
   running.add(pid)
   if (watchingExit) return
@@ -234,12 +234,12 @@ function endWithThisProcess(pid: number): void {
   })
 }
 
-function readNote(pidFile: string): { pid: number; owner: number } | undefined {
+function readPidFile(pidFile: string): { pid: number; owner: number } | undefined {
   try {
     const { pid, owner } = JSON.parse(readFileSync(pidFile, 'utf8'))
     return Number.isInteger(pid) && pid > 1 ? { pid, owner } : undefined
   } catch {
-    // None there, or cut off while it was being written.
+    // The file is missing or incomplete.
     return undefined
   }
 }

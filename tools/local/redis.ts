@@ -4,24 +4,24 @@ import { connect } from 'node:net'
 import { endLeftover, findProgram } from './process.ts'
 import { type LocalServer, startServer } from './server.ts'
 
-/** A private store: bound to 127.0.0.1, its data and log in a directory of its own. */
+/** A private store on 127.0.0.1, with its data and log in one directory. */
 export type LocalStore = LocalServer
 
-/** Where a private store keeps its data, and how it is started. */
+/** How a private store is started. */
 export interface StoreOptions {
-  /** Made when it is not there. One process at a time. */
+  /** The directory of its data, created if missing. One process uses it at a time. */
   dir: string
-  /** A free port by default. */
+  /** The port; a free one by default. */
   port?: number | undefined
-  /** Further arguments for the server; they win over those given here. */
+  /** Further arguments for the server; they win over the defaults. */
   args?: string[]
-  /** Gives the start up, and leaves no process. */
+  /** Ends the start and the process. */
   signal?: AbortSignal | undefined
 }
 
 /**
- * Starts a private Redis (or Valkey) as the shipped one runs: every write synced before its reply, and only what has
- * a TTL ever evicted. Resolves when it answers PING, which is after loading. Data of an earlier run is kept.
+ * Starts a private Redis (or Valkey) with the settings of docker-compose.yml: it syncs every write before its reply, and
+ * evicts only keys with a TTL. Resolves when it answers PING, after loading. Keeps the data of an earlier run.
  */
 export async function startRedis({ dir, port, args = [], signal }: StoreOptions): Promise<LocalStore> {
   const command = await findProgram('redis-server', 'valkey-server')
@@ -31,7 +31,7 @@ export async function startRedis({ dir, port, args = [], signal }: StoreOptions)
     bind: '127.0.0.1',
     port: String(port),
     dir: home,
-    // The command line stays as given, which is how a leftover is recognised.
+    // The command line must not change: it identifies a leftover process.
     'set-proc-title': 'no',
     appendonly: 'yes',
     appendfsync: 'always',
@@ -54,7 +54,7 @@ export async function startRedis({ dir, port, args = [], signal }: StoreOptions)
   })
 }
 
-/** Ends what a killed run left running on this directory. */
+/** Ends a Redis that a killed run left running on this directory. */
 export async function endLeftoverRedis(dir: string): Promise<void> {
   if (!existsSync(dir)) return
   const home = await realpath(dir)
@@ -70,7 +70,7 @@ function ping(port: number): Promise<string | undefined> {
     }
     socket.once('data', reply => {
       const line = reply.toString().trim()
-      // NOAUTH is an answer too, from a Redis that was given a password.
+      // NOAUTH is the answer of a Redis with a password.
       finish(line === '+PONG' || line.startsWith('-NOAUTH') ? undefined : `PING is answered by ${line}`)
     })
     socket.once('error', error => finish(error.message))

@@ -2,43 +2,43 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort, portFault } from './ports.ts'
 import { describeExit, endLeftover, type OwnProcess, type ProcessOptions, startProcess } from './process.ts'
 
-/** A process of ours that serves on a port of this machine. */
+/** A process that serves a port of this machine. */
 export interface LocalServer {
   host: string
   port: number
   pid: number
-  /** File with what it wrote to stdout and stderr. */
+  /** The file with its stdout and stderr. */
   log: string
-  /** How it ended, once it has. */
+  /** Resolves when it has ended. */
   exited: OwnProcess['exited']
-  /** SIGTERM, waits for the end, SIGKILL after a bounded time. Can be called again. */
+  /** Sends SIGTERM, then SIGKILL after a bounded time; resolves when it has ended. May be called again. */
   stop(): Promise<void>
-  /** SIGKILL, when it still runs. */
+  /** Sends SIGKILL if it still runs. */
   kill(): void
 }
 
-/** A server to start. `args` and `env` are made from the port it is to listen on. */
+/** A server to start. `args` and `env` depend on its port. */
 export interface ServerOptions extends Omit<ProcessOptions, 'args' | 'env'> {
   args: (port: number) => string[]
   env?: (port: number) => NodeJS.ProcessEnv
   host?: string
-  /** A free port when undefined. */
+  /** The port; a free one when undefined. */
   port?: number | undefined
-  /** Says why the server does not serve yet; undefined when it does. Throws when it never will. */
+  /** Returns why the server is not ready yet; undefined when it is. Throws when it never will be. */
   notReady: (port: number) => Promise<string | undefined>
-  /** Milliseconds until a server that is not ready is given up. */
+  /** How long the server may take to be ready, ms. */
   readyWithinMs?: number
-  /** Ends the start, and with it the process. */
+  /** Ends the start and the process. */
   signal?: AbortSignal | undefined
 }
 
 /**
  * Starts a server and resolves when it is ready.
- * @throws when it does not come up; the error names the log file and shows its end, and no process is left
+ * @throws when it does not start; the error names the log file and shows its end, and no process is left
  */
 export async function startServer(options: ServerOptions): Promise<LocalServer> {
   const { name, host = '127.0.0.1' } = options
-  // Before the port is looked at: the leftover may be what listens on it.
+  // Before the check of the port: the leftover process may listen on it.
   await endLeftover(options)
   for (let attempt = 1; ; attempt++) {
     options.signal?.throwIfAborted()
@@ -55,7 +55,7 @@ export async function startServer(options: ServerOptions): Promise<LocalServer> 
     } catch (error) {
       const ended = !child.running()
       await child.stop()
-      // Another process may have taken the free port between the look and the start.
+      // Another process may have taken the free port between the check and the start.
       if (ended && options.port === undefined && attempt < 5 && (await portFault(port, host))) continue
       throw error
     }

@@ -4,18 +4,18 @@ import type { Health } from '../../schema/http/health.ts'
 import { endLeftover } from './process.ts'
 import { type LocalServer, startServer } from './server.ts'
 
-/** The repository, from which the service is started. */
+/** The top folder of the repository. */
 export const root = join(import.meta.dirname, '../..')
 
 const main = join(root, 'src/main.ts')
 
 /**
- * How Node.js is started, here as in the image.
- * A young generation of a fixed size: left at its default it grows with what passes through, so that a worker that drains a
- * long backlog comes to a third more memory than one with a short one; kept smaller, it costs the api a tenth of its speed.
- * No allocation-site pretenuring: with a hundred requests or more in flight V8 takes some of what each one makes for
- * long-lived and allocates it in the old generation, where what is dead keeps the rest of its request alive until the next
- * full collection. It costs an api with 256 connections a fifth of its processor time.
+ * The flags of Node.js, the same as in the image.
+ * A young generation of a fixed size: by default it grows, and a worker with a long backlog needs a third more memory. A
+ * smaller one costs the api a tenth of its speed.
+ * No allocation-site pretenuring: with a hundred requests in flight V8 treats some of their objects as long-lived and
+ * allocates them in the old generation, where they keep their requests in memory until the next full collection. That costs
+ * an api with 256 connections a fifth of its processor time.
  */
 export const nodeFlags = [
   '--min-semi-space-size=16',
@@ -23,7 +23,7 @@ export const nodeFlags = [
   '--no-allocation-site-pretenuring'
 ]
 
-/** The roles of the service, each a process of its own here. */
+/** The modes of the service; each one is a process. */
 export const modes = ['api', 'worker'] as const
 
 /** One mode of the service to start. Its log is `<dir>/<mode>.log`. */
@@ -55,24 +55,24 @@ export function startService({ mode, dir, env, host, port, signal }: ServiceOpti
   })
 }
 
-/** Ends what a killed launcher left running of the service. */
+/** Ends the processes of the service that a killed launcher left running. */
 export async function endLeftoverServices(dir: string): Promise<void> {
   await Promise.all(modes.map(name => endLeftover({ name, dir, mark: main, graceMs: graceMs(process.env) })))
 }
 
-/** Where a client on this machine reaches a server that listens on `host`. */
+/** The URL at which a client on this machine reaches a server that listens on `host`. */
 export function baseUrl(host: string, port: number): string {
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
 }
 
-// Longer than the service takes at most, so that only one that hangs is killed.
+// Longer than the service ever takes to stop, so that only a hanging one is killed.
 function graceMs({ SHUTDOWN_GRACE_MS, DRAIN_DELAY_MS }: NodeJS.ProcessEnv): number {
   const grace = Number(SHUTDOWN_GRACE_MS || 15_000) + Number(DRAIN_DELAY_MS || 500) + 5000
   return Number.isFinite(grace) ? grace : 20_500
 }
 
-/** Why a service does not answer 200 at a URL; undefined when it does. */
+/** Returns why a URL does not answer 200; undefined when it does. */
 export async function checkReady(url: string): Promise<string | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(2000) })
@@ -84,25 +84,25 @@ export async function checkReady(url: string): Promise<string | undefined> {
   }
 }
 
-/** How often a service is asked before a store counts as unavailable, and the pause between (ms): a first start makes tables. */
-const LOOKS = 10
-const BETWEEN_LOOKS = 500
+/** The most checks before a store counts as unavailable, and the pause between (ms): a first start creates tables. */
+const CHECKS = 10
+const BETWEEN_CHECKS = 500
 
 /**
- * The stores that a service says it cannot use; none when it does not answer. It waits some seconds for them, or until
- * `signal` is aborted.
+ * Returns the stores that a service reports as unavailable; none when it does not answer. Waits some seconds for them,
+ * or until `signal` is aborted.
  */
-export async function storesAway(url: string, signal: AbortSignal): Promise<string[]> {
-  for (let look = 1; ; look++) {
+export async function unavailableStores(url: string, signal: AbortSignal): Promise<string[]> {
+  for (let check = 1; ; check++) {
     const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5000) }).catch(
       () => undefined
     )
     const { services } = ((await response?.json().catch(() => undefined)) ?? {}) as Partial<Health>
-    const away = [
+    const unavailable = [
       ...(services?.redis === 'disconnected' ? ['Redis'] : []),
       ...(services?.database === 'disconnected' ? ['MySQL'] : [])
     ]
-    if (away.length === 0 || look === LOOKS || signal.aborted) return away
-    await sleep(BETWEEN_LOOKS)
+    if (unavailable.length === 0 || check === CHECKS || signal.aborted) return unavailable
+    await sleep(BETWEEN_CHECKS)
   }
 }

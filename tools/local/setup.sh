@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes a bare clone ready: dependencies (Node.js among them), Redis and MariaDB. Quick when nothing is missing.
+# Prepares a bare clone: dependencies with Node.js, Redis and MariaDB. Quick when nothing is missing.
 #
-#   sh tools/local/setup.sh start    what `npm start` needs: a store is not asked for when REDIS_HOST or DB_HOST names one
+#   sh tools/local/setup.sh start    what `npm start` needs: no store that REDIS_HOST or DB_HOST names
 #   sh tools/local/setup.sh test     what `npm test` needs: both stores, always
 #   sh tools/local/setup.sh bench    what `npm run bench` needs: wrk as well
 #
@@ -50,10 +50,10 @@ node_is_new() {
 }
 
 install_dependencies() {
-  # npm writes the second file last, so it stands for a finished installation.
+  # npm writes this file last, so it marks a finished installation.
   installed=node_modules/.package-lock.json
   if [ ! -f "$installed" ] || [ -n "$(find package-lock.json -newer "$installed")" ]; then
-    # npm ci empties that directory first, and would empty what a link leads to.
+    # npm ci empties that directory first, also the target of a link.
     if [ -L node_modules ]; then
       echo "Set-up: node_modules is a link to dependencies that may not be those of package-lock.json, and npm ci would" \
         "delete them there. Remove the link (rm node_modules) and try again." >&2
@@ -73,14 +73,14 @@ install_dependencies() {
     npm rebuild node || true
     hash -r
     if ! node_is_new; then
-      echo "Set-up: Node.js 24 or newer is missing, and the npm package 'node' did not bring it (are npm's" \
+      echo "Set-up: Node.js 24 or newer is missing, and the npm package 'node' did not install it (are npm's" \
         "install scripts turned off?). Install Node.js 24, or run: docker compose up --build" >&2
       exit 1
     fi
   fi
 }
 
-# Too old counts as missing: the service would fail later, and less clearly.
+# A store that is too old counts as missing: otherwise the service fails later and less clearly.
 redis_is_there() {
   for program in redis-server valkey-server; do
     if has "$program"; then
@@ -132,7 +132,7 @@ MESSAGE
   exit 1
 }
 
-# The packages would start and enable system-wide services, which nobody asked for: Orderstream runs its own.
+# The packages would start and enable system-wide services: Orderstream runs its own.
 hold_services_back() {
   if [ -e "$policy" ] && ! grep -qsF "$policy_mark" "$policy"; then return; fi
   policy_written=yes
@@ -155,7 +155,7 @@ install_with_apt() {
   echo "Set-up: $packages (apt-get, about a minute) ..."
   apt_log=$(mktemp)
   hold_services_back
-  # A source of packages that has nothing to do with ours may be broken: the installation is what counts.
+  # An unrelated package source may be broken: only the installation counts.
   as_root apt-get update >"$apt_log" 2>&1 || true
   # $packages is a list of words.
   # shellcheck disable=SC2086

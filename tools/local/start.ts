@@ -7,12 +7,12 @@ import { portFault } from './ports.ts'
 import { describeExit } from './process.ts'
 import { endLeftoverRedis, startRedis } from './redis.ts'
 import type { LocalServer } from './server.ts'
-import { baseUrl, endLeftoverServices, modes, root, startService, storesAway } from './service.ts'
+import { baseUrl, endLeftoverServices, modes, root, startService, unavailableStores } from './service.ts'
 
 const help = `npm start [-- options]
 
 Starts Orderstream on this machine: a private Redis and MariaDB, the api and the worker. Ctrl-C stops all of it; a
-second one does not wait for requests and messages that are under way.
+second one does not wait for requests and messages in flight.
 
   --fresh        begin empty: deletes the stores' data and the logs of earlier runs
   --data <dir>   where data and logs are kept (default: .local)
@@ -33,19 +33,19 @@ interface Running {
   services: Map<string, LocalServer>
 }
 
-const say = (line = '') => console.log(line)
+const print = (line = '') => console.log(line)
 
 process.exitCode = await start(process.argv.slice(2))
 
 async function start(argv: string[]): Promise<number> {
   const running: Running = { stores: new Map(), services: new Map() }
   const signal = interruption(() => endServices(running))
-  // The terminal, or what reads our output, may be gone before we are.
+  // The terminal may close before this process ends.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
   try {
     const values = readArguments(argv, OPTIONS, help)
-    if (values.help) say(help)
+    if (values.help) print(help)
     else await launch(values.data, values.fresh, running, signal)
     return 0
   } catch (error) {
@@ -69,9 +69,9 @@ async function launch(data: string, fresh: boolean, running: Running, signal: Ab
     const env = await startStores(dir, running, signal)
     await startServices({ dir, env, port, host, running, signal })
     const api = running.services.get('api') as LocalServer
-    const away = await storesAway(baseUrl(api.host, api.port), signal)
+    const unavailable = await unavailableStores(baseUrl(api.host, api.port), signal)
     describe(running, dir)
-    warn(away, dir)
+    warn(unavailable, dir)
     await untilOver(running, signal)
   } finally {
     await stop(running)
@@ -101,7 +101,7 @@ async function lock(dir: string): Promise<() => void> {
   }
 }
 
-// Of a launcher that was killed. All of them, as this run may have other stores of its own and would not come across them.
+// Ends all processes of a killed launcher: this run may use other stores and would not find them.
 async function endLeftovers(dir: string): Promise<void> {
   await endLeftoverServices(dir)
   await Promise.all([endLeftoverRedis(join(dir, 'redis')), endLeftoverMariadb(join(dir, 'mariadb'))])
@@ -119,21 +119,21 @@ async function refuseTakenPort(port: number, host: string): Promise<void> {
     throw new CommandError(`Cannot listen on ${host}:${port} (${fault}): choose another PORT or HOST.`)
 }
 
-// Only what a launcher made: the directory may be one that somebody named by mistake.
+// Deletes only the files of a launcher: the directory may be named by mistake.
 function empty(dir: string): void {
   const made = ['redis', 'mariadb', ...modes.flatMap(mode => [`${mode}.log`, `${mode}.log.1`])]
   for (const name of made) rmSync(join(dir, name), { recursive: true, force: true, maxRetries: 10 })
-  say(`Emptied ${shown(dir)}`)
+  print(`Emptied ${shown(dir)}`)
 }
 
-/** Starts the stores that the environment does not name; gives the environment in which the service finds them all. */
+/** Starts the stores that the environment does not name; returns the environment of the service. */
 async function startStores(
   dir: string,
   { stores }: Running,
   signal: AbortSignal
 ): Promise<NodeJS.ProcessEnv> {
   const env: NodeJS.ProcessEnv = { ...process.env, HOST: process.env.HOST || '127.0.0.1' }
-  if (env.REDIS_HOST) say(`Redis: ${env.REDIS_HOST}, as REDIS_HOST says`)
+  if (env.REDIS_HOST) print(`Redis: ${env.REDIS_HOST}, from REDIS_HOST`)
   else {
     const redis = await step('Redis', () => startRedis({ dir: join(dir, 'redis'), signal }), address)
     stores.set('redis', redis)
@@ -145,7 +145,7 @@ async function startStores(
       REDIS_TLS: 'false'
     })
   }
-  if (env.DB_HOST) say(`MariaDB: ${env.DB_HOST}, as DB_HOST says`)
+  if (env.DB_HOST) print(`MariaDB: ${env.DB_HOST}, from DB_HOST`)
   else {
     const mariadb = await step('MariaDB', () => startMariadb({ dir: join(dir, 'mariadb'), signal }), address)
     stores.set('mariadb', mariadb)
@@ -182,7 +182,7 @@ async function startServices(options: {
             const both = AbortSignal.any([signal, failed.signal])
             running.services.set(mode, await startService({ mode, dir, env, host, port: own, signal: both }))
           } catch (error) {
-            // The first fault is the one to show; the other mode need not be waited for.
+            // Shows the first fault and does not wait for the other mode.
             failed.abort(error)
             throw error
           }
@@ -197,9 +197,9 @@ async function startServices(options: {
 
 async function step<T>(name: string, work: () => Promise<T>, outcome: (result: T) => string): Promise<T> {
   const began = performance.now()
-  say(`${name}: starting …`)
+  print(`${name}: starting …`)
   const result = await work()
-  say(`${name}: ${outcome(result)} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
+  print(`${name}: ${outcome(result)} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
   return result
 }
 
@@ -213,9 +213,9 @@ function describe({ services }: Running, dir: string): void {
     return baseUrl(host, port)
   })
   const logs = shown(dir)
-  // Where the data is chosen, a start that does not name it would find another.
+  // A start without --data would use another directory.
   const own = dir === join(root, '.local') ? '' : `--data ${quoted(dir)} `
-  say(`
+  print(`
 Orderstream is running.
 
   API      ${api}
@@ -233,16 +233,16 @@ Ctrl-C stops everything; the data stays in ${logs} (npm start -- ${own}--fresh b
 `)
 }
 
-/** The service serves without a store; one that the environment names wrongly would never come, and nobody would know. */
-function warn(away: string[], dir: string): void {
-  if (away.length === 0) return
+/** Warns of a store that the environment names wrongly: the service runs without it and would wait forever. */
+function warn(unavailable: string[], dir: string): void {
+  if (unavailable.length === 0) return
   const log = shown(join(dir, 'api.log'))
-  say(
-    `But ${away.join(' and ')} cannot be used, and is waited for. The reason: grep 'not available' ${quoted(log)}\n`
+  print(
+    `But ${unavailable.join(' and ')} cannot be used; the service waits for it. The reason: grep 'not available' ${quoted(log)}\n`
   )
 }
 
-/** Waits for the signal to stop. Throws when a process of ours ends before it. */
+/** Waits for the stop signal. Throws when a process ends before it. */
 async function untilOver({ stores, services }: Running, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted()
   const asked = new Promise<never>((_, reject) => {
@@ -254,28 +254,28 @@ async function untilOver({ stores, services }: Running, signal: AbortSignal): Pr
       `${name} ended by itself with ${exit}; everything is stopped. See: tail -n 50 ${quoted(shown(log))}`
     )
   })
-  // Those that end later, as they are stopped, are not waited for, but must not count as unhandled either.
+  // Later rejections, after the stop, must not count as unhandled.
   for (const death of deaths) death.catch(() => {})
   await Promise.race([asked, ...deaths])
 }
 
-/** The services before the stores they work on. Every step runs, whatever the one before it did. */
+/** Stops the services, then the stores. Every step runs, even after a failure. */
 async function stop({ stores, services }: Running): Promise<void> {
   for (const group of [services, stores]) {
     if (group.size === 0) continue
     const began = performance.now()
     await Promise.allSettled([...group.values()].map(server => server.stop()))
-    say(`Stopped ${[...group.keys()].join(' and ')} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
+    print(`Stopped ${[...group.keys()].join(' and ')} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
   }
 }
 
-/** Ends the services without waiting for what is under way. The stores still stop in order. */
+/** Ends the services without waiting for work in flight. The stores still stop in order. */
 function endServices({ services }: Running): void {
-  say('A second Ctrl-C: api and worker end at once.')
+  print('A second Ctrl-C: api and worker end at once.')
   for (const service of services.values()) service.kill()
 }
 
-// Relative where that is shorter, as in `.local/api.log`.
+// Relative where the path is below the current directory, such as `.local/api.log`.
 function shown(path: string): string {
   const short = relative(process.cwd(), path)
   return short.startsWith('..') ? path : short || '.'

@@ -7,17 +7,17 @@ import { inspectProcess } from '../../../tools/local/process.ts'
 
 export const root = join(import.meta.dirname, '../../..')
 
-/** A program under test, with what it has written so far. */
+/** A program under test, with its output so far. */
 export interface Program {
   child: ChildProcess
   output(): string
-  /** Resolves when the program has written this, to the match; rejects when it ends without. */
-  says(pattern: RegExp): Promise<RegExpMatchArray>
+  /** Resolves to the match once the program has printed it; rejects when the program ends without it. */
+  prints(pattern: RegExp): Promise<RegExpMatchArray>
   /** Resolves when the program has ended, to its exit code. */
   ended: Promise<number | null>
 }
 
-/** Runs a program in an environment that has nothing but what it is given, and where programs are found. */
+/** Runs a program in an environment that has only `env` and the paths of programs and folders. */
 export function run(command: string, args: string[], env: NodeJS.ProcessEnv = {}, cwd = root): Program {
   const { PATH, HOME, TMPDIR } = process.env
   const child = spawn(command, args, { cwd, env: { PATH, HOME, TMPDIR, ...env } })
@@ -28,7 +28,7 @@ export function run(command: string, args: string[], env: NodeJS.ProcessEnv = {}
     })
   }
   const ended = once(child, 'close').then(([code]) => code as number | null)
-  const says = async (pattern: RegExp) => {
+  const prints = async (pattern: RegExp) => {
     let over = false
     void ended.then(() => {
       over = true
@@ -40,10 +40,10 @@ export function run(command: string, args: string[], env: NodeJS.ProcessEnv = {}
       await sleep(20)
     }
   }
-  return { child, output: () => output, says, ended }
+  return { child, output: () => output, prints, ended }
 }
 
-/** Runs the launcher; `says(/Ctrl-C stops/)` tells that all is up. */
+/** Runs the launcher; everything runs once it prints `Ctrl-C stops`. */
 export function launch(data: string, args: string[] = [], env: NodeJS.ProcessEnv = {}): Program {
   const program = run(process.execPath, ['tools/local/start.ts', '--data', data, ...args], {
     PORT: '0',
@@ -52,16 +52,18 @@ export function launch(data: string, args: string[] = [], env: NodeJS.ProcessEnv
   return program
 }
 
-/** The process ids that a launcher has noted in its data directory. */
-export function notedPids(data: string): Record<string, number> {
+/** The process ids that a launcher has recorded in its data directory. */
+export function recordedPids(data: string): Record<string, number> {
   const files = { api: 'api', worker: 'worker', redis: 'redis/redis', mariadb: 'mariadb/mariadb' }
-  const noted = Object.entries(files)
+  const recorded = Object.entries(files)
     .map(([name, file]) => [name, join(data, `${file}.pid`)] as const)
     .filter(([, file]) => existsSync(file))
-  return Object.fromEntries(noted.map(([name, file]) => [name, JSON.parse(readFileSync(file, 'utf8')).pid]))
+  return Object.fromEntries(
+    recorded.map(([name, file]) => [name, JSON.parse(readFileSync(file, 'utf8')).pid])
+  )
 }
 
-/** Which of these processes are there. */
+/** Returns the processes that still run. */
 export async function alive(pids: Iterable<number>): Promise<number[]> {
   const found = await Promise.all([...pids].map(async pid => ((await inspectProcess(pid)) ? [pid] : [])))
   return found.flat()

@@ -38,7 +38,7 @@ test(`npm start works in a folder named ${ODD}`, { timeout: 120_000 }, async () 
       console.error(`${program.output()}\nIts logs are kept in ${dir}/.local`)
     else await rm(base, { recursive: true })
   })
-  const [, url = ''] = await program.says(/API {2,}(http:\S+)[\s\S]*Ctrl-C stops/)
+  const [, url = ''] = await program.prints(/API {2,}(http:\S+)[\s\S]*Ctrl-C stops/)
   await until('an order is accepted', async () => (await postOrder(url, 'odd', 1)).status < 300, 60_000)
   const completed = async () => {
     const order = (await (await fetch(`${url}/orders/odd`)).json()) as { status: string }

@@ -38,7 +38,7 @@ function setup(needs: string, env: NodeJS.ProcessEnv = {}) {
   return run('/bin/sh', [script, needs], { PATH: programs, ORDERSTREAM_STORE_DIRS: '', ...env })
 }
 
-test('where nothing may be installed, one message names what is missing and the two ways out', async () => {
+test('without the right to install, one message names what is missing and two solutions', async () => {
   const program = setup('test')
   expect(await program.ended).toBe(1)
   expect(program.output()).toMatch(
@@ -46,14 +46,14 @@ test('where nothing may be installed, one message names what is missing and the 
   )
 })
 
-test('only what is missing is named', async () => {
+test('the message names only what is missing', async () => {
   const fromDatabaseHost = setup('start', { DB_HOST: 'db.example' })
   expect(await fromDatabaseHost.ended).toBe(1)
   expect(fromDatabaseHost.output()).toContain('missing: Redis 7.0 or newer (redis-server).')
   expect(fromDatabaseHost.output()).not.toMatch(/mariadb/i)
 })
 
-test('npm start needs no store that the environment names, npm test needs both', async () => {
+test('npm start needs no store that the environment names, and npm test needs both', async () => {
   const stores = { REDIS_HOST: 'redis.example', DB_HOST: 'db.example' }
   const start = setup('start', stores)
   expect(await start.ended).toBe(0)
@@ -74,7 +74,7 @@ test('a store that is too old counts as missing', async () => {
   expect(program.output()).toContain('missing: Redis 7.0 or newer')
 })
 
-/** A lock file that is newer than the dependencies, and an npm that says how it was called and fails. */
+/** A lock file that is newer than the dependencies, and an npm that prints its arguments and fails. */
 function outdate() {
   const lock = join(clone, 'package-lock.json')
   const later = new Date(Date.now() + 60_000)
@@ -83,7 +83,7 @@ function outdate() {
   writeFileSync(npm, '#!/bin/sh\necho "npm was called with $*"\nexit 1\n', { mode: 0o755 })
 }
 
-test('dependencies older than the lock file are installed again, and a failure shows why', async () => {
+test('dependencies that are older than the lock file are installed again, and a failure shows the reason', async () => {
   outdate()
   const program = setup('start')
   expect(await program.ended).toBe(1)
@@ -91,7 +91,7 @@ test('dependencies older than the lock file are installed again, and a failure s
   expect(program.output()).toContain('Set-up: npm ci failed; its output is above.')
 })
 
-test('dependencies that a link leads to are not deleted', async () => {
+test('dependencies behind a link are not deleted', async () => {
   outdate()
   const [modules, elsewhere] = [join(clone, 'node_modules'), join(clone, 'elsewhere')]
   renameSync(modules, elsewhere)

@@ -7,7 +7,7 @@ import { afterAll, afterEach, expect, test } from 'vitest'
 import { freePort, portFault } from '../../../tools/local/ports.ts'
 import { startRedis } from '../../../tools/local/redis.ts'
 import { NOWHERE } from '../../harness/space.ts'
-import { alive, launch, notedPids, type Program, run } from './launcher.ts'
+import { alive, launch, type Program, recordedPids, run } from './launcher.ts'
 
 const data = realpathSync(mkdtempSync(join(tmpdir(), 'orderstream-start-')))
 const order = { order_id: 'test-001', amount: 100 }
@@ -22,7 +22,7 @@ const track = (program: Program) => {
 
 let failed = false
 
-// Those a failed test left running: the launcher stops what it started.
+// Stops what a failed test left running.
 afterEach(async ({ task }) => {
   if (task.result?.state === 'fail') {
     failed = true
@@ -38,8 +38,8 @@ afterAll(() => {
 })
 
 async function apiOf(program: Program): Promise<string> {
-  await program.says(up)
-  const [, url] = await program.says(/API {2,}(http:\S+)/)
+  await program.prints(up)
+  const [, url] = await program.prints(/API {2,}(http:\S+)/)
   return url as string
 }
 
@@ -53,7 +53,9 @@ function post(api: string): Promise<Response> {
 
 const get = async (api: string) => (await fetch(`${api}/orders/${order.order_id}`)).json()
 
-test('an order runs end to end, and an interrupt leaves no process and no port', { timeout }, async () => {
+test('npm start processes an order, and an interrupt leaves no process and no port', {
+  timeout
+}, async () => {
   const port = await freePort()
   const program = track(launch(data, [], { PORT: String(port) }))
   const api = await apiOf(program)
@@ -68,7 +70,7 @@ test('an order runs end to end, and an interrupt leaves no process and no port',
   await expect
     .poll(() => get(api), { timeout: 10_000 })
     .toMatchObject({ ...order, status: 'completed', tax: 18, total: 118 })
-  const [, worker] = await program.says(/worker: (http:\S+)\/health\)/)
+  const [, worker] = await program.prints(/worker: (http:\S+)\/health\)/)
   expect((await fetch(`${worker}/health`)).status).toBe(200)
   expect((await post(worker as string)).status).toBe(404)
   expect((await fetch(`${api}/docs`)).status).toBe(200)
@@ -79,12 +81,12 @@ test('an order runs end to end, and an interrupt leaves no process and no port',
     `Orderstream is already running here: process ${program.child.pid} uses ${data}`
   )
 
-  const pids = notedPids(data)
+  const pids = recordedPids(data)
   expect(Object.keys(pids)).toEqual(['api', 'worker', 'redis', 'mariadb'])
   const ports = program.output().matchAll(/127\.0\.0\.1:(\d+)/g)
-  // The second while the first is still being worked on, as npm passes on what the terminal has sent too.
+  // A second signal during the first, because npm passes on what the terminal has already sent.
   program.child.kill('SIGINT')
-  await program.says(/Stopping/)
+  await program.prints(/Stopping/)
   program.child.kill('SIGINT')
   expect(await program.ended).toBe(0)
   expect(await alive(Object.values(pids))).toEqual([])
@@ -101,18 +103,18 @@ test('a second start, through npm, finds the order; SIGTERM to npm stops all of 
   expect(replay.status).toBe(200)
   expect(await replay.json()).toMatchObject({ ...order, status: 'completed', total: 118 })
 
-  const pids = notedPids(data)
+  const pids = recordedPids(data)
   program.child.kill('SIGTERM')
   expect(await program.ended).toBe(0)
   expect(await alive(Object.values(pids))).toEqual([])
 })
 
-test('when a process dies by itself, everything is stopped and the launcher says which', {
+test('the launcher stops everything when a process dies by itself, and names that process', {
   timeout
 }, async () => {
   const program = track(launch(data))
-  await program.says(up)
-  const pids = notedPids(data)
+  await program.prints(up)
+  const pids = recordedPids(data)
   process.kill(pids.worker as number, 'SIGKILL')
   expect(await program.ended).toBe(1)
   expect(program.output()).toContain('worker ended by itself with signal SIGKILL')
@@ -120,10 +122,10 @@ test('when a process dies by itself, everything is stopped and the launcher says
   expect(await alive(Object.values(pids))).toEqual([])
 })
 
-test('what a killed launcher left running is ended, and --fresh begins empty', { timeout }, async () => {
+test('a start ends the processes of a killed launcher, and --fresh begins empty', { timeout }, async () => {
   const killed = track(launch(data))
-  await killed.says(up)
-  const left = Object.values(notedPids(data))
+  await killed.prints(up)
+  const left = Object.values(recordedPids(data))
   killed.child.kill('SIGKILL')
   await killed.ended
   expect(await alive(left)).toEqual(left)
@@ -138,16 +140,16 @@ test('what a killed launcher left running is ended, and --fresh begins empty', {
 test('an interrupt during the start ends it cleanly', { timeout }, async () => {
   for (const moment of [/MariaDB: starting/, /api and worker: starting/]) {
     const program = track(launch(data, ['--fresh']))
-    await program.says(moment)
-    const pids = Object.values(notedPids(data))
+    await program.prints(moment)
+    const pids = Object.values(recordedPids(data))
     program.child.kill('SIGINT')
     expect(await program.ended).toBe(0)
-    expect(notedPids(data)).toEqual({})
+    expect(recordedPids(data)).toEqual({})
     expect(await alive(pids)).toEqual([])
   }
 })
 
-test('a store that the environment names is used, and not stopped, also by a second Ctrl-C', {
+test('a store that the environment names is used and not stopped, even by a second Ctrl-C', {
   timeout
 }, async () => {
   const redis = await startRedis({ dir: join(data, 'own-redis') })
@@ -155,13 +157,13 @@ test('a store that the environment names is used, and not stopped, also by a sec
     const env = { REDIS_HOST: redis.host, REDIS_PORT: String(redis.port), DRAIN_DELAY_MS: '60000' }
     const program = track(launch(data, [], env))
     const api = await apiOf(program)
-    expect(Object.keys(notedPids(data))).toEqual(['api', 'worker', 'mariadb'])
+    expect(Object.keys(recordedPids(data))).toEqual(['api', 'worker', 'mariadb'])
     expect((await post(api)).status).toBeLessThan(300)
     await expect.poll(() => get(api), { timeout: 10_000 }).toMatchObject({ status: 'completed' })
     program.child.kill('SIGINT')
-    await program.says(/Stopping … \(Ctrl-C again ends it at once\)/)
+    await program.prints(/Stopping … \(Ctrl-C again ends it at once\)/)
     const second = 'A second Ctrl-C: api and worker end at once.'
-    // One that arrives while the process exits would be its end.
+    // A signal that arrives while the process exits would kill it.
     const interrupt = () => {
       if (!program.output().includes(second)) program.child.kill('SIGINT')
       return program.output()
@@ -174,22 +176,22 @@ test('a store that the environment names is used, and not stopped, also by a sec
   }
 })
 
-test('a store that the environment names wrongly is told of', { timeout }, async () => {
+test('the launcher warns of a store that the environment names wrongly', { timeout }, async () => {
   const nowhere = { DB_HOST: '127.0.0.1', DB_PORT: String(NOWHERE) }
   const program = track(launch(data, [], nowhere))
-  await program.says(/But MySQL cannot be used, .*grep 'not available' \S+api\.log/)
+  await program.prints(/But MySQL cannot be used, .*grep 'not available' \S+api\.log/)
   expect(readFileSync(join(data, 'api.log'), 'utf8')).toContain('mysql is not available')
 })
 
-test('a service that does not start is shown with the end of its log', { timeout }, async () => {
+test('a failed start of the service shows the end of its log', { timeout }, async () => {
   const program = track(launch(data, [], { TAX_RATE: '5' }))
   expect(await program.ended).toBe(1)
   expect(program.output()).toMatch(/(api|worker) ended with code \d+ at its start/)
   expect(program.output()).toContain('TAX_RATE')
-  expect(notedPids(data)).toEqual({})
+  expect(recordedPids(data)).toEqual({})
 })
 
-test('a taken or wrong PORT is one sentence, and nothing is started', async () => {
+test('a taken or invalid PORT is reported in one sentence, and nothing starts', async () => {
   const taken = createServer().listen(0, '127.0.0.1')
   await once(taken, 'listening')
   const { port } = taken.address() as AddressInfo
@@ -213,13 +215,13 @@ test('--help names the options, and an unknown one is refused', async () => {
   const wrong = track(launch(data, ['--frehs']))
   expect(await wrong.ended).toBe(1)
   expect(wrong.output()).toContain("Unknown option '--frehs'")
-  // npm keeps --data to itself, and passes on its value.
+  // npm keeps --data for itself and passes on its value.
   const unguarded = track(run('node', ['tools/local/start.ts', '/tmp/x']))
   expect(await unguarded.ended).toBe(1)
   expect(unguarded.output()).toContain('npm takes options for itself unless two dashes stand before them')
 })
 
-test('a folder that cannot be written to is one sentence, with what to do', async () => {
+test('a read-only folder is reported in one sentence that says what to do', async () => {
   const file = join(data, 'a file')
   writeFileSync(file, '')
   for (const [folder, fault] of [

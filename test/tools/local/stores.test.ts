@@ -17,7 +17,7 @@ import { freePort, portFault } from '../../../tools/local/ports.ts'
 import { type LocalStore, startRedis } from '../../../tools/local/redis.ts'
 import { alive, root, run } from './launcher.ts'
 
-// A space, and longer than the path of a socket may be.
+// With a space, and longer than the path of a socket may be.
 const base = realpathSync(mkdtempSync(join(tmpdir(), 'orderstream stores ')))
 const long = join(base, 'x'.repeat(120))
 const started: LocalStore[] = []
@@ -63,14 +63,14 @@ async function sql(
   }
 }
 
-/** Starts a store from a process of its own, and kills that. Gives the store's process id. */
+/** Starts a store from another process and kills that process. Returns the process id of the store. */
 async function orphan(file: string, start: string, dir: string): Promise<number> {
   const script = `
     const { ${start} } = await import(${JSON.stringify(pathToFileURL(join(root, file)))})
     const store = await ${start}({ dir: ${JSON.stringify(dir)} })
     console.log('pid ' + store.pid)`
   const owner = run(process.execPath, ['--input-type=module', '--eval', script])
-  const [, pid] = await owner.says(/pid (\d+)/)
+  const [, pid] = await owner.prints(/pid (\d+)/)
   owner.child.kill('SIGKILL')
   await owner.ended
   return Number(pid)
@@ -99,7 +99,7 @@ test('Redis syncs every write, evicts only what has a TTL, and keeps its data ov
   ])
 })
 
-test('stopping a store twice, or one that is frozen, ends it', async () => {
+test('a stop ends a store, also the second time and when the store is frozen', async () => {
   const store = await redisIn(join(base, 'frozen'))
   process.kill(store.pid, 'SIGSTOP')
   await Promise.all([store.stop(), store.stop()])
@@ -107,7 +107,7 @@ test('stopping a store twice, or one that is frozen, ends it', async () => {
   expect(await store.exited).toEqual({ code: 0, signal: null })
 })
 
-test('a Redis whose owner was killed is ended before the next one starts, with its data', async () => {
+test('a start ends the Redis of a killed owner and keeps its data', async () => {
   const dir = join(base, 'orphan')
   const left = await orphan('tools/local/redis.ts', 'startRedis', dir)
   expect(await alive([left])).toEqual([left])
@@ -116,7 +116,7 @@ test('a Redis whose owner was killed is ended before the next one starts, with i
   expect(await asking(store, client => client.ping())).toBe('PONG')
 })
 
-test('a store whose owner is there is in use, not left over', async () => {
+test('a store whose owner runs counts as in use', async () => {
   const dir = join(base, 'used')
   const store = await redisIn(dir)
   await expect(startRedis({ dir })).rejects.toThrow(
@@ -125,11 +125,11 @@ test('a store whose owner is there is in use, not left over', async () => {
   expect(await alive([store.pid])).toEqual([store.pid])
 })
 
-test('a process that only has the number of an earlier store is left alone', async () => {
+test('a start leaves a process alone that only has the id of an earlier store', async () => {
   const dir = join(base, 'reused')
   await mkdir(dir)
   const other = run(process.execPath, ['--eval', 'console.log("up"); setInterval(() => {}, 1000)'])
-  await other.says(/up/)
+  await other.prints(/up/)
   const pid = other.child.pid as number
   await writeFile(join(dir, 'redis.pid'), JSON.stringify({ pid, owner: 1 }))
   await redisIn(dir)
@@ -138,7 +138,7 @@ test('a process that only has the number of an earlier store is left alone', asy
   await other.ended
 })
 
-test('a store that does not come up says why, with the end of its log', async () => {
+test('a failed start of a store shows the end of its log', async () => {
   const dir = join(base, 'faulty')
   const failure = startRedis({ dir, args: ['--no-such-setting', 'yes'] })
   await expect(failure).rejects.toThrow(/redis ended with code 1 .*redis\.log:\n[\s\S]*no-such-setting/)
@@ -147,15 +147,15 @@ test('a store that does not come up says why, with the end of its log', async ()
   )
 })
 
-test('a port that is taken is refused by name', async () => {
+test('a taken port is refused with its number', async () => {
   const { port } = await redisIn(join(base, 'first'))
   await expect(startRedis({ dir: join(base, 'second'), port })).rejects.toThrow(
     `127.0.0.1:${port}: the port is taken`
   )
 })
 
-test('a start that is given up leaves no process', async () => {
-  const dir = join(base, 'given-up')
+test('an aborted start leaves no process', async () => {
+  const dir = join(base, 'aborted')
   await expect(startRedis({ dir, signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough')
   expect(await readdir(dir)).toEqual([])
 })
@@ -176,7 +176,7 @@ test('MariaDB keeps data and password, in a long path with a space', async () =>
   expect(await sql(second, 'SELECT COUNT(*) n FROM kept.one')).toEqual([{ n: 0 }])
 })
 
-test('MariaDB leaves the temporary tables of others alone, as it is made and as it starts', async () => {
+test('MariaDB leaves the temporary tables of other servers alone when it is created and when it starts', async () => {
   const others = join(tmpdir(), `#sql-temptable-${randomUUID()}.MAD`)
   await writeFile(others, '')
   try {
@@ -197,7 +197,7 @@ test('nobody gets into MariaDB without the password, which only its owner can re
   for (const file of ['password', 'init.sql']) expect(statSync(join(long, file)).mode & 0o777).toBe(0o600)
 })
 
-test('a MariaDB whose owner was killed is ended before the next one starts', async () => {
+test('a start ends the MariaDB of a killed owner', async () => {
   const left = await orphan('tools/local/mariadb.ts', 'startMariadb', long)
   expect(await alive([left])).toEqual([left])
   const store = await mariadbIn(long)
@@ -209,7 +209,7 @@ test('a MariaDB whose owner was killed is ended before the next one starts', asy
   expect(await alive([again])).toEqual([])
 })
 
-test('an interrupted initialisation is not taken for a finished one', async () => {
+test('an interrupted initialisation does not count as finished', async () => {
   const dir = join(base, 'interrupted')
   const controller = new AbortController()
   const start = startMariadb({ dir, port: await freePort(), signal: controller.signal })
