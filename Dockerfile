@@ -1,4 +1,4 @@
-# One image for every mode: MODE=api or MODE=worker says what a container does.
+# One image for every mode: MODE is api or worker.
 ARG NODE_IMAGE=node:24-bookworm-slim
 
 FROM ${NODE_IMAGE} AS dependencies
@@ -18,7 +18,7 @@ COPY src src
 COPY plugins plugins
 COPY handlers handlers
 COPY cli cli
-# Readable for everybody, whatever the umask was where they come from.
+# Readable for everybody, whatever the umask of the build machine is.
 RUN chmod -R a+rX .
 
 FROM ${NODE_IMAGE}
@@ -26,11 +26,11 @@ ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=sources /app ./
-# All files belong to root: the process can change none of them, and writes nowhere.
+# All files belong to root: the process cannot change them, and writes nowhere.
 USER node
 EXPOSE 3000
-# By node:http and not by fetch, which takes four times the processor time of a probe to load.
+# Uses node:http, because loading fetch takes four times the processor time of a probe.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 \
   CMD ["node", "-e", "require('node:http').get(`http://127.0.0.1:${process.env.PORT}/health/live`, answer => process.exit(answer.statusCode === 200 ? 0 : 1))"]
-# Not through npm or a shell: SIGTERM has to reach Node.js itself. The flags are explained in tools/local/service.ts.
+# Not through npm or a shell, so that SIGTERM reaches Node.js. tools/local/service.ts explains the flags.
 CMD ["node", "--min-semi-space-size=16", "--max-semi-space-size=16", "--no-allocation-site-pretenuring", "src/main.ts"]

@@ -5,12 +5,12 @@ import type { Forgotten } from '../schema/http/function.ts'
 import type { Problem } from '../schema/http/problem.ts'
 import { problemType } from '../schema/http/problem-types.ts'
 
-/** The service refused, or is not there; the message says what to do. */
+/** The service refused a request or does not answer; the message tells the operator what to do. */
 export class AdminError extends Error {
   override name = 'AdminError'
 }
 
-/** What operators do, over HTTP. */
+/** The operators' routes of the service, over HTTP. */
 export interface AdminClient {
   audit: () => Promise<Audit>
   acknowledge: (reason: string) => Promise<Acknowledged>
@@ -22,21 +22,21 @@ export interface AdminClient {
 }
 
 /**
- * `url` is where an api listens, `token` its ADMIN_TOKEN.
- * @throws {AdminError} when one of them cannot be that.
+ * Creates a client of the api at `url` with its ADMIN_TOKEN.
+ * @throws {AdminError} when the URL or the token is invalid.
  */
 export function createAdminClient(url: string, token: string): AdminClient {
   if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
     throw new AdminError(
-      `The api cannot be at ${JSON.stringify(url)}: --url takes one as http://127.0.0.1:3000.`
+      `${JSON.stringify(url)} is not a URL of an api: --url takes a URL such as http://127.0.0.1:3000.`
     )
   if (token === '')
     throw new AdminError(
-      'No token: set ADMIN_TOKEN here to what it is for the api (export ADMIN_TOKEN=…), or name it with --token.'
+      'No token: set ADMIN_TOKEN to the value that the api has (export ADMIN_TOKEN=…), or use --token.'
     )
   if (!RegExp(TOKEN_PATTERN).test(token))
     throw new AdminError(
-      'The token has a space at an end, or a character beyond ASCII: no ADMIN_TOKEN has that.'
+      'The token begins or ends with a space, or has a character beyond ASCII: no ADMIN_TOKEN does.'
     )
 
   const call = async <T>(path: string, body?: unknown, method = body === undefined ? 'GET' : 'POST') => {
@@ -48,11 +48,11 @@ export function createAdminClient(url: string, token: string): AdminClient {
       },
       ...(body !== undefined && { body: JSON.stringify(body) })
     }).catch(cause => {
-      throw new AdminError(`Nothing answers at ${url}. Name the api with --url.`, { cause })
+      throw new AdminError(`Nothing answers at ${url}. Set the URL of the api with --url.`, { cause })
     })
     if (!response.ok) throw new AdminError(await explain(response))
     return (await response.json().catch(cause => {
-      throw new AdminError(`What answers at ${url} is no Orderstream api.`, { cause })
+      throw new AdminError(`The server at ${url} is not an Orderstream api.`, { cause })
     })) as T
   }
   return {
@@ -79,7 +79,7 @@ async function explain(response: Response): Promise<string> {
   if (problem.type === problemType('route-not-found'))
     return 'The api serves no /admin routes: start it with ADMIN_TOKEN.'
   if (problem.type === problemType('unauthorized'))
-    return 'The api refuses the token: it was started with another ADMIN_TOKEN. Set that one here, or name it with --token.'
+    return 'The api refuses the token: it has another ADMIN_TOKEN. Set that one, or use --token.'
   const faults = problem.errors?.map(({ pointer, detail }) => `${pointer} ${detail}`) ?? []
   return [problem.detail, ...faults].join('\n')
 }

@@ -1,7 +1,7 @@
 import type { DeadLetter, Dealt } from '../schema/http/dead-letter.ts'
 import type { AdminClient } from './client.ts'
 
-/** The command line does not say what to do; the message says what is missing. */
+/** The command line is incomplete or wrong; the message names what is missing. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }
@@ -17,14 +17,14 @@ export interface Arguments {
   all: boolean
 }
 
-/** What to print for people, and the same as data; `failed` when nothing was done. */
+/** The result as text and as data; `failed` when the command changed nothing. */
 export interface Outcome {
   text: string
   data: unknown
   failed?: boolean
 }
 
-/** Does something. */
+/** One command: calls the api and returns the result. */
 export type Command = (client: AdminClient, args: Arguments) => Promise<Outcome>
 
 /** Every command by its name. */
@@ -39,7 +39,7 @@ export const commands: Record<string, Command> = {
   },
   'audit acknowledge': async (client, args) => {
     none(args.ids)
-    if (!args.reason) throw new UsageError('Say what is known of the loss, with --reason.')
+    if (!args.reason) throw new UsageError('Describe the loss with --reason.')
     const result = await client.acknowledge(args.reason)
     return { data: result, text: `${result.lost} lost orders acknowledged.` }
   },
@@ -52,18 +52,19 @@ export const commands: Record<string, Command> = {
     return { data: page, text: table([['id', 'code', 'attempts', 'last attempt', 'cause'], ...rows]) + more }
   },
   'dead-letters show': async (client, args) => {
-    const letter = await client.show(args.function, only(args.ids, 'Name one letter.'))
-    return { data: letter, text: JSON.stringify(letter, null, 2) }
+    const deadLetter = await client.show(args.function, only(args.ids, 'Name one dead letter.'))
+    return { data: deadLetter, text: JSON.stringify(deadLetter, null, 2) }
   },
   'dead-letters redrive': async (client, args) => {
-    if (args.all === args.ids.length > 0) throw new UsageError('Name the letters to redrive, or say --all.')
+    if (args.all === args.ids.length > 0)
+      throw new UsageError('Name the dead letters to redrive, or use --all.')
     const rate = args.rate === undefined ? undefined : Number(args.rate)
     const result = await client.redrive(args.function, args.all ? undefined : args.ids, rate)
     return outcomeOf(args, result, `${result.count} sent back to ${args.function}.`)
   },
   'dead-letters discard': async (client, args) => {
     if (args.ids.length === 0 || !args.reason)
-      throw new UsageError('Name the letters to discard, and the --reason.')
+      throw new UsageError('Name the dead letters to discard, and the --reason.')
     const result = await client.discard(args.function, args.ids, args.reason)
     return outcomeOf(args, result, `${result.count} discarded.`)
   },
@@ -76,7 +77,7 @@ export const commands: Record<string, Command> = {
   }
 }
 
-/** Names the letters that were not there: a mistyped id, or one of another function. */
+/** Names the dead letters that do not exist: a mistyped id, or one of another function. */
 function outcomeOf({ function: name, all, ids }: Arguments, result: Dealt, done: string): Outcome {
   const { count, missing } = result
   const others = new Set(ids).size - count
@@ -91,19 +92,22 @@ function row({ id, code, attempts, last_at, cause }: DeadLetter): string[] {
   return [id, code, String(attempts), last_at ?? '-', cause.message.slice(0, 80)]
 }
 
-/** The one thing that is named; `otherwise` is what to say when it is none, or several. */
+/** Returns the only name; throws `otherwise` when there are none or several. */
 function only(names: string[], otherwise: string): string {
   const [name] = names
   if (name === undefined || names.length > 1) throw new UsageError(otherwise)
   return name
 }
 
-/** What is named where nothing can be would be passed over unseen, as the function in `dead-letters list NAME`. */
+/** Rejects names where a command takes none, such as the function in `dead-letters list NAME`. */
 function none(names: string[]): void {
-  if (names.length > 0) throw new UsageError(`${names.join(' ')} is too much: --function names a function.`)
+  if (names.length > 0)
+    throw new UsageError(
+      `${names.join(' ')} is not an argument of this command: --function names a function.`
+    )
 }
 
-/** Rows in columns as wide as they need to be. */
+/** Aligns rows in columns. */
 function table(rows: string[][]): string {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map(cells => cells[column]?.length ?? 0))

@@ -5,15 +5,15 @@ import { type Command, commands, UsageError } from './commands.ts'
 const USAGE = `Usage: npm run admin -- <command> [options]
 
   audit                                  what became of every order
-  audit acknowledge --reason TEXT        says that a loss of data is known
+  audit acknowledge --reason TEXT        acknowledges a known loss of data
   dead-letters list [--after ID] [--limit N]
   dead-letters show ID
   dead-letters redrive ID... | --all [--rate N]
   dead-letters discard ID... --reason TEXT
-  functions forget NAME                  ends a function that no worker runs any more
+  functions forget NAME                  removes a function that no worker runs any more
 
-  --function NAME   whose dead letters (process-orders)
-  --url URL         where an api listens (ORDERSTREAM_URL, or http://127.0.0.1:3000)
+  --function NAME   the function of the dead letters (process-orders)
+  --url URL         the URL of an api (ORDERSTREAM_URL, or http://127.0.0.1:3000)
   --token TOKEN     its ADMIN_TOKEN (the environment's by default)
   --json            print JSON`
 

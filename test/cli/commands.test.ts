@@ -28,7 +28,7 @@ test('npm run admin does what the routes do', async () => {
   const { app } = await useApp(space, 'api', { ADMIN_TOKEN, KEY_PREFIX: `${space.env.KEY_PREFIX}.cli` })
   await app.listen({ port: 0 })
   const url = `http://127.0.0.1:${(app.server.address() as { port: number }).port}`
-  const letter = [
+  const fields = [
     'id',
     '7-0',
     'code',
@@ -44,7 +44,7 @@ test('npm run admin does what the routes do', async () => {
     'taken',
     '0'
   ]
-  for (let n = 0; n < 3; n++) await space.redis.xadd(app.keys.dead('process-orders', 0), '*', ...letter)
+  for (let n = 0; n < 3; n++) await space.redis.xadd(app.keys.dead('process-orders', 0), '*', ...fields)
   expect((await run('audit', '--url', url)).out).toMatch(/^difference +0$/m)
   const acknowledge = ['audit', 'acknowledge', '--reason', 'a failover', '--url', url]
   expect(await run(...acknowledge)).toEqual({ code: 1, out: '', err: 'There is no loss to acknowledge.\n' })
@@ -74,14 +74,14 @@ test('npm run admin does what the routes do', async () => {
   expect((await run('dead-letters', 'list', '--url', url)).out).toBe('process-orders has no dead letters.\n')
 })
 
-test('npm run admin says what is missing', async () => {
+test('npm run admin names what is missing', async () => {
   expect(await run('dead-letters', 'redrive')).toEqual({
     code: 1,
     out: '',
-    err: 'Name the letters to redrive, or say --all.\n'
+    err: 'Name the dead letters to redrive, or use --all.\n'
   })
-  expect((await run('audit', 'acknowledge')).err).toBe('Say what is known of the loss, with --reason.\n')
-  const needed = 'Name the letters to discard, and the --reason.\n'
+  expect((await run('audit', 'acknowledge')).err).toBe('Describe the loss with --reason.\n')
+  const needed = 'Name the dead letters to discard, and the --reason.\n'
   expect((await run('dead-letters', 'discard', '0:1-0')).err).toBe(needed)
   const { app } = await useApp(space, 'api')
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
@@ -89,34 +89,39 @@ test('npm run admin says what is missing', async () => {
     'The api serves no /admin routes: start it with ADMIN_TOKEN.\n'
   )
   expect((await run('audit', '--url', 'http://127.0.0.1:1')).err).toBe(
-    'Nothing answers at http://127.0.0.1:1. Name the api with --url.\n'
+    'Nothing answers at http://127.0.0.1:1. Set the URL of the api with --url.\n'
   )
   expect((await run('nonsense')).code).toBe(2)
   expect(await run('dead-letters', 'list', 'send-receipt')).toEqual({
     code: 1,
     out: '',
-    err: 'send-receipt is too much: --function names a function.\n'
+    err: 'send-receipt is not an argument of this command: --function names a function.\n'
   })
 })
 
-test('npm run admin fails where nothing was done, and names the letters that are not there', async () => {
+test('npm run admin fails when it changes nothing, and names the missing dead letters', async () => {
   const { app } = await useApp(space, 'api', {
     ADMIN_TOKEN,
     MAX_EVENT_LOOP_DELAY_MS: 0,
     KEY_PREFIX: `${space.env.KEY_PREFIX}.none`
   })
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
-  const letters = (action: string, ...more: string[]) => run('dead-letters', action, '--url', url, ...more)
+  const deadLetters = (action: string, ...more: string[]) =>
+    run('dead-letters', action, '--url', url, ...more)
   const because = ['--reason', 'x']
   const neither = 'process-orders has no dead letter 0:1-0, 7:2-0.\n'
-  expect(await letters('redrive', '0:1-0', '7:2-0')).toEqual({ code: 1, out: '', err: neither })
-  expect(await letters('discard', '0:1-0', '7:2-0', ...because)).toEqual({ code: 1, out: '', err: neither })
-  expect(await letters('redrive', '--all')).toEqual({
+  expect(await deadLetters('redrive', '0:1-0', '7:2-0')).toEqual({ code: 1, out: '', err: neither })
+  expect(await deadLetters('discard', '0:1-0', '7:2-0', ...because)).toEqual({
+    code: 1,
+    out: '',
+    err: neither
+  })
+  expect(await deadLetters('redrive', '--all')).toEqual({
     code: 1,
     out: '',
     err: 'process-orders has no dead letters.\n'
   })
-  const asData = await letters('discard', '0:1-0', ...because, '--json')
+  const asData = await deadLetters('discard', '0:1-0', ...because, '--json')
   expect([asData.code, JSON.parse(asData.out)]).toEqual([1, { count: 0, missing: ['0:1-0'] }])
   await space.redis.xadd(
     app.keys.dead('process-orders', 0),
@@ -128,46 +133,48 @@ test('npm run admin fails where nothing was done, and names the letters that are
     'last_at',
     '2'
   )
-  expect(await letters('discard', '0:1-0', '0:2-0', ...because)).toEqual({
+  expect(await deadLetters('discard', '0:1-0', '0:2-0', ...because)).toEqual({
     code: 0,
     out: '1 discarded.\nprocess-orders has no dead letter 0:2-0.\n',
     err: ''
   })
 })
 
-test('npm run admin says which token is missing, or is wrong', async () => {
+test('npm run admin explains a missing or wrong token', async () => {
   expect(await runWith({}, 'audit')).toEqual({
     code: 1,
     out: '',
-    err: 'No token: set ADMIN_TOKEN here to what it is for the api (export ADMIN_TOKEN=…), or name it with --token.\n'
+    err: 'No token: set ADMIN_TOKEN to the value that the api has (export ADMIN_TOKEN=…), or use --token.\n'
   })
   const { app } = await useApp(space, 'api', { ADMIN_TOKEN, MAX_EVENT_LOOP_DELAY_MS: 0 })
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   expect(await run('audit', '--url', url, '--token', 'another-token-than-that')).toEqual({
     code: 1,
     out: '',
-    err: 'The api refuses the token: it was started with another ADMIN_TOKEN. Set that one here, or name it with --token.\n'
+    err: 'The api refuses the token: it has another ADMIN_TOKEN. Set that one, or use --token.\n'
   })
 })
 
 test.each(['localhost:3000', '127.0.0.1:3000', '', 'ftp://localhost'])(
-  'npm run admin takes no "%s" for an api',
+  'npm run admin rejects the URL "%s"',
   async url => {
     expect(await run('audit', '--url', url)).toEqual({
       code: 1,
       out: '',
-      err: `The api cannot be at ${JSON.stringify(url)}: --url takes one as http://127.0.0.1:3000.\n`
+      err: `${JSON.stringify(url)} is not a URL of an api: --url takes a URL such as http://127.0.0.1:3000.\n`
     })
   }
 )
 
-test('npm run admin says so when it is another service that answers, or a token that cannot be one', async () => {
+test('npm run admin recognises another service and an invalid token', async () => {
   const other = createServer((_request, response) => response.end('<html>')).listen(0, '127.0.0.1')
   await once(other, 'listening')
   onTestFinished(() => {
     other.close()
   })
   const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`
-  expect((await run('audit', '--url', url)).err).toBe(`What answers at ${url} is no Orderstream api.\n`)
-  expect((await run('audit', '--url', url, '--token', 'geheim für alle')).err).toMatch(/^The token has a/)
+  expect((await run('audit', '--url', url)).err).toBe(`The server at ${url} is not an Orderstream api.\n`)
+  expect((await run('audit', '--url', url, '--token', 'geheim für alle')).err).toMatch(
+    /^The token begins or ends/
+  )
 })

@@ -27,7 +27,7 @@ import {
   up
 } from './stack.ts'
 
-/** Settings that the image or the compose file decides: where to listen, and which stores. */
+/** Settings that the image or the compose file sets: where to listen, and which stores. */
 const FIXED = new Set([
   ...['MODE', 'NODE_ENV', 'HOST', 'PORT'],
   ...['REDIS_PORT', 'REDIS_USERNAME', 'REDIS_TLS', 'DB_PORT', 'DB_TLS']
@@ -45,7 +45,7 @@ const accept = async (t: Test, order_id: string, amount: number | string = 100) 
   t.equal(body.order_id, order_id)
 }
 
-/** All lines of the processes of both modes. */
+/** Every log line of the processes of both modes. */
 const processLogs = async () => {
   const all = [...(await containers('api')), ...(await containers('worker'))]
   return (await Promise.all(all.map(logLines))).flat()
@@ -85,7 +85,7 @@ const connects = (host: string) =>
 await t.test('compose up builds one image and everything gets healthy', async t => {
   t.comment(`with ${program.join(' ')}`)
   const { stdout, stderr } = await up('--build')
-  // What is said of the builder itself is the machine's business.
+  // Warnings about the builder belong to the machine.
   const complaints = `${stdout}\n${stderr}`
     .split('\n')
     .filter(line => /\bwarn|deprecat/i.test(line) && !/buildx|bake|legacy builder/i.test(line))
@@ -96,7 +96,7 @@ await t.test('compose up builds one image and everything gets healthy', async t 
   t.ok(api !== undefined && api.Image === worker?.Image, 'api and worker run the same image')
 })
 
-// Without a stack nothing else can pass, and each test would wait for it in vain.
+// Without a stack every other test would wait for it and fail.
 if (!t.passing()) {
   await tearDown({ withLogs: true })
   t.bailout('the stack did not start')
@@ -117,7 +117,7 @@ await t.test('the lines of the README give what it shows', async t => {
   }
 })
 
-await t.test('the compose file is read without a word, and passes every setting on', async t => {
+await t.test('the compose file has no warning, and passes every setting on', async t => {
   const { stdout, stderr } = await compose(['config'], { set: { TAX_RATE: '0.25' } })
   t.equal(stderr, '', 'no warning')
   t.equal(stdout.match(/TAX_RATE: '?"?0\.25/g)?.length, 2, 'to both modes')
@@ -129,13 +129,13 @@ await t.test('the compose file is read without a word, and passes every setting 
   )
 })
 
-await t.test('health', async t => {
+await t.test('health reports both stores as connected', async t => {
   const { status, body } = await request('/health')
   t.equal(status, 200)
   t.match(body, { status: 'healthy', services: { redis: 'connected', database: 'connected' } })
 })
 
-await t.test('an order goes through to completed', async t => {
+await t.test('an order is completed', async t => {
   await accept(t, 'smoke-1')
   t.match(await completed('smoke-1'), { amount: 100, tax: 18, total: 118 })
   await accept(t, 'smoke-2', '0.0025')
@@ -192,21 +192,18 @@ await t.test('the logs are JSON without a warning', async t => {
 })
 
 for (const service of SERVICES)
-  await t.test(`orders go through after a restart of ${service}`, async t => {
+  await t.test(`orders are completed after a restart of ${service}`, async t => {
     // Accepted, and perhaps not yet processed when the container stops.
     await accept(t, `before-${service}`)
     await compose(['restart', service], { timeout: 120_000 })
     await healthy(4)
-    await until(
-      'the API says that it is healthy',
-      async () => (await request('/health')).body.status === 'healthy'
-    )
+    await until('the API is healthy', async () => (await request('/health')).body.status === 'healthy')
     await accept(t, `after-${service}`)
     for (const id of ['smoke-1', `before-${service}`, `after-${service}`])
       t.match(await completed(id), { amount: 100, tax: 18, total: 118 }, id)
   })
 
-await t.test('no container may fill the disk with its log', async t => {
+await t.test('the log of every container is bounded', async t => {
   for (const { Name, HostConfig } of await containers()) {
     t.equal(HostConfig.LogConfig.Type, 'json-file', Name)
     t.strictSame(HostConfig.LogConfig.Config, { 'max-file': '5', 'max-size': '20m' }, Name)
@@ -244,7 +241,7 @@ await t.test('metrics agree with what was sent', async t => {
   t.equal(queue.pending, 0)
 })
 
-await t.test('restarts leave no line that is not JSON, or that speaks of something deprecated', async t => {
+await t.test('restarts log JSON only, and nothing deprecated', async t => {
   const lines = await processLogs()
   t.strictSame(
     lines.filter(line => !isEntry(line) || /deprecat|ExperimentalWarning/i.test(line)),

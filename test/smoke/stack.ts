@@ -12,14 +12,14 @@ const run = promisify(execFile)
 /** The project's folder. */
 export const root = join(import.meta.dirname, '../..')
 
-/** All that starts, stops or waits ends at this; the tear-down has time of its own. */
+/** Every start, stop and wait ends at this time; the tear-down has its own time. */
 const deadline = AbortSignal.timeout(6 * 60_000)
 const stopped = new AbortController()
 const signal = AbortSignal.any([deadline, stopped.signal])
 for (const name of ['SIGINT', 'SIGTERM'] as const)
   process.once(name, () => stopped.abort(new Error(`stopped by ${name}`)))
 
-/** What `docker inspect` tells of a container, as far as it is looked at here. */
+/** The part of `docker inspect` that the tests read. */
 interface Container {
   Id: string
   Name: string
@@ -40,7 +40,7 @@ export const SERVICES: Service[] = ['redis', 'mysql', 'api', 'worker']
 
 export const nodeImage = process.env.NODE_IMAGE ?? 'node:24-bookworm-slim'
 
-// A name and a port of its own: it meets neither an Orderstream that is running nor another run of this test.
+// Its own name and port: it does not affect a running Orderstream or another run of this test.
 const project = `orderstream-smoke-${process.pid}`
 export const image = project
 export const port = await freePort()
@@ -50,7 +50,7 @@ const env: NodeJS.ProcessEnv = {
   COMPOSE_PROJECT_NAME: project,
   ORDERSTREAM_IMAGE: image,
   PORT: String(port),
-  // A busy machine is no outage: that would be in the logs, where nothing must be.
+  // On a busy machine a slow store must not count as an outage, which would be in the logs.
   STORE_TIMEOUT_MS: '5000'
 }
 // Not the whole environment: the file would pass on settings like LOG_LEVEL.
@@ -58,18 +58,18 @@ for (const [name, value] of Object.entries(process.env))
   if (/^(PATH|HOME|LANG|TMPDIR|XDG_.*|DOCKER_.*|BUILDKIT_.*|(NODE|REDIS|MYSQL)_IMAGE|\w+_proxy)$/i.test(name))
     env[name] ??= value
 
-// In the place of the `.env` that somebody may have here.
+// Replaces a `.env` that may be in this folder.
 const scratch = await mkdtemp(join(tmpdir(), `${project}-`))
 const noSettings = join(scratch, 'env')
 await writeFile(noSettings, '')
 
-/** Which of the two compose programs there is. */
+/** The installed one of the two compose programs. */
 export const program = await run('docker', ['compose', 'version'], { env, signal }).then(
   () => ['docker', 'compose'],
   () => ['docker-compose']
 )
 
-/** Runs a program to its end and gives what it wrote. Throws with its output when it fails. */
+/** Runs a program to its end and returns its output. Throws with the output when it fails. */
 export async function command(
   file: string,
   args: string[],
@@ -90,10 +90,10 @@ export async function compose(args: string[], options?: Parameters<typeof comman
   return command(file, [...first, '--env-file', noSettings, ...args], options)
 }
 
-/** Gives what the command writes to standard output. */
+/** Runs docker and returns its standard output. */
 export const docker = async (...args: string[]) => (await command('docker', args)).stdout
 
-/** Starts what is not running, and leaves alone what is. */
+/** Starts the containers that are not running. */
 export const up = (...args: string[]) => compose(['up', '-d', ...args], { timeout: 5 * 60_000 })
 
 /** The containers of a service, or all of them, stopped ones too. */
@@ -110,7 +110,7 @@ export async function logLines({ Id }: Container): Promise<string[]> {
   return `${stdout}\n${stderr}`.split('\n').filter(line => line !== '')
 }
 
-/** Waits until `check` gives something true, and gives it; after the time, throws what stood in the way. */
+/** Waits until `check` returns something true, and returns it; throws the last fault after the time. */
 export async function until<T>(
   what: string,
   check: () => Promise<T>,
@@ -155,7 +155,7 @@ export async function request(path: string, body?: unknown) {
   return { status: response.status, body: (await response.json()) as Record<string, unknown> }
 }
 
-/** Waits until the order is completed, and gives its document. */
+/** Waits until the order is completed, and returns its document. */
 export const completed = (id: string) =>
   until(`order ${id} is completed`, async () => {
     const { status, body } = await request(`/orders/${id}`)
@@ -166,8 +166,8 @@ export const completed = (id: string) =>
 let tornDown: Promise<string[]> | undefined
 
 /**
- * Removes all that `up` made: containers, networks, volumes and the image; only the first call does. With the end of
- * the containers' logs on standard error if asked for. Gives what went wrong, and never throws.
+ * Removes everything that `up` created: containers, networks, volumes and the image; only the first call does. Prints
+ * the end of the containers' logs to standard error if asked for. Returns the faults, and never throws.
  */
 export async function tearDown({ withLogs }: { withLogs: boolean }): Promise<string[]> {
   tornDown ??= removeAll(withLogs)
