@@ -24,6 +24,7 @@ declare module 'fastify' {
 
 const ROOT = join(import.meta.dirname, '..')
 
+/** What `buildApp` takes beside the configuration. */
 export interface AppOptions {
   /** Where the log goes; standard output by default. */
   logStream?: Writable

@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { traceparent } from '../../src/http/request-context.ts'
-import { EVENTS, PLACED } from '../../src/streams/names.ts'
+import { PLACED } from '../../src/orders/names.ts'
+import { EVENTS } from '../../src/streams/names.ts'
 import { createPublish, type Origin, type PublishOptions } from '../../src/streams/publish.ts'
 
 /** As `PublishOptions`; the origin is the request or the message that causes the new message. */

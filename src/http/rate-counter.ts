@@ -28,6 +28,7 @@ export interface RateCounter {
   stop: () => void
 }
 
+/** Creates the counter that @fastify/rate-limit counts requests with, in Redis, for all processes together. */
 export function createRateCounter(
   redis: RedisStore,
   keys: Keys,

@@ -15,6 +15,7 @@ declare module 'fastify' {
   }
 }
 
+/** What the log of requests needs. */
 export interface RequestLogOptions {
   requestIdLogLabel: string
   /** What every line of this process says. */

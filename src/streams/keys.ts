@@ -36,6 +36,7 @@ export interface Keys {
   rate: (client: string, second: number) => string
 }
 
+/** Creates the keys of a service: `prefix` is KEY_PREFIX, `partitions` is STREAM_PARTITIONS. */
 export function createKeys(prefix: string, partitions: number): Keys {
   const key = (partition: number, rest: string) => `{${prefix}:${partition}}:${rest}`
   const partitionOf = (id: string) => (partitions === 1 ? 0 : fnv1a(id) % partitions)

@@ -17,6 +17,7 @@ interface Internals {
   stream: Socket
 }
 
+/** What a pool of promises needs. */
 export interface PromisePoolOptions {
   /** Lends a connection whose session is set, until the connection is released or destroyed. */
   lend: () => Promise<PoolConnection>

@@ -1,4 +1,4 @@
-import { HandlerTimeout } from './handler-timeout.ts'
+import { HandlerTimeout } from '../outage/handler-timeout.ts'
 import type { BatchRuntime } from './runtime.ts'
 
 /**

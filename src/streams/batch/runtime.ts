@@ -1,8 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Outages } from '../consume/outages.ts'
 import type { ResolvedFunction } from '../function.ts'
 import type { Delivery } from '../group/delivery.ts'
 import type { GroupMember } from '../group/member.ts'
+import type { Outages } from '../outage/outages.ts'
 import type { Decoded } from './decode.ts'
 import type { ReportUnknownVersion } from './unknown-versions.ts'
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { GroupMissing, StoreRefused, StoreUnavailable } from '../../stores/errors.ts'
-import type { Outages } from './outages.ts'
+import type { Outages } from '../outage/outages.ts'
 
 /** Pause after a read whose reply was lost (ms). */
 const ERROR_PAUSE = 500

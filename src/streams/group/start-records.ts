@@ -16,6 +16,7 @@ export interface StartRecords {
 const INSERT =
   'INSERT INTO function_starts (stream, group_name, positions) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE'
 
+/** Creates the records of where functions began, in the table `function_starts`. */
 export function createStartRecords(mysql: MysqlStore): StartRecords {
   const run = (sql: string, values: unknown[]) =>
     mysql.transaction(transaction => transaction.run(sql, values))

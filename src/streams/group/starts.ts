@@ -34,6 +34,7 @@ export interface Starts {
   restore: (stream: string, group: string) => Promise<void>
 }
 
+/** Creates the starts of functions on logs, kept in Redis and in MySQL. */
 export function createStarts(redis: RedisStore, mysql: MysqlStore, keys: Keys): Starts {
   const records = createStartRecords(mysql)
   const unrecorded = new Map<string, LogFunction>()

@@ -9,7 +9,7 @@ import {
   StoreUnavailable
 } from '../../stores/errors.ts'
 import { reasonOf } from '../../stores/reason.ts'
-import { findOutage } from '../batch/find-outage.ts'
+import { findOutage } from './find-outage.ts'
 
 /** How long a worker that stops still waits for a store (ms): messages in flight may need only a moment of it. */
 const LAST_WAIT = 3000
