@@ -13,7 +13,7 @@ declare module 'fastify' {
       /** Counts one batch of a stream function. */
       batch: (name: string, counts: BatchTally, seconds: number) => void
       /** Counts a message of a version that a stream function does not know. */
-      foreign: (name: string, version: string) => void
+      unknownVersion: (name: string, version: string) => void
       /** Counts entries in Redis that cannot be read. */
       corrupt: (kind: Corrupt, count?: number) => void
     }
@@ -47,7 +47,7 @@ const METRICS = {
     help: 'Unreadable entries in Redis, each time that the service met one.',
     labelNames: ['kind']
   },
-  foreign: {
+  unknownVersion: {
     name: 'orderstream_foreign_messages_total',
     help: 'Messages of a version that a function does not know, left to other workers.',
     labelNames: ['function', 'version']
@@ -73,7 +73,7 @@ async function metrics(app: FastifyInstance) {
   const orders = new Counter({ ...METRICS.orders, registers })
   const messages = new Counter({ ...METRICS.messages, registers })
   const corrupt = new Counter({ ...METRICS.corrupt, registers })
-  const foreign = new Counter({ ...METRICS.foreign, registers })
+  const unknownVersions = new Counter({ ...METRICS.unknownVersion, registers })
   const batches = new Histogram({ ...METRICS.batches, buckets: SECONDS, registers })
   new Gauge({
     ...METRICS.stores,
@@ -93,7 +93,7 @@ async function metrics(app: FastifyInstance) {
     registry,
     order: outcome => orders.inc({ outcome }),
     corrupt: (kind, count = 1) => corrupt.inc({ kind }, count),
-    foreign: (name, version) => foreign.inc({ function: name, version }),
+    unknownVersion: (name, version) => unknownVersions.inc({ function: name, version }),
     batch: (name, { corrupt: unreadable, ...counts }, seconds) => {
       for (const [outcome, count] of Object.entries(counts)) messages.inc({ function: name, outcome }, count)
       if (unreadable > 0) corrupt.inc({ kind: 'retry' }, unreadable)

@@ -111,7 +111,7 @@ function consumerOptions(
     patience: patienceOf(config),
     log,
     onBatch: (tally, seconds) => metrics.batch(name, tally, seconds),
-    onUnknownVersion: version => metrics.foreign(name, version),
+    onUnknownVersion: version => metrics.unknownVersion(name, version),
     onStuck: error => {
       log.fatal({ err: error }, 'function is stuck: the process restarts')
       app.lifecycle.fail(error)

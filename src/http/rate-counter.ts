@@ -1,26 +1,26 @@
 import type { RedisStore } from '../stores/redis/store.ts'
 import type { Keys } from '../streams/keys.ts'
 
-/** How often the processes tell each other what they counted (ms). A limit may be overrun by what comes in that time. */
+/** How often the processes add up their counts in Redis (ms). A limit may be overrun by what comes in that time. */
 const SYNC_INTERVAL = 100
 
 /** How long a count stays in Redis, in seconds: its own second, and some for late replies. */
 const KEEP = 5
 
 interface Count {
-  /** Requests that were seen here and not yet told to Redis. */
-  untold: number
-  /** Requests of all processes, as Redis last said. */
-  shared: number
+  /** Requests that were counted here and not yet sent to Redis. */
+  unsent: number
+  /** Requests of all processes, as Redis last returned it. */
+  total: number
 }
 
 /**
  * Counts requests of each client in each second, over all processes, without a round trip per request: a request is
- * counted here at once, and the counts are added up in Redis ten times a second. While Redis is away each process
+ * counted here at once, and the counts are added up in Redis ten times a second. While Redis is unavailable, each process
  * goes on with its own count.
  */
 export interface RateCounter {
-  /** Counts a request from an address; gives its client's count in this second so far. */
+  /** Counts a request from an address; returns its client's count in this second so far. */
   hit: (address: string) => number
   /** The client's count in this second so far, and how much of the second is left (ms). */
   look: (client: string) => { current: number; ttl: number }
@@ -40,26 +40,26 @@ export function createRateCounter(
   let byAddress = new Map<string, Count>()
   let timer: NodeJS.Timeout | undefined
 
-  const tell = async (at: number, told: Map<string, Count>) => {
-    const busy = [...told].filter(([, count]) => count.untold > 0)
+  const sync = async (at: number, counted: Map<string, Count>) => {
+    const busy = [...counted].filter(([, count]) => count.unsent > 0)
     if (busy.length === 0 || !redis.availability.up) return
     const pipeline = redis.client.pipeline()
     for (const [client, count] of busy) {
-      pipeline.incrby(keys.rate(client, at), count.untold).expire(keys.rate(client, at), KEEP)
-      count.shared += count.untold
-      count.untold = 0
+      pipeline.incrby(keys.rate(client, at), count.unsent).expire(keys.rate(client, at), KEEP)
+      count.total += count.unsent
+      count.unsent = 0
     }
     const replies = (await pipeline.exec()) ?? []
     busy.forEach(([, count], index) => {
-      const total = replies[index * 2]?.[1]
-      if (typeof total === 'number') count.shared = Math.max(count.shared, total)
+      const reply = replies[index * 2]?.[1]
+      if (typeof reply === 'number') count.total = Math.max(count.total, reply)
     })
   }
 
   /** The count of the client of an address that is new in this second. */
   const countOf = (address: string): Count => {
     const client = clientOf(address)
-    const count = counts.get(client) ?? { untold: 0, shared: 0 }
+    const count = counts.get(client) ?? { unsent: 0, total: 0 }
     counts.set(client, count)
     byAddress.set(address, count)
     return count
@@ -74,17 +74,17 @@ export function createRateCounter(
         byAddress = new Map()
       }
       const count = byAddress.get(address) ?? countOf(address)
-      count.untold++
-      return count.shared + count.untold
+      count.unsent++
+      return count.total + count.unsent
     },
     look: client => {
-      const { shared, untold } = counts.get(client) ?? { shared: 0, untold: 0 }
-      return { current: shared + untold, ttl: Math.max(1, (second + 1) * 1000 - Date.now()) }
+      const { total, unsent } = counts.get(client) ?? { total: 0, unsent: 0 }
+      return { current: total + unsent, ttl: Math.max(1, (second + 1) * 1000 - Date.now()) }
     },
     start: () => {
       timer = setInterval(() => {
-        // A count that could not be told is missing in the sum for one second at most; the next one starts at zero.
-        tell(second, counts).catch(() => {})
+        // A count that could not be sent is missing in the sum for one second at most; the next one starts at zero.
+        sync(second, counts).catch(() => {})
       }, SYNC_INTERVAL)
     },
     stop: () => clearInterval(timer)

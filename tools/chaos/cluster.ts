@@ -125,7 +125,7 @@ function createMember(
 ): Member {
   let server: LocalServer | undefined
   let expected = false
-  let ending = false
+  let stopping = false
   let alive = false
   let turn: Promise<unknown> = Promise.resolve()
 
@@ -138,7 +138,7 @@ function createMember(
   const start = async (): Promise<void> => {
     const deadline = performance.now() + START_WITHIN
     for (;;) {
-      if (ending) return
+      if (stopping) return
       signal.throwIfAborted()
       try {
         server = await launch()
@@ -159,7 +159,7 @@ function createMember(
     expected = false
     watched.exited.then(exit => {
       alive = false
-      if (expected || ending || signal.aborted) return
+      if (expected || stopping || signal.aborted) return
       incidents.push(`${name} ended by itself with ${describeExit(exit)}`)
       exclusively(start).catch(() => {})
     })
@@ -181,7 +181,7 @@ function createMember(
       if (server && alive) process.kill(server.pid, which)
     },
     stop: async () => {
-      ending = true
+      stopping = true
       // A start in progress ends its own process; it must not outlive this call.
       await turn
       await server?.stop()

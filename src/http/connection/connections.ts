@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
-import { endAfterAnswer, isEnding, isLingering } from './drain-body.ts'
+import { endAfterAnswer, isClosing, isLingering } from './drain-body.ts'
 import { pendingReplies } from './pending.ts'
 
 /** How often connections that idle are closed during a stop (ms). */
@@ -27,7 +27,7 @@ export class Connections {
     server.removeAllListeners('request')
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       // Its client knows already that nothing more is answered (RFC 9112, section 9.6).
-      if (isEnding(request.socket) || this.#last?.get(request.socket)?.headersSent) return
+      if (isClosing(request.socket) || this.#last?.get(request.socket)?.headersSent) return
       if (this.#last) this.#endWith(response, this.#last)
       for (const listener of serve) listener.call(server, request, response)
     })

@@ -9,14 +9,14 @@ const MOST_TIME = 10_000
 /** The rest of a body up to this size is read, and its connection stays open (bytes). */
 const SMALL_BODY = 64 * 1024
 
-const ending = new WeakSet<Socket>()
+const closing = new WeakSet<Socket>()
 const lingering = new WeakSet<Socket>()
 
 /** Whether nothing more is answered on a connection than what is under way. */
-export const isEnding = (socket: Socket) => ending.has(socket)
+export const isClosing = (socket: Socket) => closing.has(socket)
 
-/** Notes that nothing more is answered on a connection than what is under way. */
-export const markEnding = (socket: Socket) => ending.add(socket)
+/** Records that nothing more is answered on a connection than what is under way. */
+export const markClosing = (socket: Socket) => closing.add(socket)
 
 /** Whether the last answer of a connection is sent, and only what still arrives is read. */
 export const isLingering = (socket: Socket) => lingering.has(socket)
@@ -27,7 +27,7 @@ export const isLingering = (socket: Socket) => lingering.has(socket)
  */
 export function linger(socket: Socket): void {
   if (lingering.has(socket) || socket.destroyed) return
-  ending.add(socket)
+  closing.add(socket)
   lingering.add(socket)
   let left = MOST_BYTES
   const timer = setTimeout(() => socket.destroy(), MOST_TIME)
@@ -67,11 +67,11 @@ export function prepareRefusal({ raw }: FastifyRequest, reply: FastifyReply): vo
   const { socket, headers } = raw
   const length =
     headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : Infinity
-  const keep = reply.raw.shouldKeepAlive && !ending.has(socket) && (raw.complete || length <= SMALL_BODY)
+  const keep = reply.raw.shouldKeepAlive && !closing.has(socket) && (raw.complete || length <= SMALL_BODY)
   // Fastify closes it after any faulty body. A request that came behind this one would lose its answer.
   if (keep && reply.hasHeader('connection')) reply.removeHeader('connection')
   if (keep || raw.complete || length === 0) return
-  ending.add(socket)
+  closing.add(socket)
   reply.header('connection', 'close')
   endAfterAnswer(raw)
 }

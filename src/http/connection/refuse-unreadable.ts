@@ -5,7 +5,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Problem } from '../../../schema/http/problem.ts'
 import { problemType } from '../../../schema/http/problem-types.ts'
 import { PROBLEM_MEDIA_TYPE } from '../problem.ts'
-import { isEnding, linger, markEnding } from './drain-body.ts'
+import { isClosing, linger, markClosing } from './drain-body.ts'
 import { isAnswered, pendingReplies, sent } from './pending.ts'
 
 /** An error of the parser, of its timeouts, or of the connection. */
@@ -49,8 +49,8 @@ export function refuseUnreadable(this: FastifyInstance, thrown: Error, socket: S
     return
   }
   // The parser fails again with whatever follows.
-  if (isEnding(socket)) return
-  markEnding(socket)
+  if (isClosing(socket)) return
+  markClosing(socket)
   const reason = reasonOf(error)
   const replies = pendingReplies(socket)
   const last = replies.at(-1)
@@ -67,7 +67,7 @@ export function refuseUnreadable(this: FastifyInstance, thrown: Error, socket: S
 
 /** Answers CONNECT, which Node.js hands over as a bare connection, after what was asked before it. */
 export function refuseConnect(log: FastifyBaseLogger, request: IncomingMessage, socket: Socket): void {
-  markEnding(socket)
+  markClosing(socket)
   socket.on('error', () => socket.destroy())
   void sent(pendingReplies(socket)).then(() => {
     if (socket.writable) writeRefusal(log, socket, NO_TUNNEL, request.method)
