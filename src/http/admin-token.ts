@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 
-/** Creates the check of a bearer token. It takes the same time wherever two tokens differ. */
+/** Creates a check of the Authorization header. It takes the same time wherever two tokens differ. */
 export function createTokenCheck(token: string): (authorization: string | undefined) => boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest()
   const expected = digest(token)

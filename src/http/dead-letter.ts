@@ -2,7 +2,7 @@ import type { DeadLetter as DeadLetterBody, Dealt } from '../../schema/http/dead
 import type { DeadLetter } from '../streams/dead-letters/dead-letter.ts'
 import type { DeadLetterTally } from '../streams/dead-letters/redrive.ts'
 
-/** Most ids that an answer names. */
+/** Most missing ids that a response names. */
 const MOST_NAMED = 100
 
 /** Encodes a dead letter for a response. */
@@ -24,7 +24,7 @@ export function toDeadLetterBody(deadLetter: DeadLetter): DeadLetterBody {
   }
 }
 
-/** Encodes how many dead letters something was done to. Names the ids that do not exist, unless they are many. */
+/** Encodes how many dead letters were redriven or discarded. Names the missing ids unless there are too many. */
 export function toDealt({ count, missing }: DeadLetterTally): Dealt {
   return missing.length > 0 && missing.length <= MOST_NAMED ? { count, missing } : { count }
 }

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { findFaults, type JsonFault } from './json-faults.ts'
 import { asProblem } from './named-problem.ts'
 
-/** The body is valid JSON, but parsing would change what was sent without a word; `faults` says where. */
+/** The body is valid JSON, but parsing would change it silently; `faults` names the places. */
 export class RefusedJson extends Error {
   override name = 'RefusedJson'
   readonly faults: JsonFault[]
@@ -16,7 +16,7 @@ export class RefusedJson extends Error {
 
 type Done = (error: Error | null, body?: unknown) => void
 
-/** Makes JSON the one form of a body. An empty body is no body: whether a route needs one is for its schema to say. */
+/** Makes JSON the only form of a body. An empty body counts as none; the schema of a route decides if it needs one. */
 export function acceptJsonBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
@@ -26,7 +26,7 @@ export function acceptJsonBodies(app: FastifyInstance): void {
       done(null, text === '' ? undefined : readJson(text))
     }
   )
-  // A client may name a media type and send nothing: what there is no parser for would be refused.
+  // A client may name a media type and send no body. Fastify would refuse a type that has no parser.
   app.addHook('onRequest', ({ headers }, _reply, done) => {
     if (headers['content-type'] !== undefined && isEmpty(headers)) delete headers['content-type']
     done()
@@ -39,7 +39,7 @@ function isEmpty(headers: FastifyRequest['headers']): boolean {
 }
 
 function readJson(sent: string): unknown {
-  // Some programs put a byte order mark first, which a reader may pass over (RFC 8259, section 8.1).
+  // Some programs put a byte order mark first. A reader may ignore it (RFC 8259, section 8.1).
   const text = sent.charCodeAt(0) === 0xfe_ff ? sent.slice(1) : sent
   const value = parse(text)
   const faults = findFaults(text, value)

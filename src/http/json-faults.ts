@@ -1,35 +1,34 @@
 import { Big } from 'big.js'
 
-/** What is wrong at one place of a JSON text: where (JSON pointer, RFC 6901), and why. */
+/** A fault in a JSON text: where it is (JSON pointer, RFC 6901), and what is wrong. */
 export interface JsonFault {
   pointer: string
   detail: string
 }
 
-/** Most faults that are listed: a body may have one for every few bytes. */
+/** Most faults that are listed: a body may have one every few bytes. */
 const MOST_FAULTS = 20
 
 /**
- * A number that a double may not hold as it is written: that takes more than 15 digits, and such a number has 16 characters
- * of digits and point in a row, behind one of these unless it is the whole text. What stands in a string may look the same,
- * and costs a closer look.
+ * Matches each number that a double may not hold as it is written. Such a number has more than 15 digits, so 16 digits and
+ * points in a row, after one of these characters unless it is the whole text. A string may match too; it only costs a scan.
  */
 const LONG_NUMBER = /[:,[\s-][\d.]{16}/
 
-/** One token of a text that is valid JSON; white space and the words true, false and null are skipped. */
+/** One token of valid JSON. White space and the words true, false and null are skipped. */
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*|[{}[\],:]/g
 
 /**
- * Every fault that parsing hides: a key that stands twice in an object, a number that loses digits, a key that would
- * reach a prototype. `value` is what `text` parses to. The plain text is passed by counts alone: one that has no more
- * colons than keys has no key twice, since each of its members has a colon.
+ * Finds every fault that parsing hides: a key that appears twice in an object, a number that loses digits, a key that would
+ * reach a prototype. `value` is the parsed `text`. For most texts counting is enough: with as many colons as keys no key
+ * appears twice, since each member has a colon.
  */
 export function findFaults(text: string, value: unknown): JsonFault[] {
   return isPlain(text, value) ? [] : scan(text)
 }
 
 function isPlain(text: string, value: unknown): boolean {
-  // V8 may take an escaped key for another one, whose text has a backslash, and so count a key that appears twice as two.
+  // V8 may read an escaped key as a different key with a backslash. A key that appears twice would then count as two.
   if (typeof value === 'number' || text.includes('\\')) return false
   return countKeys(value) === countColons(text) && !LONG_NUMBER.test(text)
 }
@@ -40,7 +39,7 @@ function countColons(text: string): number {
   return count
 }
 
-/** The keys of all objects in a parsed value; -1 when one of them is suspicious by itself. No call per level: it may be deep. */
+/** Counts the keys of all objects in a value; -1 for a key that is suspicious by itself. Not recursive: it may be deep. */
 function countKeys(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0
   let count = 0
@@ -60,7 +59,7 @@ function countKeys(value: unknown): number {
   return count
 }
 
-/** An object or an array that the scan is in, and where in it. */
+/** An object or an array around the current token, and the position in it. */
 interface Level {
   /** The keys of an object so far; undefined for an array. */
   keys: Set<string> | undefined
@@ -69,7 +68,7 @@ interface Level {
   expectsKey: boolean
 }
 
-/** Looks at every token of a valid JSON text. */
+/** Checks every token of a valid JSON text. */
 function scan(text: string): JsonFault[] {
   const faults: JsonFault[] = []
   const path: Level[] = []
@@ -94,7 +93,7 @@ function advance(level: Level): void {
   else level.at = (level.at as number) + 1
 }
 
-/** Why a string may not stand here as a key; undefined when it may, or is a value. */
+/** Returns why a string is not allowed here as a key; undefined when it is allowed, or is a value. */
 function faultOfString(token: string, path: Level[]): string | undefined {
   const level = path.at(-1)
   if (!level?.keys || !level.expectsKey) return undefined
@@ -108,10 +107,10 @@ function faultOfString(token: string, path: Level[]): string | undefined {
     : undefined
 }
 
-/** Why a number cannot be taken as it is written; undefined when a double holds it to the last digit, or is infinite. */
+/** Returns why a number cannot be taken as it is written; undefined when a double holds every digit, or is infinite. */
 function faultOfNumber(token: string): string | undefined {
   const value = Number(token)
-  // What is beyond all bounds is refused by those of the schema.
+  // The bounds of the schema refuse an infinite number.
   if (token.length < 16 || !Number.isFinite(value) || new Big(token).eq(value)) return undefined
   return `the number has more digits than can be kept: it would be read as ${value}`
 }

@@ -8,8 +8,8 @@ import type { Keys } from '../streams/keys.ts'
 import { type QueueState, readQueue } from '../streams/operate/queue.ts'
 
 /**
- * The figures of this process and of the stores. Those of a store that is away are null. It costs the same however
- * many orders there are: totals are kept, not counted.
+ * Reads the figures of this process and of the stores. The figures of an unavailable store are null. The cost does not
+ * depend on the number of orders: totals are kept, not counted.
  */
 export async function readMetrics(redis: RedisStore, keys: Keys, store: OrderStore): Promise<Metrics> {
   const [stats, queue, totals] = await Promise.all([
@@ -24,7 +24,7 @@ export async function readMetrics(redis: RedisStore, keys: Keys, store: OrderSto
     memory: { rss, heapUsed },
     services: {
       redis: {
-        // A user of Redis may be allowed all but its figures.
+        // Not by the figures: the Redis user may lack the right to read them.
         status: redis.availability.up ? 'connected' : 'disconnected',
         total_commands_processed: stats?.total_commands_processed ?? null,
         instantaneous_ops_per_sec: stats?.instantaneous_ops_per_sec ?? null
@@ -49,12 +49,12 @@ function orderStats(
     completed_orders: totals?.completed ?? null,
     processing_orders: processing,
     failed_orders: totals?.failed ?? null,
-    // Decimal text of up to 15 digits survives as a number; that is a revenue of 99 billion to the last place.
+    // A double holds 15 decimal digits: a revenue of 99 billion with all four decimals.
     total_revenue: totals ? Number(totals.revenue) : null
   }
 }
 
-/** Figures of the Redis server, from INFO. */
+/** Reads figures of the Redis server with INFO. */
 async function readStats(redis: RedisStore) {
   const info = await redis.run(client => client.info('stats'))
   const figure = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)

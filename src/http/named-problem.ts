@@ -1,14 +1,14 @@
 import { PROBLEMS, type ProblemName } from '../../schema/http/problem-types.ts'
 
-/** An HTTP error that knows which kind of problem it becomes. */
+/** An HTTP error with the name of the problem that it becomes. */
 type Named = Error & { problem?: ProblemName }
 
-/** Names the kind of problem that an HTTP error becomes. Without a name its status decides. */
+/** Sets the name of the problem that an HTTP error becomes. Without a name, the status decides. */
 export function asProblem<E extends Error>(name: ProblemName, error: E): E {
   return Object.assign(error, { problem: name })
 }
 
-/** Returns the kind of problem that `asProblem` has named. */
+/** Returns the name of the problem that `asProblem` has set. */
 export function problemOf(error: Error): ProblemName | undefined {
   const { problem } = error as Named
   return problem !== undefined && Object.hasOwn(PROBLEMS, problem) ? problem : undefined

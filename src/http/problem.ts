@@ -21,7 +21,7 @@ import { describeFault } from './validation.ts'
 /** Media type of an error body. */
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json; charset=utf-8'
 
-/** The problems that errors of the domain and of the stores become. */
+/** The problem of each error class of the domain and of the stores. */
 const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
   [RefusedJson, 'refused-json'],
   [OrderNotFound, 'order-not-found'],
@@ -32,7 +32,7 @@ const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
   [StoreUnavailable, 'unavailable']
 ])
 
-/** The problems that errors of Fastify and its plugins become, by status. */
+/** The problems of Fastify's and its plugins' errors, by status. */
 const BY_STATUS = new Map<number, ProblemName>([
   [400, 'bad-request'],
   [401, 'unauthorized'],
@@ -56,13 +56,13 @@ const HIDDEN_DETAIL = new Map<ProblemName, string>([
   ['overloaded', 'The service sheds load to stay responsive. Nothing was changed; try again.']
 ])
 
-/** What to do about a mistake that Fastify only names. */
+/** Advice for mistakes for which Fastify's message has none. */
 const ADVICE = new Map<ProblemName, (request: FastifyRequest) => string>([
   ['unsupported-media-type', () => 'Send the body as JSON, with the header Content-Type: application/json.'],
   ['body-too-large', request => `The body may have at most ${routeOf(request).bodyLimit} bytes.`]
 ])
 
-/** The names of the parts of a request, by Fastify's words. */
+/** The names of the parts of a request, by Fastify's names. */
 const PARTS: Record<string, string> = { body: 'body', params: 'path', querystring: 'query', headers: 'head' }
 
 function nameOf(error: Error): ProblemName {
@@ -71,7 +71,7 @@ function nameOf(error: Error): ProblemName {
   if (named !== undefined) return named
   const { validation, statusCode: status = 500 } = error as FastifyError
   if (validation) return 'validation-failed'
-  // Another status of a client's mistake, as @fastify/static has them for the pages.
+  // @fastify/static answers with further 4xx statuses for the pages.
   return BY_STATUS.get(status) ?? (status >= 400 && status < 500 ? 'refused' : 'internal')
 }
 
@@ -82,7 +82,7 @@ function kindOf(name: ProblemName, error: Error): Required<Pick<ProblemKind, 'st
   return { status, title: STATUS_CODES[status] ?? kind.title }
 }
 
-/** Returns the problem that an error becomes, after RFC 9457. Nothing internal goes into it. */
+/** Returns the problem that an error becomes (RFC 9457), without internal details. */
 function toProblem(
   error: Error,
   name: ProblemName,
@@ -110,7 +110,7 @@ function mismatch(part: string | undefined, { body }: FastifyRequest): string {
   return `The ${PARTS[part ?? ''] ?? 'request'} does not match its schema.`
 }
 
-/** Answers with the problem that an error becomes. Its id stands in the answer and in the log line of the request. */
+/** Answers with the problem that an error becomes. The answer and the log line of the request have its id. */
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const error: FastifyError | Error = asError(thrown)
   if (error !== thrown)
@@ -128,7 +128,7 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
     .send(JSON.stringify(toProblem(error, name, kind, request, id)))
 }
 
-/** Answers a URL that the router cannot read. No hook runs then, so this does what hooks do. */
+/** Refuses a URL that the router cannot read. No hook runs then, so this function does the work of the hooks. */
 export function refuseUrl(error: Error, request: FastifyRequest, reply: FastifyReply): void {
   reply.headers(securityHeaders).header('x-request-id', request.id)
   reply.raw.once('finish', () => endReply(reply))

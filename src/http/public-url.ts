@@ -1,11 +1,11 @@
 import type { Config } from '../../schema/config/env.ts'
 
-/** Where clients reach the service, without a slash at its end; '' when that is the root of whatever host they name. */
+/** Returns the URL at which clients reach the service, without a slash at its end; '' for the root of any host. */
 export function publicUrl({ PUBLIC_URL }: Pick<Config, 'PUBLIC_URL'>): string {
   return PUBLIC_URL.replace(/\/+$/, '')
 }
 
-/** The path of that, as '/api'; '' for the root. */
+/** Returns the path of the public URL, such as '/api'; '' for the root. */
 export function publicPath(config: Pick<Config, 'PUBLIC_URL'>): string {
   const path = URL.parse(publicUrl(config))?.pathname ?? ''
   return path === '/' ? '' : path

@@ -1,38 +1,38 @@
 import type { RedisStore } from '../stores/redis/store.ts'
 import type { Keys } from '../streams/keys.ts'
 
-/** How often the processes add up their counts in Redis (ms). A limit may be overrun by what comes in that time. */
+/** How often the processes add up their counts in Redis (ms). Requests within this time may exceed the limit. */
 const SYNC_INTERVAL = 100
 
-/** How long a count stays in Redis, in seconds: its own second, and some for late replies. */
+/** How long a count stays in Redis, in seconds: its own second, and a few more for late replies. */
 const KEEP = 5
 
 interface Count {
-  /** Requests that were counted here and not yet sent to Redis. */
+  /** Requests of this process that are not sent to Redis yet. */
   unsent: number
-  /** Requests of all processes, as Redis last returned it. */
+  /** Requests of all processes, as Redis last returned them. */
   total: number
 }
 
 /**
- * Counts requests of each client in each second, over all processes, without a round trip per request: a request is
- * counted here at once, and the counts are added up in Redis ten times a second. While Redis is unavailable, each process
- * goes on with its own count.
+ * Counts the requests of each client in each second, over all processes, without a round trip per request. A process counts
+ * a request at once, and adds its counts to Redis ten times a second. While Redis is unavailable, each process goes on with
+ * its own count.
  */
 export interface RateCounter {
-  /** Counts a request from an address; returns its client's count in this second so far. */
+  /** Counts a request from an address. Returns the count of its client in this second so far. */
   hit: (address: string) => number
-  /** The client's count in this second so far, and how much of the second is left (ms). */
+  /** Returns the count of a client in this second so far, and how much of the second is left (ms). */
   look: (client: string) => { current: number; ttl: number }
   start: () => void
   stop: () => void
 }
 
-/** Creates the counter that @fastify/rate-limit counts requests with, in Redis, for all processes together. */
+/** Creates the counter of requests behind @fastify/rate-limit. */
 export function createRateCounter(
   redis: RedisStore,
   keys: Keys,
-  /** The client that an address belongs to: many addresses may be one client's. */
+  /** Returns the client of an address; a client may have many addresses. */
   clientOf: (address: string) => string
 ): RateCounter {
   let second = 0
@@ -56,7 +56,7 @@ export function createRateCounter(
     })
   }
 
-  /** The count of the client of an address that is new in this second. */
+  /** Returns the count for an address that is new in this second. */
   const countOf = (address: string): Count => {
     const client = clientOf(address)
     const count = counts.get(client) ?? { unsent: 0, total: 0 }
@@ -83,7 +83,7 @@ export function createRateCounter(
     },
     start: () => {
       timer = setInterval(() => {
-        // A count that could not be sent is missing in the sum for one second at most; the next one starts at zero.
+        // A count that was not sent is missing from the sum for at most a second: the next second starts at zero.
         sync(second, counts).catch(() => {})
       }, SYNC_INTERVAL)
     },

@@ -4,36 +4,36 @@ import type { FastifyRequest } from 'fastify'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** What `routeOf` gave. */
+    /** The route that `routeOf` returned. */
     knownRoute: FastifyRequest['routeOptions'] | null
   }
 }
 
-/** What a client may name its request: printable, and short enough to be carried along. */
+/** A usable request id of a client: printable, and short enough to pass on. */
 const REQUEST_ID = /^[\w.:/+=@-]{1,128}$/
 
 /** traceparent of W3C Trace Context, https://www.w3.org/TR/trace-context/#traceparent-header */
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 
-/** The request's id: the client's own X-Request-Id where it is usable, else a new one. */
+/** Returns the id of a request: the client's X-Request-Id if it is usable, else a new one. */
 export function requestId(raw: Pick<IncomingMessage, 'headers'>): string {
-  const given = raw.headers['x-request-id']
-  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+  const clientId = raw.headers['x-request-id']
+  return typeof clientId === 'string' && REQUEST_ID.test(clientId) ? clientId : randomUUID()
 }
 
-/** The route of a request. Fastify puts its options together each time they are asked for, and several hooks ask. */
+/** Returns the route of a request. Fastify builds its options anew at each access, and several hooks read them. */
 export function routeOf(request: FastifyRequest): FastifyRequest['routeOptions'] {
   request.knownRoute ??= request.routeOptions
   return request.knownRoute
 }
 
-/** The request's traceparent if it is a valid one, else ''. */
+/** Returns the traceparent of a request if it is valid, else ''. */
 export function traceparent(request: FastifyRequest): string {
   const given = request.headers.traceparent
   return typeof given === 'string' && TRACEPARENT.test(given) ? given : ''
 }
 
-/** The trace that the request is part of, for those who look for it. */
+/** Returns the id of the trace that a request is part of; undefined without a valid traceparent. */
 export function traceId(request: FastifyRequest): string | undefined {
   return TRACEPARENT.exec(traceparent(request))?.[1]
 }

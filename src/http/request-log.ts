@@ -10,7 +10,7 @@ declare module 'fastify' {
     failure: { id: string; error: Error } | null
   }
   interface FastifyContextConfig {
-    /** Set by a route that orchestrators ask every few seconds: its lines are logged at level debug. */
+    /** Set by a route that orchestrators call every few seconds: its lines have the level debug. */
     quiet?: boolean
   }
 }
@@ -18,16 +18,16 @@ declare module 'fastify' {
 /** What the log of requests needs. */
 export interface RequestLogOptions {
   requestIdLogLabel: string
-  /** What every line of this process says. */
+  /** The fields of every line of this process. */
   base: Record<string, unknown>
-  /** Takes a line of level info that is ready; undefined when none is wanted. */
+  /** Writes a rendered line of level info; undefined when the log level excludes it. */
   write: ((line: string) => void) | undefined
 }
 
 /**
- * One log line for each request when it is finished, with all that is known of it, and none when it begins. One whose
- * client went away before the answer was out has its line too: what it did, an order accepted perhaps, it did. Fastify
- * does not tell of those, so they are found when the connection closes; a listener for each request would cost each one.
+ * Logs one line for each request when it is finished, and none when it begins. A request whose client disconnects before
+ * the answer has a line too, since it may have accepted an order. Fastify does not report such requests, so they are found
+ * when the connection closes; a listener for each request would slow down every request.
  */
 export class RequestLog extends LogController {
   readonly #write: RequestLogOptions['write']
@@ -61,26 +61,26 @@ export class RequestLog extends LogController {
     else this.#write?.(this.#render(facts(request, reply)))
   }
 
-  #watch(socket: Socket, underWay: ReadonlySet<FastifyReply>): void {
+  #watch(socket: Socket, replies: ReadonlySet<FastifyReply>): void {
     socket.once('close', () => {
-      for (const reply of underWay) {
+      for (const reply of replies) {
         if (reply.raw.writableFinished) continue
         const known = facts(reply.request, reply)
-        // One that was not sent is not known yet: it would read 200.
+        // The status is not known before the headers are sent: it would read 200.
         const status = reply.raw.headersSent ? known.status : undefined
         reply.server.log.info({ ...known, status }, 'client gone before its answer')
       }
     })
   }
 
-  /** The line that the logger would write, at a third of its cost: this one is written for each request. */
+  /** Renders the line that the logger would write, at a third of the cost: every request has one. */
   #render(given: ReturnType<typeof facts>): string {
     const rest = JSON.stringify(given).slice(1)
     return `{"level":30,"time":"${isoNow()}",${this.#base},"msg":"request completed",${rest}\n`
   }
 }
 
-/** What is known of a request; undefined stands for what is not. */
+/** Returns what is known about a request; the rest is undefined. */
 function facts(request: FastifyRequest, reply: FastifyReply) {
   return {
     request_id: request.id,
@@ -95,7 +95,7 @@ function facts(request: FastifyRequest, reply: FastifyReply) {
   }
 }
 
-/** The order that the request is about, wherever it names it. */
+/** Returns the id of the order that a request is about, from its path or its body. */
 function orderId({ params, body }: FastifyRequest): string | undefined {
   for (const source of [params, body]) {
     if (

@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import helmet from 'helmet'
 
 /**
- * Security headers for an API: nothing in an answer is a page, so nothing may be loaded or framed. What browsers heed of
- * pages alone is left out. They are the same for every answer, so they are made once.
+ * Security headers for an API: no answer is a page, so nothing may be loaded or framed. Headers that browsers apply only to
+ * pages are left out. All answers have the same headers, so they are made once.
  */
 export const securityHeaders: Readonly<Record<string, string>> = headersOf(
   helmet({
@@ -21,7 +21,7 @@ export const securityHeaders: Readonly<Record<string, string>> = headersOf(
   })
 )
 
-/** The headers that a middleware sets, whatever the request. */
+/** Returns the headers that a middleware sets for any request. */
 function headersOf(middleware: ReturnType<typeof helmet>): Record<string, string> {
   const headers: Record<string, string> = {}
   const response = {

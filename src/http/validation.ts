@@ -2,7 +2,7 @@ import AjvCompiler from '@fastify/ajv-compiler'
 import type { FastifySchemaValidationError } from 'fastify'
 import { formats } from '../../schema/http/order.ts'
 
-/** Of what was parsed nothing is dropped, filled in or converted unseen, and every fault is told. */
+/** Drops, fills in and converts nothing, and reports every fault. */
 const STRICT = {
   removeAdditional: false,
   coerceTypes: false,
@@ -10,13 +10,13 @@ const STRICT = {
   allErrors: true,
   allowUnionTypes: true,
   formats,
-  // A fault comes with the schema that it is against, whose description says what was expected.
+  // A fault carries its schema, whose description states what was expected.
   verbose: true
 } as const
 
 /**
- * Validators for requests, as Fastify's `schemaController` takes them. A body is taken as it is; what comes in the
- * URL or in headers is text, so there numbers and booleans are converted.
+ * Builds the validators of requests for Fastify's `schemaController`. A body is taken as it is. URL and headers are text,
+ * so numbers and booleans in them are converted.
  */
 export const buildValidator: ReturnType<typeof AjvCompiler> = externalSchemas => {
   const build = AjvCompiler()
@@ -27,7 +27,7 @@ export const buildValidator: ReturnType<typeof AjvCompiler> = externalSchemas =>
   return route => ((route as { httpPart?: string }).httpPart === 'body' ? strict(route) : converting(route))
 }
 
-/** A validation fault as a client reads it: where (JSON pointer, RFC 6901) and what was expected there. */
+/** Describes a validation fault for a client: where it is (JSON pointer, RFC 6901), and what was expected there. */
 export function describeFault(fault: FastifySchemaValidationError): { pointer: string; detail: string } {
   const { keyword, params, message } = fault
   if (keyword === 'required') return { pointer: child(fault, params.missingProperty), detail: 'is required' }

@@ -3,15 +3,15 @@ import { httpErrors } from '@fastify/sensible'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { asProblem } from '../named-problem.ts'
 
-/** uri-host [ ":" port ] of RFC 9110, section 7.2; an address in brackets is looked at more closely. */
+/** uri-host [ ":" port ] of RFC 9110, section 7.2. `isIPv6` checks an address in brackets. */
 const HOST = /^(?:\[([^\]]+)\]|(?:[\w.~!$&'()*+,;=-]|%[\da-f]{2})*)(?::\d*)?$/i
 
 /** Methods whose handlers do not read a body. */
 const BODYLESS = new Set(['GET', 'HEAD'])
 
-/** A check of what a request's head says of its host and of its body; it returns the error to refuse it with. */
+/** Creates a check of the host and the codings in the head of a request. It returns the error to refuse the request with. */
 export function createHeadCheck(): (request: FastifyRequest, reply: FastifyReply) => Error | undefined {
-  // Nearly always the same, and then not looked at again.
+  // The last valid host: it is nearly always the same, and not checked again then.
   let valid = ''
   return (request, reply) => {
     const { raw, headers } = request
@@ -28,7 +28,7 @@ export function createHeadCheck(): (request: FastifyRequest, reply: FastifyReply
   }
 }
 
-/** RFC 9112, sections 6.1 and 6.3. */
+/** Returns what is wrong with the Transfer-Encoding (RFC 9112, sections 6.1 and 6.3). */
 function transferFault(codings: string | undefined, version: string): Error | undefined {
   if (codings === undefined) return undefined
   if (version === '1.0') return invalidTransferEncoding('HTTP/1.0 has no Transfer-Encoding.')

@@ -3,13 +3,13 @@ import { Server as NetServer, type Socket } from 'node:net'
 import { endAfterAnswer, isClosing, isLingering } from './drain-body.ts'
 import { pendingReplies } from './pending.ts'
 
-/** How often connections that idle are closed during a stop (ms). */
+/** Pause between two checks for idle connections during a stop (ms). */
 const IDLE_CHECK = 50
 
-/** An empty line before a request is none of it (RFC 9112, section 2.2), and no request is as short as that (bytes). */
+/** Length of an empty line, which is not yet a request (RFC 9112, section 2.2). Every request is longer (bytes). */
 const EMPTY_LINE = 2
 
-/** The open connections of a server, which end in order when it stops. */
+/** The open connections of a server. They end in order when it stops. */
 export class Connections {
   readonly #server: Server
   readonly #open = new Set<Socket>()
@@ -26,25 +26,24 @@ export class Connections {
     const serve = server.listeners('request')
     server.removeAllListeners('request')
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      // Its client knows already that nothing more is answered (RFC 9112, section 9.6).
+      // The client knows already that nothing more is answered (RFC 9112, section 9.6).
       if (isClosing(request.socket) || this.#last?.get(request.socket)?.headersSent) return
       if (this.#last) this.#endWith(response, this.#last)
       for (const listener of serve) listener.call(server, request, response)
     })
   }
 
-  /** From now on each connection ends with its next answer, or with the last one where a client pipelines. */
+  /** Ends each connection with its next answer, or with the last one if the client pipelines. */
   endWithAnswers(): void {
     this.#last ??= new WeakMap()
   }
 
   /**
-   * Takes no more connections, closes unused ones at once and others as they become idle, and resolves when all are
-   * closed. Requests that have not arrived in full after `patience` are refused; `grace` later nothing more is read. Both
-   * in ms.
+   * Accepts no new connections, closes unused ones at once and others when they become idle. Resolves when all are closed.
+   * After `patience` ms it refuses incomplete requests; `grace` ms later it closes every connection without a reply.
    */
   async close(patience: number, grace: number): Promise<void> {
-    // The `close` of the HTTP server would no longer look for requests that take too long.
+    // The `close` of the HTTP server would end its check for requests that take too long.
     const closed = new Promise<void>(resolve => {
       NetServer.prototype.close.call(this.#server, () => resolve())
     })
@@ -76,7 +75,7 @@ export class Connections {
       if (pendingReplies(socket).length > 0) busy.push(socket)
       else if (socket.bytesRead <= EMPTY_LINE) socket.destroy()
     }
-    // Node.js takes a connection for idle whose answer is written but not sent: its client may be slow to read.
+    // For Node.js a connection is idle once its answer is written, even if a slow client has not received it.
     for (const socket of busy) socket.destroy = () => socket
     this.#server.closeIdleConnections()
     for (const socket of busy) Reflect.deleteProperty(socket, 'destroy')
@@ -95,9 +94,9 @@ export class Connections {
   }
 }
 
-/** A request that has not arrived in full when a stop can wait no longer. */
+/** A request is incomplete when a stop can wait no longer. */
 class IncompleteAtStop extends Error {
   override name = 'IncompleteAtStop'
-  /** As Node.js calls it when a request takes too long. */
+  /** The code that Node.js uses when a request takes too long. */
   readonly code = 'ERR_HTTP_REQUEST_TIMEOUT'
 }

@@ -2,28 +2,28 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-/** How much is read of what arrives after the last answer (bytes), and for how long (ms). */
+/** Most input that is read after the last answer (bytes), and the longest time for it (ms). */
 const MOST_BYTES = 8 * 1024 * 1024
 const MOST_TIME = 10_000
 
-/** The rest of a body up to this size is read, and its connection stays open (bytes). */
+/** A connection stays open if the rest of a refused body is at most this long (bytes). */
 const SMALL_BODY = 64 * 1024
 
 const closing = new WeakSet<Socket>()
 const lingering = new WeakSet<Socket>()
 
-/** Whether nothing more is answered on a connection than what is under way. */
+/** Whether a connection ends after the replies in progress. */
 export const isClosing = (socket: Socket) => closing.has(socket)
 
-/** Records that nothing more is answered on a connection than what is under way. */
+/** Records that a connection ends after the replies in progress. */
 export const markClosing = (socket: Socket) => closing.add(socket)
 
-/** Whether the last answer of a connection is sent, and only what still arrives is read. */
+/** Whether the last answer of a connection is sent, and further input is only read and dropped. */
 export const isLingering = (socket: Socket) => lingering.has(socket)
 
 /**
- * Ends a connection after its last answer. What the client still sends is read and dropped, within limits, until the
- * client closes too: an earlier close resets the connection, and the client loses the answer (RFC 9112, section 9.6).
+ * Ends a connection after its last answer. Reads and drops what the client still sends, within limits, until the client
+ * closes too. An earlier close resets the connection, and the client loses the answer (RFC 9112, section 9.6).
  */
 export function linger(socket: Socket): void {
   if (lingering.has(socket) || socket.destroyed) return
@@ -32,7 +32,7 @@ export function linger(socket: Socket): void {
   let left = MOST_BYTES
   const timer = setTimeout(() => socket.destroy(), MOST_TIME)
   socket.once('close', () => clearTimeout(timer))
-  // The parser of Node.js reads no more of it: it would take what follows for further requests.
+  // The parser of Node.js must not see the rest: it would read it as further requests.
   socket.removeAllListeners('data')
   socket.on('data', chunk => {
     left -= chunk.length
@@ -46,8 +46,8 @@ export function linger(socket: Socket): void {
 }
 
 /**
- * Prepares the connection of a request for its end after the answer: it lingers while the body still arrives. Node.js
- * would close it.
+ * Makes the connection of a request end after the answer. While the body still arrives the connection lingers, where
+ * Node.js would close it.
  */
 export function endAfterAnswer(request: IncomingMessage): void {
   const { socket } = request
@@ -60,15 +60,15 @@ export function endAfterAnswer(request: IncomingMessage): void {
 }
 
 /**
- * Prepares the connection of a request that is refused, perhaps before its body has arrived: it stays open where the
- * rest is small, and ends where it is not.
+ * Prepares the connection of a refused request, whose body may not have arrived yet. The connection stays open if the rest
+ * is small, and ends otherwise.
  */
 export function prepareRefusal({ raw }: FastifyRequest, reply: FastifyReply): void {
   const { socket, headers } = raw
   const length =
     headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : Infinity
   const keep = reply.raw.shouldKeepAlive && !closing.has(socket) && (raw.complete || length <= SMALL_BODY)
-  // Fastify closes it after any faulty body. A request that came behind this one would lose its answer.
+  // Fastify closes the connection after any faulty body. A pipelined request would lose its answer.
   if (keep && reply.hasHeader('connection')) reply.removeHeader('connection')
   if (keep || raw.complete || length === 0) return
   closing.add(socket)

@@ -11,13 +11,13 @@ import { isAnswered, pendingReplies, sent } from './pending.ts'
 /** An error of the parser, of its timeouts, or of the connection. */
 type ClientError = NodeJS.ErrnoException & { bytesParsed?: number; rawPacket?: Buffer }
 
-/** Why something is refused. */
+/** The status and the detail of a refusal. */
 type Reason = [status: 400 | 408 | 431 | 501, detail: string]
 
-/** Most headers that Node.js reads; it says of more what it says of headers that are too long. */
+/** Most headers that Node.js reads. More of them have the same error code as headers that are too long. */
 const MOST_HEADERS = 1000
 
-/** Status and detail of what arrives but cannot be read as HTTP, by the parser's error code. */
+/** Status and detail for input that cannot be read as HTTP, by the error code of the parser. */
 const UNREADABLE = new Map<string | undefined, Reason>([
   ['ERR_HTTP_REQUEST_TIMEOUT', [408, 'The request had not arrived in full when its time was up.']],
   [
@@ -32,15 +32,15 @@ const NO_HTTP: Reason = [400, 'What arrived is not a complete HTTP/1.1 request.'
 const NO_METHOD: Reason = [501, 'The service does not know this method.']
 const NO_TUNNEL: Reason = [501, 'The service is no proxy: it does not serve CONNECT.']
 
-/** What follows in a request line from where the parser refuses its method. */
+/** The rest of a request line, from the byte at which the parser refuses an unknown method. */
 const UNKNOWN_METHOD = /^(?:[\w!#$%&'*+.^`|~-]* \S+ HTTP)?\/1\.[01]\r?\n/
 
 /** Methods whose handlers do not wait for a body. */
 const BODYLESS = new Set(['GET', 'HEAD'])
 
 /**
- * Refuses what arrives on a connection and cannot be read. What was asked before it on the same connection is answered
- * first (RFC 9112, section 9.3.2), and the connection ends with the refusal.
+ * Refuses input that cannot be read as HTTP. Earlier requests on the same connection are answered first (RFC 9112,
+ * section 9.3.2). The connection ends with the refusal.
  */
 export function refuseUnreadable(this: FastifyInstance, thrown: Error, socket: Socket): void {
   const error: ClientError = thrown
@@ -48,14 +48,14 @@ export function refuseUnreadable(this: FastifyInstance, thrown: Error, socket: S
     socket.destroy()
     return
   }
-  // The parser fails again with whatever follows.
+  // The parser fails again with everything that follows.
   if (isClosing(socket)) return
   markClosing(socket)
   const reason = reasonOf(error)
   const replies = pendingReplies(socket)
   const last = replies.at(-1)
   const arriving = last?.request.raw.complete === false ? last : undefined
-  // What is broken is a request that a reply waits for: that is the refusal.
+  // The reply of the broken request still waits for the body: it is the refusal.
   if (arriving && !arriving.sent && !BODYLESS.has(arriving.request.method))
     arriving.send(this.httpErrors.getHttpError(reason[0], reason[1]))
   const answered = arriving !== undefined || isAnswered(socket)
@@ -65,7 +65,7 @@ export function refuseUnreadable(this: FastifyInstance, thrown: Error, socket: S
   })
 }
 
-/** Answers CONNECT, which Node.js hands over as a bare connection, after what was asked before it. */
+/** Refuses CONNECT, for which Node.js hands over a bare socket, after the answers to earlier requests. */
 export function refuseConnect(log: FastifyBaseLogger, request: IncomingMessage, socket: Socket): void {
   markClosing(socket)
   socket.on('error', () => socket.destroy())
@@ -81,7 +81,7 @@ function reasonOf({ code, rawPacket, bytesParsed }: ClientError): Reason {
   return UNREADABLE.get(code) ?? NO_HTTP
 }
 
-/** Writes to the socket and the log: there is no reply for what could not be read. */
+/** Writes a refusal to the socket and the log: an unreadable request has no reply. */
 function writeRefusal(log: FastifyBaseLogger, socket: Socket, [status, detail]: Reason, code?: string): void {
   const error_id = randomUUID()
   log.info({ error_id, status, code, client: socket.remoteAddress }, 'request unreadable')
