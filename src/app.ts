@@ -28,7 +28,7 @@ const ROOT = join(import.meta.dirname, '..')
 export interface AppOptions {
   /** Where the log goes; standard output by default. */
   logStream?: Writable
-  /** Whether to load the functions of the mode; true by default. A test of one function registers that alone. */
+  /** Whether to load the functions of the mode; true by default. A test of one function registers only that function. */
   functions?: boolean
 }
 
@@ -52,7 +52,7 @@ const TIMEOUT_CHECK = 1000
 function createServer(config: Config, logStream: Writable | undefined) {
   const log = openLog(config, logStream)
   const app = fastify({
-    // An instance: Fastify would check each child that a factory of children makes.
+    // An instance, and no childLoggerFactory: Fastify would check each logger that such a factory makes.
     loggerInstance: log.logger,
     logController: new RequestLog({
       requestIdLogLabel: 'request_id',
@@ -63,16 +63,16 @@ function createServer(config: Config, logStream: Writable | undefined) {
     trustProxy: config.TRUST_PROXY === '' ? false : config.TRUST_PROXY,
     bodyLimit: config.BODY_LIMIT_BYTES,
     requestTimeout: config.REQUEST_TIMEOUT_MS,
-    // By default Node.js checks every half minute, and allows the head a minute of its own.
+    // By default Node.js checks every 30 seconds, and allows 60 seconds for the head.
     http: {
-      // Refused by `security`, with a reason.
+      // The plugin `security` refuses a request without one, with a reason.
       requireHostHeader: false,
       headersTimeout: config.REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: Math.min(TIMEOUT_CHECK, config.REQUEST_TIMEOUT_MS)
     },
-    // During a stop, open connections are served until they close.
+    // During a stop, the service still answers on open connections.
     return503OnClosing: false,
-    // As long as a head may be: the schema refuses a long parameter with a reason.
+    // As long as a head may be, so that the schema refuses a long parameter, with a reason.
     routerOptions: { maxParamLength: 16_384 },
     frameworkErrors: refuseUrl,
     clientErrorHandler: refuseUnreadable,
@@ -83,7 +83,7 @@ function createServer(config: Config, logStream: Writable | undefined) {
   app.server.on('connect', (request: IncomingMessage, socket: Socket) =>
     refuseConnect(app.log, request, socket)
   )
-  // A client may close its side after its last request, and waits for the answers.
+  // A client may close its side after its last request, and still wait for the answers.
   Object.assign(app.server, { httpAllowHalfOpen: true })
   acceptJsonBodies(app)
   return app

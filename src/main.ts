@@ -8,7 +8,7 @@ import { onStopSignals, STOP_SIGNALS, type StopSignal } from './boot/stop-signal
 try {
   const config = resolveConfig(process.env)
   const building = buildApp(config)
-  // Registered before the app is built: a signal during the start must end it, also as process 1 of a container.
+  // Registered before the app is built: a signal must end a start, too. Process 1 of a container has no default handler.
   stopInOrder(building, config.DRAIN_DELAY_MS + config.SHUTDOWN_GRACE_MS)
   const app = await building
   await app.listen({ host: await addressOf(config.HOST), port: config.PORT })
@@ -18,16 +18,16 @@ try {
 }
 
 /**
- * Returns the address to listen on. Fastify opens a server for each address of `localhost`, and only the first one has our
- * handling of connections.
+ * Returns the address to listen on. Fastify opens a server for each address of `localhost`, and only the first server has
+ * our handling of connections.
  */
 async function addressOf(host: string): Promise<string> {
   return host === 'localhost' ? (await lookup(host, { order: 'ipv4first' })).address : host
 }
 
-/** Stops the app in order at a signal, or after an error that nothing handled, within `delay` ms. */
+/** Stops the app in order, within `delay` ms, at a signal or after an unhandled error. */
 function stopInOrder(building: Promise<App>, delay: number): void {
-  let asked: StopSignal | undefined
+  let stopSignal: StopSignal | undefined
   let closing = false
   let failure: Error | undefined
   const { close } = closeWithGrace(
@@ -38,11 +38,12 @@ function stopInOrder(building: Promise<App>, delay: number): void {
       if (err) app.log.fatal({ err }, 'closing after an error that nothing handled')
       else if (failure)
         app.log.fatal({ err: failure }, 'closing after a failure: only a new process recovers')
-      else if (asked === 'SIGINT') app.log.info({ signal: asked }, 'closing; a second Ctrl-C ends it at once')
-      else app.log.info({ signal: asked }, 'closing')
+      else if (stopSignal === 'SIGINT')
+        app.log.info({ signal: stopSignal }, 'closing; a second Ctrl-C ends it at once')
+      else app.log.info({ signal: stopSignal }, 'closing')
       await app.drain()
       await app.close()
-      // The supervisor starts the process anew.
+      // The supervisor starts a new process.
       if (failure) process.exit(1)
     }
   )
@@ -58,7 +59,7 @@ function stopInOrder(building: Promise<App>, delay: number): void {
     (await building).log.info({ signal }, 'signal ignored while closing')
   onStopSignals({
     begin: signal => {
-      asked = signal
+      stopSignal = signal
       if (closing) log(signal).catch(() => {})
       else close()
     },
@@ -70,7 +71,7 @@ function stopInOrder(building: Promise<App>, delay: number): void {
   })
 }
 
-/** Why the start failed, as a sentence where the reason is one that people can mend. */
+/** Explains why the start failed: a sentence if the operator can fix the reason, else the error itself. */
 function explain(error: unknown): unknown {
   for (const kind of [ConfigError, FunctionFailed, NoFunction])
     if (error instanceof kind) return error.message

@@ -13,7 +13,7 @@ export interface BackgroundTask {
 
 /** What the error of a run means. */
 export interface TaskFailure {
-  /** Whether the next run may work without a change: such a failure is not logged. */
+  /** Whether the next run may succeed by itself; such a failure is not logged. */
   passing: boolean
   /** Why a store that answers refuses the task, if it does. */
   refusal?: string | undefined
@@ -30,7 +30,7 @@ export interface Background {
 
 /**
  * Repeats a task until it is stopped, whatever its runs throw. A refusal is logged when it begins and when it ends.
- * `judge` says what an error means.
+ * `judge` decides what an error means.
  */
 export function createBackground(
   task: BackgroundTask,

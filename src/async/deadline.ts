@@ -7,8 +7,8 @@ export interface Deadline<T> {
 }
 
 /**
- * Waits for `work`, but no longer than the deadline. Work that is late goes on, and its outcome is ignored. A single command
- * or statement uses its driver's own limit instead: only the driver knows when it begins, and no promise is made for it.
+ * Waits for `work`, but no longer than the deadline. Late work goes on, and its outcome is ignored. A single command or
+ * statement uses the limit of its driver instead: only the driver knows when it begins, and it needs no extra promise.
  * @throws what `work` rejects with, or what `late` throws.
  */
 export async function withDeadline<T>(work: Promise<T>, { after, late }: Deadline<T>): Promise<T> {

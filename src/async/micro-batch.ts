@@ -8,7 +8,7 @@ export interface MicroBatchOptions<Item, Result> {
   inFlight: number
 }
 
-/** This many items begin a call before the turn ends, so that the store works meanwhile. */
+/** So many items begin a call before the turn ends: the store then works meanwhile. */
 const ENOUGH = 32
 
 interface Waiting<Item, Result> {
@@ -19,28 +19,29 @@ interface Waiting<Item, Result> {
 
 /**
  * Lets concurrent callers share one round trip. With no call in flight, a call begins with all items of this turn of the
- * event loop. A call costs about the same for few items as for many. Beside others it therefore begins only with half of
- * all items in flight, or with `ENOUGH`; fewer items wait, at most for the next answer. No caller joins a call that has
- * begun, so an answer is at least as new as its question.
+ * event loop. A call costs about the same for few items as for many. While other calls are in flight, the next one
+ * therefore begins only with `ENOUGH` items, or with half as many as are in flight. Fewer items wait, at most for the next
+ * answer. No caller joins a call that has begun, so no answer is older than its question.
  */
 export function createMicroBatch<Item, Result>(
   options: MicroBatchOptions<Item, Result>
 ): (item: Item) => Promise<Result> {
   let waiting: Waiting<Item, Result>[] = []
-  let running = 0
-  let underWay = 0
+  let callsInFlight = 0
+  let itemsInFlight = 0
   let scheduled = false
 
-  const pays = () =>
-    running === 0 || (running < options.inFlight && waiting.length >= Math.min(ENOUGH, underWay / 2))
+  const isWorthwhile = () =>
+    callsInFlight === 0 ||
+    (callsInFlight < options.inFlight && waiting.length >= Math.min(ENOUGH, itemsInFlight / 2))
 
   const flush = () => {
     scheduled = false
-    while (waiting.length > 0 && pays()) {
+    while (waiting.length > 0 && isWorthwhile()) {
       const batch = waiting.length <= options.size ? waiting : waiting.slice(0, options.size)
       waiting = batch === waiting ? [] : waiting.slice(options.size)
-      running++
-      underWay += batch.length
+      callsInFlight++
+      itemsInFlight += batch.length
       void call(batch)
     }
   }
@@ -54,8 +55,8 @@ export function createMicroBatch<Item, Result>(
     } catch (error) {
       for (const { reject } of batch) reject(error)
     } finally {
-      running--
-      underWay -= batch.length
+      callsInFlight--
+      itemsInFlight -= batch.length
       flush()
     }
   }
@@ -63,7 +64,7 @@ export function createMicroBatch<Item, Result>(
   return item =>
     new Promise<Result>((resolve, reject) => {
       waiting.push({ item, resolve, reject })
-      if (waiting.length >= ENOUGH && pays()) return flush()
+      if (waiting.length >= ENOUGH && isWorthwhile()) return flush()
       if (scheduled) return
       scheduled = true
       setImmediate(flush)

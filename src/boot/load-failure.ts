@@ -1,17 +1,17 @@
 import { relative } from 'node:path'
 
-/** What to write in place of TypeScript that cannot be removed, by the word that Node.js has for it. */
-const INSTEAD: [word: string, advice: string][] = [
+/** What to write in place of TypeScript that Node.js cannot remove, by the word in its error. */
+const REPLACEMENTS: [word: string, advice: string][] = [
   ['enum', "write `const Status = { Paid: 'paid' } as const` in place of the enum"],
   ['parameter property', 'declare a field and set it in the constructor in place of the parameter property'],
   ['namespace', 'export from a file of its own in place of the namespace'],
   ['', 'write what can be removed; `tsc` names each such place']
 ]
 
-/** A file of the disk in a stack; what Node.js consists of is named `node:…`. */
+/** A file on disk in a stack trace; the parts of Node.js are named `node:…`. */
 const PLACE = /(?<=^|[\s(]|file:\/\/)(\/[^\s()]+?):(\d+)(?::\d+)?/gm
 
-/** Why a file cannot be loaded, in one sentence with the place and, where it is known, the cure. */
+/** Explains why a file cannot be loaded, in one sentence with the place and, if it is known, the remedy. */
 export function describeLoadFailure(file: string, error: unknown): string {
   const { code } = (error ?? {}) as NodeJS.ErrnoException
   const text = textOf(error)
@@ -20,7 +20,7 @@ export function describeLoadFailure(file: string, error: unknown): string {
   const place =
     found === undefined || found.startsWith(`${own}:`) ? (found ?? own) : `${found}, which ${own} imports`
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') {
-    const advice = INSTEAD.find(([word]) => text.includes(word))?.[1]
+    const advice = REPLACEMENTS.find(([word]) => text.includes(word))?.[1]
     return `${place}: ${text}. Node.js runs TypeScript by removing its types: ${advice}.`
   }
   if (code === 'ERR_MODULE_NOT_FOUND')
@@ -33,16 +33,16 @@ export function describeLoadFailure(file: string, error: unknown): string {
   return `${place} fails while it is loaded: ${text}`
 }
 
-/** What an error says, with its cause: that of a failed `fetch` is there alone. */
+/** Returns the message of an error and of its cause: only the cause of a failed `fetch` has the reason. */
 export function textOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message
 }
 
-/** Where an error arose in code of this project, as `file:line`; undefined when its stack does not say. */
+/** Returns where below `dir` an error arose, as `file:line`, without packages; undefined if its stack does not show it. */
 export function placeOf(error: unknown, dir = ''): string | undefined {
   if (!(error instanceof Error)) return undefined
-  // The message may name files as well, and they are not where it arose.
+  // The message may name other files.
   const stack = (error.stack ?? '').replace(error.message, '')
   for (const [, file = '', line] of stack.matchAll(PLACE)) {
     const path = decodeURI(file)
@@ -51,7 +51,7 @@ export function placeOf(error: unknown, dir = ''): string | undefined {
   return undefined
 }
 
-/** A file as people name it: from the working directory on where it is in that. */
+/** Returns the path of a file for people: relative to the working directory if the file is in it. */
 export function nameOf(path: string): string {
   const own = relative('', path)
   return own.startsWith('..') ? path : own

@@ -4,7 +4,7 @@ import autoload from '@fastify/autoload'
 import type { FastifyInstance } from 'fastify'
 import { describeLoadFailure, nameOf, placeOf, textOf } from './load-failure.ts'
 
-/** Files that stand where functions do, and are none; the message names them, and says what to do. */
+/** Files in a folder of functions export no function. The message names them and the remedy. */
 export class NoFunction extends Error {
   override name = 'NoFunction'
 
@@ -16,21 +16,21 @@ export class NoFunction extends Error {
   }
 }
 
-/** Files of functions cannot be loaded or registered; the message names each of them, and the cause. */
+/** Functions cannot be loaded or registered. The message names each file and the cause. */
 export class FunctionFailed extends Error {
   override name = 'FunctionFailed'
 }
 
-/** Tests may stand beside the functions that they test. */
+/** Tests may lie beside the functions that they test. */
 const TESTS = /\.(test|spec)\.[cm]?[jt]sx?$/
 
-/** Matches no file: a file `index.ts` would hide those beside it. */
+/** Matches no file: autoload would load a file `index.ts` and none of the files beside it. */
 const NO_INDEX = /(?!)/
 
 /**
  * Loads each file in a directory as a function.
- * @throws {NoFunction} when a file is none: it would be passed over without a word.
- * @throws {FunctionFailed} when a file cannot be loaded, or what it exports cannot be registered.
+ * @throws {NoFunction} when a file exports no function: autoload would skip it without a message.
+ * @throws {FunctionFailed} when a file cannot be loaded, or its function cannot be registered.
  */
 export async function loadFunctions(app: FastifyInstance, dir: string): Promise<void> {
   const files: string[] = []
@@ -44,20 +44,20 @@ export async function loadFunctions(app: FastifyInstance, dir: string): Promise<
   } catch (error) {
     throw await explainFailure(error, files, dir)
   }
-  const odd: string[] = []
+  const unusable: string[] = []
   for (const file of files) {
-    const { default: plugin, autoload: wanted } = await load(file)
-    if (typeof plugin !== 'function' && wanted !== false) odd.push(nameOf(file))
+    const { default: plugin, autoload: loadable } = await load(file)
+    if (typeof plugin !== 'function' && loadable !== false) unusable.push(nameOf(file))
   }
-  if (odd.length > 0) throw new NoFunction(odd)
+  if (unusable.length > 0) throw new NoFunction(unusable)
 }
 
-/** Reads nothing when the file has been loaded already. */
+/** Imports a file. A file that is loaded already is not read again. */
 function load(file: string): Promise<{ default?: unknown; autoload?: unknown }> {
   return import(pathToFileURL(file).href)
 }
 
-/** Which files failed, and why: each one that cannot be loaded, else the one that cannot be registered. */
+/** Explains which files failed: each one that cannot be loaded, else the one that cannot be registered. */
 async function explainFailure(cause: unknown, files: string[], dir: string): Promise<FunctionFailed> {
   const loaded = await Promise.allSettled(files.map(load))
   const faults = loaded.flatMap((result, index) =>
@@ -74,7 +74,7 @@ async function explainFailure(cause: unknown, files: string[], dir: string): Pro
   return new FunctionFailed(`${place} cannot be registered: ${textOf(cause)}`, { cause })
 }
 
-/** The plugin that did not start in time, where that is what failed. */
+/** Returns the plugin that did not start in time, if that was the failure. */
 function pluginOf(error: unknown): unknown {
   const { fn, cause } = (error ?? {}) as { fn?: unknown; cause?: { fn?: unknown } }
   return fn ?? cause?.fn

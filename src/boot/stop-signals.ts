@@ -1,10 +1,10 @@
 /** The signals that ask a process to stop. */
 export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 
-/** One of them. */
+/** A signal that asks a process to stop. */
 export type StopSignal = (typeof STOP_SIGNALS)[number]
 
-/** Interrupts that come as close together are one Ctrl-C: npm passes on what the terminal sends to all (ms). */
+/** Interrupts within this time are one Ctrl-C (ms): the terminal sends it to every process, and npm passes it on. */
 const SAME_KEY = 500
 
 /** What a process does at the signals that ask it to stop. */
@@ -13,11 +13,11 @@ export interface StopHandlers {
   begin: (signal: StopSignal) => void
   /** A second Ctrl-C: ends the process at once. */
   endNow: () => void
-  /** Any other signal during the stop, which goes on. */
+  /** Any other signal during the stop: the stop goes on. */
   ignore?: (signal: StopSignal) => void
 }
 
-/** Handles the signals that ask this process to stop: only a second Ctrl-C cuts short what the first one began. */
+/** Handles the signals that ask this process to stop. Only a second Ctrl-C shortens a stop that has begun. */
 export function onStopSignals({ begin, endNow, ignore }: StopHandlers): void {
   let stopping = false
   let interrupted: number | undefined

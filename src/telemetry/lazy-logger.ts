@@ -37,8 +37,8 @@ for (const name of METHODS) {
 }
 
 /**
- * A logger that is made, as each of its children is, when something is logged through it. Fastify has a child for each
- * request, and the line that a request ends with goes past that: most requests never need theirs.
+ * Returns a logger that `make` creates only when something is logged through it; its children are lazy, too. Fastify has a
+ * child for each request, and most requests never use it: the line at the end of a request does not need one.
  */
 export function lazyLogger(make: () => FastifyBaseLogger): FastifyBaseLogger {
   return new LazyLogger(make) as unknown as FastifyBaseLogger

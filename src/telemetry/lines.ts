@@ -9,8 +9,8 @@ export interface LogLines {
 let output: LogLines | undefined
 
 /**
- * Standard output for the log, one for the process: the lines of one turn of the event loop go out in one write, instead
- * of each stopping the process for one of its own. What is left goes out when the process exits.
+ * Returns standard output for the log, one for the process. The lines of one turn of the event loop go out in one write,
+ * since each write stops the process. The last lines go out when the process exits.
  */
 export function standardOutput(): LogLines {
   output ??= createLines()

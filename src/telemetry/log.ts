@@ -11,12 +11,12 @@ export interface Log {
   logger: FastifyBaseLogger
   /** The fields of every line. */
   base: Record<string, unknown>
-  /** Writes a line of level info that is ready; undefined when the level excludes it. */
+  /** Writes a rendered line of level info; undefined when the log level excludes it. */
   writeInfo: ((line: string) => void) | undefined
 }
 
 /**
- * Opens the log: JSON lines, or readable ones in development. Lines go to `output`, which is standard output by default.
+ * Opens the log: JSON lines, or readable ones in development. The lines go to `output`, by default to standard output.
  */
 export function openLog({ NODE_ENV, LOG_LEVEL, MODE }: Config, output: Writable | undefined): Log {
   const development = NODE_ENV === 'development'
