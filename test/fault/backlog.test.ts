@@ -12,16 +12,16 @@ const space = await useSpace()
 const queue = keyOf(space, 'placed')
 const CAP = 10_000
 
-/** What is said while there is no rate to tell it from (seconds). */
-const UNKNOWN_WAIT = 10
+/** The Retry-After while the drain rate is unknown (seconds). */
+const DEFAULT_WAIT = 10
 
-test('I7: at the cap of the backlog: 503 with a Retry-After that, obeyed, succeeds', {
+test('I7: a full backlog answers 503, and an order that is sent again after the Retry-After is accepted', {
   timeout: 120_000
 }, async () => {
   const api = await startService(space, 'api', { ADMIN_TOKEN, MAX_BACKLOG: String(CAP), ...PATIENT })
   const waiting = () => space.redis.xlen(queue)
   let accepted = 0
-  /** Fills the queue up to the cap, faster than it drains; gives the first answer that says that it is full. */
+  /** Fills the queue up to the cap, faster than it drains. Returns the first answer that refuses an order. */
   const fill = (prefix: string): Promise<Answer> =>
     until('an order is refused', async () => {
       const room = CAP - (await waiting())
@@ -34,36 +34,36 @@ test('I7: at the cap of the backlog: 503 with a Retry-After that, obeyed, succee
 
   expect((await send(api.url, 'first')).status).toBe(202)
   accepted++
-  // Nothing drains: there is no rate to measure yet.
-  expect(await fill('idle')).toMatchObject({ status: 503, retryAfter: UNKNOWN_WAIT })
+  // No worker runs, so there is no rate to measure yet.
+  expect(await fill('idle')).toMatchObject({ status: 503, retryAfter: DEFAULT_WAIT })
   expect((await send(api.url, 'first')).status).toBe(200)
   expect(await waiting()).toBe(CAP)
 
-  // A worker that drains slowly: each answer of MySQL takes its time.
+  // Each answer of MySQL is delayed, so the worker drains slowly.
   const proxy = await startProxy(Number(space.env.DB_PORT))
   proxy.slow(100)
   await startService(space, 'worker', { DB_PORT: String(proxy.port), ...PATIENT })
-  const told: number[] = []
+  const waits: number[] = []
   for (let round = 0; round < 2; round++) {
-    // Orders come all the while; that is where the drain rate is seen.
-    await until('it drains', async () => {
+    // The api measures the drain rate when it accepts orders.
+    await until('the queue shrinks', async () => {
       if ((await send(api.url, `meanwhile-${accepted}`)).status === 202) accepted++
       return (await waiting()) < 0.85 * CAP
     })
-    // The rate is that of some seconds, in which the worker may only have started.
+    // The rate covers some seconds, in which the worker may only have started.
     const { status, retryAfter } = await until('the rate is known', async () => {
       const answer = await fill(`round-${round}`)
-      return answer.retryAfter < UNKNOWN_WAIT && answer
+      return answer.retryAfter < DEFAULT_WAIT && answer
     })
     expect([status, retryAfter]).toEqual([503, expect.toSatisfy(seconds => seconds >= 1)])
-    told.push(retryAfter)
+    waits.push(retryAfter)
     await delay(retryAfter * 1000)
-    // In just that time this machine may have stood still.
+    // This machine may have stood still during the wait.
     await until('there is room', async () => (await waiting()) < CAP, byLength(20_000, 0))
     expect((await send(api.url, `again-${round}`)).status).toBe(202)
     accepted++
   }
-  console.info(`Retry-After at the cap: ${told} s`)
+  console.info(`Retry-After at the cap: ${waits} s`)
   proxy.slow(0)
   expect(await untilAtRest(api)).toMatchObject({ accepted, completed: accepted })
 })

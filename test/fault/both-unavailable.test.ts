@@ -10,7 +10,7 @@ const stores = await useOwnStores()
 
 const isAccepted = ({ status }: Answer) => status === 202
 
-test('I6: without both stores, orders get a 503 with Retry-After within a second, and the stores may return in any order', {
+test('I6: without both stores, orders get a 503 with Retry-After within a second, and the stores may start again in any order', {
   timeout: 120_000
 }, async () => {
   const space = await stores.space()
@@ -48,54 +48,54 @@ test('I6: without both stores, orders get a 503 with Retry-After within a second
   expect(audit.completed).toBe(completed.length)
 })
 
-test('I2: two bodies under one id across an outage become one row and one dead letter', {
+test('I2: two bodies with one id across an outage become one row and one dead letter', {
   timeout: 120_000
 }, async () => {
   const space = await stores.space()
   const api = await startService(space, 'api', { ADMIN_TOKEN, ...PATIENT })
 
-  // Only Redis knows the one; only MySQL the other.
-  expect((await send(api.url, 'redis-knew', 1)).durability).toBe('fsync')
+  // Only Redis knows the first order, and only MySQL the second.
+  expect((await send(api.url, 'in-redis', 1)).durability).toBe('fsync')
   await stores.redis.kill()
-  expect((await send(api.url, 'redis-knew', 2)).durability).toBe('mysql')
-  expect((await send(api.url, 'mysql-knew', 1)).durability).toBe('mysql')
-  expect((await send(api.url, 'mysql-knew', 2)).status).toBe(409)
+  expect((await send(api.url, 'in-redis', 2)).durability).toBe('mysql')
+  expect((await send(api.url, 'in-mysql', 1)).durability).toBe('mysql')
+  expect((await send(api.url, 'in-mysql', 2)).status).toBe(409)
   await startService(space, 'worker', { LEASE_MS: '2000', ...PATIENT }, 'live')
   await stores.redis.start()
-  await until('the first is a conflict', async () => (await untilAtRest(api)).conflicts === 1)
-  await until('both are published', async () => new Set(await eventIds(space)).size === 2)
+  await until('the first order has a conflict', async () => (await untilAtRest(api)).conflicts === 1)
+  await until('both orders are published', async () => new Set(await eventIds(space)).size === 2)
 
   await stores.mysql.kill()
-  await space.redis.del(keyOf(space, 'doc:mysql-knew'))
-  expect((await send(api.url, 'redis-knew', 2)).status).toBe(200)
-  expect((await send(api.url, 'redis-knew', 3)).status).toBe(409)
-  expect((await send(api.url, 'mysql-knew', 2)).status).toBe(202)
+  await space.redis.del(keyOf(space, 'doc:in-mysql'))
+  expect((await send(api.url, 'in-redis', 2)).status).toBe(200)
+  expect((await send(api.url, 'in-redis', 3)).status).toBe(409)
+  expect((await send(api.url, 'in-mysql', 2)).status).toBe(202)
   await stores.mysql.start()
-  await until('the second is a conflict, too', async () => {
-    await send(api.url, 'mysql-knew', 1)
+  await until('the second order has a conflict', async () => {
+    await send(api.url, 'in-mysql', 1)
     return (await untilAtRest(api)).conflicts === 2
   })
 
   const audit = await untilAtRest(api)
   expect(audit).toMatchObject({ accepted: 4, completed: 2, conflicts: 2, dead_letters: 2, duplicates: 0 })
-  const letters = await fetch(`${api.url}/admin/dead-letters`, {
+  const response = await fetch(`${api.url}/admin/dead-letters`, {
     headers: { authorization: `Bearer ${ADMIN_TOKEN}` }
   })
-  const { dead_letters } = (await letters.json()) as { dead_letters: { code: string; data: string }[] }
+  const { dead_letters } = (await response.json()) as { dead_letters: { code: string; data: string }[] }
   expect(
     dead_letters.map(({ code, data }) => ({ code, ...(JSON.parse(data) as Record<string, unknown>) }))
   ).toEqual([
-    expect.objectContaining({ code: 'conflict', order_id: 'redis-knew', amount: '1' }),
-    expect.objectContaining({ code: 'conflict', order_id: 'mysql-knew', amount: '2' })
+    expect.objectContaining({ code: 'conflict', order_id: 'in-redis', amount: '1' }),
+    expect.objectContaining({ code: 'conflict', order_id: 'in-mysql', amount: '2' })
   ])
   for (const [id, amount] of [
-    ['redis-knew', 2],
-    ['mysql-knew', 1]
+    ['in-redis', 2],
+    ['in-mysql', 1]
   ] as const) {
     const document = await (await fetch(`${api.url}/orders/${id}`)).json()
     expect(document).toMatchObject({ amount, status: 'completed' })
     expect((await send(api.url, id, amount)).status).toBe(200)
     expect((await send(api.url, id, 9)).status).toBe(409)
   }
-  expect([...new Set(await eventIds(space))].sort()).toEqual(['mysql-knew:completed', 'redis-knew:completed'])
+  expect([...new Set(await eventIds(space))].sort()).toEqual(['in-mysql:completed', 'in-redis:completed'])
 })

@@ -4,10 +4,10 @@ import type { Space } from '../harness/space.ts'
 import { keyOf } from './evidence.ts'
 import { AMOUNT } from './load.ts'
 
-/** Most messages that are sent to Redis in one go. */
+/** The most messages in one call to Redis. */
 const CHUNK = 1000
 
-/** Puts a message about an order on the stream and counts it, as the accept script does; its document is left out. */
+/** Appends a message for each order and counts it, as the accept script does, but without a document. */
 export async function appendOrders(space: Space, ids: string[], amount = String(AMOUNT)): Promise<void> {
   const accepted = keyOf(space, 'accepted')
   await space.redis.hsetnx(accepted, 'epoch', randomUUID())
@@ -29,7 +29,7 @@ export async function appendOrders(space: Space, ids: string[], amount = String(
   }
 }
 
-/** So many ids that no other test has. */
+/** Returns `count` ids: `<prefix>-0`, `<prefix>-1` and so on. */
 export function idsOf(prefix: string, count: number): string[] {
   return Array.from({ length: count }, (_, n) => `${prefix}-${n}`)
 }

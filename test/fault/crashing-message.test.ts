@@ -15,25 +15,25 @@ async function deadLetters({ url }: Service): Promise<DeadLetter[]> {
   return ((await response.json()) as { dead_letters: DeadLetter[] }).dead_letters
 }
 
-interface Upkeep {
-  over: boolean
+interface Restarts {
+  stopped: boolean
   deaths: number
-  /** The start that is under way, or the last one. */
+  /** The current or the last start. */
   start: Promise<LocalServer | undefined>
 }
 
-/** Starts the worker again whenever it has died, as whoever runs workers does. */
-async function keepRunning(upkeep: Upkeep): Promise<void> {
-  while (!upkeep.over) {
-    upkeep.start = startFunction(space, 'fragile', { LEASE_MS: '500' }).catch(() => undefined)
-    const worker = await upkeep.start
+/** Starts the worker again whenever it has died, as a process manager does. */
+async function keepRunning(restarts: Restarts): Promise<void> {
+  while (!restarts.stopped) {
+    restarts.start = startFunction(space, 'fragile', { LEASE_MS: '500' }).catch(() => undefined)
+    const worker = await restarts.start
     const exit = await worker?.exited
-    // One that died before it was ready has no exit to ask for.
-    if (!upkeep.over && (!exit || exit.code === 13)) upkeep.deaths++
+    // A worker that died before it was ready has no exit code.
+    if (!restarts.stopped && (!exit || exit.code === 13)) restarts.deaths++
   }
 }
 
-test('I5: messages that kill their worker every time end as dead letters, while 1,000 others of the stream are done', {
+test('I5: messages that kill their worker every time become dead letters, and 1,000 others of the stream are processed', {
   timeout: 180_000
 }, async () => {
   const api = await startService(space, 'api', { ADMIN_TOKEN, ...PATIENT })
@@ -43,25 +43,24 @@ test('I5: messages that kill their worker every time end as dead letters, while 
     if (n === 700) killers.set(await addMessage(space, 'fragile', -2, 'throw-exit'), 'throw-exit')
     await addMessage(space, 'fragile', n)
   }
-  const upkeep: Upkeep = { over: false, deaths: 0, start: Promise.resolve(undefined) }
-  void keepRunning(upkeep)
+  const restarts: Restarts = { stopped: false, deaths: 0, start: Promise.resolve(undefined) }
+  void keepRunning(restarts)
   try {
     await until(
-      'nothing waits',
+      'no message waits',
       async () =>
         (await space.redis.xlen(keyOf(space, 'fragile'))) === 0 &&
         (await space.redis.zcard(keyOf(space, 'retry:fragile'))) === 0,
       150_000
     )
   } finally {
-    // Before the end of the test ends the worker, or another one would be started; one that is being started must be
-    // known by then.
-    upkeep.over = true
-    await upkeep.start
+    // The end of the test stops only workers that have started, and the loop would replace them.
+    restarts.stopped = true
+    await restarts.start
   }
-  console.info(`workers that two messages killed: ${upkeep.deaths}`)
-  const letters = await deadLetters(api)
-  expect(letters.map(({ code, message_id }) => [code, killers.get(message_id)]).sort()).toEqual([
+  console.info(`workers that two messages killed: ${restarts.deaths}`)
+  const dead = await deadLetters(api)
+  expect(dead.map(({ code, message_id }) => [code, killers.get(message_id)]).sort()).toEqual([
     ['crashed', 'exit'],
     ['crashed', 'throw-exit']
   ])

@@ -4,15 +4,15 @@ import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-test('Durability follows the settings of the stores, and no order is accepted where it can be evicted', {
+test('the Durability header follows the settings of the stores, and Redis takes no order that it could evict', {
   timeout: 60_000
 }, async () => {
   const space = await stores.space()
   const { app, call, post } = await useApp(space, 'api')
   let n = 0
-  /** The Durability of a new order, once the settings have been read. */
+  /** Returns the Durability of a new order after the settings have been read. */
   const durability = async () => {
-    // Twice, since the first may share a check that began before the change.
+    // The first check may join one that began before the change.
     for (let check = 0; check < 2; check++)
       await Promise.all([app.stores.redis.availability.check(), app.stores.mysql.availability.check()])
     return (await post({ order_id: `order-${n++}`, amount: 1 })).headers.durability

@@ -7,11 +7,11 @@ import { connectTo, type Space, until } from '../harness/space.ts'
 /** The token of every api that these tests start. */
 export const ADMIN_TOKEN = 'a-token-for-tests-only'
 
-/** What an order of `AMOUNT` comes to. */
+/** The total of an order of `AMOUNT`. */
 const AMOUNT_WITH_TAX = 14.75
 
-/** Rows, over a connection of its own: the one before may have died with its server. */
-export async function look<T>(space: Space, query: string, values: unknown[] = []): Promise<T[]> {
+/** Runs a query on a new connection: an earlier one may have broken with its server. */
+export async function queryRows<T>(space: Space, query: string, values: unknown[] = []): Promise<T[]> {
   const connection = await connectTo(space)
   try {
     return (await connection.query<(T & RowDataPacket)[]>(query, values))[0]
@@ -22,24 +22,24 @@ export async function look<T>(space: Space, query: string, values: unknown[] = [
 
 /** The ids of the orders that are completed in MySQL, sorted. */
 export async function completedIds(space: Space): Promise<string[]> {
-  const rows = await look<{ order_id: string }>(
+  const rows = await queryRows<{ order_id: string }>(
     space,
     "SELECT order_id FROM orders WHERE status = 'completed'"
   )
   return rows.map(({ order_id }) => order_id).sort()
 }
 
-/** The key of that name in the one partition of these tests. */
+/** The Redis key of that name in the only partition of these tests. */
 export function keyOf(space: Space, name: string): string {
   return `{${space.env.KEY_PREFIX}:0}:${name}`
 }
 
-/** Has every event kept: while no group reads them, only the newest 10,000 are. */
+/** Creates a group so that every event is kept. Without one, Redis keeps only the newest 10,000. */
 export async function keepEvents(space: Space): Promise<void> {
   await space.redis.xgroup('CREATE', keyOf(space, 'events'), 'test', '0', 'MKSTREAM')
 }
 
-/** The ids of all events that were told, in order. */
+/** The ids of all published events, in order. */
 export async function eventIds(space: Space): Promise<string[]> {
   const entries = await space.redis.xrange(keyOf(space, 'events'), '-', '+')
   return entries.map(
@@ -47,6 +47,7 @@ export async function eventIds(space: Space): Promise<string[]> {
   )
 }
 
+/** Reads the audit of an api. Throws unless it answers 200. */
 export async function readAudit({ url }: Pick<Service, 'url'>): Promise<Audit> {
   const response = await fetch(`${url}/admin/audit`, { headers: { authorization: `Bearer ${ADMIN_TOKEN}` } })
   if (response.status !== 200)
@@ -54,10 +55,10 @@ export async function readAudit({ url }: Pick<Service, 'url'>): Promise<Audit> {
   return (await response.json()) as Audit
 }
 
-/** Waits until nothing is under way any more; gives the audit, in which nothing may be missing. */
+/** Waits until no order is in flight. Returns the audit, which must have no difference and no loss of data. */
 export async function untilAtRest(api: Service, timeout = 60_000): Promise<Audit> {
   const audit = await until(
-    'nothing is under way',
+    'no order is in flight',
     async () => {
       const now = await readAudit(api).catch(() => undefined)
       return now?.in_flight === 0 && now.retrying === 0 && now
@@ -69,9 +70,9 @@ export async function untilAtRest(api: Service, timeout = 60_000): Promise<Audit
 }
 
 /**
- * Expects that what was accepted is completed, and of what else was sent nothing, or such as was accepted although the
- * answer was lost (a commit whose answer came too late); that the totals say so, and that each was told under one id.
- * Gives the ids of what is completed.
+ * Expects that every accepted order is completed, that the totals match the rows, and that every completed order has
+ * events of one id. An order that was sent and not accepted may be completed too: its answer can be lost after the
+ * commit. Returns the ids of the completed orders.
  */
 export async function expectCompleted(
   space: Space,
@@ -82,11 +83,11 @@ export async function expectCompleted(
   const found = new Set(completed)
   expect([...new Set(accepted).difference(found)]).toEqual([])
   expect([...found.difference(new Set(sent))]).toEqual([])
-  expect(await look(space, 'SELECT CAST(COUNT(*) AS SIGNED) AS n FROM orders')).toEqual([
+  expect(await queryRows(space, 'SELECT CAST(COUNT(*) AS SIGNED) AS n FROM orders')).toEqual([
     { n: completed.length }
   ])
   expect(
-    await look(
+    await queryRows(
       space,
       'SELECT CAST(SUM(completed) AS SIGNED) AS completed, CAST(SUM(processing) AS SIGNED) AS processing, CAST(SUM(failed) AS SIGNED) AS failed, CAST(SUM(revenue) AS CHAR) AS revenue FROM order_totals'
     )
@@ -98,10 +99,10 @@ export async function expectCompleted(
       revenue: (completed.length * AMOUNT_WITH_TAX).toFixed(4)
     }
   ])
-  const told = await until('each is told', async () => {
+  const published = await until('each order is published', async () => {
     const distinct = new Set(await eventIds(space))
     return distinct.size >= completed.length && distinct
   })
-  expect([...told].sort()).toEqual(completed.map(id => `${id}:completed`).sort())
+  expect([...published].sort()).toEqual(completed.map(id => `${id}:completed`).sort())
   return completed
 }

@@ -8,7 +8,7 @@ const ENTRY = join(import.meta.dirname, 'function-worker.ts')
 /** Starts a worker with one of the functions of `function-worker.ts`. It stops when the running test ends. */
 export function startFunction(
   space: Space,
-  name: 'fragile' | 'slow' | 'hanging' | 'deaf',
+  name: 'fragile' | 'slow' | 'hanging' | 'stuck',
   env: Record<string, string> = {}
 ): Promise<LocalServer> {
   return startEntry(space, name, ENTRY, { MODE: 'worker', FUNCTION: name, ...env })
@@ -25,7 +25,7 @@ export async function addMessage(space: Space, name: string, n: number, does = '
   return id as string
 }
 
-/** What the function has recorded. */
+/** The counts that the function has recorded. */
 export async function recordsOf(space: Space): Promise<Record<string, string>> {
   return space.redis.hgetall(`${space.env.KEY_PREFIX}:records`)
 }

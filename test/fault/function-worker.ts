@@ -6,14 +6,14 @@ import { type App, buildApp } from '../../src/app.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
 
 /**
- * A worker process as `src/main.ts` starts it, with one more function, which the environment variable FUNCTION names. Each
- * function records what it does in Redis, under `<KEY_PREFIX>:…`, for the test to read.
+ * A worker process like that of `src/main.ts`, with one more function, which the variable FUNCTION names. The functions
+ * record what they do in Redis, under `<KEY_PREFIX>:…`, for the test.
  */
 const Body = Type.Object({ n: Type.Integer(), does: Type.String() })
 
 const common = { schema: Body, retry: { attempts: 2, base: 10, max: 100 } }
 
-/** `exit` ends the process at once; `throw-exit` fails the first time, and ends the process the second time. */
+/** `exit` ends the process at once. `throw-exit` fails the first time and ends the process the second time. */
 function fragile({ config, stores: { redis } }: App): StreamFunction<typeof Body> {
   return {
     ...common,
@@ -53,7 +53,7 @@ function slow(app: App): StreamFunction<typeof Body> {
   }
 }
 
-/** Ends its first attempt only when it is aborted, and records that. */
+/** Ends its first attempt only after its abort, and records the abort. */
 function hanging(app: App): StreamFunction<typeof Body> {
   return {
     ...common,
@@ -71,12 +71,12 @@ function hanging(app: App): StreamFunction<typeof Body> {
   }
 }
 
-/** Never ends, whatever its signal. */
-function deaf(app: App): StreamFunction<typeof Body> {
+/** Never ends and ignores its abort signal. */
+function stuck(app: App): StreamFunction<typeof Body> {
   return {
     ...common,
-    name: 'deaf',
-    stream: 'deaf',
+    name: 'stuck',
+    stream: 'stuck',
     batch: { size: 1, window: 0 },
     concurrency: 2,
     timeout: 1000,
@@ -95,7 +95,7 @@ const functions: Record<string, (app: App) => StreamFunction<typeof Body>> = {
   fragile,
   slow,
   hanging,
-  deaf
+  stuck
 }
 
 const config = resolveConfig(process.env)

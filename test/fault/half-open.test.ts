@@ -9,12 +9,12 @@ import { startProxy } from './proxy.ts'
 
 const stores = await useOwnStores()
 
-test('a connection to Redis whose other end is gone without a word is made anew', {
+test('an api replaces a connection to Redis that no longer answers', {
   timeout: 60_000
 }, async () => {
   const space = await stores.space()
   const proxy = await startProxy(Number(space.env.REDIS_PORT))
-  // Patient, but not as long as a connection may be silent.
+  // Longer than the default, but shorter than the time that a connection may be silent.
   const env = { REDIS_PORT: String(proxy.port), STORE_TIMEOUT_MS: '2000' }
   const api = await startService(space, 'api', env)
   expect((await send(api.url, 'before')).durability).toBe('fsync')
@@ -23,7 +23,7 @@ test('a connection to Redis whose other end is gone without a word is made anew'
   await sendUntil(api.url, 'after', ({ durability }) => durability === 'fsync')
 })
 
-test('a worker whose connection for reading is gone without a word goes on with another one', {
+test('a worker replaces a connection for reading that no longer answers', {
   timeout: 60_000
 }, async () => {
   const space = await stores.space()
@@ -36,8 +36,8 @@ test('a worker whose connection for reading is gone without a word goes on with 
   const env = { REDIS_PORT: proxy.port, LEASE_MS: 1000 }
   await useApp(space, 'worker', env, app => app.consume(fn.definition))
   await fn.add(1)
-  await until('it reads', () => seen.includes(1))
+  await until('it reads the first message', () => seen.includes(1))
   proxy.freeze()
   await fn.add(2)
-  await until('it reads again', () => seen.includes(2))
+  await until('it reads the second message', () => seen.includes(2))
 })

@@ -1,28 +1,29 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { until } from '../harness/space.ts'
 
-/** One POST, and what came of it. Times are those of `performance.now()`. */
+/** One POST with its answer. Times are those of `performance.now()`. */
 export interface Answer {
   id: string
-  /** When it was to be sent. */
+  /** When it should have been sent. */
   due: number
   answered: number
-  /** 0 when there was no answer. */
+  /** 0 without an answer. */
   status: number
-  /** `''` unless the order was accepted. */
+  /** Empty unless the order was accepted. */
   durability: string
-  /** Seconds; 0 when it is not said. */
+  /** Seconds; 0 without the header. */
   retryAfter: number
 }
 
+/** Orders that are being sent. */
 export interface Load {
-  /** In the order in which they came. */
+  /** In the order of their arrival. */
   answers: Answer[]
-  /** Ends the arrivals; resolves when each has its answer. */
+  /** Sends no more orders, and resolves when each has its answer. */
   stop: () => Promise<Answer[]>
 }
 
-/** An amount of an order that a test sends; the id tells which. */
+/** The amount of most orders that the tests send. */
 export const AMOUNT = 12.5
 
 /** Sends one order. */
@@ -40,14 +41,14 @@ export async function send(url: string, id: string, amount: number | string = AM
     answer.durability = response.headers.get('durability') ?? ''
     answer.retryAfter = Number(response.headers.get('retry-after') ?? 0)
   } catch {
-    // No answer: that is what the status 0 says.
+    // The status stays 0.
   }
   return { ...answer, answered: performance.now() }
 }
 
 /**
- * Sends order after order until one is answered as wanted; gives all the answers, with that one as the last. Each has an
- * id of its own: one that was refused may be known all the same, and be answered differently for that.
+ * Sends orders one by one until an answer is `wanted`. Returns all answers; the wanted one is the last. Each order has
+ * an id of its own, because an order that was refused may be known and then gets another answer.
  */
 export async function sendUntil(
   url: string,
@@ -55,7 +56,7 @@ export async function sendUntil(
   wanted: (answer: Answer) => boolean
 ): Promise<Answer[]> {
   const answers: Answer[] = []
-  await until(`an order of ${prefix} is answered as wanted`, async () => {
+  await until(`an order of ${prefix} gets the wanted answer`, async () => {
     const answer = await send(url, `${prefix}-${answers.length}`)
     answers.push(answer)
     return wanted(answer)
@@ -66,14 +67,14 @@ export async function sendUntil(
 /** The ids of these orders. */
 export const idsIn = (answers: Answer[]): string[] => answers.map(({ id }) => id)
 
-/** The ids of those of them that were accepted. */
+/** The ids of the accepted orders. */
 export const acceptedIn = (answers: Answer[]): string[] =>
   idsIn(answers.filter(({ status }) => status === 202))
 
-/** Posts `rate` new orders a second by the clock and not by the answers: what is slow gets as many as what is quick. */
+/** Posts `rate` new orders a second, without waiting for answers: a slow service gets as many as a fast one. */
 export function startLoad(url: string, rate: number, prefix: string): Load {
   const answers: Answer[] = []
-  const underWay = new Set<Promise<void>>()
+  const inFlight = new Set<Promise<void>>()
   const stopping = new AbortController()
   const began = performance.now()
 
@@ -84,9 +85,9 @@ export function startLoad(url: string, rate: number, prefix: string): Load {
     for (let sent = 0; !stopping.signal.aborted; ) {
       for (; began + (sent * 1000) / rate <= performance.now(); sent++) {
         const posting = post(`${prefix}-${sent}`, began + (sent * 1000) / rate).finally(() =>
-          underWay.delete(posting)
+          inFlight.delete(posting)
         )
-        underWay.add(posting)
+        inFlight.add(posting)
       }
       await delay(5, undefined, { signal: stopping.signal }).catch(() => {})
     }
@@ -97,13 +98,13 @@ export function startLoad(url: string, rate: number, prefix: string): Load {
     stop: async () => {
       stopping.abort()
       await arrivals
-      await Promise.all(underWay)
+      await Promise.all(inFlight)
       return answers
     }
   }
 }
 
-/** How long answers took, in milliseconds. */
+/** How long the answers took, in milliseconds. */
 export interface Latency {
   count: number
   p50: number
@@ -111,6 +112,7 @@ export interface Latency {
   longest: number
 }
 
+/** The latency of the answers, from the time when each order was due. */
 export function latencyOf(answers: Answer[]): Latency {
   const times = answers.map(({ due, answered }) => answered - due).sort((a, b) => a - b)
   const at = (part: number) => Math.round(times[Math.ceil(times.length * part) - 1] ?? 0)

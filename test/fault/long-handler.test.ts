@@ -8,63 +8,63 @@ import { byLength } from './long.ts'
 const space = await useSpace()
 
 /**
- * A lease that outlasts a moment in which its holder stands still (ms), and how many renewals, of which it has three in
- * its time, are seen.
+ * A lease that is longer than a stall of its worker (ms), and how many renewals the test waits for. A lease is renewed
+ * three times in its duration.
  */
 const [LEASE, RENEWALS] = byLength([9000, 4], [30_000, 7])
 
-test('a function that takes longer than the lease of its messages runs once: the lease is renewed', {
+test('a function that takes longer than its lease runs once, because the lease is renewed', {
   timeout: 4 * LEASE + 60_000
 }, async () => {
   for (let n = 0; n < 5; n++) await addMessage(space, 'slow', n)
   const env = { LEASE_MS: String(LEASE), ...PATIENT }
-  // Two of them: the other one would take over what has no lease.
+  // The second worker would claim messages whose lease has ended.
   await Promise.all([startFunction(space, 'slow', env), startFunction(space, 'slow', env)])
-  await until('it has begun', async () => (await recordsOf(space)).begun === '5')
-  let [falls, before] = [0, 0]
+  await until('the function has begun', async () => (await recordsOf(space)).begun === '5')
+  let [renewals, before] = [0, 0]
   await until(
     'the lease is renewed for longer than it lasts',
     async () => {
       const [[, , idle]] = (await space.redis.xpending(keyOf(space, 'slow'), 'slow', '-', '+', 1)) as [
         [id: string, consumer: string, idle: number, deliveries: number]
       ]
-      if (idle < before) falls++
+      if (idle < before) renewals++
       before = idle
-      return falls === RENEWALS
+      return renewals === RENEWALS
     },
     4 * LEASE
   )
   await space.redis.set(`${space.env.KEY_PREFIX}:enough`, '1')
-  await until('all is settled', async () => (await space.redis.xlen(keyOf(space, 'slow'))) === 0)
+  await until('all messages are settled', async () => (await space.redis.xlen(keyOf(space, 'slow'))) === 0)
   expect(await recordsOf(space)).toEqual({ begun: '5', ended: '5' })
   expect(await space.redis.xlen(keyOf(space, 'dead:slow'))).toBe(0)
 })
 
-test('a function that hangs past its timeout is aborted, and its messages are tried again', {
+test('a function that hangs beyond its timeout is aborted, and its messages are retried', {
   timeout: 60_000
 }, async () => {
   await space.redis.del(`${space.env.KEY_PREFIX}:records`)
   for (let n = 0; n < 3; n++) await addMessage(space, 'hanging', n)
   const worker = await startFunction(space, 'hanging', { LEASE_MS: '1000', ...PATIENT })
-  await until('all are done', async () => (await recordsOf(space)).ended === '3')
+  await until('all messages are processed', async () => (await recordsOf(space)).ended === '3')
   expect(await recordsOf(space)).toEqual({ begun: '6', aborted: '3', ended: '3' })
-  await until('nothing waits', async () => (await space.redis.zcard(keyOf(space, 'retry:hanging'))) === 0)
+  await until('no retry waits', async () => (await space.redis.zcard(keyOf(space, 'retry:hanging'))) === 0)
   expect(await space.redis.xlen(keyOf(space, 'hanging'))).toBe(0)
   expect(await space.redis.xlen(keyOf(space, 'dead:hanging'))).toBe(0)
   process.kill(worker.pid, 'SIGTERM')
   expect(await worker.exited).toEqual({ code: 0, signal: null })
 })
 
-test('a worker whose calls hold all slots beyond twice their timeout logs it and ends with exit code 1', {
+test('a worker whose calls hold all slots beyond twice their timeout logs it and exits with 1', {
   timeout: 60_000
 }, async () => {
   await space.redis.del(`${space.env.KEY_PREFIX}:records`)
-  for (let n = 0; n < 5; n++) await addMessage(space, 'deaf', n)
-  const worker = await startFunction(space, 'deaf', { ...PATIENT })
+  for (let n = 0; n < 5; n++) await addMessage(space, 'stuck', n)
+  const worker = await startFunction(space, 'stuck', { ...PATIENT })
   expect(await worker.exited).toEqual({ code: 1, signal: null })
-  // What still runs counts as in flight: no call begins beyond the concurrency.
+  // Calls that still run count as in flight: no call begins beyond the concurrency.
   expect(await recordsOf(space)).toEqual({ begun: '2' })
   const log = await readFile(worker.log, 'utf8')
   const line = log.split('\n').find(text => text.includes('"function is stuck: the process restarts"'))
-  expect(line).toContain('calls of deaf hold all its 2 slots')
+  expect(line).toContain('calls of stuck hold all its 2 slots')
 })

@@ -11,11 +11,11 @@ import { useOwnStores } from './own-stores.ts'
 import { startProxy } from './proxy.ts'
 
 const stores = await useOwnStores()
-const shared = await useSpace()
+const common = await useSpace()
 const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
 const LIMIT = { timeout: 90_000 }
 
-/** Opens apps of a space. They close with the running test at the latest. */
+/** Opens apps of a space. The end of the running test closes them. */
 function appsOf(space: Space, overrides: Record<string, unknown> = {}) {
   const open = async (mode: 'api' | 'worker') => {
     const app = await openApp(space, mode, {
@@ -46,7 +46,7 @@ const untilAudit = (api: TestApp, figures: Partial<Audit>) =>
 const acknowledge = (api: TestApp, reason: string) =>
   api.call({ method: 'POST', url: '/admin/audit/acknowledge', payload: { reason }, headers })
 
-/** Starts a Redis of the running test. Its data is deleted with it. */
+/** Starts a Redis for the running test. The end of the test stops it and deletes its data. */
 async function ownRedis(args: string[] = []): Promise<LocalStore & { dir: string }> {
   const dir = await mkdtemp(join(tmpdir(), 'orderstream-redis-'))
   const redis = await startRedis({ dir, args })
@@ -62,23 +62,23 @@ const kill = async (redis: LocalStore) => {
   await redis.exited
 }
 
-/** A space on the MySQL of all tests and two Redis servers behind one address that can move. */
+/** Opens a space with a Redis and its replica, behind a proxy that can move from one to the other. */
 async function replicated() {
   const master = await ownRedis()
   const replica = await ownRedis(['--replicaof', '127.0.0.1', String(master.port)])
   const proxy = await startProxy(master.port)
-  const mysql = { host: '127.0.0.1', port: Number(shared.env.DB_PORT) }
-  const user = { user: shared.env.DB_USER as string, password: shared.env.DB_PASSWORD as string }
+  const mysql = { host: '127.0.0.1', port: Number(common.env.DB_PORT) }
+  const user = { user: common.env.DB_USER as string, password: common.env.DB_PASSWORD as string }
   const space = await openSpace({ redis: master, mysql: { ...mysql, ...user } })
   space.redis.on('error', () => {})
   onTestFinished(() => space.close().catch(() => {}))
   const other = space.redis.duplicate({ port: replica.port })
   onTestFinished(() => other.disconnect())
-  await until('the replica follows', async () => (await other.info()).includes('master_link_status:up'))
+  await until('the replica is in sync', async () => (await other.info()).includes('master_link_status:up'))
   return {
     space,
     proxy,
-    /** Cuts the replica off once it has everything that was written so far. */
+    /** Ends the replication when the replica has everything. */
     cutOff: async () => {
       await until('the replica has everything', async () => (await space.redis.wait(1, 100)) === 1)
       await other.replicaof('NO', 'ONE')
@@ -92,7 +92,7 @@ async function replicated() {
 }
 
 test(
-  'orders that a promoted replica never had are lost until an operator acknowledges them',
+  'orders that a promoted replica never had count as lost until an operator acknowledges them',
   LIMIT,
   async () => {
     const { space, proxy, cutOff, failOver, promoted } = await replicated()
@@ -107,7 +107,7 @@ test(
     await post(api, 'lost', 10)
     await failOver()
 
-    // No order is accepted: the check of the counter finds the loss.
+    // No order comes, so the check of the counter finds the loss.
     await untilAudit(api, { accepted: 18, in_flight: 3, lost: 10, difference: 0, redis_lost_data: true })
     expect((await api.call('/orders/lost-0')).statusCode).toBe(404)
     await until('the watermark is recorded', () =>
@@ -130,17 +130,17 @@ test(
     expect(await space.sql('SELECT lost, reason, client FROM loss_acknowledgements')).toEqual([
       { lost: 10, reason: 'the failover of Monday', client: '127.0.0.1' }
     ])
-    // No number of the superseded epoch names another order.
+    // The new epoch has a counter of its own, so that no number names two orders.
     expect(await promoted.hget(keyOf(space, 'accepted'), 'count')).toBe('2')
 
-    // A fault beside a loss still shows.
+    // The loss does not hide another fault.
     await space.sql('UPDATE order_totals SET completed = completed - 1 WHERE completed > 0 LIMIT 1')
     await untilAudit(next, { lost: 10, difference: 1 })
   }
 )
 
 test(
-  'orders of the lost tail that have a row are not lost, and those that are sent again count once',
+  'orders with a row are not lost with the end of the stream, and orders that are sent again count once',
   LIMIT,
   async () => {
     const { space, proxy, cutOff, failOver } = await replicated()
@@ -150,7 +150,7 @@ test(
     await cutOff()
     const early = await worker()
     await post(api, 'done', 4)
-    // A second message of an order, as after a lost reply, and one with another body.
+    // A second message of an order, as after a lost reply, and a message with another body.
     for (const [amount, number] of [
       ['1', 8],
       ['2', 9]
@@ -175,7 +175,7 @@ test(
     await early.close()
     await post(api, 'lost', 6)
     await failOver()
-    // The next accept finds the loss.
+    // The first accept finds the loss.
     await until('an order is accepted in Redis', async () => {
       const { headers } = await api.post({ order_id: `new-${Date.now()}`, amount: 1 })
       return headers.durability === 'fsync'
@@ -187,7 +187,7 @@ test(
   }
 )
 
-test('an older append-only file that is restored loses the orders that came after it', LIMIT, async () => {
+test('orders that are newer than a restored append-only file count as lost', LIMIT, async () => {
   const space = await stores.space()
   const { api: openApi, worker } = appsOf(space)
   const api = await openApi()
@@ -201,7 +201,7 @@ test('an older append-only file that is restored loses the orders that came afte
   await cp(`${files}.old`, files, { recursive: true })
   await stores.redis.start()
   await untilAudit(api, { accepted: 6, in_flight: 2, lost: 4, difference: 0, redis_lost_data: true })
-  // The second restore goes back past the epoch that the first loss began.
+  // The second restore is older than the epoch that the first loss began.
   await post(api, 'also-lost', 3)
   await stores.redis.kill()
   await rm(files, { recursive: true })
@@ -213,7 +213,7 @@ test('an older append-only file that is restored loses the orders that came afte
 })
 
 test(
-  'a flush loses the orders that waited, and is recorded once MySQL is available again',
+  'orders that waited during a flush count as lost, and the loss is recorded when MySQL is available again',
   LIMIT,
   async () => {
     const space = await stores.space()
@@ -226,7 +226,7 @@ test(
     await post(api, 'lost', 6)
     await stores.mysql.kill()
     await space.redis.flushall()
-    await until('Redis takes orders', async () => {
+    await until('Redis accepts orders', async () => {
       const { statusCode } = await api.post({ order_id: 'new', amount: 1 })
       return statusCode === 202 || statusCode === 200
     })

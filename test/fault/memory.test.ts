@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { startService } from '../harness/service.ts'
 import { PATIENT, until } from '../harness/space.ts'
 import { appendOrders, idsOf } from './bulk.ts'
-import { ADMIN_TOKEN, keyOf, look, untilAtRest } from './evidence.ts'
+import { ADMIN_TOKEN, keyOf, queryRows, untilAtRest } from './evidence.ts'
 import { byLength } from './long.ts'
 import { useOwnStores } from './own-stores.ts'
 
@@ -12,10 +12,10 @@ const stores = await useOwnStores()
 const [SMALL, LARGE] = byLength([50_000, 150_000], [50_000, 1_000_000])
 const ALLOWED = 1.1
 
-/** Left alone, the collector lets garbage pile up for as long as there is room: the peak would tell of that alone. */
+/** With a large heap, the peak would mostly be garbage that was not collected yet. */
 const NODE_OPTIONS = '--max-old-space-size=64'
 
-/** The most memory that a worker with a small heap ever had resident while it drained so many orders, in MB. */
+/** Has a worker with a small heap drain `count` orders. Returns its peak resident memory in MB. */
 async function drain(count: number): Promise<number> {
   const space = await stores.space()
   await appendOrders(space, idsOf('drain', count))
@@ -36,14 +36,14 @@ async function drain(count: number): Promise<number> {
 
   const api = await startService(space, 'api', { ADMIN_TOKEN, ...PATIENT })
   expect(await untilAtRest(api)).toMatchObject({ accepted: count, completed: count })
-  expect(await look(space, 'SELECT COUNT(*) AS n FROM orders')).toEqual([{ n: count }])
+  expect(await queryRows(space, 'SELECT COUNT(*) AS n FROM orders')).toEqual([{ n: count }])
   await api.end('SIGTERM')
-  // A million documents are in nobody's way after this.
+  // The documents take much memory.
   await space.redis.flushdb()
   return peak
 }
 
-// What a process has resident is told by Linux alone.
+// Only Linux reports the peak of the resident memory in /proc.
 test.runIf(process.platform === 'linux')(
   'I7: the memory of a worker does not depend on the backlog',
   {

@@ -2,28 +2,28 @@ import { expect, onTestFinished, test } from 'vitest'
 import { inParallel, startService } from '../harness/service.ts'
 import { PATIENT, type Space, until } from '../harness/space.ts'
 import { idsOf } from './bulk.ts'
-import { ADMIN_TOKEN, expectCompleted, keyOf, look, untilAtRest } from './evidence.ts'
+import { ADMIN_TOKEN, expectCompleted, keyOf, queryRows, untilAtRest } from './evidence.ts'
 import { send, sendUntil } from './load.ts'
 import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-/** Creates a user whom a read-only server refuses. The space's own user may administer the server, and can still write. */
+/** Creates a user whose writes a read-only server refuses. The space's own user is an administrator and still writes. */
 async function plainUser({ sql, env }: Space) {
   await sql("CREATE USER IF NOT EXISTS 'plain'@'127.0.0.1' IDENTIFIED BY 'plain'")
   await sql(`GRANT ALL PRIVILEGES ON ${env.DB_NAME}.* TO 'plain'@'127.0.0.1'`)
   return { DB_USER: 'plain', DB_PASSWORD: 'plain' }
 }
 
-/** Makes MySQL read-only, until the end of the running test at the latest. */
+/** Makes MySQL read-only. The end of the running test makes it writable again. */
 async function setReadOnly(space: Space) {
   await space.sql('SET GLOBAL read_only = 1')
   onTestFinished(async () => {
-    await look(space, 'SET GLOBAL read_only = 0')
+    await queryRows(space, 'SET GLOBAL read_only = 0')
   })
 }
 
-test('orders are accepted while MySQL takes no writes, none fails, and all are completed afterwards', {
+test('orders are accepted while MySQL takes no writes, and all of them are completed afterwards', {
   timeout: 90_000
 }, async () => {
   const space = await stores.space()
@@ -34,25 +34,25 @@ test('orders are accepted while MySQL takes no writes, none fails, and all are c
   await untilAtRest(api)
 
   await setReadOnly(space)
-  // More than one worker can have in flight.
+  // More orders than one worker can have in flight.
   const ids = idsOf('while', 1500)
   await inParallel(ids, 32, async id => expect((await send(api.url, id)).durability).toBe('fsync'))
-  // A worker that starts now finds a valid schema, and waits like the other one.
+  // A worker that starts now finds a valid schema, and waits like the first one.
   const late = await startService(space, 'worker', env, 'live')
   const waits = 'the function waits for a store that takes no writes'
-  await until('both wait', () =>
+  await until('both workers wait', () =>
     [early, late].every(worker => worker.lines().some(({ msg }) => msg === waits))
   )
   const rollbacks = async () => {
-    const [row] = await look<{ Value: string }>(space, "SHOW GLOBAL STATUS LIKE 'Com_rollback'")
+    const [row] = await queryRows<{ Value: string }>(space, "SHOW GLOBAL STATUS LIKE 'Com_rollback'")
     return Number(row?.Value)
   }
   const before = await rollbacks()
-  await until('batches were tried repeatedly without success', async () => (await rollbacks()) > before + 24)
+  await until('several batches were tried without success', async () => (await rollbacks()) > before + 24)
   expect((await send(api.url, 'before')).status).toBe(200)
   expect(await (await fetch(`${api.url}/orders/before`)).json()).toMatchObject({ status: 'completed' })
   expect(await space.redis.zcard(keyOf(space, 'retry:process-orders'))).toBe(0)
-  // That is the function's only warning, and it is logged once.
+  // The wait is the only warning, and it is logged once.
   for (const service of [early, late]) {
     const warnings = service
       .lines()
@@ -66,7 +66,7 @@ test('orders are accepted while MySQL takes no writes, none fails, and all are c
   await expectCompleted(space, ['before', ...ids])
 })
 
-test('an order is refused without Redis and with a MySQL that takes no writes, and can be sent again', {
+test('an order is refused while Redis is unavailable and MySQL takes no writes, and can be sent again', {
   timeout: 60_000
 }, async () => {
   const space = await stores.space()

@@ -10,14 +10,14 @@ import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-/** How to make a MySQL that answers its ping refuse orders, and how to end that. */
+/** The statements that make a MySQL refuse orders though it answers its ping, and those that end it. */
 interface Refusal {
   name: string
   begin: string[]
   end: string[]
 }
 
-/** The server fails the insert of an order with an error. */
+/** Makes the insert of an order fail with an error. */
 const failWith = (errno: number, state = 'HY000'): Refusal => ({
   name: `error ${errno}`,
   begin: [
@@ -50,8 +50,8 @@ function refusals(account: string): Refusal[] {
   ]
 }
 
-/** Creates an account with only the rights that the service needs; those to insert are on each table. */
-async function writer({ sql, env }: Space) {
+/** Creates an account with only the rights that the service needs. INSERT is granted per table and can be revoked. */
+async function createWriter({ sql, env }: Space) {
   const DB_USER = `writer_${randomBytes(4).toString('hex')}`
   const account = `'${DB_USER}'@'127.0.0.1'`
   await sql(`CREATE USER ${account} IDENTIFIED BY 'word'`)
@@ -82,7 +82,7 @@ test('while MySQL answers and refuses orders, all wait without spending an attem
   // Rights on a table need the table.
   const first = await startService(space, 'api', PATIENT)
   await first.end('SIGTERM')
-  const { account, env } = await writer(space)
+  const { account, env } = await createWriter(space)
   const api = await startService(space, 'api', { ADMIN_TOKEN, ...PATIENT, ...env })
   const worker = await startService(space, 'worker', { ...PATIENT, ...env })
   const all: string[] = []
@@ -96,7 +96,7 @@ test('while MySQL answers and refuses orders, all wait without spending an attem
     const ids = idsOf(`round-${round}`, 60)
     all.push(...ids)
     await inParallel(ids, 16, async id => expect((await send(api.url, id)).status, name).toBe(202))
-    // An api notices it within seconds of a health request. One round is enough for that.
+    // An api finds it within seconds of a health request. One round is enough for the api.
     const services = round === 0 ? [worker, api] : [worker]
     for (const service of services) {
       const { warnings } = await until(`${name}: health reports it`, async () => {
@@ -128,7 +128,7 @@ test('while MySQL answers and refuses orders, all wait without spending an attem
   await expectCompleted(space, all)
 })
 
-test('an order is refused without Redis and with a MySQL that fails its insert, and can be sent again', {
+test('an order is refused while Redis is unavailable and MySQL fails its insert, and can be sent again', {
   timeout: 90_000
 }, async () => {
   const space = await stores.space()

@@ -12,22 +12,22 @@ const stores = await useOwnStores()
 /** Orders per second, and how many are accepted before MySQL returns. */
 const [RATE, ACCEPTED] = byLength([50, 200], [100, 6000])
 
-/** The longest time for that (ms). */
+/** The most time until that many are accepted (ms). */
 const WITHIN = byLength(20_000, 120_000)
 
-/** The highest 99th percentile after the first second of an outage (ms), in the long variant. */
+/** The highest 99th percentile after the first second of an outage (ms), in a run at full length. */
 const P99 = 250
 
 const report = (what: string, answers: Answer[]) =>
   console.info(`${what}: ${JSON.stringify(latencyOf(answers))}`)
 
-// A killed MySQL is noticed at once, so the api can be patient, and no order may be refused. A frozen one is an outage
-// after 400 ms. A machine that stalls as long makes Redis look unavailable, too: then an order may be refused.
+// A killed MySQL is detected at once, so the store timeout is long and no order may be refused. A frozen one needs the
+// short timeout. A stall of the machine then makes Redis unavailable too, and orders may be refused.
 test.each([
   ['killed', () => stores.mysql.kill(), PATIENT, [202]],
   ['frozen', () => stores.mysql.freeze(), {}, byLength([202, 503], [202])]
 ])(
-  'I6: with MySQL %s under load, every order is accepted, and all are completed when it is back',
+  'I6: with MySQL %s under load, every order is accepted, and all are completed when MySQL is available again',
   {
     timeout: WITHIN + 120_000
   },
@@ -42,10 +42,10 @@ test.each([
     const stopped = performance.now()
     await stop()
     const sentSince = () => load.answers.filter(({ due }) => due > stopped)
-    await until('orders go on', () => acceptedIn(sentSince()).length > ACCEPTED, WITHIN)
+    await until('orders are still accepted', () => acceptedIn(sentSince()).length > ACCEPTED, WITHIN)
     await stores.mysql.start()
-    const back = load.answers.length
-    await until('more orders came', () => load.answers.length > back + RATE)
+    const atReturn = load.answers.length
+    await until('more orders have answers', () => load.answers.length > atReturn + RATE)
     const answers = await load.stop()
     await poll.stop()
     expect(poll.wrong).toEqual([])

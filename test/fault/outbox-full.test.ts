@@ -7,7 +7,7 @@ import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-/** Adds a completed order that waits in the outbox. */
+/** Adds a completed order to the outbox. */
 async function addToOutbox(space: Space, id: string): Promise<void> {
   await space.sql(
     "INSERT INTO orders (order_id, amount, tax, total, status, created_at, updated_at, processed_at) VALUES (?, 10, 1.8, 11.8, 'completed', NOW(3), NOW(3), NOW(3))",
@@ -19,7 +19,7 @@ async function addToOutbox(space: Space, id: string): Promise<void> {
 const outboxOf = async (space: Space) =>
   (await space.sql<{ order_id: string }>('SELECT order_id FROM outbox ORDER BY id')).map(row => row.order_id)
 
-test('I7: spilled orders do not fill a full Redis further: they wait in the outbox', async () => {
+test('I7: spilled orders wait in the outbox while Redis is full', async () => {
   const space = await stores.space()
   const { app } = await useApp(space, 'api')
   const publish = () =>
@@ -37,7 +37,7 @@ test('I7: spilled orders do not fill a full Redis further: they wait in the outb
   expect(JSON.parse((await space.redis.get(app.keys.document('late'))) ?? '')).toMatchObject({ total: 11.8 })
 })
 
-test('orders of one partition are published once while another partition refuses its own', async () => {
+test('orders of one partition are published once while another partition refuses writes', async () => {
   const space = await stores.space()
   const { app } = await useApp(space, 'api', { STREAM_PARTITIONS: 2 })
   const { keys } = app
@@ -46,7 +46,7 @@ test('orders of one partition are published once while another partition refuses
   ) as [string, string]
   await addToOutbox(space, first)
   await addToOutbox(space, second)
-  // A key of another type fails where a Redis would that becomes full between two partitions.
+  // A key of another type fails as a Redis does that becomes full between two partitions.
   const [events, refused] = [0, 1].map(partition => keys.stream('events', partition)) as [string, string]
   await space.redis.rpush(refused, 'no stream')
   const publish = () => publishOutbox({ ...app.stores, keys, toPublication: app.orders.toPublication })

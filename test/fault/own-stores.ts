@@ -7,35 +7,35 @@ import { type LocalMariadb, startMariadb } from '../../tools/local/mariadb.ts'
 import { type LocalStore, startRedis } from '../../tools/local/redis.ts'
 import { openSpace, type Space } from '../harness/space.ts'
 
-/** A store that can go away and come back: its port and its data stay. */
+/** A store that a test can stop and start again. It keeps its port and its data. */
 export interface OwnStore {
-  /** Starts it, or lets it go on; nothing happens to one that runs. */
+  /** Starts or continues the store. Does nothing when it runs. */
   start: () => Promise<void>
-  /** SIGKILL. */
+  /** Kills the store with SIGKILL. */
   kill: () => Promise<void>
-  /** SIGSTOP: it hangs, with its sockets open, until it is started. */
+  /** Makes the store hang with SIGSTOP, with its sockets open, until `start`. */
   freeze: () => Promise<void>
 }
 
-/** Stores of one test file alone. */
+/** The private stores of one test file. */
 export interface OwnStores {
   redis: OwnStore
   mysql: OwnStore
-  /** A database and a key prefix of the running test; both stores are started for it. */
+  /** Starts both stores, and opens a space for the running test. */
   space: () => Promise<Space>
 }
 
 function ownStore<Store extends LocalStore>(open: () => Promise<Store>) {
   let store: Store | undefined
   let frozen = false
-  const thaw = () => {
+  const resume = () => {
     if (store && frozen) process.kill(store.pid, 'SIGCONT')
     frozen = false
   }
   return {
     current: () => store as Store,
     start: async () => {
-      thaw()
+      resume()
       store ??= await open()
     },
     kill: async () => {
@@ -50,14 +50,14 @@ function ownStore<Store extends LocalStore>(open: () => Promise<Store>) {
       frozen = true
     },
     stop: async () => {
-      thaw()
+      resume()
       await store?.stop()
     }
   }
 }
 
 /**
- * A Redis and a MariaDB that this file may kill and stop, ended after its tests. Their data is kept when one of them
+ * Starts a Redis and a MariaDB that only this file uses, and stops them after its tests. Their data is kept when a test
  * failed. Call it once in a test file.
  */
 export async function useOwnStores(): Promise<OwnStores> {
@@ -77,7 +77,7 @@ export async function useOwnStores(): Promise<OwnStores> {
     space: async () => {
       await Promise.all([redis.start(), mysql.start()])
       const space = await openSpace({ redis: redis.current(), mysql: mysql.current() })
-      // Its connections break when a store is killed; ioredis makes a new one, and `look` another of its own.
+      // A killed store breaks its connections. ioredis reconnects, and `queryRows` always opens a new one.
       space.redis.on('error', () => {})
       onTestFinished(() => space.close().catch(() => {}))
       onTestFailed(() => {

@@ -5,7 +5,7 @@ import { COLUMNS } from '../../src/orders/tables/row.ts'
 import { inParallel, type Service, startService } from '../harness/service.ts'
 import { openSpace, PATIENT, type Space, until, useSpace } from '../harness/space.ts'
 import { appendOrders, idsOf } from './bulk.ts'
-import { ADMIN_TOKEN, eventIds, keyOf, look, untilAtRest } from './evidence.ts'
+import { ADMIN_TOKEN, eventIds, keyOf, queryRows, untilAtRest } from './evidence.ts'
 import { send } from './load.ts'
 import { type StoreProxy, startProxy } from './proxy.ts'
 
@@ -14,27 +14,27 @@ const settle = createHash('sha1')
   .update(readFileSync(new URL('../../src/streams/group/settle.lua', import.meta.url)))
   .digest('hex')
 
-/** Everything that the stores hold of orders: whatever a late worker did would show. */
-async function holdings(space: Space) {
+/** Reads everything that the stores hold of orders, to find any effect of a late worker. */
+async function readStores(space: Space) {
   const keys = (await space.keys()).filter(key => !key.includes(':rate:'))
   const documents = keys.filter(key => key.includes(':doc:'))
   return {
-    rows: await look(space, 'SELECT * FROM orders ORDER BY order_id'),
-    totals: await look(
+    rows: await queryRows(space, 'SELECT * FROM orders ORDER BY order_id'),
+    totals: await queryRows(
       space,
       'SELECT SUM(processing), SUM(completed), SUM(failed), SUM(accepted), SUM(revenue) FROM order_totals'
     ),
     documents: documents.length > 0 ? await space.redis.mget(documents) : [],
     keys,
     events: await space.redis.xrange(keyOf(space, 'events'), '-', '+'),
-    letters: await space.redis.xrange(keyOf(space, 'dead:process-orders'), '-', '+'),
+    deadLetters: await space.redis.xrange(keyOf(space, 'dead:process-orders'), '-', '+'),
     settled: await space.redis.hgetall(keyOf(space, 'settled')),
     waiting: await space.redis.xlen(keyOf(space, 'placed'))
   }
 }
 
-/** What became of the messages that a worker was given. */
-async function messages({ url }: Service): Promise<Record<string, number>> {
+/** Counts the messages of a worker by their outcome, from its metrics. */
+async function countOutcomes({ url }: Service): Promise<Record<string, number>> {
   const text = await (await fetch(`${url}/metrics`, { headers: { accept: 'text/plain' } })).text()
   const lines = text.matchAll(
     /^orderstream_messages_total\{function="process-orders",outcome="(\w+)"[^}]*\} (\d+)$/gm
@@ -42,15 +42,14 @@ async function messages({ url }: Service): Promise<Record<string, number>> {
   return Object.fromEntries([...lines].map(([, outcome, count]) => [outcome, Number(count)]))
 }
 
-const beforeItsWrite = (_redis: StoreProxy, mysql: StoreProxy) =>
-  mysql.holdAt(`INSERT INTO orders (${COLUMNS})`)
-const beforeItsSettle = (redis: StoreProxy) => redis.holdAt(settle)
+const beforeWrite = (_redis: StoreProxy, mysql: StoreProxy) => mysql.holdAt(`INSERT INTO orders (${COLUMNS})`)
+const beforeSettle = (redis: StoreProxy) => redis.holdAt(settle)
 
 test.each([
-  ['before it writes', beforeItsWrite],
-  ['between its commit and its settle', beforeItsSettle]
+  ['before it writes', beforeWrite],
+  ['between its commit and its settlement', beforeSettle]
 ])(
-  'a worker paused past its lease, %s, wakes after another one has finished its batch, and changes nothing',
+  'a worker that is paused %s until another worker has finished its batch changes nothing when it continues',
   {
     timeout: 60_000
   },
@@ -71,7 +70,7 @@ test.each([
     await untilAtRest(api)
     await first.end('SIGTERM')
 
-    // With the one behind them as many as a worker's first read asks for, so that they are one batch.
+    // Together with the conflict they are as many as a worker's first read takes, so that they are one batch.
     const ids = idsOf('paused', 15)
     await inParallel(ids, 16, async id => {
       expect((await send(api.url, id)).status).toBe(202)
@@ -80,7 +79,7 @@ test.each([
     const redis = await startProxy(Number(env.REDIS_PORT))
     const mysql = await startProxy(Number(env.DB_PORT))
     const reached = hold(redis, mysql)
-    // As impatient as it is by default: it wakes to find its calls timed out as well.
+    // With the default timeout of the stores, its calls have timed out when it continues.
     const ports = { REDIS_PORT: String(redis.port), DB_PORT: String(mysql.port) }
     const paused = await startService(space, 'worker', { ...ports, LEASE_MS: '1000' }, 'live')
     await reached
@@ -95,19 +94,22 @@ test.each([
       dead_letters: 1,
       duplicates: 0
     })
-    const before = await holdings(space)
+    const before = await readStores(space)
     expect(before).toMatchObject({ waiting: 0, settled: { conflicts: '1' } })
-    expect(before.letters).toHaveLength(1)
+    expect(before.deadLetters).toHaveLength(1)
     expect(await eventIds(space)).toHaveLength(16)
 
     process.kill(paused.pid, 'SIGCONT')
     redis.release()
     mysql.release()
-    await until('it knows that nothing of it is its own', async () => (await messages(paused)).left === 16)
-    expect(await messages(paused)).toMatchObject({ done: 0, retried: 0, dead: 0 })
-    expect(await holdings(space)).toEqual(before)
+    await until(
+      'it has found that it owns none of its messages',
+      async () => (await countOutcomes(paused)).left === 16
+    )
+    expect(await countOutcomes(paused)).toMatchObject({ done: 0, retried: 0, dead: 0 })
+    expect(await readStores(space)).toEqual(before)
 
-    // It is of use again: with the other one gone it works.
+    // It still processes orders after the other worker has stopped.
     expect((await other.end('SIGTERM')).code).toBe(0)
     expect((await send(api.url, 'afterwards')).status).toBe(202)
     expect(await untilAtRest(api)).toMatchObject({ completed: 17 })

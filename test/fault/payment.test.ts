@@ -8,7 +8,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { inParallel, startEntry, startService } from '../harness/service.ts'
 import { type Space, until } from '../harness/space.ts'
 import { idsOf } from './bulk.ts'
-import { ADMIN_TOKEN, keyOf, look, untilAtRest } from './evidence.ts'
+import { ADMIN_TOKEN, keyOf, queryRows, untilAtRest } from './evidence.ts'
 import { send } from './load.ts'
 import { byLength } from './long.ts'
 import { useOwnStores } from './own-stores.ts'
@@ -17,26 +17,26 @@ const stores = await useOwnStores()
 const ORDERS = byLength(150, 1000)
 const ENTRY = join(import.meta.dirname, 'payment-worker.ts')
 
-/** The table of the function: a row for each order that is paid. */
+/** The table of the function, with a row for each paid order. */
 const RESERVATIONS = `CREATE TABLE reservations (
   order_id VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
   amount DECIMAL(12, 4) NOT NULL
 ) ENGINE = InnoDB`
 
-/** How many of a hundred calls the payment service fails. */
-const FAILING = 30
+/** The share of its calls that the payment service fails (percent). */
+const FAILURES = 30
 
 /** How long each fault lasts (ms). */
-const LASTS = 4000
+const FAULT_DURATION = 4000
 
-/** Starts a payment service that fails at random. A key that it knows does not pay again. */
+/** Starts a payment service that fails at random. It pays once for each idempotency key. */
 async function startPayments() {
   const paid = new Set<string>()
   let calls = 0
   const server = createServer((request, response) => {
     calls++
     request.resume()
-    const fails = randomInt(100) < FAILING
+    const fails = randomInt(100) < FAILURES
     if (!fails) paid.add(String(request.headers['idempotency-key']))
     response.writeHead(fails ? 503 : 200).end()
   }).listen(0, '127.0.0.1')
@@ -47,7 +47,7 @@ async function startPayments() {
   return { paid, calls: () => calls, url: `http://127.0.0.1:${port}` }
 }
 
-/** Creates an account without administrative rights: a read-only server refuses its writes. */
+/** Creates an account that is no administrator, so that a read-only server refuses its writes. */
 async function plainUser({ sql, env }: Space) {
   const account = "'payer'@'127.0.0.1'"
   await sql(`CREATE USER IF NOT EXISTS ${account} IDENTIFIED BY 'word'`)
@@ -58,7 +58,7 @@ async function plainUser({ sql, env }: Space) {
 const refuse = (table: string, errno: number) =>
   `CREATE TRIGGER refuse_${table} BEFORE INSERT ON ${table} FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${errno}, MESSAGE_TEXT = 'refused by the test'`
 
-/** The faults of MySQL that occur one after the other while the function pays. */
+/** The faults of MySQL that follow one another while the function pays. */
 function faults(
   space: Space,
   account: string
@@ -101,7 +101,7 @@ test(`a function with a table of its own pays ${ORDERS} orders once each while p
   const sending = inParallel(idsOf('paid', ORDERS), 8, async id => {
     await until(`${id} is accepted`, async () => [200, 202].includes((await send(api.url, id)).status))
   })
-  const paid = async () => (await look(space, 'SELECT order_id FROM reservations')).length
+  const paid = async () => (await queryRows(space, 'SELECT order_id FROM reservations')).length
   for (const [index, [name, begin, end]] of faults(space, account).entries()) {
     await until(
       `payments continue before ${name}`,
@@ -109,11 +109,11 @@ test(`a function with a table of its own pays ${ORDERS} orders once each while p
       60_000
     )
     await begin()
-    await delay(LASTS)
+    await delay(FAULT_DURATION)
     await end()
   }
   await sending
-  await until('all are paid', async () => (await paid()) === ORDERS, 200_000)
+  await until('all orders are paid', async () => (await paid()) === ORDERS, 200_000)
   const audit = await untilAtRest(api)
   const seconds = Math.round((performance.now() - began) / 1000)
   const lines = readFileSync(worker.log, 'utf8').split('\n')

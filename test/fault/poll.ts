@@ -1,14 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Answer } from './load.ts'
 
+/** Reads of accepted orders that run until `stop`. */
 export interface Poll {
-  /** What a client must never be told of an order that was accepted. */
+  /** Answers that no client may get for an accepted order. */
   wrong: string[]
   reads: () => number
   stop: () => Promise<void>
 }
 
-/** Reads orders again and again that were accepted of late: each one is found, and once completed stays so. */
+/** Reads the latest accepted orders repeatedly. Each must be found, and a completed one must stay completed. */
 export function startPoll(url: string, answers: Answer[], latest = 50): Poll {
   const stopping = new AbortController()
   const completed = new Set<string>()

@@ -2,27 +2,27 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 
-/** A TCP proxy in front of a store, which can keep one process's words from it at a chosen point. */
+/** A TCP proxy in front of a store, which can stop what a process sends at a chosen point. */
 export interface StoreProxy {
   port: number
   /**
-   * On each connection that has sent all of `marks`, one after the other, holds back what comes from the last one on,
-   * that one included. Resolves when this happens for the first time.
+   * Holds back what a connection sends after it has sent all of `marks` in this order, the last mark included. Resolves
+   * when this happens for the first time.
    */
   holdAt: (...marks: string[]) => Promise<void>
-  /** Sends what was held back, as far as its sender still lives, and holds nothing more. */
+  /** Sends the held data of connections that are still open, and holds back no more. */
   release: () => void
-  /** How long each answer of the store is kept, in milliseconds. */
+  /** Delays each answer of the store, in milliseconds. */
   slow: (ms: number) => void
-  /** Lets nothing through any more on the connections that are open, which stay open; new ones work. */
+  /** Lets no more data through on the connections that are open, and keeps them open. New ones work. */
   freeze: () => void
-  /** Takes new connections to another port from now on; those that are open stay where they are. */
+  /** Sends new connections to another port. Open ones keep their port. */
   moveTo: (port: number) => void
 }
 
 interface Link {
   store: Socket
-  /** The end of what was sent, in which a mark may have begun. */
+  /** The end of the sent data, which may contain the start of a mark. */
   tail: string
   /** How many marks were seen. */
   seen: number
@@ -30,7 +30,7 @@ interface Link {
   frozen: boolean
 }
 
-/** Puts a proxy in front of a port of this machine until the running test ends. */
+/** Starts a proxy in front of a port of this machine. The end of the running test stops it. */
 export async function startProxy(port: number): Promise<StoreProxy> {
   const links = new Set<Link>()
   const clients = new Set<Socket>()
@@ -83,9 +83,9 @@ export async function startProxy(port: number): Promise<StoreProxy> {
   })
   return {
     port: (server.address() as AddressInfo).port,
-    holdAt: (...given) =>
+    holdAt: (...next) =>
       new Promise(resolve => {
-        marks = given
+        marks = next
         for (const link of links) Object.assign(link, { seen: 0, tail: '' })
         reached = resolve
       }),
@@ -99,8 +99,8 @@ export async function startProxy(port: number): Promise<StoreProxy> {
     freeze: () => {
       for (const link of links) link.frozen = true
     },
-    moveTo: given => {
-      target = given
+    moveTo: next => {
+      target = next
     }
   }
 }

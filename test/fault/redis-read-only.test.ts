@@ -14,21 +14,21 @@ import { startProxy } from './proxy.ts'
 
 const stores = await useOwnStores()
 
-/** How a Redis comes to take no writes, and how to it takes them again. */
+/** Makes a Redis refuse writes, and makes it take them again. */
 interface Refusal {
   begin: (redis: Redis) => Promise<unknown>
   end: (redis: Redis) => Promise<unknown>
 }
 
-/** Where that Redis would save its data to. */
-const dump = async (redis: Redis) =>
+/** The path to which a Redis saves its data. */
+const dumpPath = async (redis: Redis) =>
   join(((await redis.config('GET', 'dir')) as string[])[1] as string, 'dump.rdb')
 
 const refusals: [word: string, Refusal][] = [
   [
     'READONLY',
     {
-      // Nothing is its master, so it keeps what it has.
+      // No server is there to replicate from, so it keeps its data.
       begin: redis => redis.replicaof('127.0.0.1', NOWHERE),
       end: redis => redis.replicaof('NO', 'ONE')
     }
@@ -44,23 +44,23 @@ const refusals: [word: string, Refusal][] = [
     'MISCONF',
     {
       begin: async redis => {
-        await mkdir(await dump(redis))
+        await mkdir(await dumpPath(redis))
         await redis.config('SET', 'save', '3600 1')
         await redis.bgsave()
-        await until('it has failed to save', async () =>
+        await until('the save has failed', async () =>
           (await redis.info('persistence')).includes('rdb_last_bgsave_status:err')
         )
       },
       end: async redis => {
         await redis.config('SET', 'save', '')
-        await rmdir(await dump(redis))
+        await rmdir(await dumpPath(redis))
       }
     }
   ]
 ]
 
 test.each(refusals)(
-  'I6: a Redis that answers writes with %s goes on to be read, and orders go into MySQL',
+  'I6: with a Redis that answers writes with %s, orders are read from it and accepted in MySQL',
   {
     timeout: 60_000
   },
@@ -72,12 +72,12 @@ test.each(refusals)(
     await begin(space.redis)
     await expect(space.redis.set('x', 'y')).rejects.toThrow(word)
     const spilled = await sendUntil(api.url, 'spilled', ({ durability }) => durability === 'mysql')
-    await until('it is up all the same', async () => {
+    await until('it counts as available', async () => {
       const health = (await (await fetch(`${api.url}/health`)).json()) as Health
       return health.services.redis === 'connected'
     })
-    // A new connection is made to a replica, in the hope of another server; a read may come just then.
-    const read = await until('what waits in Redis is read', async () => {
+    // The service reconnects when it finds a replica, and a read may fail meanwhile.
+    const read = await until('the order that waits in Redis is read', async () => {
       const response = await fetch(`${api.url}/orders/waiting`)
       return response.status === 200 && response
     })
@@ -95,7 +95,7 @@ test.each(refusals)(
   }
 )
 
-test('after a failover that closes no connection, api and worker leave the old master', {
+test('api and worker leave the old master after a failover that closes no connection', {
   timeout: 60_000
 }, async () => {
   const space = await stores.space()
@@ -111,7 +111,7 @@ test('after a failover that closes no connection, api and worker leave the old m
   await next.redis.replicaof('NO', 'ONE')
   await space.redis.replicaof('127.0.0.1', next.port)
   proxy.moveTo(next.port)
-  // The new master takes them.
+  // Only the new master can accept orders.
   const after = await sendUntil(api.url, 'after', ({ durability }) => durability === 'fsync')
   await untilAtRest(api)
   const sent = [before, ...after]
@@ -119,7 +119,7 @@ test('after a failover that closes no connection, api and worker leave the old m
   await space.redis.replicaof('NO', 'ONE')
 })
 
-/** Starts a Redis that has all that the space's one has, and follows it; the running test's end ends it. */
+/** Starts a replica of the space's Redis and waits until it is in sync. The end of the running test stops it. */
 async function startReplica(space: Space): Promise<{ redis: Redis; port: number }> {
   const dir = await mkdtemp(join(tmpdir(), 'orderstream-replica-'))
   const server = await startRedis({ dir })
@@ -130,7 +130,7 @@ async function startReplica(space: Space): Promise<{ redis: Redis; port: number 
     await rm(dir, { recursive: true, force: true, maxRetries: 5 })
   })
   await redis.replicaof('127.0.0.1', Number(space.env.REDIS_PORT))
-  await until('it has what the other has', async () =>
+  await until('the replica is in sync', async () =>
     (await redis.info('replication')).includes('master_link_status:up')
   )
   return { redis, port: server.port }

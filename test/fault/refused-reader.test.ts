@@ -10,7 +10,7 @@ import { makeFunction } from '../streams/functions.ts'
 
 const space = await useSpace()
 
-/** A Redis of the running test alone. */
+/** Starts a Redis that only the running test uses. */
 async function useRedis() {
   const dir = await mkdtemp(join(tmpdir(), 'orderstream-reader-'))
   const server = await startRedis({ dir })
@@ -23,7 +23,7 @@ async function useRedis() {
   return { redis, port: server.port }
 }
 
-/** The connections that read messages, by id. */
+/** The ids of the connections that read messages. */
 async function readers(redis: Redis): Promise<string[]> {
   const clients = String(await redis.client('LIST')).split('\n')
   return clients
@@ -43,7 +43,7 @@ test.each<[string, (redis: Redis) => Promise<unknown>, (redis: Redis) => Promise
     redis => redis.call('ACL', 'SETUSER', 'default', 'nopass')
   ]
 ])(
-  'a worker that reconnects to read while %s is paused, says so once, and goes on by itself',
+  'a worker that reconnects to read while %s pauses, logs it once, and continues by itself',
   {
     timeout: 60_000
   },
@@ -63,7 +63,7 @@ test.each<[string, (redis: Redis) => Promise<unknown>, (redis: Redis) => Promise
 
     await refuse(redis)
     for (const id of await readers(redis)) await redis.client('KILL', 'ID', id)
-    await until('it is paused', async () => (await state())[2].state === 'paused')
+    await until('the function is paused', async () => (await state())[2].state === 'paused')
     expect(await state()).toEqual([
       'degraded',
       'connected',
@@ -79,7 +79,7 @@ test.each<[string, (redis: Redis) => Promise<unknown>, (redis: Redis) => Promise
       return Array.from(counts.matchAll(pattern)).reduce((sum, [, count]) => sum + Number(count), 0)
     }
     const before = await refusals()
-    await until('it has tried again', async () => (await refusals()) > before + 2)
+    await until('the worker has tried again', async () => (await refusals()) > before + 2)
     expect(
       own()
         .filter(({ level }) => Number(level) > 30)
@@ -89,7 +89,7 @@ test.each<[string, (redis: Redis) => Promise<unknown>, (redis: Redis) => Promise
     await allow(redis)
     await fn.add(2)
     await fn.settled()
-    await until('it is healthy', async () => (await state())[0] === 'healthy')
+    await until('the worker is healthy', async () => (await state())[0] === 'healthy')
     expect(own().filter(({ msg }) => msg === 'the function goes on')).toHaveLength(1)
   }
 )

@@ -9,13 +9,13 @@ const space = await useSpace()
 const queue = keyOf(space, 'placed')
 const ROUNDS = byLength(5, 100)
 
-/** The processes that are members of the group, from the names of its consumers: `<host>-<pid>-<random>`. */
+/** The process ids of the members of the group, from the names of its consumers: `<host>-<pid>-<random>`. */
 async function members(): Promise<number[]> {
   const consumers = (await space.redis.xinfo('CONSUMERS', queue, 'process-orders')) as string[][]
   return consumers.map(fields => Number((fields[1] as string).split('-').at(-2)))
 }
 
-/** The outcomes of the orders that a worker has processed, from its log. */
+/** The orders that a worker has processed, with their outcomes, from its log. */
 function outcomes(worker: Service): [id: string, outcome: string][] {
   return worker
     .lines()
@@ -23,7 +23,7 @@ function outcomes(worker: Service): [id: string, outcome: string][] {
     .map(({ order_id, outcome }) => [order_id as string, outcome as string])
 }
 
-test('I8: no order is processed twice while one of three workers after another is restarted under load', {
+test('I8: no order is processed twice while three workers are restarted in turn under load', {
   timeout: ROUNDS * 10_000 + 120_000
 }, async () => {
   await keepEvents(space)
@@ -35,7 +35,7 @@ test('I8: no order is processed twice while one of three workers after another i
 
   for (let round = 0; round < ROUNDS; round++) {
     const [worker] = workers.splice(round % 3, 1) as [Service]
-    await until('it has processed orders', () => outcomes(worker).length > 0)
+    await until('the worker has processed orders', () => outcomes(worker).length > 0)
     expect(await worker.end('SIGTERM')).toEqual({ code: 0, signal: null })
     expect(await members()).not.toContain(worker.pid)
     processed.push(...outcomes(worker))
@@ -54,7 +54,7 @@ test('I8: no order is processed twice while one of three workers after another i
     processed.push(...outcomes(worker))
   }
   expect(await members()).toEqual([])
-  // One line for each order: no message was delivered to a second worker.
+  // One line for each order shows that no message was delivered to a second worker.
   expect(processed.filter(([, outcome]) => outcome !== 'written')).toEqual([])
   expect(processed).toHaveLength(answers.length)
   const ids = answers.map(({ id }) => id)

@@ -4,7 +4,7 @@ import { PATIENT, until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 
-test('10,000 orders at concurrency 64 become 10,000 completed rows with exact sums, and no message is left in Redis', {
+test('10,000 orders from 64 concurrent clients become 10,000 completed rows with exact sums, and leave no message in Redis', {
   timeout: 120_000
 }, async () => {
   const api = await startService(space, 'api', PATIENT)
@@ -15,13 +15,13 @@ test('10,000 orders at concurrency 64 become 10,000 completed rows with exact su
     expect(status).toBe(202)
   })
   await until(
-    'all are completed',
+    'all orders are completed',
     async () =>
       (await space.sql<{ n: number }>("SELECT COUNT(*) AS n FROM orders WHERE status = 'completed'"))[0]
         ?.n === 10_000
   )
 
-  // The rule in whole numbers: ten-thousandths times 18 %, rounded half up.
+  // The same rule in whole numbers: ten-thousandths times 18 %, rounded half up.
   const tax = amounts.map(units => (BigInt(units) * 18n + 50n) / 100n)
   const total = amounts.reduce((sum, units, index) => sum + BigInt(units) + (tax[index] as bigint), 0n)
   const exact = `${total / 10_000n}.${String(total % 10_000n).padStart(4, '0')}`
@@ -31,7 +31,7 @@ test('10,000 orders at concurrency 64 become 10,000 completed rows with exact su
   expect(sums).toEqual({ n: 10_000, ids: 10_000, total: exact, off: '0.0000' })
 
   const queue = `{${space.env.KEY_PREFIX}:0}:placed`
-  await until('all are settled', async () => (await space.redis.xlen(queue)) === 0)
+  await until('all messages are settled', async () => (await space.redis.xlen(queue)) === 0)
   const metrics = (await (await fetch(`${api.url}/metrics`)).json()) as {
     services: { database: { stats: unknown } }
     queue: unknown

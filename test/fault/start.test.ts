@@ -11,7 +11,7 @@ import { until, useSpace } from '../harness/space.ts'
 const space = await useSpace()
 const main = join(import.meta.dirname, '../../src/main.ts')
 
-/** Runs `main.ts` to its end. */
+/** Runs `main.ts` until it ends. */
 const run = (env: Record<string, string>, entry = main) =>
   new Promise<{ code: unknown; output: string }>(resolve => {
     execFile(
@@ -24,7 +24,7 @@ const run = (env: Record<string, string>, entry = main) =>
     )
   })
 
-test('a wrong configuration ends the start with every fault', async () => {
+test('a start with a wrong configuration fails and names every fault', async () => {
   const { code, output } = await run({ PORT: 'x', TAX_RATE: '7' })
   expect(code).toBe(1)
   expect(output).toContain('The configuration has 3 faults')
@@ -32,7 +32,7 @@ test('a wrong configuration ends the start with every fault', async () => {
   expect(output).not.toContain('    at ')
 })
 
-test('a taken port is one sentence', async () => {
+test('a start on a port in use fails with one sentence', async () => {
   const server = createServer().listen(0, '127.0.0.1')
   await new Promise(resolve => server.once('listening', resolve))
   const { port } = server.address() as AddressInfo
@@ -42,20 +42,20 @@ test('a taken port is one sentence', async () => {
   expect(output.trim()).toBe(`Port ${port} is in use by another process. Set PORT to a free one.`)
 })
 
-test('an address that is not of this machine is one sentence', async () => {
+test('a start on an address of another machine fails with one sentence', async () => {
   const { code, output } = await run({ ...space.env, MODE: 'api', LOG_LEVEL: 'silent', HOST: '192.0.2.1' })
   expect(code).toBe(1)
   expect(output).toMatch(/^Nothing can listen there \(listen EADDRNOTAVAIL.*Set HOST.*\n$/)
 })
 
-test('a function that cannot be taken ends the start with its name and every fault, and no stack', async () => {
+test('a start with an invalid function fails and names the function and every fault, without a stack', async () => {
   const root = await mkdtemp(join(tmpdir(), 'orderstream-start-'))
   onTestFinished(() => rm(root, { recursive: true }))
   for (const part of ['src', 'plugins', 'handlers', 'schema', 'migrations', 'package.json'])
     await cp(join(main, '../..', part), join(root, part), { recursive: true })
   await symlink(join(main, '../../node_modules'), join(root, 'node_modules'))
-  const sound = `name: 'wrong-one', stream: 'events', schema: { type: 'object' }, handler: async () => {}`
-  const settings = `{ ${sound}, concurrency: 0, timeout: 0 }`
+  const valid = `name: 'wrong-one', stream: 'events', schema: { type: 'object' }, handler: async () => {}`
+  const settings = `{ ${valid}, concurrency: 0, timeout: 0 }`
   await writeFile(
     join(root, 'handlers/worker/wrong-one.ts'),
     `export default async (app: any) => app.consume(${settings})`
@@ -76,7 +76,7 @@ const both = ['127.0.0.1', '127.0.0.2'].map(address => ({ address, family: 4 }))
 dns.lookup = (host, options, done) =>
   host === 'localhost' && options.all ? done(null, both) : lookup(host, options, done)`
 
-test('HOST=localhost opens one server, which has all of the connection handling', async () => {
+test('HOST=localhost opens one server, which handles every connection', async () => {
   const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(TWO_ADDRESSES)}`
   const { lines } = await startService(space, 'api', { HOST: 'localhost', NODE_OPTIONS }, 'live')
   await until('it listens', () => lines().some(({ msg }) => String(msg).startsWith('Server listening')))

@@ -10,7 +10,7 @@ const LIVE = request('GET /health/live')
 
 const LARGE = 'a part of a large body'
 
-/** What connections have sent when the stop begins, and the statuses that each has received when it is over. */
+/** What each connection has sent when the stop begins, and the statuses that it has received when it is closed. */
 const SENT: Record<string, [bytes: string, answers: number[]]> = {
   nothing: ['', []],
   'an empty line': ['\r\n', []],
@@ -34,9 +34,9 @@ async function openAll(port: number): Promise<Map<string, RawClient>> {
   return clients
 }
 
-/** Resolves when the service takes no more connections. */
+/** Waits until the service refuses new connections. */
 const refusesMore = ({ port }: Service) =>
-  until('it takes no more connections', () =>
+  until('new connections are refused', () =>
     open(port).then(
       ({ socket }) => void socket.destroy(),
       () => true
@@ -44,11 +44,11 @@ const refusesMore = ({ port }: Service) =>
   )
 
 test.each([
-  // Whichever comes first ends what has not arrived in full.
+  // The shorter limit ends requests that have not arrived in full.
   ['api', 'REQUEST_TIMEOUT_MS', { REQUEST_TIMEOUT_MS: '5000' }],
   ['worker', 'the grace', { SHUTDOWN_GRACE_MS: '3000', REQUEST_TIMEOUT_MS: '60000' }]
 ] as const)(
-  'the %s closes unused connections at once and refuses what has not arrived within %s, then exits with 0',
+  'the %s closes unused connections at once, refuses requests that do not arrive within %s, and exits with 0',
   { timeout: 60_000 },
   async (mode, _limit, env) => {
     const service = await startService(space, mode, { ...PATIENT, ...env })
@@ -62,16 +62,16 @@ test.each([
         closed.push(what)
       })
     )
-    // That of the large body was closed after its answer.
+    // The connection of the large body was closed after its answer.
     const order = closed.filter(what => what !== LARGE)
     expect(order.slice(0, UNUSED.length).sort()).toEqual(UNUSED.toSorted())
     expect(await ended).toEqual({ code: 0, signal: null })
-    // Well before the other limit.
+    // This is well before the other limit.
     expect(performance.now() - began).toBeLessThan(12_000)
   }
 )
 
-test('a second SIGTERM is ignored, and requests under way and behind one another are answered', {
+test('a second SIGTERM is ignored, and pipelined requests that have begun are answered', {
   timeout: 60_000
 }, async () => {
   const api = await startService(space, 'api', PATIENT)
@@ -81,7 +81,9 @@ test('a second SIGTERM is ignored, and requests under way and behind one another
   const ended = api.end('SIGTERM')
   await refusesMore(api)
   process.kill(api.pid, 'SIGTERM')
-  await until('it says so', () => api.lines().some(({ msg }) => msg === 'signal ignored while closing'))
+  await until('the signal is logged', () =>
+    api.lines().some(({ msg }) => msg === 'signal ignored while closing')
+  )
   client.socket.write(orders.join('').slice(30))
   const answers = await client.answers()
   expect(statuses(answers)).toEqual([202, 202])
@@ -89,19 +91,21 @@ test('a second SIGTERM is ignored, and requests under way and behind one another
   expect(await ended).toEqual({ code: 0, signal: null })
 })
 
-test('a second Ctrl-C ends the process at once, and the first one says so', { timeout: 60_000 }, async () => {
+test('a second Ctrl-C ends the process at once, as the log states after the first', {
+  timeout: 60_000
+}, async () => {
   const api = await startService(space, 'api', { ...PATIENT, DRAIN_DELAY_MS: '60000' })
   const ended = api.end('SIGINT')
   const hint = 'closing; a second Ctrl-C ends it at once'
-  await until('it says so', () => api.lines().some(({ msg }) => msg === hint))
-  let over = false
+  await until('the hint is logged', () => api.lines().some(({ msg }) => msg === hint))
+  let hasEnded = false
   void ended.then(() => {
-    over = true
+    hasEnded = true
   })
-  // One that comes at once is the same Ctrl-C.
-  await until('it has ended', () => {
-    if (!over) process.kill(api.pid, 'SIGINT')
-    return over
+  // A signal right after the first counts as the same Ctrl-C.
+  await until('the process has ended', () => {
+    if (!hasEnded) process.kill(api.pid, 'SIGINT')
+    return hasEnded
   })
   expect(await ended).toEqual({ code: 1, signal: null })
 })

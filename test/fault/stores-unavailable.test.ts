@@ -13,7 +13,7 @@ const health = async (url: string) => {
 const orderStatus = async (url: string, id: string) =>
   ((await (await fetch(`${url}/orders/${id}`)).json()) as { status: string }).status
 
-test('a service that starts before its stores reports it, and works when they come', {
+test('a service that starts before its stores is degraded, and works when they are available', {
   timeout: 90_000
 }, async () => {
   const space = await stores.space()
@@ -25,15 +25,15 @@ test('a service that starts before its stores reports it, and works when they co
   expect((await postOrder(api.url, 'early', 1)).status).toBe(503)
 
   await stores.redis.start()
-  await until('it is degraded but serves', async () => (await health(api.url)).code === 200)
+  await until('the api serves requests', async () => (await health(api.url)).code === 200)
   expect((await postOrder(api.url, 'first', 1)).status).toBe(202)
   await stores.mysql.start()
-  await until('it is healthy', async () => (await health(api.url)).status === 'healthy')
+  await until('the api is healthy', async () => (await health(api.url)).status === 'healthy')
   await until('the order is completed', async () => (await orderStatus(api.url, 'first')) === 'completed')
   expect((await fetch(`${api.url}/orders/early`)).status).toBe(404)
 })
 
-test('after each store is killed and restarted, new orders complete and earlier ones are still there', {
+test('new orders are completed and earlier ones are kept after each store is killed and restarted', {
   timeout: 90_000
 }, async () => {
   const space = await stores.space()
@@ -43,7 +43,7 @@ test('after each store is killed and restarted, new orders complete and earlier 
     await until(`${id} is accepted`, async () =>
       [200, 202].includes((await postOrder(api.url, id, 1)).status)
     )
-    await until(`${id} is completed in Redis, too`, async () => {
+    await until(`${id} is completed in Redis too`, async () => {
       const response = await fetch(`${api.url}/orders/${id}`)
       const { status } = (await response.json()) as Order
       return status === 'completed' && response.headers.get('x-cache') === 'hit'
@@ -54,7 +54,10 @@ test('after each store is killed and restarted, new orders complete and earlier 
   await stores.redis.kill()
   const spilled = await postOrder(api.url, 'no-redis', 1)
   expect([spilled.status, spilled.headers.get('durability')]).toEqual([202, 'mysql'])
-  await until('it is completed', async () => (await orderStatus(api.url, 'no-redis')) === 'completed')
+  await until(
+    'the spilled order is completed',
+    async () => (await orderStatus(api.url, 'no-redis')) === 'completed'
+  )
   expect(await orderStatus(api.url, 'before')).toBe('completed')
   expect((await fetch(`${api.url}/orders/unknown`)).status).toBe(503)
   await stores.redis.start()

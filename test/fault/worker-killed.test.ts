@@ -8,7 +8,7 @@ const queue = `{${space.env.KEY_PREFIX}:0}:placed`
 const pending = async () =>
   Number(((await space.redis.xpending(queue, 'process-orders').catch(() => [0])) as [number])[0])
 
-test('I1: a worker killed in mid-batch under load, five times over: every accepted order completes, once', {
+test('I1: every accepted order is completed once while workers are killed five times within a batch under load', {
   timeout: 120_000
 }, async () => {
   const api = await startService(space, 'api', PATIENT)
@@ -27,14 +27,14 @@ test('I1: a worker killed in mid-batch under load, five times over: every accept
   for (let kill = 0; kill < 5; kill++) {
     const worker = await startService(space, 'worker', { LEASE_MS: '1000', ...PATIENT })
     const before = accepted.length
-    await until('there is load', () => accepted.length > before + 300)
-    await until('the worker has messages in hand', async () => (await pending()) > 0)
+    await until('orders are accepted', () => accepted.length > before + 300)
+    await until('the worker has messages in flight', async () => (await pending()) > 0)
     expect((await worker.end('SIGKILL')).signal).toBe('SIGKILL')
   }
   sending = false
   await load
   await startService(space, 'worker', { LEASE_MS: '1000', ...PATIENT })
-  await until('all are settled', async () => (await space.redis.xlen(queue)) === 0, 40_000)
+  await until('all messages are settled', async () => (await space.redis.xlen(queue)) === 0, 40_000)
 
   const rows = await space.sql<{ order_id: string }>("SELECT order_id FROM orders WHERE status = 'completed'")
   expect(rows.map(({ order_id }) => order_id).sort()).toEqual(accepted.sort())

@@ -9,29 +9,29 @@ import { startPoll } from './poll.ts'
 
 const stores = await useOwnStores()
 
-/** Orders a second, and how many of them are to be spilled before Redis comes back. */
+/** Orders per second, and how many are spilled before Redis returns. */
 const [RATE, SPILLED] = byLength([50, 150], [100, 6000])
 
-/** The longest that this, and what comes of it, may take (ms). */
+/** The most time until they are spilled, and again until they are completed (ms). */
 const WITHIN = byLength(20_000, 120_000)
 
-/** In the long run, the longest 99th percentile after the first second of an outage (ms), and the least share accepted. */
+/** At full length: the highest 99th percentile after the first second of an outage (ms), and the least accepted share. */
 const [P99, ACCEPTED] = [250, 0.99]
 
 const isSpilled = ({ durability }: Answer) => durability === 'mysql'
 
-const tell = (what: string, answers: Answer[]) =>
+const report = (what: string, answers: Answer[]) =>
   console.info(`${what}: ${JSON.stringify({ ...latencyOf(answers), accepted: shareOf(answers, 202) })}`)
 
 test.each([
   ['killed', () => stores.redis.kill()],
   ['frozen', () => stores.redis.freeze()]
 ])(
-  'I6: Redis %s under load: orders go on into MySQL, are completed there, and told when it is back',
+  'I6: with Redis %s under load, orders are accepted and completed in MySQL, and published when Redis is available again',
   {
     timeout: 2 * WITHIN + 120_000
   },
-  async (how, takeAway) => {
+  async (how, stop) => {
     const space = await stores.space()
     const api = await startService(space, 'api', { ADMIN_TOKEN })
     const worker = await startService(space, 'worker', { LEASE_MS: '2000' })
@@ -39,15 +39,15 @@ test.each([
     const poll = startPoll(api.url, load.answers)
     await until('orders flow', () => load.answers.length > RATE)
 
-    const away = performance.now()
-    await takeAway()
+    const stopped = performance.now()
+    await stop()
     const spilled = await until(
-      'many are spilled',
+      'many orders are spilled',
       () => load.answers.filter(isSpilled).length > SPILLED && load.answers.filter(isSpilled),
       WITHIN
     )
     await until(
-      'each of them is completed while Redis is away',
+      'each of them is completed while Redis is unavailable',
       async () => new Set(idsIn(spilled)).isSubsetOf(new Set(await completedIds(space))),
       WITHIN
     )
@@ -57,9 +57,9 @@ test.each([
     const answers = await load.stop()
     await poll.stop()
     expect(poll.wrong).toEqual([])
-    tell(`Redis ${how}, whole run`, answers)
-    const later = answers.filter(({ due }) => due > away + 1000)
-    tell(`Redis ${how}, after the first second`, later)
+    report(`Redis ${how}, whole run`, answers)
+    const later = answers.filter(({ due }) => due > stopped + 1000)
+    report(`Redis ${how}, after the first second`, later)
     if (LONG) {
       expect(shareOf(answers, 202)).toBeGreaterThanOrEqual(ACCEPTED)
       expect(latencyOf(later).p99).toBeLessThan(P99)
@@ -68,7 +68,7 @@ test.each([
     const audit = await untilAtRest(api)
     const completed = await expectCompleted(space, acceptedIn(answers), idsIn(answers))
     expect(audit.completed).toBe(completed.length)
-    const document = await until('it is in Redis', async () => {
+    const document = await until('its document is in Redis', async () => {
       const response = await fetch(`${api.url}/orders/${spilled[0]?.id}`)
       return response.headers.get('x-cache') === 'hit' && response.json()
     })
@@ -77,7 +77,7 @@ test.each([
   }
 )
 
-test('a spilled order that clients read before Redis has heard of it is told all the same', {
+test('a spilled order that clients read before it is published is published too', {
   timeout: 60_000
 }, async () => {
   const space = await stores.space()
@@ -86,7 +86,7 @@ test('a spilled order that clients read before Redis has heard of it is told all
   await stores.redis.kill()
   const sent = await sendUntil(api.url, 'read-early', isSpilled)
   const { id } = sent.at(-1) as Answer
-  await until('it is completed', async () => (await completedIds(space)).includes(id))
+  await until('the order is completed', async () => (await completedIds(space)).includes(id))
   process.kill(worker.pid, 'SIGSTOP')
   await stores.redis.start()
   await until('a read has put its document back', async () => {

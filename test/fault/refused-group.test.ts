@@ -7,10 +7,10 @@ import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-/** Entries of a log that no function reads: more than are kept of one. */
+/** More events than are kept while no function reads them. */
 const UNREAD = 11_000
 
-test('a function whose group a full Redis refuses to make waits until it is made, says so once, and the log is trimmed all the while', {
+test('a function waits for its group while a full Redis refuses to create it, logs the wait once, and events are trimmed meanwhile', {
   timeout: 60_000
 }, async () => {
   const space = await stores.space()
@@ -35,21 +35,24 @@ test('a function whose group a full Redis refuses to make waits until it is made
     const stats = await space.redis.info('commandstats')
     return Number(/^cmdstat_xgroup\|create:.*rejected_calls=(\d+)/m.exec(stats)?.[1] ?? 0)
   }
-  await until('it was refused', async () => (await refusals()) > 0 && consumer?.waitingFor() === 'redis')
+  await until(
+    'the group was refused',
+    async () => (await refusals()) > 0 && consumer?.waitingFor() === 'redis'
+  )
   expect((await call('/health')).json().functions).toContainEqual({
     name: fn.name,
     state: 'paused',
     reason: 'redis refuses what is needed of it (OOM); the log has the details'
   })
-  await until('the log is trimmed', async () => (await space.redis.xlen(events)) < UNREAD)
+  await until('the events are trimmed', async () => (await space.redis.xlen(events)) < UNREAD)
   const before = await refusals()
-  await until('it has asked again', async () => (await refusals()) > before + 1)
-  const told = log.filter(line => line.function === fn.name && line.err)
-  expect(told.map(({ msg }) => msg)).toEqual(['the function waits for a store that takes no writes'])
+  await until('the worker has tried again', async () => (await refusals()) > before + 1)
+  const warnings = log.filter(line => line.function === fn.name && line.err)
+  expect(warnings.map(({ msg }) => msg)).toEqual(['the function waits for a store that takes no writes'])
   expect(log.filter(({ task }) => task)).toEqual([])
 
   await space.redis.config('SET', 'maxmemory', 0)
   await fn.add(1)
-  await until('it is handled', () => seen.includes(1))
-  await until('it is said to run', () => consumer?.waitingFor() === undefined)
+  await until('the message is processed', () => seen.includes(1))
+  await until('the function no longer waits', () => consumer?.waitingFor() === undefined)
 })

@@ -15,7 +15,7 @@ const settle = createHash('sha1')
   .update(readFileSync(new URL('../../src/streams/group/settle.lua', import.meta.url)))
   .digest('hex')
 
-test('I1, I4: a worker killed after its commit and before its settle: one row, one set of totals, one event', {
+test('I1, I4: an order whose worker is killed between commit and settlement has one row and one event, and counts once', {
   timeout: byLength(90_000, 600_000)
 }, async () => {
   const api = await startService(space, 'api', { ADMIN_TOKEN, ...PATIENT })
@@ -24,33 +24,33 @@ test('I1, I4: a worker killed after its commit and before its settle: one row, o
   const ids: string[] = []
 
   for (let round = 0; round < byLength(2, 20); round++) {
-    // No more than a batch of the worker holds.
+    // No more than one batch of the worker can have.
     const own = idsOf(`cut-${round}`, 100)
     await inParallel(own, 32, async id => {
       expect((await send(api.url, id)).status).toBe(202)
     })
-    const told = await eventIds(space)
+    const published = await eventIds(space)
     ids.push(...own)
     const reached = proxy.holdAt(settle)
     const killed = await startService(space, 'worker', throughProxy, 'live')
     await reached
-    // The rows are committed, and Redis has not heard of it: each message is there, and nothing more is told.
+    // The rows are committed, but no message is settled and no event is published.
     expect(await completedIds(space)).toHaveLength(ids.length)
     expect(await space.redis.xlen(queue)).toBe(own.length)
-    expect(await eventIds(space)).toEqual(told)
+    expect(await eventIds(space)).toEqual(published)
     expect((await killed.end('SIGKILL')).signal).toBe('SIGKILL')
     proxy.release()
 
-    const heir = await startService(space, 'worker', throughProxy)
+    const successor = await startService(space, 'worker', throughProxy)
     expect(await untilAtRest(api)).toMatchObject({
       accepted: ids.length,
       duplicates: 0,
       completed: ids.length,
       dead_letters: 0
     })
-    expect((await heir.end('SIGTERM')).code).toBe(0)
+    expect((await successor.end('SIGTERM')).code).toBe(0)
   }
   await expectCompleted(space, ids)
-  // What was never settled was never told: here not even the same event twice.
+  // Messages that were not settled have no event yet, so no event is repeated.
   expect(await eventIds(space)).toHaveLength(ids.length)
 })
