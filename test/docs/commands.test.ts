@@ -66,7 +66,20 @@ test('every admin command does what its page states', { timeout: 180_000 }, asyn
   const { app } = await useApp(space, 'api', { ADMIN_TOKEN, MAX_EVENT_LOOP_DELAY_MS: 0 })
   const ORDERSTREAM_URL = await app.listen({ port: 0, host: '127.0.0.1' })
   const { keys } = app
-  const letter = ['id', '7-0', 'v', '1', 'data', '{}', 'code', 'exhausted', 'first_at', '1', 'last_at', '2']
+  const deadLetter = [
+    'id',
+    '7-0',
+    'v',
+    '1',
+    'data',
+    '{}',
+    'code',
+    'exhausted',
+    'first_at',
+    '1',
+    'last_at',
+    '2'
+  ]
   await space.sql('INSERT INTO accepted_epochs (epoch, partition_no, highest) VALUES (?)', [
     ['00000001.lost', 0, 3]
   ])
@@ -75,7 +88,7 @@ test('every admin command does what its page states', { timeout: 180_000 }, asyn
   for (const command of adminCommands) {
     // Discarding and redriving remove the dead letter that the next command needs.
     await space.redis.del(keys.dead('process-orders', 0))
-    await space.redis.xadd(keys.dead('process-orders', 0), '1769860800000-0', ...letter)
+    await space.redis.xadd(keys.dead('process-orders', 0), '1769860800000-0', ...deadLetter)
     const { stdout } = await promisify(execFile)('sh', ['-c', command], {
       cwd: root,
       env: { ...process.env, ADMIN_TOKEN, ORDERSTREAM_URL }

@@ -6,7 +6,7 @@ import { read } from './pages.ts'
 const BEGIN = '<!-- schema:begin -->'
 const END = '<!-- schema:end -->'
 
-// `vitest run test/docs/configuration.test.ts -u` writes the table anew.
+// `vitest run test/docs/configuration.test.ts -u` rewrites the table.
 test('docs/configuration.md lists every variable as the schema describes it', async () => {
   const [before = '', rest = ''] = (await read('docs/configuration.md')).split(BEGIN)
   const [, after = ''] = rest.split(END)

@@ -22,7 +22,7 @@ const commands = blocks
   .flatMap(({ text }) => text.trim().split('\n'))
 const used = new Set<string>()
 
-/** The one command of the guide that begins like that. */
+/** Returns the only command of the guide that begins with `start`. */
 function commandOf(start: string): string {
   const [command, ...others] = commands.filter(each => each.startsWith(start))
   if (command === undefined || others.length > 0) throw new Error(`the guide has no one command ${start}`)
@@ -48,7 +48,7 @@ test('docs/functions.md leads from an empty file to a function that runs', { tim
   for (const part of [...parts, 'package.json', 'package-lock.json', 'vitest.config.ts'])
     await cp(join(root, part), join(dir, part), { recursive: true })
   await symlink(join(root, 'node_modules'), join(dir, 'node_modules'))
-  // Older than what is installed: the set-up has nothing to do.
+  // Older than the dependencies, so that set-up does not install them again.
   await utimes(join(dir, 'package-lock.json'), 0, 0)
   const shell = (command: string, env: NodeJS.ProcessEnv = {}) => run('sh', ['-c', command], env, dir)
   onTestFinished(async ({ task }) => {

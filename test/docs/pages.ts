@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path'
 
 const root = join(import.meta.dirname, '../..')
 
-/** Folders whose Markdown is not ours. */
-const FOREIGN = new Set(['node_modules', '.git', '.local'])
+/** Folders whose Markdown the tests skip. */
+const SKIPPED = new Set(['node_modules', '.git', '.local'])
 
 /** One Markdown file: its path from the top of the repository, and its text. */
 export interface Page {
@@ -19,7 +19,7 @@ export function read(path: string): Promise<string> {
 
 /** Reads every Markdown file of the repository. */
 export async function readPages(): Promise<Page[]> {
-  const found = glob('**/*.md', { cwd: root, exclude: path => FOREIGN.has(path) })
+  const found = glob('**/*.md', { cwd: root, exclude: path => SKIPPED.has(path) })
   const paths = (await Array.fromAsync(found)).toSorted()
   return Promise.all(paths.map(async path => ({ path, text: await read(path) })))
 }

@@ -26,7 +26,7 @@ test.each(['', 'no JSON', '{"order_id":"spoilt-', '{"order_id":"another","status
     const read = await call(`/orders/${order_id}`)
     expect([read.statusCode, read.headers['x-cache'], read.json().total]).toEqual([200, 'miss', 11.8])
     await until(
-      'it is put back',
+      'the document is repaired',
       async () => (await space.redis.get(app.keys.document(order_id))) === read.body
     )
     expect((await call(`/orders/${order_id}`)).headers['x-cache']).toBe('hit')
@@ -53,7 +53,10 @@ test('orders are accepted, processed and audited while counters are not numbers'
   const [first] = await space.redis.xrange(keys.stream('placed', 0), '-', '+', 'COUNT', 1)
   await space.redis.xadd(keys.stream('placed', 0), '*', ...(first as [string, string[]])[1])
   await useApp(space, 'worker', { KEY_PREFIX })
-  await until('all are settled', async () => (await space.redis.xlen(keys.stream('placed', 0))) === 0)
+  await until(
+    'all messages are settled',
+    async () => (await space.redis.xlen(keys.stream('placed', 0))) === 0
+  )
   expect(await audit()).toEqual([200, expect.objectContaining({ in_flight: 0, completed: 6 })])
   expect(await space.redis.hget(keys.settled(0), 'duplicates')).toBe('1')
   expect((await api.call('/metrics')).statusCode).toBe(200)

@@ -33,7 +33,7 @@ const FIXED = new Set([
   ...['REDIS_PORT', 'REDIS_USERNAME', 'REDIS_TLS', 'DB_PORT', 'DB_TLS']
 ])
 
-// Does nothing when the last test has done it.
+// Does nothing after the last test, which tears down too.
 t.teardown(async () => {
   for (const fault of await tearDown({ withLogs: !t.passing() })) console.error(fault)
 })
@@ -59,7 +59,7 @@ const isEntry = (line: string) => {
   }
 }
 
-/** In megabytes; the layers as they are on disk, however the engine stores images. */
+/** The size of the layers of an image on disk, in megabytes, with any image store of the engine. */
 const imageSize = async (name: string) => {
   const layers = await docker('history', '--human=false', '--format', '{{.Size}}', name)
   return Math.round(
@@ -82,7 +82,7 @@ const connects = (host: string) =>
     socket.on('timeout', () => end(false))
   })
 
-await t.test('compose up builds one image and everything gets healthy', async t => {
+await t.test('compose up builds one image and every container becomes healthy', async t => {
   t.comment(`with ${program.join(' ')}`)
   const { stdout, stderr } = await up('--build')
   // Warnings about the builder belong to the machine.
@@ -102,7 +102,7 @@ if (!t.passing()) {
   t.bailout('the stack did not start')
 }
 
-await t.test('the lines of the README give what it shows', async t => {
+await t.test('the commands of the README have the answers that it shows', async t => {
   const all = await examples()
   t.equal(all.length, 3, 'it shows three')
   for (const { command: line, answer } of all) {
@@ -112,7 +112,7 @@ await t.test('the lines of the README give what it shows', async t => {
       if (faults.length > 0) throw new Error(faults.join('; '))
       return true
     }
-    // The worker needs a moment; what posts is run once.
+    // The worker needs a moment. A POST runs once.
     t.ok(await (line.includes('POST') ? matches() : until(line, matches, 20)), line)
   }
 })
@@ -143,15 +143,15 @@ await t.test('an order is completed', async t => {
 })
 
 await t.test('the image adds under 150 MB to its base', async t => {
-  // With BuildKit the base is used without being among the images.
+  // BuildKit does not list the base among the images.
   await command('docker', ['image', 'inspect', nodeImage]).catch(() =>
     command('docker', ['pull', '--quiet', nodeImage], { timeout: 180_000 })
   )
   const added = (await imageSize(image)) - (await imageSize(nodeImage))
   t.comment(`it adds ${added} MB`)
   t.ok(added > 0 && added < 150)
-  const said = /adds (\d+) MB to its base/.exec(await readFile(join(root, 'README.md'), 'utf8'))?.[1]
-  t.ok(Math.abs(Number(said) - added) < 5, `README.md says ${said}`)
+  const documented = /adds (\d+) MB to its base/.exec(await readFile(join(root, 'README.md'), 'utf8'))?.[1]
+  t.ok(Math.abs(Number(documented) - added) < 5, `README.md states ${documented}`)
 })
 
 for (const service of ['api', 'worker'] as const)
@@ -225,7 +225,7 @@ await t.test('a second worker joins', async t => {
 })
 
 await t.test('metrics agree with what was sent', async t => {
-  // One of the README, two, two for each restart, 40 for the second worker.
+  // One of the README, two of a test, two for each restart, and 40 for the second worker.
   const orders = 1 + 2 + 2 * SERVICES.length + 40
   const { database, queue } = await until('every message is settled', async () => {
     const { services, queue } = (await request('/metrics')).body as Metrics

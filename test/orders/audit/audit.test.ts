@@ -20,7 +20,10 @@ let sent = 0
 async function completeOne(): Promise<void> {
   const { app, post } = api
   expect((await post({ order_id: `moving-${sent++}`, amount: 1 })).statusCode).toBe(202)
-  await until('it is settled', async () => (await space.redis.xlen(app.keys.stream('placed', 0))) === 0)
+  await until(
+    'the order is settled',
+    async () => (await space.redis.xlen(app.keys.stream('placed', 0))) === 0
+  )
 }
 
 test.each(['redis', 'mysql'])(

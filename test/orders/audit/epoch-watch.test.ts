@@ -19,7 +19,7 @@ beforeAll(async () => {
 const counter = () => space.redis.hgetall(api.app.keys.accepted(0))
 const audit = () => readAudit(api.app.stores.redis, api.app.stores.mysql, api.app.keys)
 
-test('an epoch that an older version began goes on, and orders that an older worker wrote are not lost', async () => {
+test('an epoch that an older version began continues, and orders that an older worker wrote are not lost', async () => {
   const epoch = randomUUID()
   await space.redis.hset(api.app.keys.accepted(0), { epoch, count: 5 })
   await space.sql('INSERT INTO accepted_seen (epoch, partition_no, slot, highest) VALUES (?, 0, 3, 5)', [
@@ -29,7 +29,7 @@ test('an epoch that an older version began goes on, and orders that an older wor
   expect(await counter()).toEqual({ epoch, count: '6' })
 
   const worker = await openApp(space, 'worker')
-  await until('it is settled', async () => (await audit()).in_flight === 0)
+  await until('the order is settled', async () => (await audit()).in_flight === 0)
   await worker.close()
   await createLowWatermarkRecorder({ ...api.app.stores, keys: api.app.keys })()
   expect(await space.sql('SELECT epoch, ended_to FROM accepted_epochs')).toEqual([{ epoch, ended_to: 6 }])
@@ -99,7 +99,7 @@ test('with many outcomes behind one old order, a check reads few rows and each r
   await space.sql('INSERT INTO accepted_ended (epoch, partition_no, kind, first_no, last_no) VALUES ?', [
     rows
   ])
-  // MySQL does it by itself within seconds.
+  // MySQL updates its statistics by itself within seconds.
   await space.sql('ANALYZE TABLE accepted_ended')
   const reads = async () => {
     const found = await mysql.rows<{ Value: string }>("SHOW SESSION STATUS LIKE 'Handler_read%'", [])

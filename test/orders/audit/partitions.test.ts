@@ -17,16 +17,16 @@ async function repeat({ app: { keys } }: TestApp, order_id: string): Promise<voi
   await space.redis.hincrby(keys.accepted(partition), 'count', 1)
 }
 
-test('I11: partitions that are no longer used stay in the audit and are no loss of data', async () => {
+test('I11: partitions that are no longer used stay in the audit and do not count as a loss of data', async () => {
   const four = { STREAM_PARTITIONS: 4 }
   const api = await openApp(space, 'api', four)
   const worker = await openApp(space, 'worker', four)
   const ids = Array.from({ length: ORDERS }, (_, n) => `rest-${n}`)
   expect(new Set(ids.map(api.app.keys.partitionOf))).toEqual(new Set([0, 1, 2, 3]))
   for (const order_id of ids) await api.post({ order_id, amount: 1 })
-  await until('all are completed', async () => (await audit(api)).completed === ORDERS)
+  await until('all orders are completed', async () => (await audit(api)).completed === ORDERS)
   for (const order_id of ids) await repeat(api, order_id)
-  await until('all are duplicates', async () => (await audit(api)).duplicates === ORDERS)
+  await until('all second messages are duplicates', async () => (await audit(api)).duplicates === ORDERS)
   await Promise.all([api.close(), worker.close()])
 
   const figures = { accepted: 2 * ORDERS, duplicates: ORDERS, completed: ORDERS, difference: 0 }

@@ -66,8 +66,8 @@ test('spilled orders that cannot be completed hold up no other, fail, and can be
   })
   const events = await space.redis.xrange(keys.stream('events', 0), '-', '+')
   expect(events.map(([, fields]) => JSON.parse(fieldOf(fields, 'data')).id)).toContain('odd-71:failed')
-  const { deadLetters: letters } = await app.streams.deadLetters.list('process-orders', '', 1)
-  expect(letters).toMatchObject([
+  const { deadLetters } = await app.streams.deadLetters.list('process-orders', '', 1)
+  expect(deadLetters).toMatchObject([
     {
       code: 'exhausted',
       attempts: 8,

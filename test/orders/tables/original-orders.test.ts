@@ -239,7 +239,7 @@ test.each([
 test('a refused table is logged once, however often it is checked', async () => {
   const { database } = await makeDatabase('logged', 'CREATE TABLE orders (id INT PRIMARY KEY, name TEXT)')
   const api = await useApp(space, 'api', { DB_NAME: database })
-  for (let look = 0; look < 3; look++)
+  for (let check = 0; check < 3; check++)
     expect((await api.call('/health')).json().services.database).toBe('disconnected')
   const lines = api.log.filter(({ msg }) => msg === 'database schema refused')
   expect(lines).toMatchObject([

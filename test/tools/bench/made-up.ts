@@ -10,7 +10,7 @@ const machine = {
   mysql: '10.11.14-MariaDB-0+deb12u2'
 }
 
-/** Rounds around a figure, with all of its spread in them. */
+/** Rounds that are spread evenly around a figure. */
 function around(figure: number, count = 5): number[] {
   return Array.from({ length: count }, (_, round) => figure * (0.96 + 0.02 * ((round * 3) % 5)))
 }
@@ -40,7 +40,7 @@ function growing(phase: string, unit: string, figures: number[]): Series[] {
   return [...all.slice(1, 2), ...all.slice(0, 1), ...all.slice(2)]
 }
 
-/** Results of every phase there is, with figures that nobody measured. */
+/** Results of every phase, with made-up figures. */
 export const full: Results = {
   at: '2026-01-31T12:00:00.000Z',
   extent: 'full',
@@ -83,7 +83,7 @@ export const full: Results = {
   ]
 }
 
-/** As little as a run can find. */
+/** The smallest results of a run. */
 export const minimal: Results = {
   ...full,
   extent: 'check',

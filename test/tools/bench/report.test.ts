@@ -159,7 +159,7 @@ test('docs/speed.md names the machine and shows every chart, but no aim', () => 
   expect(text).toContain('| accept: orderstream (always) / limit | 0.410 | 0.400–0.450 |')
   expect(text).not.toMatch(/missed|≥|≤/)
   expect(text).toContain('a waiting order takes 712 bytes and a finished order takes 399 bytes')
-  // Program, Redis and MySQL, all of them, and what the program had in memory.
+  // The columns: the program, Redis, MySQL, their sum, and the memory of the program.
   expect(text).toContain('| accept: orderstream (everysec) | 88 | 22 | 12 | 122 | 123 |')
   expect(text).toContain('| 17,000 (16,600–17,600) | 16,600 (16,200–17,200) | 15,900 (15,600–16,500) |')
 })

@@ -39,7 +39,7 @@ const time = '2026-01-31 12:00:00.123'
 const iso = '2026-01-31T12:00:00.123Z'
 const prices = { tax: '18.0000', total: '118.0000' }
 
-/** A client posts 100, or that amount, and gets this status. */
+/** Records that a client posted an order and got this status. */
 function postOrder(id: string, status: number, amount = '100') {
   const { order, attempt } = ledger.sending(
     { id, body: '', amount: undefined, api: 0 },
@@ -73,8 +73,8 @@ function document(
   })
 }
 
-/** Writes to the stores what the service writes of a completed order of 100. */
-async function hold(id: string, { tax, total } = prices) {
+/** Writes a completed order of 100 to the stores, as the service does. */
+async function store(id: string, { tax, total } = prices) {
   await space.sql(
     `INSERT INTO orders (order_id, amount, tax, total, status, created_at, updated_at, processed_at)
      VALUES (?, '100', ?, ?, 'completed', ?, ?, ?)`,
@@ -100,7 +100,7 @@ async function emit(id: string, eventId: string) {
   await space.redis.xadd(key('events'), '*', 'data', JSON.stringify(event))
 }
 
-async function giveUp(id: string, amount: string, code: string) {
+async function deadLetter(id: string, amount: string, code: string) {
   const data = JSON.stringify({ order_id: id, amount })
   await space.redis.xadd(key('dead:process-orders'), '*', 'data', data, 'code', code)
 }
@@ -123,7 +123,7 @@ const outage = (): DoneFault => ({
 test('the checker accepts an order that is right everywhere', async () => {
   postOrder('good', 202)
   postOrder('good', 200)
-  await hold('good')
+  await store('good')
   const { found, remarks } = await find()
   expect(found).toEqual([])
   expect(remarks).toMatchObject({ rows: 1, documents: 1, unacknowledged: 0 })
@@ -131,7 +131,7 @@ test('the checker accepts an order that is right everywhere', async () => {
 
 test('an accepted order without a row counts as lost', async () => {
   postOrder('good', 202)
-  await hold('good')
+  await store('good')
   postOrder('gone', 202)
   expect((await find()).found).toEqual(['lost: accepted and gone'])
 })
@@ -139,11 +139,11 @@ test('an accepted order without a row counts as lost', async () => {
 test('a row of another body loses the accepted one, unless a store was unavailable and a dead letter holds it', async () => {
   postOrder('two', 202)
   postOrder('two', 202, '100.0001')
-  await hold('two')
+  await store('two')
   expect((await find()).found).toEqual(['lost: accepted and gone'])
 
   ledger.violations.length = 0
-  await giveUp('two', '100.0001', 'conflict')
+  await deadLetter('two', '100.0001', 'conflict')
   expect((await find()).found).toEqual(['wrong: two bodies accepted while both stores were available'])
 
   ledger.violations.length = 0
@@ -158,13 +158,13 @@ test.each([
   ['total', { tax: '18.0000', total: '118.0001' }]
 ])('a wrong %s is wrong', async (_, wrongPrices) => {
   postOrder('dear', 202)
-  await hold('dear', wrongPrices)
+  await store('dear', wrongPrices)
   expect((await find()).found).toEqual(['wrong: a wrong tax or total'])
 })
 
 test('a second event with another id counts as doubled, and a repeated event does not', async () => {
   postOrder('twice', 202)
-  await hold('twice')
+  await store('twice')
   await emit('twice', 'completed-twice')
   const first = await find()
   expect(first.found).toEqual([])
@@ -175,7 +175,7 @@ test('a second event with another id counts as doubled, and a repeated event doe
 
 test('a completed order without an event and an event without an order count as doubled', async () => {
   postOrder('silent', 202)
-  await hold('silent')
+  await store('silent')
   await space.redis.del(key('events'))
   await emit('nobody', 'completed-nobody')
   expect((await find()).found.sort()).toEqual([
@@ -186,7 +186,7 @@ test('a completed order without an event and an event without an order count as 
 
 test('an order that is counted twice in the totals counts as doubled', async () => {
   postOrder('twice', 202)
-  await hold('twice')
+  await store('twice')
   await space.sql(
     'UPDATE order_totals SET completed = completed + 1, revenue = revenue + 118 ORDER BY slot DESC LIMIT 1'
   )
@@ -195,7 +195,7 @@ test('an order that is counted twice in the totals counts as doubled', async () 
 
 test('a document that differs from its row and one that never expires are wrong', async () => {
   postOrder('old', 202)
-  await hold('old')
+  await store('old')
   await space.redis.set(
     key('doc:old'),
     document('old', { status: 'processing', tax: null, total: null }),
@@ -203,7 +203,7 @@ test('a document that differs from its row and one that never expires are wrong'
     60
   )
   postOrder('kept', 202)
-  await hold('kept')
+  await store('kept')
   await space.redis.persist(key('doc:kept'))
   expect((await find()).found.sort()).toEqual([
     'wrong: a document that differs from its row',
@@ -224,7 +224,7 @@ test('a 409 needs another body that a store holds', async () => {
 test('a second 202 for one body needs an unavailable store', async () => {
   postOrder('twice', 202)
   postOrder('twice', 202)
-  await hold('twice')
+  await store('twice')
   expect((await find()).found).toEqual(['wrong: accepted twice while both stores were available'])
   ledger.violations.length = 0
   faults = [outage()]
@@ -239,7 +239,7 @@ test('a second 202 for one body needs an unavailable store', async () => {
 
 test('processing is wrong when the request began after an answer with completed', async () => {
   const order = postOrder('seen', 202)
-  await hold('seen')
+  await store('seen')
   const unfinished = document('seen', { status: 'processing', tax: null, total: null })
   const before = performance.now()
   ledger.saw(order, document('seen'), before, 'GET api-1')
@@ -253,7 +253,7 @@ test('processing is wrong when the request began after an answer with completed'
 
 test('a finished order never changes, and an answer never has another amount', async () => {
   const order = postOrder('seen', 202)
-  await hold('seen')
+  await store('seen')
   ledger.saw(order, document('seen'), 0, 'GET api-1')
   ledger.saw(order, document('seen').replaceAll(iso, '2026-01-31T12:00:00.124Z'), 0, 'GET api-1')
   ledger.saw(order, document('seen', { amount: '101' }), 0, 'GET api-1')
@@ -264,12 +264,12 @@ test('a finished order never changes, and an answer never has another amount', a
 })
 
 test('rows and dead letters of orders that nobody sent and orders that failed are wrong', async () => {
-  await hold('unsent')
+  await store('unsent')
   postOrder('poor', 202)
-  await hold('poor')
-  await giveUp('poor', '100', 'conflict')
-  await giveUp('poor', '99', 'conflict')
-  await giveUp('poor', '100', 'crashed')
+  await store('poor')
+  await deadLetter('poor', '100', 'conflict')
+  await deadLetter('poor', '99', 'conflict')
+  await deadLetter('poor', '100', 'crashed')
   expect((await find()).found.sort()).toEqual([
     'wrong: a conflict with the same body',
     'wrong: a dead letter "crashed"',

@@ -17,7 +17,7 @@ import { accessOf } from './access.ts'
 // A read-only server refuses writes to every database on it.
 const stores = await useOwnStores()
 
-/** As many as the server wants before it checks rights; the keys do not exist. */
+/** As many arguments as the server needs before it checks rights. The keys do not exist. */
 const ARGUMENTS: Record<DeniedCommand, string[]> = {
   xreadgroup: ['GROUP', 'group', 'consumer', 'STREAMS', 'stream', '>'],
   xautoclaim: ['stream', 'group', 'consumer', '0', '0'],
@@ -25,7 +25,7 @@ const ARGUMENTS: Record<DeniedCommand, string[]> = {
   mget: ['key']
 }
 
-/** The message of a refusal; undefined without one. */
+/** The message of a refusal, or an empty text without one. */
 const refusalOf = (call: Promise<unknown>) =>
   call.then(
     () => '',
@@ -37,7 +37,7 @@ async function during(cluster: Cluster, fault: Fault, refused: () => Promise<boo
   const end = new AbortController()
   const injecting = injectFaults(cluster, [fault], () => {}, end.signal)
   try {
-    await until(`${fault.kind} to be felt`, refused)
+    await until(`${fault.kind} has an effect`, refused)
   } finally {
     end.abort()
     await injecting

@@ -74,19 +74,19 @@ describe('an outage excuses', () => {
     ['an answer during it', [], [outage(500, 1500)]],
     ['an answer shortly after it', [], [outage(0, 500)]],
     ['no answer from before it', [twice, bodies], [outage(5000, 6000)]],
-    ['no answer if it is of no store', [twice, bodies], [outage(500, 1500, 'kill-api', 'api-1')]],
+    ['no answer if it affected no store', [twice, bodies], [outage(500, 1500, 'kill-api', 'api-1')]],
     [
-      'an answer of an api that was paused when it ended',
+      'an answer of an api that was paused at its end',
       [],
       [outage(-9000, -5000), outage(-6000, 500, 'pause-api', 'api-1')]
     ],
     [
-      'nothing if another one had',
+      'nothing if another api was paused',
       [twice, bodies],
       [outage(-9000, -5000), outage(-6000, 500, 'pause-api', 'api-2')]
     ],
     [
-      'nothing if it had ended long before',
+      'nothing if it ended long before the pause',
       [twice, bodies],
       [outage(-9000, -5000), outage(-1000, 500, 'pause-api', 'api-1')]
     ]
@@ -101,7 +101,7 @@ describe('an outage excuses', () => {
 
   test.each<[string, string[], Evidence['faults']]>([
     ['a finished order that was accepted again while MySQL was unavailable', [], [outage(2000, 9000)]],
-    ['no such order once MySQL was back in between', ['again'], [outage(2000, 3500), outage(8500, 9000)]],
+    ['no such order if MySQL was available in between', ['again'], [outage(2000, 3500), outage(8500, 9000)]],
     [
       'no such order if Redis was unavailable instead',
       ['again'],
@@ -118,12 +118,12 @@ describe('an outage excuses', () => {
       [outage(1400, 2500, 'pause-worker', 'worker-2'), outage(8500, 9000)]
     ],
     [
-      'neither of them if it was an api',
+      'neither of them if an api was killed',
       ['again'],
       [outage(1400, 2500, 'kill-api', 'api-1'), outage(8500, 9000)]
     ],
     [
-      'neither of them before the order',
+      'neither of them if Redis was unavailable before the order',
       ['again'],
       [outage(0, 900, 'kill-redis', 'redis'), outage(8500, 9000)]
     ]

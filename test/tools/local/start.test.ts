@@ -221,7 +221,7 @@ test('--help names the options, and an unknown one is refused', async () => {
   expect(unguarded.output()).toContain('npm takes options for itself unless two dashes stand before them')
 })
 
-test('a read-only folder is reported in one sentence that says what to do', async () => {
+test('a folder that takes no files is reported in one sentence that names a solution', async () => {
   const file = join(data, 'a file')
   writeFileSync(file, '')
   for (const [folder, fault] of [
