@@ -11,47 +11,48 @@ const createOrder = {
   operationId: 'createOrder',
   summary: 'Accept an order',
   description:
-    'Answers as soon as the order is safe; a worker prices it afterwards. The id makes it idempotent: the same body again returns the order as it is now, another body is refused.',
+    'Answers as soon as the order is stored. A worker prices it afterwards. The id makes the request idempotent: the same body returns the order as it is now, another body is refused.',
   tags: ['orders'],
   body: ref(NewOrder),
   response: {
     ...anyRoute,
     200: rendered(Order, {
-      description: 'The order was known, with the same body.',
+      description: 'The order exists with the same body.',
       headers: { 'Idempotent-Replayed': 'Always `true`.' }
     }),
     202: rendered(Order, {
       description: 'The order is accepted.',
       headers: {
         Location: 'Where to read the order.',
-        Durability: 'Where it is safe: `fsync` or `mysql` (on a disk), or `memory` (until the next sync).'
+        Durability:
+          'Where the order is stored: `fsync` or `mysql` (on disk), or `memory` (on disk after the next sync).'
       }
     }),
     400: problem('The body is not a valid order.'),
-    409: problem('The id names an order with another body.'),
+    409: problem('The order exists with another body.'),
     413: problem('The body is too large.'),
     415: problem('The body is not JSON.'),
     429: retryable('Too many requests.'),
-    503: retryable('The order was not accepted, as far as is known; send the same again.')
+    503: retryable('The order was probably not accepted. Send the same request again.')
   }
 } as const
 
 const getOrder = {
   operationId: 'getOrder',
   summary: 'Read an order',
-  description: 'An accepted order is found from the moment of its 202.',
+  description: 'Finds an accepted order from the moment of its 202.',
   tags: ['orders'],
   params: OrderParams,
   response: {
     ...anyRoute,
     200: rendered(Order, {
       description: 'The order as it is now.',
-      headers: { 'X-Cache': '`hit`: a cache answered; `miss`: MySQL did.' }
+      headers: { 'X-Cache': '`hit`: from a cache. `miss`: from MySQL.' }
     }),
     400: problem('The id is invalid.'),
     404: problem('There is no such order.'),
     429: retryable('Too many requests.'),
-    503: retryable('The store that may know the order is unavailable; try again.')
+    503: retryable('A store that may have the order is unavailable. Try again.')
   }
 } as const
 

@@ -6,19 +6,19 @@ import { describeAuthentication, reasonOf } from '../../src/stores/reason.ts'
 import type { Unrun } from '../../src/streams/registry/unrun.ts'
 import { MANY_UNSETTLED } from '../../src/streams/registry/unsettled.ts'
 
-/** Health is asked for when things go wrong: it is neither limited nor shed. */
+/** Health is needed most under load: its routes are neither limited nor shed. */
 const config = { rateLimit: false, pressureHandler: () => undefined } as const
 const probe = { ...config, quiet: true } as const
 
-/** Said while MySQL answers and takes no writes: no order can be completed. */
+/** The warning while MySQL answers but takes no writes: no order can be completed. */
 const writesWarning = (reason: string) => `Orders are accepted in Redis and not completed: ${reason}.`
 
-/** Said of a group for which the log has grown long: one of a function that is gone holds it for ever. */
+/** The warning about a group with many unsettled events: the group of a removed function keeps them forever. */
 const unsettledWarning = (group: string, count: number) =>
   `The function ${group} has not settled ${count} events, which stay in Redis for it: see why, or, if it is gone, end it ` +
   `with \`npm run admin -- functions forget ${group}\`.`
 
-/** Said of a function for which something waits and that no worker runs: it was renamed, or is gone. */
+/** The warning about a function with waiting messages that no worker runs: it was renamed or removed. */
 const unrunWarning = ({ name, retrying, dead, unread, silent }: Unrun) => {
   const waits = [
     ...(retrying > 0 ? [`${retrying} retries`] : []),
@@ -26,7 +26,7 @@ const unrunWarning = ({ name, retrying, dead, unread, silent }: Unrun) => {
     ...unread.map(({ stream, count }) => `${count} unread messages on ${stream}`)
   ]
   const found = `The function ${name} has ${waits.join(', ')}, and no worker has run it for ${Math.floor(silent / 60_000)} minutes: start one`
-  // That of the service cannot be ended.
+  // The function of the service cannot be forgotten.
   if (name === ORDER_FUNCTION) return `${found}.`
   return (
     `${found}, or, if it was renamed or is gone, end it with \`npm run admin -- functions forget ${name}\`, which makes ` +
@@ -34,20 +34,19 @@ const unrunWarning = ({ name, retrying, dead, unread, silent }: Unrun) => {
   )
 }
 
-/** Said while a store that answers refuses what a process does beside requests and messages. */
+/** The warning while a store refuses a background task. */
 const taskWarning = (task: string, reason: string) => `The background task ${task} does not run: ${reason}.`
 
-/** The warning of an api whose Redis does not accept orders. */
+/** The warning while Redis takes no orders. */
 const ordersWarning = (reason: string) => `Orders are accepted in MySQL: ${reason}.`
 
 const health = {
   operationId: 'getHealth',
-  summary: 'State of the service and its stores',
+  summary: 'Report the state of the service and its stores',
   tags: ['operations'],
   response: {
     200: response(Health, {
-      description:
-        'Orders can be accepted or read; `degraded` while one store is unavailable or refuses what is needed of it.'
+      description: 'Orders can be accepted or read. `degraded`: a store is unavailable or refuses some calls.'
     }),
     ...anyRoute,
     503: response(Health, { description: 'Orders can be neither accepted nor read.' })
@@ -56,19 +55,19 @@ const health = {
 
 const live = {
   operationId: 'getLiveness',
-  summary: 'Whether the process runs',
+  summary: 'Report that the process runs',
   tags: ['operations'],
-  response: { 200: response(Probe, { description: 'It runs.' }), ...anyRoute }
+  response: { 200: response(Probe, { description: 'The process runs.' }), ...anyRoute }
 } as const
 
 const ready = {
   operationId: 'getReadiness',
-  summary: 'Whether to send requests here',
+  summary: 'Report whether to send requests here',
   tags: ['operations'],
   response: {
-    200: response(Probe, { description: 'Send them.' }),
+    200: response(Probe, { description: 'The process takes requests.' }),
     ...anyRoute,
-    503: response(Probe, { description: 'The process is stopping, or both stores are away.' })
+    503: response(Probe, { description: 'The process is stopping, or both stores are unavailable.' })
   }
 } as const
 

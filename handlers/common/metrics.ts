@@ -10,7 +10,7 @@ import { readMetrics } from '../../src/http/metrics-report.ts'
 
 const JSON_TYPE = 'application/json'
 
-/** What a client may ask for. A media range with parameters matches a type that has them: those are what Prometheus sends. */
+/** The media types on offer. A range with parameters matches only a type that has them; Prometheus sends these. */
 const TYPES = [
   JSON_TYPE,
   'text/plain; version=0.0.4; charset=utf-8',
@@ -19,16 +19,16 @@ const TYPES = [
   'application/openmetrics-text; version=0.0.1; charset=utf-8'
 ]
 
-/** A client that accepts none of the types gets JSON: an answer that it did not ask for says more than none. */
+/** Whether a client prefers text to JSON. One that accepts neither gets JSON: it is more useful than a refusal. */
 function prefersText(headers: IncomingHttpHeaders): boolean {
   return (new Negotiator({ headers }).mediaType(TYPES) ?? JSON_TYPE) !== JSON_TYPE
 }
 
 const schema = {
   operationId: 'getMetrics',
-  summary: 'Figures of the service',
+  summary: 'Report the figures of the service',
   description:
-    'JSON by default, and for a client that accepts neither form; the Prometheus exposition for one that prefers `text/plain` or `application/openmetrics-text`.',
+    'JSON by default, and for a client that accepts neither form. Prometheus text for a client that prefers `text/plain` or `application/openmetrics-text`.',
   tags: ['operations'],
   response: {
     200: {
@@ -51,8 +51,8 @@ export default async function metricsRoute(app: App) {
   const expose = singleFlight(() => registry.metrics())
   const report = singleFlight(() => readMetrics(redis, keys, orders.store))
 
-  // Figures are wanted most when the service is busy: they are neither limited nor shed. So they are read once for all
-  // who ask at a time, or many who do would leave the stores no time for orders.
+  // Figures are needed most under load: the route is neither limited nor shed. Concurrent requests share one reading, so
+  // that many of them leave the stores time for orders.
   const config = { rateLimit: false, pressureHandler: () => undefined } as const
   app.get('/metrics', { schema, config }, async (request, reply) => {
     reply.header('vary', 'Accept')

@@ -4,7 +4,7 @@ import type { App } from '../../src/app.ts'
 
 const schema = {
   operationId: 'getOpenApi',
-  summary: 'This document',
+  summary: 'Return this document',
   tags: ['operations'],
   response: {
     200: {
@@ -13,11 +13,11 @@ const schema = {
     },
     429: retryable('Too many requests.'),
     ...anyRoute,
-    503: retryable('The service is overloaded; try again.')
+    503: retryable('The service is overloaded. Try again.')
   }
 } as const
 
-/** GET /openapi.json: the description of every route of this process. */
+/** GET /openapi.json: describes every route of this process. */
 export default async function openapiRoute(app: App) {
   let document: string | undefined
   app.get('/openapi.json', { schema }, async (_request, reply) => {

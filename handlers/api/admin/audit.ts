@@ -9,14 +9,14 @@ import { acknowledgeLoss, readAudit } from '../../../src/orders/audit/audit.ts'
 const audit = {
   ...adminRoute,
   operationId: 'getAudit',
-  summary: 'Proof that nothing is lost',
-  response: { 200: response(Audit, { description: 'What became of every order.' }), ...adminErrors }
+  summary: 'Prove that no order is lost',
+  response: { 200: response(Audit, { description: 'The outcomes of all orders.' }), ...adminErrors }
 } as const
 
 const acknowledge = {
   ...adminRoute,
   operationId: 'acknowledgeLoss',
-  summary: 'Acknowledge that Redis has lost data',
+  summary: 'Acknowledge that Redis lost data',
   description:
     'The lost orders stay in the audit. Its flag `redis_lost_data` is false until Redis loses data again.',
   body: ref(AcknowledgeLoss),
@@ -28,7 +28,7 @@ const acknowledge = {
   }
 } as const
 
-/** /admin/audit: the audit, and the acknowledgement of a loss. */
+/** GET /admin/audit returns the audit; POST /admin/audit/acknowledge acknowledges a loss. */
 export default async function auditRoutes(app: App) {
   const { keys } = app
   const { redis, orders: mysql } = app.stores

@@ -17,19 +17,19 @@ import { asProblem } from '../../../src/http/named-problem.ts'
 const list = {
   ...adminRoute,
   operationId: 'listDeadLetters',
-  summary: 'Messages that a function has given up',
+  summary: 'List the dead letters of a function',
   querystring: ListQuery,
-  response: { 200: response(DeadLetterPage, { description: 'A page of them.' }), ...adminErrors }
+  response: { 200: response(DeadLetterPage, { description: 'A page of dead letters.' }), ...adminErrors }
 } as const
 
 const show = {
   ...adminRoute,
   operationId: 'getDeadLetter',
-  summary: 'One dead letter',
+  summary: 'Read a dead letter',
   params: DeadLetterParams,
   response: {
-    200: response(DeadLetter, { description: 'The letter.' }),
-    404: problem('There is no such letter.'),
+    200: response(DeadLetter, { description: 'The dead letter.' }),
+    404: problem('There is no such dead letter.'),
     ...adminErrors
   }
 } as const
@@ -39,11 +39,13 @@ const redrive = {
   operationId: 'redriveDeadLetters',
   summary: 'Send dead letters back to their function',
   description:
-    'Their attempts are counted anew. They go at a rate, so that they do not crowd out new messages. Without `ids` those go that are there when it begins.',
+    'Each message gets new attempts. The rate keeps them from crowding out new messages. Without `ids`, all dead letters are redriven that exist when the request begins.',
   body: ref(Redrive),
   response: {
     200: response(Dealt, { description: 'How many were sent back.' }),
-    409: problem('The whole message of a letter is not kept, or is too large; the others were sent back.'),
+    409: problem(
+      'The message of a dead letter is not kept in full, or is too large. The others were sent back.'
+    ),
     ...adminErrors,
     ...bodyErrors
   }
@@ -61,10 +63,10 @@ const discard = {
   }
 } as const
 
-/** Dead letters a second that are redriven, unless the request states another rate. */
+/** Dead letters that are redriven in a second, by default. */
 const DEFAULT_RATE = 100
 
-/** /admin/dead-letters: what functions have given up, and what operators do with it. */
+/** /admin/dead-letters: lists, shows, redrives and discards dead letters. */
 export default async function deadLetterRoutes(app: App) {
   const { deadLetters } = app.streams
   if (!app.requireAdminToken) return

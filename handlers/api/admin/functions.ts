@@ -7,20 +7,20 @@ import { asProblem } from '../../../src/http/named-problem.ts'
 const forget = {
   ...adminRoute,
   operationId: 'forgetFunction',
-  summary: 'End a function that is gone',
+  summary: 'Forget a function that no worker runs any more',
   description:
-    'Events are no longer kept for it, and its retries become dead letters, which stay until they are discarded.',
+    'Redis no longer keeps events for it. Its retries become dead letters, which stay until they are discarded.',
   params: FunctionParams,
   response: {
-    200: response(Forgotten, { description: 'What was ended.' }),
-    404: problem('There is nothing of such a function.'),
-    409: problem('A worker still runs it, or it is process-orders.'),
+    200: response(Forgotten, { description: 'What was removed.' }),
+    404: problem('The function is not known, or has neither a group nor a retry.'),
+    409: problem('A worker still runs it, or it belongs to the service.'),
     ...adminErrors,
     ...bodyErrors
   }
 } as const
 
-/** /admin/functions: the removal of functions that are gone. */
+/** DELETE /admin/functions/:function forgets a function that no worker runs any more. */
 export default async function functionRoutes(app: App) {
   if (!app.requireAdminToken) return
   app.addHook('onRequest', app.requireAdminToken)
