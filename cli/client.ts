@@ -5,7 +5,7 @@ import type { Forgotten } from '../schema/http/function.ts'
 import type { Problem } from '../schema/http/problem.ts'
 import { problemType } from '../schema/http/problem-types.ts'
 
-/** The service refused a request or does not answer; the message tells the operator what to do. */
+/** The service refuses a request or does not answer. The message is advice for the operator. */
 export class AdminError extends Error {
   override name = 'AdminError'
 }
@@ -72,7 +72,7 @@ export function createAdminClient(url: string, token: string): AdminClient {
   }
 }
 
-/** Returns what to do about a refusal. */
+/** Returns advice about a refusal. */
 async function explain(response: Response): Promise<string> {
   const problem = (await response.json().catch(() => undefined)) as Problem | undefined
   if (!problem) return `The answer was ${response.status}. Is this an Orderstream api?`

@@ -17,7 +17,7 @@ export interface Arguments {
   all: boolean
 }
 
-/** The result as text and as data; `failed` when the command changed nothing. */
+/** The result as text and as data. `failed`: the command changed nothing. */
 export interface Outcome {
   text: string
   data: unknown
@@ -30,7 +30,7 @@ export type Command = (client: AdminClient, args: Arguments) => Promise<Outcome>
 /** Every command by its name. */
 export const commands: Record<string, Command> = {
   audit: async (client, args) => {
-    none(args.ids)
+    rejectNames(args.ids)
     const audit = await client.audit()
     return {
       data: audit,
@@ -38,13 +38,13 @@ export const commands: Record<string, Command> = {
     }
   },
   'audit acknowledge': async (client, args) => {
-    none(args.ids)
+    rejectNames(args.ids)
     if (!args.reason) throw new UsageError('Describe the loss with --reason.')
     const result = await client.acknowledge(args.reason)
     return { data: result, text: `${result.lost} lost orders acknowledged.` }
   },
   'dead-letters list': async (client, args) => {
-    none(args.ids)
+    rejectNames(args.ids)
     const page = await client.list(args.function, args.after, Number(args.limit))
     if (page.dead_letters.length === 0) return { data: page, text: `${args.function} has no dead letters.` }
     const rows = page.dead_letters.map(row)
@@ -52,7 +52,7 @@ export const commands: Record<string, Command> = {
     return { data: page, text: table([['id', 'code', 'attempts', 'last attempt', 'cause'], ...rows]) + more }
   },
   'dead-letters show': async (client, args) => {
-    const deadLetter = await client.show(args.function, only(args.ids, 'Name one dead letter.'))
+    const deadLetter = await client.show(args.function, onlyName(args.ids, 'Name one dead letter.'))
     return { data: deadLetter, text: JSON.stringify(deadLetter, null, 2) }
   },
   'dead-letters redrive': async (client, args) => {
@@ -69,7 +69,7 @@ export const commands: Record<string, Command> = {
     return outcomeOf(args, result, `${result.count} discarded.`)
   },
   'functions forget': async (client, args) => {
-    const result = await client.forget(only(args.ids, 'Name one function.'))
+    const result = await client.forget(onlyName(args.ids, 'Name one function.'))
     return {
       data: result,
       text: `${result.function} is forgotten: ${result.groups} groups ended, ${result.retries} retries moved to its dead letters.`
@@ -77,7 +77,7 @@ export const commands: Record<string, Command> = {
   }
 }
 
-/** Names the dead letters that do not exist: a mistyped id, or one of another function. */
+/** Reports the result, and which dead letters do not exist: their ids are mistyped, or of another function. */
 function outcomeOf({ function: name, all, ids }: Arguments, result: Dealt, done: string): Outcome {
   const { count, missing } = result
   const others = new Set(ids).size - count
@@ -93,14 +93,14 @@ function row({ id, code, attempts, last_at, cause }: DeadLetter): string[] {
 }
 
 /** Returns the only name; throws `otherwise` when there are none or several. */
-function only(names: string[], otherwise: string): string {
+function onlyName(names: string[], otherwise: string): string {
   const [name] = names
   if (name === undefined || names.length > 1) throw new UsageError(otherwise)
   return name
 }
 
-/** Rejects names where a command takes none, such as the function in `dead-letters list NAME`. */
-function none(names: string[]): void {
+/** Rejects names for a command that takes none, such as the function in `dead-letters list NAME`. */
+function rejectNames(names: string[]): void {
   if (names.length > 0)
     throw new UsageError(
       `${names.join(' ')} is not an argument of this command: --function names a function.`

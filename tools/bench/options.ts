@@ -3,6 +3,7 @@ import { type Against, readAgainst } from './against/options.ts'
 import { type PhaseName, phaseNames } from './phases.ts'
 import type { Extent } from './results.ts'
 
+/** The help of the command. */
 export const help = `npm run bench [-- options]
 
 Measures the service beside its peers on this machine, with private stores: about 15 minutes with nothing else running.

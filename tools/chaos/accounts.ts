@@ -7,6 +7,8 @@ import { type StoreAccess, withMysql } from './stores.ts'
  * theirs.
  */
 export const SERVICE_USER = 'orderstream-service'
+
+/** The password of the service's user in both stores, new for each run. */
 export const SERVICE_PASSWORD = randomBytes(16).toString('hex')
 
 /** Arguments that make Redis start with the service's user, which has all rights. */

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { CommandError, readArguments, readNames } from '../local/command.ts'
 import { type FaultKind, faultKinds } from './plan.ts'
 
+/** The help of the command. */
 export const help = `npm run chaos [-- options]
 
 Runs the service with private stores and injects random faults while clients post and read orders. At the end it checks
@@ -44,7 +45,7 @@ export interface Options {
 
 /**
  * Reads the command line; undefined when it asks for help.
- * @throws {CommandError} when the command line cannot be understood.
+ * @throws {CommandError} when it is invalid.
  */
 export function readOptions(args: string[]): Options | undefined {
   const values = readArguments(args, OPTIONS, help)

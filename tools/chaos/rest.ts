@@ -14,7 +14,7 @@ export interface Rest {
   audit: Audit | undefined
 }
 
-/** What is asked whether the system is at rest. */
+/** The sources that show whether the system is at rest. */
 export interface RestOptions {
   access: StoreAccess
   clients: Client[]
