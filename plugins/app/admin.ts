@@ -5,7 +5,7 @@ import { createTokenCheck } from '../../src/http/admin-token.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * The `onRequest` hook of /admin routes: it refuses a request without the ADMIN_TOKEN. Undefined where none is set; then
+     * The `onRequest` hook of /admin routes. It refuses a request without the ADMIN_TOKEN. Undefined when none is set: then
      * there are no such routes.
      */
     requireAdminToken: onRequestAsyncHookHandler | undefined

@@ -6,10 +6,10 @@ import { readAudit } from '../../src/orders/audit/audit.ts'
 import { StoreUnavailable } from '../../src/stores/errors.ts'
 import { readUnsettled } from '../../src/streams/registry/unsettled.ts'
 
-/** Said of figures of the whole service, which every process exports: Prometheus must not add them up. */
+/** Help for figures of the whole service: every process exports them, so Prometheus must not add them up. */
 const GLOBAL = 'Every process exports the same figure: query it with `max by`, never with `sum`.'
 
-/** What waits for each function: the figure of its state, and what it means. */
+/** The help of each figure of a function's state. */
 const WAITING = {
   depth:
     'Messages of a stream that a function has not settled; those of a queue, whichever function consumes it.',
@@ -17,13 +17,13 @@ const WAITING = {
   dead: 'Dead letters of a function.'
 } as const
 
-/** Figures that are read when Prometheus asks: the audit, events that wait, and functions that wait for a store. */
+/** Adds the figures that are read at each scrape: the audit, unsettled events, and the states of functions. */
 async function auditMetrics(app: FastifyInstance) {
   const { metrics, keys, streams, functions } = app
   const { redis, orders: mysql } = app.stores
   const registers = [metrics.registry]
 
-  /** What was read; undefined when it could not be, since an error would take all other figures of the scrape with it. */
+  /** Returns undefined when the reading fails: an error would remove all other figures from the scrape. */
   const readable = async <T>(reading: Promise<T>): Promise<T | undefined> => {
     try {
       return await reading

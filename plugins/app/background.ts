@@ -5,9 +5,9 @@ import { judgeTaskFailure } from '../../src/stores/task-failure.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Registers work that repeats from when the app is ready. */
+    /** Registers a task that repeats once the app is ready. */
     repeat: (task: BackgroundTask) => void
-    /** Returns the tasks that a store refuses, with the reason by name. */
+    /** Returns the reason of each task that a store refuses, by name. */
     refusedTasks: () => ReadonlyMap<string, string>
   }
 }

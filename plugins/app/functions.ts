@@ -9,7 +9,7 @@ import { readUnsettled } from '../../src/streams/registry/unsettled.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Every function that was ever known, whichever process runs it. */
+    /** The known functions of all processes. */
     functions: {
       /** Reads what waits for each function. @throws {StoreUnavailable} while Redis is unavailable. */
       states: () => Promise<FunctionState[]>
@@ -18,7 +18,7 @@ declare module 'fastify' {
       /** Returns how many events each group has not settled, as of some seconds ago. */
       unsettled: () => ReadonlyMap<string, number>
       /**
-       * Ends a function that is gone; undefined when nothing of it exists.
+       * Forgets a function that no worker runs any more. Resolves to undefined when nothing of it exists.
        * @throws {FunctionInUse} while a worker runs it, and for a function of the service.
        */
       forget: (name: string) => Promise<ForgottenFunction | undefined>
@@ -48,7 +48,7 @@ async function functions(app: FastifyInstance) {
         name
       )
   })
-  // Read in the background: health is asked for often, and must not wait for it.
+  // Read in the background: health must not wait for it.
   app.repeat({
     name: 'unsettled',
     every: READ_EVERY,

@@ -6,24 +6,24 @@ import { Connections } from '../../src/http/connection/connections.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     lifecycle: {
-      /** True from the first moment of an ordered stop. */
+      /** True once an ordered stop has begun. */
       draining: boolean
-      /** Registers what stops taking in new work; it is called once, when the stop begins. */
+      /** Registers a function that stops the intake of new work. It is called once, when the stop begins. */
       onDrain: (stop: () => Promise<unknown>) => void
-      /** Reports an error from which only a new process recovers: this one stops in order, with exit code 1. */
+      /** Reports an error from which only a new process recovers. This process stops in order, with exit code 1. */
       fail: (error: Error) => void
-      /** Calls back with the error that was reported by `fail`. */
+      /** Registers a function that is called with the first error that `fail` reports. */
       onFail: (stop: (error: Error) => void) => void
     }
     /**
-     * Begins to stop: no new work is taken from streams and `/health/ready` answers 503 at once, while requests are
-     * still served for DRAIN_DELAY_MS, so that a load balancer can see it before the listener closes.
+     * Begins to stop: takes no new work from streams, and `/health/ready` answers 503. Still serves requests for
+     * DRAIN_DELAY_MS, so that a load balancer sees the 503 before the listener closes.
      */
     drain: () => Promise<void>
   }
 }
 
-/** How long before the end of its grace a stop refuses requests that have not arrived in full, at the most (ms). */
+/** Longest time before the end of the grace period at which a stop refuses incomplete requests (ms). */
 const LAST_ANSWERS = 1000
 
 /** Adds the ordered stop: first no new work, then the last answers, then the end of every connection. */

@@ -15,5 +15,5 @@ async function loadShedding(app: FastifyInstance) {
   await app.register(underPressure, { maxEventLoopDelay: app.config.MAX_EVENT_LOOP_DELAY_MS, retryAfter: 1 })
 }
 
-// After `security`, whose headers a refusal carries too.
+// After `security`, so that a refusal has its headers.
 export default fp(loadShedding, { name: 'load-shedding', dependencies: ['security'] })

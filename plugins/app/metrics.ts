@@ -8,7 +8,7 @@ declare module 'fastify' {
   interface FastifyInstance {
     metrics: {
       registry: Registry
-      /** Counts what became of an order that was sent. */
+      /** Counts an order by its outcome. */
       order: (outcome: 'accepted' | 'replayed' | 'conflict') => void
       /** Counts one batch of a stream function. */
       batch: (name: string, counts: BatchTally, seconds: number) => void
@@ -20,9 +20,10 @@ declare module 'fastify' {
   }
 }
 
-/** What can be corrupt in Redis: a message that waits for another attempt, a dead letter, the document of an order. */
+/** The entries in Redis that can be corrupt: a message that waits for a retry, a dead letter, the document of an order. */
 type Corrupt = 'retry' | 'dead_letter' | 'document'
 
+/** The buckets of the histograms, in seconds. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 /** The metrics of a process. Names and labels are public. */
@@ -64,7 +65,7 @@ const METRICS = {
   }
 } as const
 
-/** Prometheus metrics of this process, in a registry of their own. */
+/** `app.metrics`: the Prometheus metrics of this process, in a registry of their own. */
 async function metrics(app: FastifyInstance) {
   const registry = new Registry()
   const registers = [registry]

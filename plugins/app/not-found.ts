@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { asProblem } from '../../src/http/named-problem.ts'
 import { sendProblem } from '../../src/http/problem.ts'
 
-/** Answers a request that has no route: 405 with the methods that its path has, or 404. */
+/** Refuses a request without a route: 405 with the methods of its path, or 404. */
 async function notFound(app: FastifyInstance) {
   const { httpErrors } = app
   const noRoute = (method: string, path: string | undefined) =>
@@ -18,17 +18,17 @@ async function notFound(app: FastifyInstance) {
     )
   }
 
-  // Before the body is read: it must not be refused for what it is.
+  // Before the body is read: a faulty body must not hide the 404.
   app.addHook('onRequest', (request, reply, done) => {
     done(request.is404 ? refuse(request, reply) : undefined)
   })
-  // For routes that find nothing themselves, as those of the pages.
+  // For routes that find nothing themselves, such as those of the pages.
   app.setNotFoundHandler((request, reply) =>
     sendProblem(noRoute(request.method, request.url.split('?', 1)[0]), request, reply)
   )
 }
 
-// After those that limit and shed: it counts as any other request.
+// After the plugins that limit and shed: a request without a route counts as well.
 export default fp(notFound, {
   name: 'not-found',
   dependencies: ['@fastify/sensible', 'rate-limit', 'load-shedding', 'errors']

@@ -34,14 +34,14 @@ function schemasOf({ MODE, ADMIN_TOKEN }: Config) {
   return [...COMMON, ...API, ...(ADMIN_TOKEN === undefined ? [] : ADMIN)]
 }
 
-/** Where a request for the page goes on, relative to its URL: the page itself would name the root, or mistake a query. */
+/** Returns the relative redirect for a URL of the page; undefined for none. The page itself would redirect wrongly. */
 function redirectOf(url: string): string | undefined {
   const [path = '', query] = url.split('?', 2)
   if (path.endsWith('/docs/static/index.html')) return '..'
   return query !== undefined && path.endsWith('/docs/') ? '.' : undefined
 }
 
-/** The OpenAPI document, from the very schemas that validate, and a page to try the service out. */
+/** Makes the OpenAPI document from the schemas that validate, and serves a page to try the service. */
 async function openapi(app: FastifyInstance) {
   const schemas: TSchema[] = schemasOf(app.config)
   const base = publicUrl(app.config)
@@ -58,16 +58,19 @@ async function openapi(app: FastifyInstance) {
       },
       security: [],
       tags: [
-        { name: 'orders', description: 'Take in orders and read them.' },
+        { name: 'orders', description: 'Accept and read orders.' },
         { name: 'operations', description: 'Health, metrics and this document.' },
-        { name: 'admin', description: 'Audit, dead letters and functions; there when ADMIN_TOKEN is set.' }
+        {
+          name: 'admin',
+          description: 'Audit, dead letters and functions. These routes exist when ADMIN_TOKEN is set.'
+        }
       ],
       ...(schemas.includes(Audit) && {
         components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } }
       })
     },
-    // Relative to where the document is served: a prefix that a proxy strips is in that. The plugin's own option takes no
-    // relative one, and takes its path off the routes.
+    // Relative to the URL of the document, which includes a prefix that a proxy strips. The option of the plugin takes no
+    // relative URL, and removes its path from the routes.
     transformObject: document => ({
       ...('openapiObject' in document && document.openapiObject),
       servers: [{ url: base || '.' }]
@@ -77,7 +80,7 @@ async function openapi(app: FastifyInstance) {
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: true,
-    // Relative as well: from `/docs`, its files are in `./docs`; from there, the service is one up.
+    // Relative as well: seen from `/docs`, the files are in `./docs`; seen from those, the service is in `..`.
     indexPrefix: '.',
     uiHooks: {
       onRequest: (request, reply, done) => {
@@ -88,7 +91,7 @@ async function openapi(app: FastifyInstance) {
     },
     ...(base === '' && { transformSpecification: document => ({ ...document, servers: [{ url: '..' }] }) }),
     theme: { title: 'Orderstream' },
-    // The page styles its elements inline; and over plain HTTP a browser must not be sent to HTTPS for its files.
+    // The page has inline styles. Over plain HTTP a browser must not upgrade the requests for its files to HTTPS.
     transformStaticCSP: header =>
       header
         .replace(/style-src [^;]*/, "style-src 'self' 'unsafe-inline'")

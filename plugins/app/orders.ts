@@ -17,7 +17,7 @@ declare module 'fastify' {
       intake: Intake
       /** Reads orders from the nearest place that has them. */
       reader: OrderReader
-      /** Processes the messages of `placed`. */
+      /** Processes the messages on `placed`. */
       processor: OrderProcessor
       /** Reads orders from MySQL. */
       store: OrderStore
@@ -25,7 +25,7 @@ declare module 'fastify' {
       documents: Documents
       /** The watermarks of the counters of accepted orders. */
       watermarks: Watermarks
-      /** Makes the document and the event of a final order. */
+      /** Makes the document and the event of a finished order. */
       toPublication: ToPublication
     }
   }

@@ -15,14 +15,14 @@ declare module 'fastify' {
 /** Longest pause between two exchanges (ms). */
 const EVERY = 1000
 
-/** How much longer than it takes to stop a process is counted on that says nothing (ms). */
+/** How long a silent process still counts as running, beyond the time of a stop (ms). */
 const SILENCE = 10_000
 
-/** `app.processes`: the processes that live, and what has to be the same in them. */
+/** `app.processes`: the running processes, and their settings that must be the same. */
 async function processes(app: FastifyInstance) {
   const { config, keys } = app
   const { redis } = app.stores
-  // A new process must never answer to the name, and so own the messages, of a dead one.
+  // A new process must never have the name of a dead one: it would own its messages.
   const name = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
   app.decorate('processName', name)
   const own = createProcesses({
@@ -41,7 +41,7 @@ async function processes(app: FastifyInstance) {
   app.decorate('processes', own)
   app.repeat({
     name: 'processes',
-    // Another worker's lease must be known before one of its messages can be claimed.
+    // The lease of another worker must be known before one of its messages can be claimed.
     every: Math.min(EVERY, config.LEASE_MS / 4),
     run: async () => {
       await own.exchange()

@@ -22,7 +22,7 @@ declare module 'fastify' {
   }
 }
 
-/** `app.publish` sends what `app.consume` receives. */
+/** Adds `app.publish`, which sends what `app.consume` receives. */
 async function publish(app: FastifyInstance) {
   const send = createPublish(app.stores.redis, app.keys, [EVENTS, PLACED])
   app.decorate('publish', (stream: string, body: unknown, { origin, ...options }: AppPublishOptions = {}) =>

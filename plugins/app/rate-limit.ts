@@ -5,9 +5,9 @@ import { createRateCounter } from '../../src/http/rate-counter.ts'
 import { routeOf } from '../../src/http/request-context.ts'
 
 /**
- * At most RATE_LIMIT_MAX requests a second for each client address, over all processes. A request below the limit
- * costs one count. @fastify/rate-limit refuses one above it, and one above a limit of its route (`config.rateLimit`;
- * `false` for none).
+ * Limits each client address to RATE_LIMIT_MAX requests a second, over all processes. A request below the limit costs one
+ * count. @fastify/rate-limit refuses requests above it, or above the limit of their route (`config.rateLimit`; `false` for
+ * none).
  */
 async function limitRate(app: FastifyInstance) {
   const max = app.config.RATE_LIMIT_MAX
@@ -56,7 +56,7 @@ function clientOf(address: string): string {
   return normalizeIP(plain ?? address)
 }
 
-// After `security`, whose headers a refusal carries too.
+// After `security`, so that a refusal has its headers.
 export default fp(limitRate, {
   name: 'rate-limit',
   dependencies: ['@fastify/sensible', 'stores', 'security']

@@ -3,7 +3,7 @@ import fp from 'fastify-plugin'
 import { createHeadCheck } from '../../src/http/connection/check-head.ts'
 import { securityHeaders } from '../../src/http/security-headers.ts'
 
-/** Adds the security headers and the request id to every answer, and refuses an invalid head. */
+/** Adds the security headers and the request id to every answer. Refuses an invalid head. */
 async function security(app: FastifyInstance) {
   const checkHead = createHeadCheck()
   app.addHook('onRequest', (request, reply, done) => {

@@ -15,13 +15,13 @@ import { runMaintenance } from '../../src/streams/operate/maintenance.ts'
 declare module 'fastify' {
   interface FastifyInstance {
     /**
-     * Registers a function that a stream triggers; it begins to consume when the app is ready.
-     * @throws {FunctionRefused} when its settings are not sane, or it would take the messages of another function.
+     * Registers a function that a stream triggers. It begins to consume when the app is ready.
+     * @throws {FunctionRefused} when its settings are invalid, or it would take the messages of another function.
      */
     consume: <Schema extends TSchema>(definition: StreamFunction<Schema>) => void
     streams: {
       consumers: readonly Consumer[]
-      /** The functions of this process, and why each waits for a store in any of its partitions; undefined while it runs. */
+      /** Returns why each function of this process waits for a store; undefined while it runs in all its partitions. */
       paused: () => ReadonlyMap<string, string | undefined>
       deadLetters: DeadLetters
       starts: Starts
@@ -29,19 +29,19 @@ declare module 'fastify' {
   }
 }
 
-/** How often groups are recorded that existed while MySQL was unavailable (ms). */
+/** How often groups are recorded that were created while MySQL was unavailable (ms). */
 const RECORD_EVERY = 5000
 
-/** Streams that belong to a function of the service. */
+/** The function of the service that owns a stream, by stream. */
 const OWNERS = new Map(SERVICE_FUNCTIONS.map(({ stream, name }) => [stream, name]))
 
-/** Most time before the end of its grace at which a stop releases messages in flight (ms). */
+/** Longest time before the end of the grace period at which a stop releases messages in flight (ms). */
 const RELEASE_BEFORE = 1000
 
-/** How long a start waits until functions on logs have begun (ms): Fastify gives up one that takes longer than 10 s. */
+/** How long a start waits until functions on logs have begun (ms). Fastify fails a start after 10 s. */
 const BEGIN_WAIT = 5000
 
-/** `app.consume` is to streams what `app.post` is to HTTP. */
+/** Adds `app.consume`, which is to streams what `app.post` is to HTTP. */
 async function streams(app: FastifyInstance) {
   const { config, keys, metrics, processes } = app
   const { redis, orders: mysql } = app.stores
@@ -89,7 +89,7 @@ async function streams(app: FastifyInstance) {
   })
 }
 
-/** The options of the consumer of one function and partition. */
+/** Returns the options of the consumer of one function and partition. */
 function consumerOptions(
   app: FastifyInstance,
   definition: ResolvedFunction,
@@ -119,14 +119,14 @@ function consumerOptions(
   }
 }
 
-/** How long messages in flight may take once the worker stops, before they are released (ms). */
+/** Returns how long messages in flight may take after a stop began, until they are released (ms). */
 function patienceOf({ DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS }: FastifyInstance['config']): number {
   return DRAIN_DELAY_MS + SHUTDOWN_GRACE_MS - Math.min(RELEASE_BEFORE, SHUTDOWN_GRACE_MS / 2)
 }
 
 /**
- * A process that is ready has begun: what happens from then on reaches its functions. Without the stores, or
- * while MySQL lets it wait, each one begins later, when its consumer joins.
+ * Begins all functions on logs, so that a ready process misses no event. While a store is unavailable or slow, a function
+ * begins later, when its consumer joins.
  */
 async function beginAll(starts: Starts, functions: ResolvedFunction[]): Promise<void> {
   const onLogs = functions.filter(({ stream }) => LOGS.includes(stream))

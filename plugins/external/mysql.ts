@@ -11,7 +11,7 @@ declare module 'fastify' {
 }
 
 /**
- * Adds `app.mysql`, over the connections of `app.stores.mysql`. @fastify/mysql itself takes no pool and needs MySQL at the
+ * Adds `app.mysql` over the connections of `app.stores.mysql`. @fastify/mysql itself takes no pool, and needs MySQL at the
  * start (docs/decisions/0002-mysql-without-fastify-mysql.md).
  */
 async function mysql(app: FastifyInstance) {

@@ -3,13 +3,13 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 
 /**
- * Adds `app.redis`, the ioredis client that @fastify/redis documents: the very client of `app.stores.redis`, which closes
- * it. Its commands fail with error classes of src/stores/errors.ts.
+ * Adds `app.redis`, the ioredis client that @fastify/redis documents. It is the client of `app.stores.redis`, which also
+ * closes it. Its commands fail with error classes of src/stores/errors.ts.
  */
 function redis(app: FastifyInstance, _options: object, done: (error?: Error) => void) {
   const { client } = app.stores.redis
   const { status } = client
-  // The plugin waits for a connection unless it finds one, and this service starts without Redis. It looks once, at once.
+  // The plugin checks the status once and waits for a connection, but this service also starts without Redis.
   client.status = 'ready'
   try {
     fastifyRedis(app, { client, closeClient: false }, done)

@@ -1,4 +1,4 @@
 import sensible from '@fastify/sensible'
 
-/** Adds `app.httpErrors`, `app.assert` and their kin, as @fastify/sensible documents them. */
+/** Adds `app.httpErrors`, `app.assert` and the rest of @fastify/sensible. */
 export default sensible
