@@ -1,24 +1,24 @@
 import { dirname } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { FLOORS, NARROW } from './rooms.ts'
+import { LAYERS, RESTRICTED } from './layers.ts'
 import { filesUnder, type Import, importsOf, read } from './sources.ts'
 
 const FOLDERS = ['src', 'plugins', 'handlers', 'schema', 'cli', 'tools', 'examples', 'test']
 const files = filesUnder(FOLDERS, ['ts'])
-const rooms = FLOORS.flat().sort((one, other) => other.length - one.length)
+const longestFirst = LAYERS.flat().sort((one, other) => other.length - one.length)
 
 describe('the sources', () => {
-  test('all stand in a room', () => {
+  test('belong to a folder of a layer', () => {
     expect(files.length).toBeGreaterThan(300)
-    expect(files.filter(file => roomOf(file) === undefined)).toEqual([])
+    expect(files.filter(file => folderOf(file) === undefined)).toEqual([])
   })
 
-  test('import only downwards, and only what their room may', () => {
+  test('import only from layers below, and only what their folder may', () => {
     const broken = files.flatMap(importsOf).filter(one => !isAllowed(one))
     expect(broken.map(({ from, to }) => `${from} imports ${to}`)).toEqual([])
   })
 
-  test('know of Fastify only its logger below src/http', () => {
+  test('use only the logger type of Fastify below src/http', () => {
     const below = filesUnder(['src/orders', 'src/streams', 'src/stores', 'src/async'], ['ts'])
     const lines = below.flatMap(file => read(file).match(/^import .*'fastify'$/gm) ?? [])
     expect(new Set(lines)).toEqual(new Set(["import type { FastifyBaseLogger } from 'fastify'"]))
@@ -37,23 +37,23 @@ describe('the sources', () => {
   })
 })
 
-function roomOf(path: string): string | undefined {
-  // A test may stand beside what it tests.
+function folderOf(path: string): string | undefined {
+  // A test may lie beside what it tests.
   if (path.endsWith('.test.ts')) return 'test'
-  return rooms.find(room => isWithin(path, room))
+  return longestFirst.find(folder => isWithin(path, folder))
 }
 
-function isWithin(path: string, room: string): boolean {
-  return path === room || path.startsWith(`${room}/`)
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`)
 }
 
 function isAllowed({ from, to }: Import): boolean {
-  const own = roomOf(from) as string
-  const other = roomOf(to)
+  const own = folderOf(from) as string
+  const other = folderOf(to)
   if (other === undefined || own === other) return true
-  return floorOf(own) < floorOf(other) && (NARROW[own]?.some(path => isWithin(to, path)) ?? true)
+  return layerOf(own) < layerOf(other) && (RESTRICTED[own]?.some(path => isWithin(to, path)) ?? true)
 }
 
-function floorOf(room: string): number {
-  return FLOORS.findIndex(floor => floor.includes(room))
+function layerOf(folder: string): number {
+  return LAYERS.findIndex(layer => layer.includes(folder))
 }

@@ -1,8 +1,8 @@
 /**
- * The rooms of this repository, from the top floor to the ground. A file may import its own room and the floors below
- * it. Rooms on one floor know nothing of each other. A file belongs to the longest path that it begins with.
+ * The layers of this repository, from top to bottom. A file may import from its own folder and from the layers below.
+ * Folders in one layer do not import each other. A file belongs to the longest path that it begins with.
  */
-export const FLOORS: string[][] = [
+export const LAYERS: string[][] = [
   ['test'],
   ['tools/bench'],
   ['tools/chaos'],
@@ -31,11 +31,11 @@ export const FLOORS: string[][] = [
 ]
 
 /**
- * What a room may import beside itself, where that is less than all floors below it. The chaos checker shares no code
- * with the service, the command is a client of the API, and the bench measures the service from outside: it takes the
- * domain only so that the peers compute the same orders.
+ * Folders that may import less than all layers below, with what they may import. The chaos checker shares no code with
+ * the service, and the command is a client of the API. The bench measures the service from outside, and uses the domain
+ * only so that its peers compute the same orders.
  */
-export const NARROW: Record<string, string[]> = {
+export const RESTRICTED: Record<string, string[]> = {
   cli: ['schema'],
   examples: ['schema', 'src/app.ts', 'src/stores', 'src/streams'],
   'tools/bench': [
