@@ -81,7 +81,7 @@ function descriptionOf(path: string[]): string {
   return schema.description ?? ''
 }
 
-/** What no schema can judge: functions, and the schema itself. */
+/** What no schema can check: functions, and the schema itself. */
 function faultsOfCode(definition: ResolvedFunction): string[] {
   const faults = (['handler', 'filter', 'onDead'] as const)
     .filter(name => definition[name] !== undefined && typeof definition[name] !== 'function')
@@ -129,7 +129,7 @@ function faultsOfExclusive({ name, stream }: ResolvedFunction, exclusive: Exclus
   return faults
 }
 
-/** A queue deletes what one group has settled: a second group would never see it. */
+/** A queue deletes settled messages: a second group would never see them. */
 function faultsOfQueue(
   { name, stream, group }: ResolvedFunction,
   others: readonly ResolvedFunction[]

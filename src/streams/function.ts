@@ -3,7 +3,7 @@ import type { Static, TSchema } from 'typebox'
 
 /** One message of a stream, its body validated. */
 export interface Message<Body = unknown> {
-  /** Id of the entry that it came as: stable over redelivery, retry and redrive. Unique in its partition only. */
+  /** Id of the message: stable over redelivery, retry and redrive. Unique in its partition only. */
   id: string
   body: Body
   /**
@@ -22,7 +22,7 @@ export interface Message<Body = unknown> {
   requestId: string
   /** W3C traceparent of that request; '' when there was none. */
   traceparent: string
-  /** `<epoch>:<number>`: the life of the counter of accepted orders, and what it came to; '' where nothing is counted. */
+  /** `<epoch>:<number>`: the number of the accepted order within its epoch; '' for messages that are not counted. */
   ordinal: string
 }
 
@@ -58,10 +58,10 @@ export interface BatchResult {
   failed?: { message: Message; cause: Error }[]
 }
 
-/** The message can never succeed: it is dead-lettered without further attempts. */
+/** The message can never succeed: it is dead-lettered without another attempt. */
 export class TerminalError extends Error {
   override name = 'TerminalError'
-  /** A short word for machines; `terminal` when the author gave none. */
+  /** A short word for machines; `terminal` when the author sets none. */
   readonly code: string
 
   constructor(code: string, message: string, options?: ErrorOptions) {
@@ -75,7 +75,7 @@ export function codeOf(cause: Error): string {
   return cause instanceof TerminalError ? cause.code : 'exhausted'
 }
 
-/** What a handler gets beside its messages. */
+/** What a handler receives beside its messages. */
 export interface BatchContext {
   /** Logger that names the function. */
   log: FastifyBaseLogger
@@ -126,9 +126,9 @@ const DEFAULTS = {
 
 /**
  * A function that a stream triggers: what `app.consume` takes, within the bounds of schema/config/function.ts. A batch that
- * throws is split in two until the culprit stands alone. That one is retried with growing pauses, and dead-lettered in the
- * end. A batch that runs out of time is not split: its messages run alone next. A handler may get a message more than
- * once: delivery is at least once.
+ * throws is split in two until the failing message is alone. That one is retried with growing pauses, and dead-lettered in
+ * the end. A batch that runs out of time is not split: its messages run alone next. A handler may receive a message more
+ * than once: delivery is at least once.
  */
 export interface StreamFunction<Schema extends TSchema = TSchema> {
   /** Name of the function, in logs, metrics and dead letters; no two have the same. */
@@ -141,7 +141,7 @@ export interface StreamFunction<Schema extends TSchema = TSchema> {
   schema: Schema
   /**
    * Where a new function on `events` begins: at the events from now on, or at all that are still kept. A function that
-   * has consumed before goes on where it was.
+   * has consumed before continues where it was.
    */
   start?: 'new' | 'all'
   /** The versions of messages that the schema describes. A message of another version is left to a worker that knows it. */

@@ -10,17 +10,17 @@ export interface Keys {
   stream: (name: string, partition: number) => string
   /** Document of an order. */
   document: (id: string) => string
-  /** Hash of what was accepted: `epoch` (which life of the counter) and `count`. */
+  /** Hash of the counter of accepted orders: `epoch` and `count`, and the last count of each older epoch. */
   accepted: (partition: number) => string
-  /** Hash of what was found when settling: `duplicates`, `conflicts`, `redriving`. */
+  /** Hash of counters that settling and redriving change: `duplicates`, `conflicts`, `redriving`. */
   settled: (partition: number) => string
-  /** Sorted set of the ids that a function tries again, by due time (ms). */
+  /** Sorted set of the ids of messages that wait for another attempt, by due time (ms). */
   retry: (name: string, partition: number) => string
   /** Hash of the messages in `retry`, by id. */
   retrying: (name: string, partition: number) => string
   /** Stream of the messages that a function has given up. */
   dead: (name: string, partition: number) => string
-  /** Shows that the dead letter of something that was never in a stream was appended. */
+  /** Mark that a dead letter was appended for something that was never in a stream. */
   deadLetterMark: (name: string, partition: number, id: string) => string
   /** Stream of the dead letters that an operator has discarded, with the reason; the newest ones. */
   discarded: (name: string, partition: number) => string

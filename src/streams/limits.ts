@@ -1,24 +1,24 @@
 const MIB = 1024 * 1024
 
 /**
- * The largest message in bytes: its data and what travels with it. Sending a larger one is refused, and a larger one
- * that comes is a dead letter.
+ * The largest message in bytes: its data and the fields beside it. A larger one cannot be published, and is dead-lettered
+ * when it arrives anyway.
  */
 export const LARGEST_MESSAGE = 8 * MIB
 
 /**
  * Most bytes of messages in one call to Redis, in either direction, unless a single message is larger: Redis serves
- * nobody else while it runs one, and everything else on the connection waits behind it.
+ * no one else while it runs one, and everything else on the connection waits behind it.
  */
 export const CALL_BYTES = 4 * MIB
 
-/** What is kept of the data of a message that is too large, and of a discarded dead letter, in bytes. */
+/** How much is kept of each field of a message that is too large, and of a discarded dead letter (bytes). */
 export const KEPT_BYTES = 65_536
 
-/** What a list of dead letters shows of the data of each, in bytes. */
+/** How much of the data of each dead letter a list shows (bytes). */
 export const LISTED_BYTES = 4096
 
-/** Whether so many characters can be measured no larger than a message may be: one is 3 bytes at most. */
+/** Whether so many characters are surely no larger than a message may be: one has 3 bytes at most. */
 export function isSmall(characters: number): boolean {
   return characters * 3 <= LARGEST_MESSAGE
 }

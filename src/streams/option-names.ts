@@ -32,7 +32,7 @@ export function optionNames(names: string[]): string {
   return names.length < 2 ? names.join() : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
 
-/** Compared without dots and capitals, with the whole name and with its last part: `batchSize` and `size` mean `batch.size`. */
+/** Compares without dots and capitals, whole names and their last parts: `batchSize` and `size` mean `batch.size`. */
 function nearest(name: string): string {
   const distance = (known: string) => {
     const parts = [known, known.split('.').at(-1) as string].map(plain)

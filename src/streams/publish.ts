@@ -56,7 +56,7 @@ export function createPublish(redis: RedisStore, keys: Keys, reserved: readonly 
     const { requestId = '', traceparent = '' } = origin ?? {}
     if (isTooLarge(version, data, requestId, traceparent))
       throw new PublishRefused(stream, `it is larger than ${LARGEST_MESSAGE} bytes.`)
-    const partition = key === undefined ? anyOf(keys.partitions) : keys.partitionOf(key)
+    const partition = key === undefined ? randomPartition(keys.partitions) : keys.partitionOf(key)
     const fields = ['v', version, 'data', data, 'request_id', requestId, 'traceparent', traceparent]
     return redis.run(
       async client => (await client.xadd(keys.stream(stream, partition), '*', ...fields)) as string
@@ -78,6 +78,6 @@ function toJson(stream: string, body: unknown): string {
   return data
 }
 
-function anyOf(partitions: number): number {
+function randomPartition(partitions: number): number {
   return Math.floor(Math.random() * partitions)
 }

@@ -3,7 +3,7 @@ import type { OrderRecord } from '../order.ts'
 import type { StoredOrder } from '../tables/row.ts'
 import type { Transition } from '../tables/totals.ts'
 
-/** A final order, as its message asks for it. */
+/** A final order, as its message requests it. */
 export interface ProcessedOrder {
   order: OrderRecord
   messageId: string

@@ -19,7 +19,7 @@ export async function readProgress(connection: Connection): Promise<Progress | u
 
 /**
  * Copies the rows of `orders_original` that are not in `orders` yet, `size` in one transaction. The transaction also adds
- * their totals and records the last key, so that a copy that is cut off goes on after it. Waiting orders get the tax rate,
+ * their totals and records the last key, so that a copy that is cut off continues after it. Waiting orders get the tax rate,
  * as spilled ones do, and a worker completes them.
  * @throws {SchemaRefused} when the progress is lost.
  */

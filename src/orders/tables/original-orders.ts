@@ -28,7 +28,7 @@ interface Options {
  *
  *     orders --checked, renamed--> orders_original --migrations create orders--> rows copied into orders
  *
- * Each step can be cut off; the next start goes on there. `taxRate` (decimal text) prices the orders that wait.
+ * Each step can be cut off; the next start continues there. `taxRate` (decimal text) prices the orders that wait.
  */
 export function convertOriginalOrders(
   taxRate: string,

@@ -6,7 +6,7 @@ import type { Transaction } from '../../stores/mysql/transaction.ts'
  * changes those rows and rolls back, so that no other session sees them. Then it inserts and deletes a row of the outbox,
  * for the commit to have a change: only such a commit waits for a log whose disk is full. A lock on all tables, as a backup
  * takes it, holds up the statements.
- * @throws {Contention} when another session holds a lock on a row for longer than a second; that is no outage.
+ * @throws {Contention} when another session holds a lock on a row for longer than a second; that is not an outage.
  */
 export async function trialWrite({ run }: Transaction): Promise<void> {
   // No order has such an id, and no slot of the totals is below 0.

@@ -2,9 +2,9 @@ import { HandlerTimeout } from '../outage/handler-timeout.ts'
 import type { BatchRuntime } from './runtime.ts'
 
 /**
- * Calls the function for as long as its timeout allows, or until the worker leaves. After that it aborts the call's
- * signal and ignores the call's outcome. A call that has run out of time holds its slot until it ends.
- * @throws {HandlerTimeout} or the reason why the worker leaves; does not call when it leaves already.
+ * Calls the function, and waits for it until its timeout is over or the worker leaves. Then it aborts the call's signal
+ * and ignores the call's outcome. A call that has run out of time holds its slot until it ends.
+ * @throws {HandlerTimeout} or the reason why the worker leaves. Does not call the function when the worker leaves already.
  */
 export async function callInTime<T>(
   { definition: { name, timeout }, leaving, slot }: BatchRuntime,
@@ -13,14 +13,14 @@ export async function callInTime<T>(
   leaving.throwIfAborted()
   const expired = new AbortController()
   const { promise: expiry, reject } = Promise.withResolvers<never>()
-  const cut = (error: Error) => {
+  const abort = (error: Error) => {
     expired.abort(error)
     reject(error)
   }
-  const leave = () => cut(leaving.reason)
+  const leave = () => abort(leaving.reason)
   let running: Promise<T> | undefined
   const timer = setTimeout(() => {
-    cut(new HandlerTimeout(`${name} did not finish within ${timeout} ms`))
+    abort(new HandlerTimeout(`${name} did not finish within ${timeout} ms`))
     if (running) slot.hold(running)
   }, timeout)
   leaving.addEventListener('abort', leave)

@@ -1,7 +1,7 @@
 import type { BatchResult, KeyWrite, Message } from '../function.ts'
 import { isSmall, isTooLarge, LARGEST_MESSAGE } from '../limits.ts'
 
-/** A function's result cannot be settled. It counts as thrown. */
+/** The result of a function cannot be settled. It counts as a thrown error. */
 class ResultRefused extends Error {
   override name = 'ResultRefused'
 
@@ -13,8 +13,8 @@ class ResultRefused extends Error {
 const LISTS: readonly string[] = ['writes', 'events', 'duplicates', 'failed'] satisfies (keyof BatchResult)[]
 
 /**
- * Checks what a function returned, before any of it is written, and returns it, or `{}` for nothing. Whatever is not of
- * the contract is refused: the function's author means something by it, and messages would count as done.
+ * Checks what a function returned, before any of it is written, and returns it, or `{}` for nothing. Refuses everything
+ * outside the contract: the author means something by it, and the messages would count as done.
  * @throws {ResultRefused} with the first fault.
  */
 export function checkResult(returned: unknown, messages: readonly Message[]): BatchResult {
@@ -37,14 +37,14 @@ export function checkResult(returned: unknown, messages: readonly Message[]): Ba
     check('events', index, message, !isText && 'has data or unless that is no text')
     characters += data.length
   }
-  // Nothing of one message is too large where all of it together is not.
+  // When everything together is small, no single message is too large.
   if (!isSmall(characters)) checkSizes(writes, events)
   for (const [index, message] of duplicates.entries()) check('duplicates', index, message)
   for (const [index, { message }] of failed.entries()) check('failed', index, message)
   return result
 }
 
-/** A plain object that has nothing but the lists of the contract, which are arrays of objects. */
+/** Returns the result if it is a plain object with only the lists of the contract, which are arrays of objects. */
 function checkShape(returned: unknown): BatchResult {
   if (typeof returned !== 'object' || returned === null)
     throw new ResultRefused(`it is ${describe(returned)}, not an object with ${LISTS.join(', ')}`)
@@ -65,7 +65,7 @@ function describe(returned: unknown): string {
   return returned === null ? 'null' : `a ${typeof returned}`
 }
 
-/** Checks the size of what belongs to each message: it is settled in one step, which must not keep Redis busy for long. */
+/** Checks the size of what is written and published for each message: one step in Redis, which must be short. */
 function checkSizes(
   writes: NonNullable<BatchResult['writes']>,
   events: NonNullable<BatchResult['events']>

@@ -14,12 +14,12 @@ export type HandlerOutcome =
   | { kind: 'returned'; batch: Decoded[]; result: BatchResult }
   /** A single message that failed. */
   | { kind: 'failed'; batch: [Decoded]; cause: Error }
-  /** Several messages whose call ran out of time: any of them may be what hangs. */
+  /** Several messages whose call ran out of time: any of them may be the cause. */
   | { kind: 'timed-out'; batch: Decoded[]; cause: Error }
   /** Messages that were not handled, or not to the end, since the worker stops or their slot is held. */
   | { kind: 'released'; batch: Decoded[] }
 
-/** How often a call is repeated while the store answers its ping and still gives the handler no answer. */
+/** How often a call is tried while the store answers its ping but not the handler. */
 const TRIES = 3
 
 /** Messages that still need a call of the handler. `wait` is shared by calls that wait for the same outage. */
@@ -33,9 +33,9 @@ interface Open {
 /**
  * Calls the handler with messages, until each has an outcome, and yields each outcome at once:
  *
- * - An outage is waited for. Then one message probes the store, before the others follow.
- * - A call that throws is split in two, until the culprit stands alone.
- * - A call that runs out of time is not split: its messages run alone later.
+ * - During an outage, it waits. Then one message probes the store before the others follow.
+ * - A batch whose call throws is split in two, until the failing message is alone.
+ * - A batch that runs out of time is not split: its messages run alone later.
  * - When the worker leaves, the rest is released.
  */
 export async function* handle(runtime: BatchRuntime, messages: Decoded[]): AsyncGenerator<HandlerOutcome> {
@@ -47,7 +47,7 @@ export async function* handle(runtime: BatchRuntime, messages: Decoded[]): Async
   add(messages)
   for (let next = open.pop(); next; next = open.pop()) {
     const { batch, wait } = next
-    // The function's concurrency holds for what has run out of time, too.
+    // A call that has run out of time still counts towards the function's concurrency.
     if (slot.isHeld()) {
       wait.end()
       yield { kind: 'released', batch }
@@ -66,7 +66,7 @@ export async function* handle(runtime: BatchRuntime, messages: Decoded[]): Async
       add(left.slice(1))
       add(left.slice(0, 1), wait)
     } else if (findStoreError(cause)?.error instanceof StoreUnavailable && next.broken + 1 < TRIES) {
-      // A connection that broke says nothing about the messages.
+      // A broken connection is not the fault of the messages.
       open.push({ ...next, broken: next.broken + 1 })
     } else {
       wait.end()
@@ -83,7 +83,7 @@ export async function* handle(runtime: BatchRuntime, messages: Decoded[]): Async
   }
 }
 
-/** What one call of the handler has left. */
+/** The result of one call of the handler. */
 interface Called {
   /** What the handler returned; undefined when the call failed. */
   result?: BatchResult
@@ -111,7 +111,7 @@ async function callOnce(runtime: BatchRuntime, batch: Decoded[]): Promise<Called
     return { handled: [], left: batch, cause, outage }
   }
   if (!result.failed?.length) return { result, handled: batch, left: [], cause: NO_CAUSE }
-  const { ids, outage } = await heldUp(runtime, result.failed)
+  const { ids, outage } = await failedByOutage(runtime, result.failed)
   if (!outage) return { result, handled: batch, left: [], cause: NO_CAUSE }
   return {
     result,
@@ -122,8 +122,8 @@ async function callOnce(runtime: BatchRuntime, batch: Decoded[]): Promise<Called
   }
 }
 
-/** The messages in `failed` whose cause is an outage, and that outage. */
-async function heldUp(
+/** Finds the messages in `failed` whose cause is an outage, and that outage. */
+async function failedByOutage(
   { outages }: BatchRuntime,
   failed: NonNullable<BatchResult['failed']>
 ): Promise<{ ids: ReadonlySet<string>; outage: StoreUnavailable | undefined }> {

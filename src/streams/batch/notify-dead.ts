@@ -13,16 +13,16 @@ import { afterOnDead, type DeadVerdict, released, type Verdict } from './verdict
  */
 export async function* notifyDead(runtime: BatchRuntime, verdicts: Verdict[]): AsyncGenerator<Verdict[]> {
   const { onDead } = runtime.definition
-  const dead = onDead ? verdicts.filter(needsNotice) : []
+  const dead = onDead ? verdicts.filter(needsNotification) : []
   if (dead.length === 0) return yield verdicts
-  if (dead.length < verdicts.length) yield verdicts.filter(verdict => !needsNotice(verdict))
+  if (dead.length < verdicts.length) yield verdicts.filter(verdict => !needsNotification(verdict))
   const notified = await notify(runtime, dead)
   if (notified) yield notified
-  else if (dead.length === 1) yield dead.map(each => withoutNotice(runtime, each))
+  else if (dead.length === 1) yield dead.map(each => withoutNotification(runtime, each))
   else for (const each of dead) yield await notifyAlone(runtime, each)
 }
 
-function needsNotice(verdict: Verdict): verdict is DeadVerdict {
+function needsNotification(verdict: Verdict): verdict is DeadVerdict {
   return verdict.kind === 'dead' && !verdict.notified && !(verdict.decoded.fault instanceof UnusableMessage)
 }
 
@@ -36,7 +36,7 @@ async function notify(runtime: BatchRuntime, dead: DeadVerdict[]): Promise<Verdi
   }
   const messages = dead.map(({ decoded, cause }) => ({ message: decoded.message, cause }))
   try {
-    const result = await outages.ride(() =>
+    const result = await outages.repeat(() =>
       callInTime(runtime, async signal => onDead?.(messages, { log, signal }))
     )
     return afterOnDead(
@@ -56,11 +56,11 @@ async function notify(runtime: BatchRuntime, dead: DeadVerdict[]): Promise<Verdi
 /** Does not call `onDead` beside a call that has run out of time. */
 async function notifyAlone(runtime: BatchRuntime, dead: DeadVerdict): Promise<Verdict[]> {
   const notified = runtime.slot.isHeld() ? undefined : await notify(runtime, [dead])
-  return notified ?? [withoutNotice(runtime, dead)]
+  return notified ?? [withoutNotification(runtime, dead)]
 }
 
-/** A message for which `onDead` alone failed: tried again, until that has failed as often as the attempts allow. */
-function withoutNotice({ definition }: BatchRuntime, verdict: DeadVerdict): Verdict {
+/** The verdict of a message for which `onDead` failed: retry, until `onDead` has failed as often as the handler. */
+function withoutNotification({ definition }: BatchRuntime, verdict: DeadVerdict): Verdict {
   const { decoded, cause } = verdict
   if (decoded.message.attempt >= 2 * definition.retry.attempts) return asNotified(verdict)
   return { kind: 'retry', decoded, cause, alone: false }
@@ -70,7 +70,7 @@ function asNotified(verdict: DeadVerdict): Verdict {
   return { ...verdict, notified: true }
 }
 
-/** Whether the process has died with the message as often again since it was given up: `onDead` may be what kills it. */
+/** Whether processes kept dying with the message after it was given up: then `onDead` may kill them. */
 function mayKill({ decoded }: DeadVerdict, { definition: { retry } }: BatchRuntime): boolean {
   return decoded.delivery.deliveries >= SUSPECT_DELIVERIES + 2 * retry.attempts
 }

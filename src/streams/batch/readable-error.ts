@@ -2,8 +2,8 @@ import { asError } from '../../async/as-error.ts'
 import { TerminalError } from '../function.ts'
 
 /**
- * What an author's code threw, as an error that can be read and logged. An error with a name or a message that is no
- * text, or with a getter that throws, is replaced; a `TerminalError` stays one.
+ * Converts what an author's code threw to an error that can be read and logged. Replaces an error whose name or message
+ * is not text, or that has a getter that throws. A `TerminalError` stays one.
  */
 export function readableError(thrown: unknown): Error {
   if (isReadable(thrown)) return thrown

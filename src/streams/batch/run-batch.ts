@@ -13,7 +13,7 @@ export interface BatchTally extends Tally {
 }
 
 /**
- * Takes one batch from its deliveries to its settlement. Each step is one file, and data walks one way:
+ * Takes one batch from its deliveries to its settlement. Each step is one file, and data flows one way:
  *
  *     deliveries
  *        |  decode.ts       delivery -> message, or its fault
@@ -23,7 +23,7 @@ export interface BatchTally extends Tally {
  *        |  notify-dead.ts  the dead go through `onDead`, which may change their verdict
  *        v  settle.ts       one call to Redis, a tally and the log
  *
- * A verdict that Redis refuses, since a key of it cannot be written, gets the verdict of a failure and is settled as that.
+ * When Redis cannot write a key of a verdict, it refuses that verdict. The message then gets the verdict of a failure.
  */
 export async function runBatch(runtime: BatchRuntime, deliveries: Delivery[]): Promise<BatchTally> {
   const { definition } = runtime
@@ -38,8 +38,8 @@ export async function runBatch(runtime: BatchRuntime, deliveries: Delivery[]): P
 }
 
 /**
- * Settles what the handler did. A fault of the runtime must not run a handler again that has returned: this process keeps
- * the messages in flight until it ends.
+ * Settles what the handler did. After a fault of the runtime, a handler that has returned must not run again: this process
+ * keeps the messages in flight until it exits.
  */
 async function settleOutcome(runtime: BatchRuntime, outcome: HandlerOutcome, tally: Tally): Promise<void> {
   const { definition, inFlight, kept, log } = runtime

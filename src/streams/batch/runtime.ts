@@ -15,12 +15,12 @@ export interface ConsumerRuntime {
   reportUnknownVersion: ReportUnknownVersion
   /** Messages that are neither settled nor released yet. Their leases are renewed. */
   inFlight: Set<Delivery>
-  /** Messages in flight that are never handled again in this process: it has handled them, and cannot settle them. */
+  /** Messages in flight that this process has handled and cannot settle. It never handles them again. */
   kept: Set<Delivery>
   /** Aborts when the worker stops and can wait no longer. Messages in flight are released then. */
   leaving: AbortSignal
   log: FastifyBaseLogger
-  /** How long a message may lie untouched before another worker takes it over (ms). It may change. */
+  /** How long a message may be idle before another worker takes it over (ms). It may change. */
   lease: () => number
 }
 

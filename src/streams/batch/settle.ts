@@ -22,7 +22,7 @@ export interface Refusal {
   cause: Error
 }
 
-/** What came of settling verdicts. */
+/** The result of settling verdicts. */
 export interface SettleResult {
   tally: Tally
   refused: Refusal[]
@@ -31,8 +31,8 @@ export interface SettleResult {
 type Settleable = Exclude<Verdict, { kind: 'released' }>
 
 /**
- * Settles verdicts in one call to Redis, or in several when they are large, and waits for Redis where it has to. Releases
- * the messages that are to be released. Logs what was settled. All but the refused ones are no longer in flight then.
+ * Settles verdicts in one call to Redis, or in several when they are large. Waits while Redis is unavailable. Releases the
+ * messages that are to be released, and logs what was settled. Only refused messages are still in flight afterwards.
  */
 export async function settle(runtime: BatchRuntime, verdicts: Verdict[]): Promise<SettleResult> {
   const result: SettleResult = { tally: { done: 0, retried: 0, dead: 0, left: 0 }, refused: [] }
@@ -52,7 +52,7 @@ async function settlePart(
   const settled: Settleable[] = []
   let answer: Settled
   try {
-    answer = await outages.ride(() => member.settle(part).catch(asRefusal))
+    answer = await outages.repeat(() => member.settle(part).catch(asRefusal))
   } catch (error) {
     log.warn({ err: error, messages: part.length }, 'messages handled but not settled: they come again')
     tally.left += part.length
@@ -73,8 +73,8 @@ async function settlePart(
 }
 
 /**
- * Settling is a talk with Redis alone: an answer that nobody foresaw is waited for, as a refusal is. The handler has done
- * its work, and must not run again.
+ * Throws an unexpected answer of Redis as a refusal, which the caller waits for: the handler has done its work and must
+ * not run again.
  */
 function asRefusal(error: unknown): never {
   throw isRedisAnswer(error) && !(error instanceof StoreUnavailable)
@@ -115,7 +115,7 @@ async function releaseAll(runtime: BatchRuntime, verdicts: Verdict[]): Promise<n
       verdict.kind === 'released' && verdict.to === to ? [verdict.decoded.delivery] : []
     )
     if (deliveries.length === 0) continue
-    // One that is not released is taken over a lease later, which counts as one more delivery.
+    // A message that is not released is taken over a lease later, which counts as one more delivery.
     await member
       .release(deliveries, lease(), to)
       .catch(error => log.warn({ err: error, messages: deliveries.length }, 'messages could not be released'))
@@ -153,7 +153,7 @@ function outcomeOf(verdict: Settleable, { retry }: ResolvedFunction): Outcome {
 
 const NO_COUNTS: Settlement['counts'] = []
 
-/** The counters that the end of a message changes, by the function's own rule. A retry is no end. */
+/** The counters that the end of a message changes, by the function's own rule. A retry changes none. */
 function countsOf(verdict: Settleable, { counters }: ResolvedFunction): Settlement['counts'] {
   if (!counters || verdict.kind === 'retry') return NO_COUNTS
   return counters(endOf(verdict.decoded, verdict))

@@ -4,7 +4,7 @@ import { type Decoded, UnknownVersion } from './decode.ts'
 import { readableError } from './readable-error.ts'
 import { done, failed, NO_EXTRAS, released, type Verdict } from './verdicts.ts'
 
-/** The message was delivered again and again, and no worker lived to settle it. */
+/** The message was delivered again and again, and no worker survived to settle it. */
 class CrashedError extends TerminalError {
   constructor(deliveries: number) {
     super(
@@ -37,7 +37,7 @@ export function triage(batch: Decoded[], definition: ResolvedFunction): Triaged 
   return triaged
 }
 
-/** A suspect runs alone `attempts` times. After that it is taken for what kills its process. */
+/** A suspect runs alone `attempts` times. After that it counts as the cause of the crashes. */
 function crashed({ deliveries }: Delivery, { retry }: ResolvedFunction): Error | undefined {
   return deliveries >= SUSPECT_DELIVERIES + retry.attempts ? new CrashedError(deliveries - 1) : undefined
 }

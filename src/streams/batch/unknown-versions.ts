@@ -3,15 +3,15 @@ import type { FastifyBaseLogger } from 'fastify'
 /** Least time between two log lines of one version (ms). */
 const MINUTE = 60_000
 
-/** Most versions that are named: whoever sends a message chooses its version. */
+/** Most versions that are named, since senders choose versions freely. The others are named `other`. */
 const MOST_VERSIONS = 20
 
 /** Reports a message of a version that the function does not know. */
 export type ReportUnknownVersion = (version: string) => void
 
 /**
- * Creates what reports unknown versions: it calls `onUnknownVersion` for each message, and logs one line for each version
- * and minute, with how many messages there were since the last line.
+ * Creates the report of unknown versions. It calls `onUnknownVersion` for each message, and logs one line for each version
+ * and minute, with the number of messages since the last line.
  */
 export function createReportUnknownVersion(
   log: FastifyBaseLogger,

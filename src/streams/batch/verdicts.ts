@@ -90,8 +90,8 @@ export function afterOnDead(dead: readonly DeadVerdict[], result: BatchResult): 
 }
 
 /**
- * The verdict of a message whose key Redis refused to write. One that `onDead` knows is dead-lettered without what is
- * to be written, since `onDead` would return the same again. Any other one has failed.
+ * The verdict of a message whose key Redis refused to write. If `onDead` knows the message, it is dead-lettered without
+ * any write, since `onDead` would return the same again. Otherwise the message has failed.
  */
 export function afterRefusal(verdict: Verdict, refusal: Error, definition: ResolvedFunction): Verdict {
   const { decoded } = verdict

@@ -27,9 +27,9 @@ export interface ConsumerOptions {
   consumer: string
   redis: RedisStore
   stores: Record<StoreName, Availability>
-  /** How long a message of this process may lie untouched before another worker takes it over (ms). */
+  /** How long a message of this process may be idle before another worker takes it over (ms). */
   lease: number
-  /** Makes the groups of a function on a log where they are missing. */
+  /** Creates the missing groups of a function on a log. */
   begin?: (() => Promise<void>) | undefined
   /** The other processes that may run this function. */
   processes: Pick<Processes, 'lease' | 'current' | 'joined'>
@@ -42,7 +42,7 @@ export interface ConsumerOptions {
   onBatch: (tally: BatchTally, seconds: number) => void
   /** Called for each message of a version that the function does not know. */
   onUnknownVersion: (version: string) => void
-  /** Called once when calls that do not end hold all slots. Only a new process helps. */
+  /** Called once when calls that do not end hold all slots. Only a new process can free them. */
   onStuck: (error: SlotsHeld) => void
 }
 
@@ -104,13 +104,13 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   })
   const recovery = createRecovery(options, outages, stopping.signal)
   const consume = async () => {
-    // A Redis that is full refuses to make the group.
-    await outages.ride(() => member.join(), stopping.signal)
+    // A full Redis refuses to create the group.
+    await outages.repeat(() => member.join(), stopping.signal)
     while (!stopping.signal.aborted) {
       await slots.oneFree()
       if (stopping.signal.aborted) return
       const { deliveries, ended } = await sources.next()
-      if (sources.answer) recovery.end()
+      if (sources.healthy) recovery.end()
       // A message that may kill this process must not take other batches with it.
       if (ended) await slots.runAlone(deliveries).finally(ended)
       else if (deliveries.length > 0) await runEach(slots, runtime, deliveries, stopping.signal)
@@ -172,7 +172,7 @@ function createRuntime(options: ConsumerOptions, outages: Outages, leaving: Abor
   }
 }
 
-/** Runs a batch. Messages that share no call are batches of their own, each of which waits for a free slot. */
+/** Runs a batch. A message that must run alone is a batch of its own, which waits for a free slot. */
 async function runEach(
   slots: Slots,
   { inFlight, member, lease }: ConsumerRuntime,

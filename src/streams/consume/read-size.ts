@@ -1,21 +1,20 @@
 import type { Entry } from '../group/delivery.ts'
 import { CALL_BYTES } from '../limits.ts'
 
-/** How many messages the first read asks for, and a read after messages that were larger than expected. */
+/** How many messages the first read asks for, and each read after messages that were larger than expected. */
 const FIRST = 16
 
-/** How many messages to read at once: Redis counts messages, while their bytes are what matters. */
+/** Chooses how many messages to read at once. Redis counts messages, but their bytes are the cost. */
 export interface ReadSize {
   /** How many messages a batch that has `read` of them still takes; 0 or less when it is full. */
   next: (read: number) => number
-  /** To be called with what a read has returned. */
-  saw: (entries: Entry[]) => void
+  /** Records what a read returned. */
+  record: (entries: Entry[]) => void
 }
 
 /**
- * Chooses how many messages a read asks for, so that a batch has at most `most` of about `CALL_BYTES` in all. It judges by
- * the messages before, begins with few, and doubles while reads come back full and small: nothing shows the size of the
- * messages that come next.
+ * Creates the choice of read sizes for batches of at most `most` messages and about `CALL_BYTES`. It expects the next
+ * messages to be as large as the last ones. It begins with few, and doubles while reads return many small ones.
  */
 export function createReadSize(most: number): ReadSize {
   let limit = Math.min(FIRST, most)
@@ -26,11 +25,11 @@ export function createReadSize(most: number): ReadSize {
       const fitting = Math.max(1, Math.min(most, Math.floor(CALL_BYTES / size)))
       return Math.min(limit, fitting - read)
     },
-    saw: entries => {
+    record: entries => {
       if (entries.length === 0) return
       let bytes = 0
       for (const [, fields] of entries) for (const text of fields) bytes += text.length
-      // One small batch does not undo what large messages have shown.
+      // After large messages, one small batch does not prove that the next ones are small.
       size = Math.max(1, bytes / entries.length, size / 2)
       if (bytes > 2 * CALL_BYTES) limit = Math.min(FIRST, most)
       else if (entries.length >= limit) limit = Math.min(limit * 2, most)

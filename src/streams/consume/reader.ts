@@ -6,18 +6,18 @@ import type { Entry } from '../group/delivery.ts'
 import type { GroupMember } from '../group/member.ts'
 
 /**
- * Longest time that a read waits for a message (ms). It is finite, or a half-open socket would freeze it for good. It is
- * short, since due retries are taken between two reads.
+ * Longest time that a read waits for a message (ms). It is finite, because a half-open socket would block a read forever.
+ * It is short, because due retries are taken between two reads.
  */
 const BLOCK = 250
 
 /** Reads new messages for a group member, on a connection of its own. */
 export interface StreamReader {
-  /** Waits for messages and returns up to `count`; none after a while. */
+  /** Waits for messages and returns up to `count`; none after `BLOCK`. */
   wait: (count: number) => Promise<Entry[]>
   /** Returns the messages that are there, up to `count`. */
   take: (count: number) => Promise<Entry[]>
-  /** Ends a wait that is under way. It still returns what it has read. */
+  /** Ends a running `wait`, which still returns what it has read. */
   interrupt: () => Promise<void>
   close: () => void
 }
@@ -28,7 +28,7 @@ type Reply = [key: string, entries: Entry[]][] | null
 export function createStreamReader(redis: RedisStore, member: GroupMember): StreamReader {
   const connection: Redis = redis.blockingConnection(BLOCK)
   let connectionId: number | undefined
-  // The error of a command without a connection does not say why there is none.
+  // The error of a command without a connection does not state why the connection failed.
   let broken: Error | undefined
   connection.on('error', error => {
     broken = error

@@ -10,8 +10,8 @@ const ERROR_PAUSE = 500
 const CANNOT_TAKE = 'the function waits for Redis, which does not hand out its messages'
 
 /**
- * Decides how the loop goes on after an error. It goes on at once when the group was lost, and as soon as Redis is available
- * again. Otherwise it waits with growing pauses, since this connection or this command may fail alone. `end` reports that
+ * Decides when the loop continues after an error: at once when the group is missing, and as soon as Redis is available
+ * again. Otherwise it waits with growing pauses, since only this connection or this command may fail. `end` reports that
  * the loop has succeeded since.
  */
 export function createRecovery(
@@ -29,11 +29,11 @@ export function createRecovery(
         log.warn({ err: error }, 'the consumer group is gone')
         return
       }
-      // Taking messages is a talk with Redis alone: any other error is an answer that nobody foresaw.
+      // Taking messages uses only Redis, so any other error is an unexpected answer of Redis.
       const cause = error instanceof StoreUnavailable ? error : new StoreRefused('redis', error)
       if (!(cause instanceof StoreRefused)) {
         const up = await stores.redis.check()
-        // A single lost answer is no outage.
+        // A single lost answer is not an outage.
         if (!up || ++lost === 1) {
           await delay(ERROR_PAUSE, undefined, { signal: stopping }).catch(() => {})
           return

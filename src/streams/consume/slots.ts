@@ -16,7 +16,7 @@ export interface Slots {
   keepLeases: () => void
   /** Whether calls that have run out of time hold all slots, for longer than twice the timeout. */
   readonly stuck: boolean
-  /** Lets a waiting `oneFree` go. No batch may begin after that. */
+  /** Resolves a waiting `oneFree`. No batch may begin after that. */
   interrupt: () => void
   /** Waits for all batches. Does not wait for calls that have run out of time. */
   close: () => Promise<void>
@@ -108,7 +108,7 @@ export function createSlots(runtime: ConsumerRuntime, events: SlotEvents, renewE
 interface HeldSlot extends Slot {
   /** When a call that still runs has run for twice its timeout. */
   readonly overdueAt: number | undefined
-  /** Calls back once no call holds the slot, at once where none does. */
+  /** Calls back when no call holds the slot any more; at once when none does. */
   whenFree: (callback: () => void) => void
 }
 
@@ -142,7 +142,7 @@ function createSlot(timeout: number, onOverdue: () => void): HeldSlot {
   }
 }
 
-/** A renewal that fails is followed by the next. A lease that does run out costs a second delivery, no more. */
+/** Creates the periodic renewal. It only logs a failure: a lease that expires costs one more delivery. */
 function createRenewal(
   { member, inFlight, lease, log }: ConsumerRuntime,
   renewEvery: number

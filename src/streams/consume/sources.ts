@@ -6,12 +6,12 @@ import { createReadSize, type ReadSize } from './read-size.ts'
 import type { StreamReader } from './reader.ts'
 import type { Suspects } from './suspects.ts'
 
-/** Least time between two looks for due retries (ms). */
+/** Shortest time between two searches for due retries (ms). */
 const RETRY_INTERVAL = 50
 
 const NOTHING: Batch = { deliveries: [] }
 
-/** Most time between two scans of the pending list (ms): what other workers release is free at once. */
+/** Longest time between two scans of the pending list (ms). Messages that other workers release are free at once. */
 const LONGEST_INTERVAL = 1000
 
 /** Cursor where a scan of the pending list begins. */
@@ -28,8 +28,8 @@ export interface Batch {
 export interface Sources {
   /** Takes the next batch. It is empty after a while without messages. */
   next: () => Promise<Batch>
-  /** Whether the source that failed last has answered since. */
-  readonly answer: boolean
+  /** False from the failure of a source until that source answers again. */
+  readonly healthy: boolean
 }
 
 /** What the sources need. */
@@ -40,7 +40,7 @@ export interface SourcesOptions {
   lease: () => number
   /** Whether this process knows which other processes there are, and their leases. */
   canClaim: () => boolean
-  /** Messages in flight here. They are passed over: their lease may lapse when the process stalls. */
+  /** Messages in flight here. They are skipped: their lease may expire when the process stalls. */
   inFlight: ReadonlySet<Delivery>
   /** Shared with the other consumers of this process. */
   suspects: Suspects
@@ -61,7 +61,7 @@ export function createSources({
   let retriesDue = 0
   const readSize = createReadSize(batch.size)
 
-  /** Takes a suspect only where there is nothing else, and no other suspect runs in this process. */
+  /** Takes a suspect only when there is nothing else, and no other suspect runs in this process. */
   const take = async <T extends TakenMessages>(ask: (mode: TakeMode) => Promise<T>): Promise<T & Batch> => {
     const safe = await ask('safe')
     const ended = safe.deliveries.length === 0 && safe.suspects > 0 ? suspects.admit() : undefined
@@ -88,7 +88,7 @@ export function createSources({
   const claims = async (): Promise<Batch> => {
     if (performance.now() < claimsDue || !canClaim()) return NOTHING
     const { deliveries, ended, ...claimed } = await take(mode => member.claim(cursor, batch.size, mode))
-    // Suspects that were passed over come next, unless another one runs in this process.
+    // Skipped suspects come next, unless another one runs in this process.
     if (deliveries.length === 0 || claimed.suspects === 0) {
       cursor = claimed.cursor
       if (cursor === START) claimsDue = performance.now() + Math.min(lease() / 4, LONGEST_INTERVAL)
@@ -109,17 +109,17 @@ export function createSources({
 
 /**
  * Reads new messages, in as many reads as fill a batch: the first ones are small while the sizes are unknown. After a read
- * that comes back short, waits once for the window (ms) and takes what has come.
+ * that returns fewer than it asked for, waits once for the window (ms) and takes what has arrived.
  */
 async function readNew(reader: StreamReader, readSize: ReadSize, window: number): Promise<Entry[]> {
   const entries: Entry[] = []
   const append = (read: Entry[]) => {
-    readSize.saw(read)
+    readSize.record(read)
     // A group that was recreated between two reads delivers the same messages again.
     const known = new Set(entries.map(([id]) => id))
     entries.push(...read.filter(([id]) => !known.has(id)))
   }
-  // What has been read is in flight: an error of a further read must not lose it.
+  // Messages that were read are in flight: an error of a later read must not lose them.
   const take = (count: number) => reader.take(count).catch(() => [])
 
   let count = readSize.next(0)
@@ -142,7 +142,7 @@ async function readNew(reader: StreamReader, readSize: ReadSize, window: number)
 function inTurn(sources: (() => Promise<Batch>)[]): Sources {
   let failed: (() => Promise<Batch>) | undefined
   return {
-    get answer() {
+    get healthy() {
       return !failed
     },
     next: async () => {

@@ -4,8 +4,8 @@ import type { FastifyBaseLogger } from 'fastify'
 const MINUTE = 60_000
 
 /**
- * Creates what is called with each renewal of leases, which is due every `every` ms. It logs a renewal that comes late by
- * more than half a lease (ms): the event loop stood still, and no lease was renewed meanwhile.
+ * Creates a callback for each renewal of leases, which is due every `every` ms. It logs a renewal that is late by more
+ * than half a lease (ms): the event loop was blocked, and no lease was renewed. `holds` is whether there are leases.
  */
 export function createStallWarning(
   log: FastifyBaseLogger,

@@ -1,16 +1,16 @@
 /**
- * Lets one suspect at a time run in this process, of whatever function and partition. With two at once, one death would
- * count for both, and the innocent would be dead-lettered with the culprit.
+ * Lets one suspect at a time run in this process, over all functions and partitions. With two at once, one crash would
+ * count for both, and the harmless one would be dead-lettered too.
  */
 export interface Suspects {
   /**
-   * Admits a suspect, before it is taken from Redis, which counts as a delivery. Returns what ends its run, or undefined
-   * while another one runs.
+   * Admits a suspect. Call it before the message is taken from Redis, since taking counts as a delivery. Returns a
+   * callback that ends the run, or undefined while another suspect runs.
    */
   admit: () => (() => void) | undefined
 }
 
-/** Creates what all consumers of a process share. */
+/** Creates the gate for suspects, which all consumers of a process share. */
 export function createSuspects(): Suspects {
   let busy = false
   return {

@@ -1,5 +1,5 @@
 #!lua
--- Appends dead letters, each one once. A mark shows for a while that one was appended, even when the reply was lost.
+-- Appends dead letters, each one once: a mark shows for a while that it was appended, even when the reply was lost.
 --
 -- KEYS  1 dead   2.. the mark of each dead letter
 -- ARGV  1 how long a mark stays, in ms   2 how many fields and values each dead letter has, together

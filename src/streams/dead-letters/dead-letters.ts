@@ -27,9 +27,9 @@ export interface DeadLetters {
   /** Returns one dead letter with all of its data; undefined when it does not exist. */
   show: (name: string, id: string) => Promise<DeadLetter | undefined>
   /**
-   * Sends dead letters back to their function, `rate` of them a second. Without `ids` sends all that exist when it begins:
-   * one that comes back meanwhile stays.
-   * @throws {RedriveRefused} when some of `ids` cannot be sent back, or none of all. The others have been sent.
+   * Sends dead letters back to their function, `rate` of them a second. Without `ids`, sends all that exist when it begins:
+   * a message that fails again meanwhile stays a dead letter.
+   * @throws {RedriveRefused} when some of `ids` cannot be sent back, or, without ids, none at all. The others have been sent.
    */
   redrive: (name: string, ids: string[] | undefined, rate: number) => Promise<DeadLetterTally>
   /** Discards dead letters, and keeps the newest ones with the reason. */

@@ -54,8 +54,7 @@ export async function readPage(
 }
 
 /**
- * Reads the ids of all dead letters that a function has now, chunk by chunk. Those that it gets meanwhile are newer, and
- * left out.
+ * Reads the ids of all dead letters that a function has now, chunk by chunk. Leaves out those that are added meanwhile.
  * @throws {StoreUnavailable} while Redis is unavailable.
  */
 export async function* readAllIds(redis: RedisStore, keys: Keys, name: string): AsyncGenerator<Chunk> {

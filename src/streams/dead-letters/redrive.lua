@@ -1,7 +1,7 @@
 #!lua
--- Sends dead letters back to their function. Each becomes a retry, with its id kept and its attempts counted anew.
--- Refuses one that lacks the whole message, or is larger than a message may be. Leaves out what cannot be read of one:
--- the function finds the message invalid then.
+-- Sends dead letters back to their function. Each becomes a retry with the same id and new attempts.
+-- Refuses one that lacks the whole message, or is larger than a message may be. Leaves out fields that cannot be read: the
+-- function finds the message invalid then.
 --
 -- KEYS  1 dead   2 retry   3 retrying   4 settled
 -- ARGV  1 due time of the first, ms from now   2 pause between two, ms

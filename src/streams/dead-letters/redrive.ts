@@ -14,7 +14,7 @@ export interface DeadLetterTally {
   missing: string[]
 }
 
-/** Dead letters that cannot be redriven; the message has their ids, and why. */
+/** Some dead letters cannot be redriven; the message names them, and the reason. */
 export class RedriveRefused extends Error {
   override name = 'RedriveRefused'
 
@@ -30,7 +30,7 @@ export class RedriveRefused extends Error {
 /** What to redrive. */
 export interface RedriveRequest {
   name: string
-  /** All dead letters that exist when the redrive begins, where no ids are given. */
+  /** Undefined for all dead letters that exist when the redrive begins. */
   ids: string[] | undefined
   /** Dead letters a second. */
   rate: number
@@ -38,8 +38,8 @@ export interface RedriveRequest {
 }
 
 /**
- * Sends dead letters back to their function, which counts their attempts anew.
- * @throws {RedriveRefused} when some of the given ids cannot be sent back, or none of all. The others have been sent.
+ * Sends dead letters back to their function, with new attempts.
+ * @throws {RedriveRefused} when some of `ids` cannot be sent back, or, without ids, none at all. The others have been sent.
  * @throws {StoreUnavailable} while Redis is unavailable.
  */
 export async function redriveDeadLetters(

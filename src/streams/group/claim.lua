@@ -1,16 +1,16 @@
 #!lua flags=allow-oom
--- Takes over messages that nobody has touched for a lease, with how often each was delivered, this time included.
--- A message that was delivered often without an outcome is a suspect: it may kill its worker. It is taken alone, if at
--- all. A message of a version that the caller does not know, released to others (see release), is passed over.
+-- Takes over messages that have been idle for a lease. Returns how often each was delivered, this time included.
+-- A message that was delivered often without an outcome is a suspect: it may kill its worker. It is only taken alone.
+-- A message that was released to others (see release) is skipped when the caller does not know its version.
 --
 -- KEYS  1 stream
 -- ARGV  1 group   2 consumer   3 lease in ms   4 cursor   5 most messages
---       6 deliveries that make a suspect   7 'suspect' to take one where there is nothing else, else 'safe'
+--       6 deliveries that make a suspect   7 'suspect' to take one when there is nothing else, else 'safe'
 --       8 about how many bytes of messages to claim: a few at a time, since only claiming shows their sizes
 --       9.. versions that the caller knows
--- Returns {next cursor, {id, fields, deliveries} for each, suspects that were passed over}.
+-- Returns {next cursor, {id, fields, deliveries} for each, suspects that were skipped}.
 
-local LOOKED_AT = 1000 -- pending messages, at most, since Redis serves nobody else meanwhile
+local LOOKED_AT = 1000 -- pending messages, at most, since the script blocks Redis
 local stream, group, most, mostBytes = KEYS[1], ARGV[1], tonumber(ARGV[5]), tonumber(ARGV[8])
 local known = {}
 for i = 9, #ARGV do known['left:' .. ARGV[i]] = true end
@@ -36,7 +36,7 @@ if #safe == 0 and ARGV[7] == 'suspect' and suspects[1] then ids, passed = {suspe
 local claimed, bytes, first, count = {}, 0, 1, 4
 while first <= #ids and count >= 1 do
   local last = math.min(first + count - 1, #ids)
-  -- It passes over what was deleted, and ends it.
+  -- XCLAIM skips deleted entries, and removes them from the pending list.
   for _, entry in ipairs(redis.call('XCLAIM', stream, group, ARGV[2], ARGV[3], unpack(ids, first, last))) do
     for _, text in ipairs(entry[2]) do bytes = bytes + #text end
     claimed[#claimed + 1] = {entry[1], entry[2], deliveries[entry[1]]}

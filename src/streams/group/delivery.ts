@@ -2,8 +2,7 @@
 export type Entry = [id: string, fields: string[]]
 
 /**
- * A message as it waits for another attempt, and as a dead letter carries it: all that a new attempt needs. Times are
- * milliseconds since 1970.
+ * The record of a message that waits for another attempt: all that the attempt needs. Times are milliseconds since 1970.
  */
 export interface RetryRecord {
   v: string
@@ -13,21 +12,21 @@ export interface RetryRecord {
   ordinal: string
   /** Attempts that have failed. */
   attempts: number
-  /** When the function first had it. */
+  /** When the function first received it. */
   firstAt: number
-  /** The token minus the deliveries since the last outcome. A release raises both, so that it does not count. */
+  /** The token minus the deliveries since the last outcome. A release raises it too, so that its delivery does not count. */
   taken: number
-  /** What it was as a dead letter, when an operator redrove it; '' when it never was one. */
+  /** Which kind of dead letter a redriven message was; '' for a message that was never redriven. */
   redriven: '' | 'failed' | 'conflict'
-  /** It shares no call of the handler: a call with it and others ran out of time. */
+  /** Set when it must run alone: a call with it and others ran out of time. */
   alone?: true
 }
 
-/** A message that this consumer took, and where from. */
+/** A message that this consumer has taken. */
 export interface Delivery {
   id: string
   source: 'stream' | 'retry'
-  /** Shows that a `retry` is still this consumer's: it goes up with each delivery and each outcome. '' for `stream`. */
+  /** Shows whether this consumer still owns a `retry`: it rises with each delivery and each outcome. '' for `stream`. */
   token: string
   /** How often it was delivered since its last outcome, this time included. */
   deliveries: number
@@ -38,11 +37,11 @@ export interface Delivery {
 
 /**
  * Deliveries without an outcome after which a message is a suspect: it may kill its worker. A suspect is a batch of its own.
- * Beside it, its function runs nothing, and its process no other suspect.
+ * While it runs, its consumer runs no other batch, and its process no other suspect.
  */
 export const SUSPECT_DELIVERIES = 3
 
-/** Whether a message may be what kills its worker. */
+/** Whether a message is a suspect. */
 export function isSuspect({ deliveries }: Delivery): boolean {
   return deliveries >= SUSPECT_DELIVERIES
 }
@@ -53,7 +52,7 @@ export function fieldOf(list: string[], name: string): string {
   return ''
 }
 
-/** Makes a delivery of an entry of the stream. */
+/** Converts an entry of the stream to a delivery. */
 export function fromEntry([id, list]: Entry, deliveries: number): Delivery {
   const record = {
     v: fieldOf(list, 'v'),
@@ -69,7 +68,7 @@ export function fromEntry([id, list]: Entry, deliveries: number): Delivery {
   return { id, source: 'stream', token: '', deliveries, record }
 }
 
-/** Makes a delivery of the record of a message that waits for another attempt. */
+/** Converts the record of a message that waits for another attempt to a delivery. */
 export function fromRetry(id: string, text: string, token: string): Delivery {
   const record = readRecord(text)
   if (record) return { id, source: 'retry', token, deliveries: Number(token) - record.taken, record }

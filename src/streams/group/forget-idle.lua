@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- Removes consumers that have nothing pending and have been silent for long: processes that were killed. It looks and
--- removes in one step, since removing a consumer drops what is pending for it.
+-- Removes consumers that have nothing pending and have been silent for long: processes that were killed. It checks and
+-- removes in one step, since removing a consumer drops its pending messages.
 --
 -- KEYS  1 stream
 -- ARGV  1 group   2 least silence in ms
--- Returns how many were removed; none when the stream or the group is not there (yet, or after a flush).
+-- Returns how many were removed; 0 when the stream or the group does not exist.
 
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local joined = false

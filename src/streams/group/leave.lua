@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Removes a consumer that has nothing pending. Removing one that has would drop those messages from the group.
+-- Removes a consumer unless it has pending messages: its removal would drop those from the group.
 --
 -- KEYS  1 stream
 -- ARGV  1 group   2 consumer

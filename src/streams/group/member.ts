@@ -28,13 +28,13 @@ const scripts = {
 /** How many leases a consumer must be silent before it is forgotten. */
 const FORGET_AFTER = 10
 
-/** Most leases that one script call renews: it keeps Redis busy while it runs, 7 ms or so. */
+/** Most leases that one script call renews: such a call blocks Redis for about 7 ms. */
 const RENEW_SIZE = 1000
 
-/** Which messages to take: none that is a suspect (see `SUSPECT_DELIVERIES`), or one suspect where there is nothing else. */
+/** Which messages to take: no suspect (see `SUSPECT_DELIVERIES`), or one suspect when there is nothing else. */
 export type TakeMode = 'safe' | 'suspect'
 
-/** Messages that were taken, and how many suspects were passed over. */
+/** Messages that were taken, and how many suspects were skipped. */
 export interface TakenMessages {
   deliveries: Delivery[]
   suspects: number
@@ -49,28 +49,28 @@ export interface GroupMember {
   group: string
   consumer: string
   /**
-   * Makes the group if it is missing, at the beginning of the stream: what no group has acknowledged must be delivered. A
-   * new group on a log begins where the function asks for.
+   * Creates the group if it is missing, at the beginning of the stream: messages that no group has acknowledged must be
+   * delivered. A new group on a log begins where its function asks.
    * @throws {StoreRefused} when the group is missing and Redis takes no writes.
    */
   join: () => Promise<void>
   /**
-   * Takes over up to `count` messages that nobody has touched for a lease, fewer when they are large. The `cursor` in the
+   * Takes over up to `count` messages that have been idle for a lease, fewer when they are large. The `cursor` in the
    * result continues the scan.
    */
   claim: (cursor: string, count: number, mode: TakeMode) => Promise<TakenMessages & { cursor: string }>
   /**
-   * Takes up to `count` messages whose next attempt is due, fewer when they are large. Renews the lease of those `inFlight`
-   * whose lease has lapsed.
+   * Takes up to `count` messages whose next attempt is due, fewer when they are large. Renews expired leases of messages
+   * that are `inFlight`.
    */
   takeRetries: (count: number, inFlight: Iterable<Delivery>, mode: TakeMode) => Promise<TakenMessages>
-  /** Settles messages in one atomic step, with all that is written and published with them. */
+  /** Settles messages, and writes and publishes what belongs to them, in one atomic step. */
   settle: (settlements: Settlement[]) => Promise<Settled>
   /** Renews the lease of messages that this consumer still owns. */
   renew: (deliveries: Delivery[]) => Promise<void>
   /**
-   * Returns messages to the group without an attempt. They can be taken over once they have been idle for a lease, of
-   * which `idle` ms are over. `others` can have them at once, and this consumer never takes them again.
+   * Returns messages to the group without an attempt. They count as idle for `idle` ms, and can be taken over when they
+   * have been idle for a lease. With `others`, those can take them at once, and this consumer never takes them again.
    */
   release: (deliveries: Delivery[], idle: number, to?: ReleasedTo) => Promise<void>
   /** Removes this consumer if nothing is pending for it. */
@@ -87,9 +87,9 @@ export interface GroupMemberOptions {
   partition: number
   /** Name of this process among the consumers of the group. */
   consumer: string
-  /** How long a message may lie untouched before another worker takes it over (ms); it may change. */
+  /** How long a message may be idle before another worker takes it over (ms); it may change. */
   lease: () => number
-  /** Makes the groups of a function on a log where they are missing, wherever they have to begin. */
+  /** Creates the missing groups of a function on a log, where they have to begin. */
   begin?: (() => Promise<void>) | undefined
 }
 
@@ -154,7 +154,7 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
       if (begin && !joined) await begin()
       else await makeGroup(redis, stream, group)
       joined = true
-      // A full server refuses this. The function is recorded when it joins again.
+      // A full server refuses this write. The function is recorded when it joins again.
       await redis
         .run(client => client.sadd(keys.functions(partition), toMember(definition)))
         .catch(unlessRefused)
@@ -209,7 +209,7 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
 }
 
 /**
- * Makes a group that is missing, behind the entry `position`, or at the beginning.
+ * Creates a group if it is missing, behind the entry `position`, or at the beginning.
  * @throws {StoreRefused} when the group is missing and Redis takes no writes.
  */
 export async function makeGroup(
@@ -223,7 +223,7 @@ export async function makeGroup(
   } catch (error) {
     if (error instanceof GroupExists) return
     if (!(error instanceof StoreRefused)) throw error
-    // A full server refuses before it looks, and serves a group that is there.
+    // A full server refuses the command even when the group exists, and serves that group.
     await redis
       .run(client => client.xpending(stream, group))
       .catch(missing => {

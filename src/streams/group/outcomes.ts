@@ -17,15 +17,15 @@ export function retryOutcome(delivery: Delivery, { base, max }: ResolvedFunction
   }
 }
 
-/** Another attempt at once, in a call of its own from then on. None is spent. */
+/** Another attempt at once, alone from then on. No attempt is spent. */
 export function aloneOutcome(delivery: Delivery): Outcome {
   const record: RetryRecord = { ...delivery.record, alone: true, taken: tokenAfter(delivery) }
   return { kind: 'retry', pause: 0, record: recordText(record) }
 }
 
 /**
- * The dead letter of a message: the message, and why and when it was given up. It has no stack, which is for the log. A
- * `partial` one keeps the beginning of each field: the message is too large, or cannot be read.
+ * The dead letter of a message: the message, and why and when it was given up. The stack is only in the log. A `partial`
+ * one keeps the beginning of each field: the message is too large, or cannot be read.
  */
 export function deadOutcome(delivery: Delivery, cause: Error, partial: boolean): Outcome {
   const { record } = delivery

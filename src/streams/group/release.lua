@@ -1,18 +1,18 @@
 #!lua flags=allow-oom
--- Releases messages that this consumer owns and did not try. They count as idle for so long, and as delivered as often as
--- before, so that no attempt is spent. The token of a retry only goes up (see take-retries): `taken` in its record goes
--- up by two, for the delivery and for the release.
+-- Releases messages that this consumer owns and did not try. They count as idle for the given time, and this delivery does
+-- not count. The token of a retry only rises (see take-retries), so `taken` in its record rises by two: for the delivery
+-- and for the release.
 --
 -- KEYS  1 stream   2 retry   3 retrying
 -- ARGV  1 group   2 consumer   3 idle in ms   4 lease in ms   then for each message: source, id, token, deliveries, and
 --       its version when the caller does not know it, else ''
 --
--- A message of a version that the caller does not know is free at once for workers that know it, and others pass it over:
+-- A message of a version that the caller does not know is free at once for workers that know it, and others skip it:
 -- one from the stream is pending for a consumer named left:<version>, and for a retry the field <id>@ has the version.
 -- Returns how many were released.
 
--- Returns the record with a new `taken`. Where that comes first, a large record need not be decoded; an older version and a
--- redrive write it anywhere. A record that cannot be read stays as it is.
+-- Returns the record with a new `taken`. A record that begins with it need not be decoded; an older version and a redrive
+-- write it anywhere. A record that cannot be read stays as it is.
 local function withTaken(record, taken)
   local first = '{"taken":' .. string.format('%.0f', taken)
   local _, last = string.find(record, '^{"taken":%-?%d+')

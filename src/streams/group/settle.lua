@@ -1,8 +1,7 @@
 #!lua flags=allow-oom
 -- Settles messages in one step: each is done, is tried again later, or is dead-lettered. Its keys are written and its events
--- appended with it. A message that this consumer no longer owns is left alone, with all that belongs to it: its lease
--- ran out, and another consumer took it over. So is a message of which Redis refuses to write a key, which holds
--- something else than text, say.
+-- appended in the same step. Skips a message that this consumer no longer owns, because its lease expired and another
+-- consumer took it over. Also skips a message with a key that Redis refuses to write, such as one that holds no text.
 --
 -- KEYS  1 stream   2 events   3 retry   4 retrying   5 dead   6 settled   7.. keys to write, message by message
 -- ARGV  1 group   2 consumer   3 'delete' when settled entries leave the stream, else 'keep'
@@ -15,9 +14,9 @@
 --       of each key its value and its TTL in ms
 --       of outcome 'retry' the pause before it in ms and the record; of 'dead' how many fields and values follow, and those
 --       of each counter of `settled` its name and what to add to it
---       of each event its text, the text in the first key that shows that it is out already, request id, traceparent
+--       of each event its text, the text in the first key that shows that it is published already, request id, traceparent
 -- Returns {settled, refused, lost}: how many were settled; the position, from 0, and the error of each that was refused; the
---       position of each that was not owned. It runs on a full server too, since settling is what frees it.
+--       position of each that was not owned. It runs on a full server too, since settling frees memory.
 --
 -- Lua does not roll back, so everything is decoded and checked before the first write: the script does all or nothing.
 -- Only keys may fail later. They come first in a message: whatever is written before an error is written again each time
@@ -26,7 +25,7 @@
 local stream, events, retry, retrying, dead, counters = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local group, consumer, delete = ARGV[1], ARGV[2], ARGV[3] == 'delete'
 
--- A user who may not run one of these commands is refused.
+-- Refuses a user who may not run one of these commands, before the first write.
 for _, command in ipairs({
   {'HGET', retrying, ''}, {'SET', KEYS[7] or retry, ''}, {'HSET', retrying, '', ''}, {'ZADD', retry, '0', ''},
   {'XADD', dead, '*', '', ''}, {'XADD', events, '*', '', ''}, {'HINCRBY', counters, '', '0'}, {'ZREM', retry, ''},
@@ -37,7 +36,7 @@ for _, command in ipairs({
   end
 end
 
--- A key of the service that something else has overwritten. A user who may not ask for a type goes without this check.
+-- Refuses when something else has overwritten a key of the service. Skips the check for a user who may not run TYPE.
 for key, type in pairs({
   [events] = 'stream', [dead] = 'stream', [retry] = 'zset', [retrying] = 'hash', [counters] = 'hash'
 }) do
@@ -67,7 +66,7 @@ local function isWhole(text, least)
   return number and number == math.floor(number) and number >= least
 end
 
--- Walks through the call without a write; returns what is wrong with it.
+-- Reads the whole call without a write; returns what is wrong with it.
 local function check()
   local arg, key = 6, 6
   while arg <= #ARGV do
@@ -95,7 +94,7 @@ end
 local fault, place = check()
 if fault then return redis.error_reply('ERR settle: ' .. fault .. ' is wrong at argument ' .. place) end
 
--- One look at all that is pending for this consumer there is cheaper than one for each message.
+-- One XPENDING for the whole range is cheaper than one for each message.
 local MOST = 1000000
 local pending = {}
 if ARGV[4] ~= '' then
@@ -115,7 +114,7 @@ local function owns(source, id, token)
   return redis.call('HGET', retrying, id .. '#') == token
 end
 
--- A counter that is no number begins anew: it must not keep messages from being settled.
+-- A counter that is not a number starts again: it must not prevent settlements.
 local function count(counter, change)
   local result = redis.pcall('HINCRBY', counters, counter, change)
   if type(result) == 'table' then redis.call('HSET', counters, counter, math.max(0, tonumber(change))) end
@@ -132,12 +131,12 @@ while arg < #ARGV do
   local owned = owns(source, id, token)
   if not owned then lost[#lost + 1] = position end
 
-  -- The first key comes last: it shows that the events are out, and they are not if another key is refused.
+  -- The first key is written last: it shows that the events are published, which they are not if another key is refused.
   local before = nil
   if owned then
     for i = shape.writes, 1, -1 do
       local old = redis.pcall('SET', KEYS[key + i], ARGV[arg + 2 * i - 1], 'PX', ARGV[arg + 2 * i], 'GET')
-      if type(old) == 'table' then -- an error: what was there before is text, or false
+      if type(old) == 'table' then -- an error: the old value is text, or false
         owned = false
         refused[#refused + 1], refused[#refused + 2] = position, old.err
         break

@@ -7,7 +7,7 @@ export interface StartRecords {
    * a position for each partition; null when the groups existed.
    */
   agree: (stream: string, group: string, positions: string[] | null) => Promise<string[] | null>
-  /** Records that all groups of a function were made. */
+  /** Records that all groups of a function were created. */
   existed: (stream: string, group: string) => Promise<void>
   /** Removes a record; true when there was one. */
   remove: (stream: string, group: string) => Promise<boolean>

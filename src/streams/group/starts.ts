@@ -10,27 +10,28 @@ import { createStartRecords } from './start-records.ts'
 
 type LogFunction = Pick<ResolvedFunction, 'stream' | 'group' | 'start'>
 
-/** Where an entry of a log lies that a group begins behind: here, before all of them. */
+/** The position of a group that begins before all entries of a log. */
 const BEGINNING = '0'
 
 /**
  * Where the functions on logs begin. All workers and partitions agree on it, and a crash at any moment changes nothing:
- * the position is recorded first, then the groups are made there, then the record says that they existed.
+ * the position is recorded first, then the groups are created there, then the record states that they existed.
  */
 export interface Starts {
   /**
-   * Makes the groups of a function in every partition where they are missing. A function that is new begins where its
-   * option `start` says, one that had groups at the beginning of the log.
+   * Creates the missing groups of a function in every partition. A new function begins where its option `start` asks. One
+   * that had groups before begins at the beginning of the log.
    * @throws {StoreUnavailable} when a group is missing and MySQL, which knows whether it existed, is unavailable.
    */
   begin: (definition: LogFunction) => Promise<void>
   /**
-   * Records groups that were there while MySQL was unavailable.
+   * Records groups that were found while MySQL was unavailable.
    * @returns false: there is no more to do at once.
    */
   recordLate: () => Promise<false>
-  /** Removes the record of a group that an operator ends, or writes it again; true when there was one. */
+  /** Removes the record of a group that an operator ends; true when there was one. */
   forget: (stream: string, group: string) => Promise<boolean>
+  /** Writes a record again that `forget` removed. */
   restore: (stream: string, group: string) => Promise<void>
 }
 
@@ -52,10 +53,10 @@ export function createStarts(redis: RedisStore, mysql: MysqlStore, keys: Keys): 
 
   const begin = async (definition: LogFunction): Promise<void> => {
     const { stream, group } = definition
-    const there = await Promise.all(partitions.map(partition => hasGroup(redis, keys, partition, group)))
-    if (there.every(Boolean)) return recordLater(definition)
-    // Groups without a record are of an older version, and existed.
-    const isNew = definition.start === 'new' && !there.some(Boolean)
+    const existing = await Promise.all(partitions.map(partition => hasGroup(redis, keys, partition, group)))
+    if (existing.every(Boolean)) return recordLater(definition)
+    // Groups without a record were created by an older version.
+    const isNew = definition.start === 'new' && !existing.some(Boolean)
     const wanted = isNew
       ? await Promise.all(partitions.map(at => lastEntry(redis, keys.stream(stream, at))))
       : null
@@ -96,7 +97,7 @@ async function lastEntry(redis: RedisStore, key: string): Promise<string> {
   return entry?.[0] ?? BEGINNING
 }
 
-/** The recorded position, unless the log has lost entries since: then what it has is new. */
+/** Returns the recorded position, or the beginning when the log has lost entries since: all that it has is new then. */
 async function usable(redis: RedisStore, key: string, position = BEGINNING): Promise<string> {
   if (position === BEGINNING) return position
   const last = await lastEntry(redis, key)

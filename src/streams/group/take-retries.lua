@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 -- Takes messages whose next attempt is due. Taking a message moves its score to the end of a lease, when it is due again.
--- Its token goes up with each delivery and with each outcome: whoever has the last token owns it. The lease of a message
--- that the caller still has in flight is renewed instead: the process or the server hung. A suspect (see claim) is taken
--- alone, if at all.
+-- Its token rises with each delivery and with each outcome: whoever has the last token owns it. The lease of a message that
+-- the caller still has in flight is renewed instead: the process or the server hung. A suspect (see claim) is only taken
+-- alone.
 --
 -- The hash `retrying` has three fields for a message: <id> is its record, <id># its token, and <id>~ is
 -- <token>:<taken>, where `taken` is a copy of that in the record, so that a large record need not be read. A version
@@ -10,9 +10,9 @@
 --
 -- KEYS  1 retry   2 retrying
 -- ARGV  1 lease in ms   2 most messages   3 most bytes of records, of which one is taken whatever its size
---       4 deliveries that make a suspect   5 'suspect' to take one where there is nothing else, else 'safe'
---       6 how many versions the caller knows, then these, then what it has in flight, each as id#token
--- Returns {{id, record, token} for each, suspects that were passed over}.
+--       4 deliveries that make a suspect   5 'suspect' to take one when there is nothing else, else 'safe'
+--       6 how many versions the caller knows, then these, then its messages in flight, each as id#token
+-- Returns {{id, record, token} for each, suspects that were skipped}.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -22,8 +22,8 @@ local held = {}
 local known = {}
 for i = 7, 6 + ARGV[6] do known[ARGV[i]] = true end
 for i = 7 + ARGV[6], #ARGV do held[ARGV[i]] = true end
-local PASSED_OVER = 1000 -- ms in which one that was left to others (see release) is not looked at by anybody
-local MOST_PASSED = 1000 -- of those, at most, since Redis serves nobody else meanwhile: the next call goes on behind them
+local PASSED_OVER = 1000 -- ms for which nobody looks at a message that was released to others (see release)
+local MOST_PASSED = 1000 -- of those, at most, since the script blocks Redis: the next call continues behind them
 
 local bytes, full = 0, false
 local function read(id)

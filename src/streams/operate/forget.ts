@@ -10,7 +10,7 @@ import type { Processes } from '../registry/processes.ts'
 
 const script = loadScript(new URL('forget.lua', import.meta.url))
 
-/** The function cannot be ended; the message states what to do first. */
+/** The function cannot be ended yet; the message states what to do first. */
 export class FunctionInUse extends Error {
   override name = 'FunctionInUse'
 }
@@ -56,10 +56,10 @@ export async function forgetFunction(
   const partitions = [...Array(options.keys.partitions).keys()]
   const inEach = (what: 'look' | 'forget') =>
     Promise.all(partitions.map(partition => inPartition(options, { partition, name, what, lease })))
-  // All partitions are looked at before the first change: a consumer that is alive in the last needs its place in the others.
+  // Checks all partitions before the first change: a consumer that is alive in one still needs its groups in the others.
   const found = await inEach('look')
   if (found.some(({ alive }) => alive > 0)) throw inUse(name, lease)
-  // A later function of that name is a new one. Its records go first: a group without a record goes on where it is.
+  // A later function of that name is a new one. Removes the records first: a group without a record keeps its position.
   const { removed, restore } = await removeRecords(
     options.starts,
     name,
@@ -76,7 +76,7 @@ export async function forgetFunction(
   return { name, groups: sum('groups'), retries: sum('retries') }
 }
 
-/** Removes the records of where a function began. One that Redis does not know had the group of its name. */
+/** Removes the records of where a function began. A function that Redis does not know had the group of its name. */
 async function removeRecords(starts: Starts, name: string, known: KnownFunction[]) {
   const groups = new Set(known.filter(({ stream }) => LOGS.includes(stream)).map(({ group }) => group))
   if (known.length === 0) groups.add(name)
@@ -120,7 +120,7 @@ async function inPartition(
   }
 }
 
-/** A Redis that keeps no records of processes does not keep a function from being ended. */
+/** A function can be ended even when Redis refuses the records of processes. */
 function unlessRefused(error: unknown): void {
   if (!(error instanceof StoreRefused)) throw error
 }

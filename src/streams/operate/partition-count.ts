@@ -26,7 +26,8 @@ export class PartitionCountChanged extends Error {
  * function has anything in it: messages, retries, dead letters, or events that it has not settled.
  *
  * Only a process that has not run with its count yet may change it. If one that has could set it back, two processes would
- * take turns, and each accept what the other does not see. Where no count is kept, as after a flush, either sets it.
+ * take turns, and each would accept orders that the other does not see. When no count is kept, as after a flush, either
+ * may set it.
  *
  * The check throws {PartitionCountChanged} when this process must not use this Redis now.
  */
@@ -48,7 +49,7 @@ export function createPartitionCheck(
     if (Number(now) !== keys.partitions) throw changedBy(keys, now as string)
   }
 
-  /** Sets a lowered count back when a removed partition has got something after all: nobody would process it. */
+  /** Sets a lowered count back when a removed partition has received a message after all: nobody would process it. */
   const checkAgain = async (client: Redis, { from, until }: { from: string; until: number }) => {
     if (performance.now() > until) lowered = undefined
     const waits = await firstWaiting(client, search, keys.partitions, Number(from))
@@ -102,7 +103,7 @@ async function firstWaiting(
   return found < 0 ? undefined : `partition ${first + found} still has ${waiting[found]?.join(' and ')}`
 }
 
-/** Returns what keeps a partition from being spread anew, or from being removed; one text for each function. */
+/** Returns what prevents the change or the removal of a partition; one text for each function. */
 async function waitingIn(
   client: Redis,
   { keys, serviceFunctions }: Search,

@@ -4,16 +4,16 @@ import { type StoreName, StoreRefused, StoreUnavailable, UnexplainedStoreError }
 import { TerminalError } from '../function.ts'
 import { HandlerTimeout } from './handler-timeout.ts'
 
-/** The error of a store that lies behind an error of a handler. */
+/** The error of a store that caused an error of a handler. */
 export interface FoundStoreError {
   error: StoreUnavailable | UnexplainedStoreError
-  /** Whether the stores' own code has judged it. The error of a bare driver may be of another server. */
+  /** Whether the stores' own code has classified it. The error of a bare driver may come from another server. */
   checked: boolean
 }
 
 /**
- * Finds the error of a store that an error is, or has anywhere among its causes, with those that an `AggregateError` has.
- * Finds none behind a `TerminalError`: its author has decided.
+ * Finds the error of a store: the thrown error itself, or one among its causes and the errors of an `AggregateError`, at
+ * any depth. Does not look behind a `TerminalError`: its author has decided.
  */
 export function findStoreError(thrown: unknown): FoundStoreError | undefined {
   const open = [thrown]
@@ -34,7 +34,7 @@ function isStoreError(error: unknown): error is FoundStoreError['error'] {
   return error instanceof StoreUnavailable || error instanceof UnexplainedStoreError
 }
 
-/** The class of a driver's error, and the causes. Getters are the author's, and may throw: then there are none. */
+/** Returns the class of a driver's error, and its causes. A getter of the author may throw: then there are none. */
 function readError(error: Error): [driver: Error | undefined, causes: unknown[]] {
   try {
     const errors = error instanceof AggregateError && Array.isArray(error.errors) ? error.errors : []
@@ -45,8 +45,8 @@ function readError(error: Error): [driver: Error | undefined, causes: unknown[]]
 }
 
 /**
- * The outage behind an error. Undefined when the failure is the messages': the store then answers its ping, and takes a
- * write that has nothing to do with them. A handler that ran out of time may have waited for a store.
+ * Finds the outage that caused an error. Returns undefined when the messages are at fault: the store then answers its
+ * ping, and takes an unrelated write. A handler that ran out of time may have waited for a store.
  */
 export async function findOutage(
   stores: Record<StoreName, Availability>,

@@ -11,7 +11,7 @@ import {
 import { reasonOf } from '../../stores/reason.ts'
 import { findOutage } from './find-outage.ts'
 
-/** How long a worker that stops still waits for a store (ms): messages in flight may need only a moment of it. */
+/** How long a worker that stops still waits for a store (ms): messages in flight may need it only for a moment. */
 const LAST_WAIT = 3000
 
 /** Log lines about a store that answers and is waited for, each logged once. */
@@ -37,17 +37,17 @@ export interface Wait {
 /** How a function waits while a store is unavailable: it spends no attempts, and reports that it waits. */
 export interface Outages {
   stores: Record<StoreName, Availability>
-  /** The store that is being waited for. */
+  /** The store that the function waits for. */
   readonly waitingFor: StoreName | undefined
-  /** Why it waits, for health. */
+  /** Why the function waits, for health. */
   readonly reason: string | undefined
-  /** Creates the wait of one piece of work. `line` is logged about a store that answers and fails the work. */
+  /** Creates the wait of one piece of work. `line` is logged when the store answers and the work fails. */
   wait: (until?: AbortSignal, line?: string) => Wait
   /**
    * Repeats `work` while a store is unavailable. Throws any other error. Throws the outage a moment after the worker stops,
    * or when `until` aborts.
    */
-  ride: <T>(work: () => Promise<T>, until?: AbortSignal) => Promise<T>
+  repeat: <T>(work: () => Promise<T>, until?: AbortSignal) => Promise<T>
 }
 
 /** Creates the waits of one consumer. `stopping` aborts when its worker stops. */
@@ -90,7 +90,7 @@ export function createOutages(
       }
       causes[cause.store] = cause
       logOnce(cause, line)
-      // A store that answers and still refuses (it is read-only, say) must not be asked in a tight loop.
+      // A store that answers and refuses, such as a read-only one, must not be asked in a tight loop.
       await delay(length, undefined, { signal: until }).catch(() => {})
       length = Math.min(length * 2, LONGEST_PAUSE)
       await stores[cause.store].untilUp(until)
@@ -111,11 +111,11 @@ export function createOutages(
       return cause ? reasonOf(cause) : store && `${store} is not available`
     },
     wait,
-    ride: (work, until) => ride(work, wait(until), stores)
+    repeat: (work, until) => repeat(work, wait(until), stores)
   }
 }
 
-async function ride<T>(work: () => Promise<T>, wait: Wait, stores: Outages['stores']): Promise<T> {
+async function repeat<T>(work: () => Promise<T>, wait: Wait, stores: Outages['stores']): Promise<T> {
   try {
     for (;;) {
       try {

@@ -19,8 +19,8 @@ export function toMember({ name, stream, group }: KnownFunction): string {
 
 /**
  * Reads every function that has ever joined a group in this partition: those of the service, those of the set `functions`,
- * and the groups of `events`, which an older version made without an entry in the set. Skips members that name no
- * function: to use their key could be an error.
+ * and the groups of `events`, which an older version created without an entry in the set. Skips members that name no
+ * function, since their keys may be invalid.
  */
 export async function readKnownFunctions(
   client: Redis,

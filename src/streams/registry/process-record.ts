@@ -22,7 +22,7 @@ export type ProcessRecord = Static<typeof ProcessRecord>
 
 const check = Compile(ProcessRecord)
 
-/** Decodes a record. Returns nothing when it cannot be read: another's record must not keep this process from its work. */
+/** Decodes a record. Returns an empty list when it cannot be read: a bad record must not stop this process. */
 export function readProcessRecord(text: string): ProcessRecord[] {
   try {
     const found: unknown = JSON.parse(text)
@@ -32,7 +32,7 @@ export function readProcessRecord(text: string): ProcessRecord[] {
   }
 }
 
-/** Whether a process runs a function on a stream. One of the version before states the names of its functions only. */
+/** Whether a process runs a function on a stream. One of the version before records only the names of its functions. */
 export function runs(
   { functions, consumes }: ProcessRecord,
   { name, stream }: Pick<KnownFunction, 'name' | 'stream'>

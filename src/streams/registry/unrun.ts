@@ -17,8 +17,8 @@ export interface Unrun {
 }
 
 /**
- * Creates the search for functions that no worker runs. It measures for how long itself, from when it first sees that no
- * live process runs a function. Finds nothing while `isRun` is undefined: the live processes are unknown then.
+ * Creates the search for functions that no worker runs. It measures the time from when it first sees that no live process
+ * runs a function. It finds nothing while `isRun` is undefined: the live processes are unknown then.
  */
 export function createUnrunFinder(): (states: readonly FunctionState[], isRun: IsRun | undefined) => Unrun[] {
   const silentSince = new Map<string, number>()
@@ -31,7 +31,7 @@ export function createUnrunFinder(): (states: readonly FunctionState[], isRun: I
   }
   return (states, isRun) => {
     if (!isRun) return []
-    // The dead letters of an ended function stand in the metrics; nobody has to act on them.
+    // The dead letters of an ended function are in the metrics; nobody has to act on them.
     const silences = states
       .filter(({ ended }) => !ended)
       .map(state => ({ ...state, silent: silenceOf(state, isRun) }))

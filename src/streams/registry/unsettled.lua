@@ -1,11 +1,11 @@
 #!lua flags=no-writes
--- Says how many entries of a log each of its groups has not settled: not read yet, or read and not acknowledged.
+-- Counts the entries of a log that each of its groups has not settled: not read yet, or read and not acknowledged.
 --
 -- KEYS  1 stream
--- Gives {group, entries} for each group; none when there is no log.
+-- Returns {group, entries} for each group; none when there is no log.
 --
--- Redis cannot tell what is unread of a group that somebody has set to the middle of the log. Such a group counts with
--- the whole of the log until it has read to its end, which is never too little.
+-- Redis has no lag for a group that somebody has set to the middle of the log. Such a group counts the whole log until it has
+-- read to the end, which is never too little.
 
 if redis.call('EXISTS', KEYS[1]) == 0 then return {} end
 local function fields(info)

@@ -6,10 +6,10 @@ import { EVENTS } from '../names.ts'
 
 const script = loadScript(new URL('unsettled.lua', import.meta.url))
 
-/** Events beyond which health warns of a group that has not settled them: they stay in Redis until it has. */
+/** Unsettled events of a group beyond which health warns: they stay in Redis until the group settles them. */
 export const MANY_UNSETTLED = 100_000
 
-/** How many events of one partition each group has not settled. */
+/** Reads how many events of one partition each group has not settled. */
 export async function readUnsettledIn(
   client: Redis,
   keys: Keys,
@@ -19,8 +19,8 @@ export async function readUnsettledIn(
 }
 
 /**
- * How many events each group has not settled, over all partitions; its cost does not depend on how many they are. A
- * group whose position Redis cannot count from has at most so many (see unsettled.lua).
+ * Reads how many events each group has not settled, over all partitions. The cost does not depend on how many they are.
+ * The figure is an upper bound for a group without a lag in Redis (see unsettled.lua).
  */
 export async function readUnsettled(redis: RedisStore, keys: Keys): Promise<Map<string, number>> {
   const total = new Map<string, number>()
