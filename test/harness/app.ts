@@ -6,21 +6,21 @@ import { onTestFinished } from 'vitest'
 import { type App, type AppOptions, buildApp } from '../../src/app.ts'
 import { PATIENT, type Space } from './space.ts'
 
-/** An app in this process, with its log and with calls whose answers are checked against the OpenAPI document. */
+/** An app in this process, with its log and with requests whose answers are checked against the OpenAPI document. */
 export interface TestApp {
   app: App
-  /** What it has logged so far, line by line. */
+  /** Its log lines so far. */
   log: Record<string, unknown>[]
-  /** A request; its answer must be described in the OpenAPI document and match that. */
+  /** Sends a request; the answer must match the OpenAPI document. */
   call: (request: InjectOptions | string) => Promise<LightMyRequestResponse>
-  /** POST /orders with that body. */
+  /** Sends POST /orders with this body. */
   post: (body: unknown, headers?: Record<string, string>) => Promise<LightMyRequestResponse>
   close: () => Promise<void>
 }
 
 /**
- * Builds the service as `main` does, patient with its stores unless the overrides say otherwise, adds what `prepare` does,
- * and makes it ready; whoever calls closes it.
+ * Builds the service as `main` does, with long store timeouts unless the overrides set others. `prepare` may add routes
+ * and functions before the service becomes ready. The caller closes it.
  */
 export async function openApp(
   space: Space,
@@ -64,7 +64,7 @@ export async function openApp(
   }
 }
 
-/** As `openApp`, closed when the running test has finished. */
+/** Does the same as `openApp`; the app closes when the running test ends. */
 export async function useApp(...args: Parameters<typeof openApp>): Promise<TestApp> {
   const app = await openApp(...args)
   onTestFinished(() => app.close())
@@ -75,12 +75,12 @@ interface OpenApi {
   paths: Record<string, Record<string, { responses: Record<string, { content?: Record<string, unknown> }> }>>
 }
 
-/** What may be answered to any request, before its method is looked at. */
+/** Statuses that any request may get before its method is checked. */
 const BEFORE_ROUTING = new Set([400, 408, 429, 431, 501, 503])
 
 /**
- * Checks answers against the document. Where it knows the path but not the method, the answer must be a 405 problem that
- * names the methods it knows; a path that it does not know must be answered with another problem.
+ * Checks answers against the document. For a known path with an unknown method, the answer must be a 405 problem that
+ * names the known methods. For an unknown path, it must be another problem.
  */
 function createCheck(document: OpenApi) {
   const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: true })
@@ -118,7 +118,7 @@ function createCheck(document: OpenApi) {
   }
 }
 
-/** Checks the answer to a method that its path does not have. */
+/** Checks the answer to a method that the path does not have. */
 function checkRefusal(methods: string[], { statusCode, headers }: LightMyRequestResponse): void {
   if (BEFORE_ROUTING.has(statusCode)) return
   const known = methods.flatMap(method => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))

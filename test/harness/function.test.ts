@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { App } from '../../src/app.ts'
 import { useFunction } from './function.ts'
 
-/** Hands each number on to another queue, but for those below 0. */
+/** Publishes each number to another queue, except numbers below 0. */
 async function handOn(app: App) {
   app.consume({
     name: 'hand-on',
@@ -18,7 +18,7 @@ async function handOn(app: App) {
   })
 }
 
-test('useFunction shows what a function has published, in every partition', async () => {
+test('useFunction returns what a function has published in every partition', async () => {
   const fn = await useFunction(handOn, { env: { STREAM_PARTITIONS: 3 } })
   expect(await fn.published('more-numbers')).toEqual([])
   for (const key of ['a', 'b', 'c', 'd']) await fn.app.publish('numbers', { n: 1 }, { key })

@@ -12,40 +12,40 @@ import { EVENTS } from '../../src/streams/names.ts'
 import { type TestApp, useApp } from './app.ts'
 import { openSpace, type Space, until } from './space.ts'
 
-/** A file under `handlers/`: a plugin, which may take options. */
+/** The default export of a file under `handlers/`: a plugin that may take options. */
 export type FunctionPlugin<Options> = (app: App, options: Options) => Promise<void>
 
-/** How a test wants its function. */
+/** Options of `useFunction`. */
 export interface FunctionSetup<Options> {
-  /** What the plugin gets as its second argument. */
+  /** The second argument of the plugin. */
   options?: Options
-  /** Migration files to apply that are not in `migrations/functions/`. */
+  /** Migration files to apply beside those in `migrations/functions/`. */
   tables?: URL[]
-  /** Environment variables of the service, as `{ STREAM_PARTITIONS: 2 }`. */
+  /** Environment variables of the service, such as `{ STREAM_PARTITIONS: 2 }`. */
   env?: Record<string, unknown>
 }
 
-/** A stream function that runs in this process as a worker runs it, alone, on an empty Redis and MySQL. */
+/** A stream function that runs alone in this process, as in a worker, on an empty Redis and MySQL. */
 export interface TestedFunction extends TestApp {
-  /** `space.sql` and `space.redis` look at the stores; pass `space` to `useRoute` for a route on the same stores. */
+  /** `space.sql` and `space.redis` read the stores; pass `space` to `useRoute` for a route on the same stores. */
   space: Space
-  /** Publishes the event of an order that is completed, priced as the service prices it. */
+  /** Publishes the event of a completed order, with the price that the service computes. */
   orderCompleted: (order_id: string, amount: number | string) => Promise<void>
-  /** Publishes the event of an order that has failed. */
+  /** Publishes the event of a failed order. */
   orderFailed: (order_id: string, amount: number | string) => Promise<void>
-  /** The bodies of the messages that wait in a queue: what the function has published, while no function consumes it. */
+  /** Returns the bodies of the messages in a queue that no function consumes, such as those that this one has published. */
   published: (stream: string) => Promise<unknown[]>
   /**
-   * Waits until the function has no message that waits, runs or will be retried. Fails after `timeout` ms, 20,000 by
+   * Waits until no message of the function waits, runs or will be retried. Fails after `timeout` milliseconds, 20,000 by
    * default, with the last error of the log.
    */
   settled: (timeout?: number) => Promise<void>
-  /** The dead letters of the function, oldest first. */
+  /** Returns the dead letters of the function, oldest first. */
   deadLetters: () => Promise<DeadLetter[]>
 }
 
 /**
- * Runs one stream function against the real stores of the test run, in a database and under a key prefix of its own. It
+ * Runs one stream function on the real stores of the test run, with a database and a key prefix of its own. It
  * stops when the running test ends.
  */
 export async function useFunction<Options>(
@@ -121,7 +121,7 @@ async function readQueue({ app }: TestApp, stream: string): Promise<unknown[]> {
   return entries.flat().map(([, fields]) => JSON.parse(fields[fields.indexOf('data') + 1] as string))
 }
 
-/** The last error that the log has, as a function that is retried again and again leaves it there. */
+/** Returns the last error of the log, such as that of a function that is retried. */
 function lastError({ log }: TestApp): string {
   const line = log.findLast(({ err }) => err !== undefined)
   const { stack = '' } = (line?.err ?? {}) as { stack?: string }

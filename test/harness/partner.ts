@@ -4,19 +4,19 @@ import { text } from 'node:stream/consumers'
 import { onTestFinished } from 'vitest'
 import { until } from './space.ts'
 
-/** One request that a partner has received. */
+/** A request that a partner has received. */
 export interface PartnerRequest {
   method: string
   path: string
   headers: IncomingHttpHeaders
-  /** The JSON of the body; undefined when it is empty. */
+  /** The parsed JSON of the body; undefined for an empty body. */
   body: unknown
 }
 
 /** Stands in for another team's HTTP service. */
 export interface Partner {
   url: string
-  /** What it has received so far. */
+  /** The requests that it has received so far. */
   requests: PartnerRequest[]
 }
 

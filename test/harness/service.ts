@@ -10,18 +10,18 @@ import { type Space, until } from './space.ts'
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts')
 
-/** The service as a process of its own, as it runs in production. */
+/** The service in a process of its own, as in production. */
 export interface Service extends LocalServer {
   url: string
   /** Its log lines so far. */
   lines: () => Record<string, unknown>[]
-  /** Ends it with a signal; resolves to how it ended. */
+  /** Ends the process with a signal; resolves to its exit code and signal. */
   end: (signal: NodeJS.Signals) => Promise<{ code: number | null; signal: NodeJS.Signals | null }>
 }
 
 /**
- * Starts an entry of the service in a space and waits until it is live. Deprecated calls end it, and so does the running
- * test's end; its log is kept when that test failed.
+ * Starts an entry point of the service in a space and waits until it is live. A deprecated call ends it, and so does the
+ * end of the running test. Its log is kept when that test fails.
  */
 export async function startEntry(
   space: Space,
@@ -31,7 +31,7 @@ export async function startEntry(
 ): Promise<LocalServer> {
   const dir = await mkdtemp(join(tmpdir(), `orderstream-${name}-`))
   let server: LocalServer | undefined
-  // Before the start: one that is expected to fail leaves a log as well.
+  // Registered before the start, so that a failed start leaves its log, too.
   onTestFinished(async ({ task }) => {
     await server?.stop()
     if (task.result?.state === 'fail') console.error(`Logs of the failed test are kept in ${dir}`)
@@ -56,8 +56,8 @@ export async function startEntry(
 }
 
 /**
- * Starts `main.ts` in a mode and waits until it sees both stores: one that is live may still be at its migrations. Where
- * a store is away, or is kept from answering, it is enough that it is `live`.
+ * Starts `main.ts` in a mode and waits until it sees both stores, because a live process may still run its migrations.
+ * With `live`, it only waits until the process is live, for tests with an unavailable store.
  */
 export async function startService(
   space: Space,
@@ -75,7 +75,7 @@ export async function startService(
     lines: () =>
       readFileSync(server.log, 'utf8')
         .split('\n')
-        // What follows the last newline is still being written.
+        // The text after the last newline is incomplete.
         .slice(0, -1)
         .filter(line => line.startsWith('{'))
         .map(line => JSON.parse(line)),
@@ -86,12 +86,12 @@ export async function startService(
   }
 }
 
-/** What a service says of itself and its stores. */
+/** Returns the `status` that /health of a service reports. */
 export async function healthOf(url: string): Promise<Health['status']> {
   return ((await (await fetch(`${url}/health`)).json()) as Health).status
 }
 
-/** Posts one order; gives the status, and the answer's JSON. */
+/** Posts one order; returns the status, the headers and the JSON of the answer. */
 export async function postOrder(url: string, order_id: string, amount: number | string) {
   const response = await fetch(`${url}/orders`, {
     method: 'POST',
@@ -105,7 +105,7 @@ export async function postOrder(url: string, order_id: string, amount: number | 
   }
 }
 
-/** Does `work` for every item, so many at a time. */
+/** Runs `work` for every item, with this number of calls at a time. */
 export async function inParallel<T>(
   items: T[],
   concurrency: number,

@@ -6,30 +6,30 @@ import { afterAll, inject } from 'vitest'
 import { type Config, resolveConfig } from '../../schema/config/env.ts'
 import type { Stores } from './stores.ts'
 
-/** A port where nothing listens, and that no client is given for its own end: such a one would be connected to itself. */
+/** A port where nothing listens and that no client gets as its own, because it would then connect to itself. */
 export const NOWHERE = 1
 
-/** One test file's own part of the stores: a database and a key prefix that nobody else uses. */
+/** The part of the stores that one test file owns: a database and a key prefix. */
 export interface Space {
-  /** The environment of a process that works in this space. */
+  /** The environment of a process that uses this space. */
   env: Record<string, string>
   config: (overrides: Record<string, unknown>) => Config
-  /** A look at the database beside the service. */
+  /** Runs SQL on the database, beside the service. */
   sql: <T>(query: string, values?: unknown[]) => Promise<T[]>
-  /** A look at Redis beside the service. */
+  /** A Redis client, beside that of the service. */
   redis: Redis
-  /** Every key of this space, sorted. */
+  /** Returns every key of this space, sorted. */
   keys: () => Promise<string[]>
   close: () => Promise<void>
 }
 
 /**
- * The environment of a service that gives a store its time (ms). A busy machine is no outage, and one that was taken for
- * one would fail whatever comes next; a test of how soon an outage is seen does without it.
+ * The environment of a service with long store timeouts, in milliseconds. On a busy machine, short ones would show an
+ * outage where there is none. A test that measures how soon an outage is seen does not use it.
  */
 export const PATIENT = { STORE_TIMEOUT_MS: '5000' }
 
-/** A connection of its own to the database of a space: the space's own may have died with its server, and locks are of a connection. */
+/** Opens another connection to the database of a space, for locks, or after the server has restarted. */
 export function connectTo({ env }: Pick<Space, 'env'>): Promise<Connection> {
   return createConnection({
     host: env.DB_HOST as string,
@@ -82,14 +82,14 @@ export async function openSpace(stores: Stores): Promise<Space> {
   }
 }
 
-/** A space in the stores of this run, closed after the file's tests. Call it once in a test file. */
+/** Opens a space in the stores of this run, and closes it after the tests of the file. Call it once in a test file. */
 export async function useSpace(): Promise<Space> {
   const space = await openSpace(inject('stores'))
   afterAll(() => space.close())
   return space
 }
 
-/** Waits until `condition` gives something true, and gives that; fails with `what` when it does not come in time. */
+/** Waits until `condition` returns a truthy value, and returns that value; fails with `what` after the time limit. */
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,

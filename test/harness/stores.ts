@@ -5,7 +5,7 @@ import type { TestProject } from 'vitest/node'
 import { startMariadb } from '../../tools/local/mariadb.ts'
 import { startRedis } from '../../tools/local/redis.ts'
 
-/** Where the stores of this run are, as the tests get it with `inject('stores')`. */
+/** The addresses of the stores of this run, which tests get with `inject('stores')`. */
 export interface Stores {
   redis: { host: string; port: number }
   mysql: { host: string; port: number; user: string; password: string }
@@ -17,7 +17,7 @@ declare module 'vitest' {
   }
 }
 
-/** Starts one private Redis and MariaDB for the whole run. Their data is kept when a test has failed. */
+/** Starts one private Redis and MariaDB for the whole run. Their data is kept when a test fails. */
 export default async function stores(project: TestProject) {
   const dir = await mkdtemp(join(tmpdir(), 'orderstream-test-'))
   const [redis, mysql] = await Promise.all([
