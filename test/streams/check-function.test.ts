@@ -9,7 +9,7 @@ import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
 
-/** A function that is fine but for what is given. */
+/** A valid function, except for what the caller overrides. */
 const like = (overrides: Record<string, unknown>) =>
   ({ ...makeFunction(space, async () => undefined).definition, ...overrides }) as StreamFunction
 
@@ -75,7 +75,7 @@ describe('app.consume refuses', () => {
     })
   })
 
-  test('no definition at all', async () => {
+  test('a function without a definition', async () => {
     await useApp(space, 'api', {}, app => {
       expect(() => app.consume(undefined as never)).toThrow(/a function without a name:\n.*one object/)
       expect(() => app.consume('events' as never)).toThrow(FunctionRefused)
@@ -84,14 +84,14 @@ describe('app.consume refuses', () => {
     })
   })
 
-  test('every fault at once', async () => {
+  test('a definition with several faults, and names each of them', async () => {
     await useApp(space, 'api', {}, app => {
       const faulty = like({ name: 'Wrong', stream: 'placed', timeout: 0 })
       expect(() => app.consume(faulty)).toThrow(/name must.*\n.*timeout must.*\n.*stream: placed/)
     })
   })
 
-  test('a name that is taken, and a queue or a group that another function consumes', async () => {
+  test('a name that another function has, and a queue or group that another function consumes', async () => {
     await useApp(space, 'api', {}, app => {
       const [first, listener] = [like({}), like({ stream: 'events' })]
       app.consume(first)
@@ -105,7 +105,7 @@ describe('app.consume refuses', () => {
     })
   })
 
-  test('nothing of a worker that takes the orders of process-orders', async () => {
+  test('no function beside process-orders', async () => {
     await useApp(space, 'worker', {}, app => {
       expect(() => app.consume(like({ stream: 'placed', group: 'process-orders' }))).toThrow(FunctionRefused)
       expect(() => app.consume(like({ name: 'process-orders', stream: 'placed' }))).toThrow(FunctionRefused)
@@ -113,7 +113,7 @@ describe('app.consume refuses', () => {
   })
 })
 
-test('what is left out of batch and retry has its default, and no default contradicts what is given', async () => {
+test('batch and retry get defaults that fit the given values', async () => {
   const { app } = await useApp(space, 'api', {}, app => {
     app.consume(like({ batch: { size: 1 }, retry: { attempts: 20 } }))
     app.consume(like({ batch: { window: 0 }, retry: { base: 60_000 }, timeout: undefined, group: undefined }))
@@ -130,7 +130,7 @@ test('what is left out of batch and retry has its default, and no default contra
   ])
 })
 
-test('the largest batch is settled with an event and a key for each message', async () => {
+test('a batch of the largest size is settled with an event and a key for each message', async () => {
   let largest = 0
   const fn = makeFunction(
     space,
@@ -152,7 +152,7 @@ test('the largest batch is settled with an event and a key for each message', as
   const filling = space.redis.pipeline()
   for (let n = 0; n < count; n++) filling.xadd(fn.key, '*', ...fn.fields(n))
   await filling.exec()
-  // With a longer lease: this work may block the event loop for longer than half of a short one.
+  // The lease is long because this work may block the event loop for longer than half of a short one.
   const { log } = await useApp(space, 'worker', { LEASE_MS: 4000 }, app => app.consume(fn.definition))
   await fn.settled()
   expect(largest).toBe(LARGEST_BATCH)

@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => worker.close())
 
 describe('a stream function', () => {
-  test('gets what was on the stream before its group was made, and what is done is deleted', async () => {
+  test('processes the messages that were added before its group, and deletes them', async () => {
     const seen: number[] = []
     const fn = makeFunction(space, async messages => {
       seen.push(...messages.map(({ body }) => body.n))
@@ -30,7 +30,7 @@ describe('a stream function', () => {
     expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: 25 }, (_, n) => n))
   })
 
-  test('fills its first batch from a backlog, though its first read asks for few messages', async () => {
+  test('fills its first batch from the backlog, although its first read asks for few messages', async () => {
     const sizes: number[] = []
     const fn = makeFunction(
       space,
@@ -46,7 +46,7 @@ describe('a stream function', () => {
     expect(sizes).toEqual([100, 50])
   })
 
-  test('goes on when its group, or its whole stream, is destroyed', async () => {
+  test('continues after its group or its stream is deleted', async () => {
     const seen: number[] = []
     const fn = makeFunction(space, async messages => {
       seen.push(...messages.map(({ body }) => body.n))
@@ -64,7 +64,7 @@ describe('a stream function', () => {
     await fn.settled()
   })
 
-  test('leaves a message to a newer worker though another one of its batch takes long', async () => {
+  test('leaves a message to a newer worker while the rest of the batch still runs', async () => {
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
     const handler = async () => {
       await over
@@ -82,11 +82,11 @@ describe('a stream function', () => {
     await until('the other one is done', async () => (await space.redis.xlen(fn.key)) === 1)
   })
 
-  test('several functions on a log each see every message, and it is trimmed past what all have acknowledged', async () => {
+  test('shares a log with others: each gets every message, and the log is trimmed behind the slowest', async () => {
     const api = await useApp(space, 'api')
     await useWorker(space, makeFunction(space, async () => undefined).definition)
-    // Sets: what is told again, because Redis was slow for a moment, changes nothing.
-    const told = new Map([
+    // Sets, because a slow Redis may cause a second publication.
+    const seen = new Map([
       ['one', new Set<string>()],
       ['two', new Set<string>()]
     ])
@@ -96,23 +96,23 @@ describe('a stream function', () => {
       schema: OrderEvent,
       filter: event => (event as OrderEvent).type === 'order.completed',
       handler: async messages => {
-        for (const { body } of messages) told.get(name)?.add((body as OrderEvent).subject)
+        for (const { body } of messages) seen.get(name)?.add((body as OrderEvent).subject)
       }
     })
     await useApp(space, 'worker', { LEASE_MS: 500 }, app => {
       app.consume(listener('one'))
       app.consume(listener('two'))
     })
-    for (let n = 0; n < 5; n++) await api.post({ order_id: `told-${n}`, amount: 1 })
-    await until('both were told', () => [...told.values()].every(ids => ids.size === 5))
-    expect([...(told.get('one') ?? [])].sort()).toEqual(['told-0', 'told-1', 'told-2', 'told-3', 'told-4'])
+    for (let n = 0; n < 5; n++) await api.post({ order_id: `seen-${n}`, amount: 1 })
+    await until('both have seen all', () => [...seen.values()].every(ids => ids.size === 5))
+    expect([...(seen.get('one') ?? [])].sort()).toEqual(['seen-0', 'seen-1', 'seen-2', 'seen-3', 'seen-4'])
     await until(
       'the log is trimmed',
       async () => (await space.redis.xlen(api.app.keys.stream('events', 0))) <= 1
     )
   })
 
-  test('that takes longer than its lease runs once: the lease is renewed', async () => {
+  test('renews its lease while it runs, so a long run happens once', async () => {
     let calls = 0
     let release = () => {}
     const fn = makeFunction(space, async () => {
@@ -129,13 +129,13 @@ describe('a stream function', () => {
     const pending = async () =>
       ((await space.redis.xpending(fn.key, fn.name, '-', '+', 1)) as [[string, string, number, number]])[0]
     const idle = async () => (await pending())[2]
-    // Three renewals, counted by the idle time falling.
+    // Three renewals: each one lowers the idle time.
     for (let last = await idle(), falls = 0; falls < 6; ) {
       const now = await idle()
       if (now < last) falls++
       last = now
     }
-    // A renewal is no delivery: so many of those would make it what kills its worker.
+    // A renewal must not count as a delivery, or a long message would become a suspect.
     expect((await pending())[3]).toBe(1)
     release()
     await fn.settled()
@@ -145,7 +145,7 @@ describe('a stream function', () => {
 })
 
 describe('a consumer', () => {
-  test('tells an event unless the first key that is written with it shows that it is out', async () => {
+  test('publishes an event unless the first key written with it shows that it is published', async () => {
     const { keys } = worker.app
     const { redis } = worker.app.stores
     const fn = makeFunction(space, async () => undefined)
@@ -159,9 +159,9 @@ describe('a consumer', () => {
       lease: () => 60_000
     })
     await member.join()
-    const [out, other] = ['out', 'other'].map(name => `{${space.env.KEY_PREFIX}:0}:told:${name}`)
-    const tell = async (...written: (string | undefined)[]) => {
-      await space.redis.mset(out as string, 'it is all-told', other as string, 'nothing')
+    const [out, other] = ['out', 'other'].map(name => `{${space.env.KEY_PREFIX}:0}:published:${name}`)
+    const publish = async (...written: (string | undefined)[]) => {
+      await space.redis.mset(out as string, 'it is published', other as string, 'nothing')
       const before = await space.redis.xlen(keys.stream(EVENTS, 0))
       const id = await fn.add(1)
       await space.redis.xreadgroup('GROUP', fn.name, 'c', 'STREAMS', fn.key, '>')
@@ -170,19 +170,19 @@ describe('a consumer', () => {
           delivery: { source: 'stream', id, token: '' },
           outcome: { kind: 'done' },
           counts: [],
-          writes: written.map(key => ({ key: key as string, value: 'all-told', ttl: 60_000 })),
-          events: [{ data: '{}', unless: 'all-told', message: { requestId: '', traceparent: '' } }]
+          writes: written.map(key => ({ key: key as string, value: 'published', ttl: 60_000 })),
+          events: [{ data: '{}', unless: 'published', message: { requestId: '', traceparent: '' } }]
         }
       ])
       return (await space.redis.xlen(keys.stream(EVENTS, 0))) - before
     }
-    expect(await tell(out, other)).toBe(0)
-    expect(await tell(other, out)).toBe(1)
-    // What shows it is what was there before, also for a message that comes twice in a batch and has its writes twice.
-    expect(await tell(other, other)).toBe(1)
+    expect(await publish(out, other)).toBe(0)
+    expect(await publish(other, out)).toBe(1)
+    // The value from before the batch decides, even when a message comes twice in a batch.
+    expect(await publish(other, other)).toBe(1)
   })
 
-  test('that has nothing in hand while Redis is away is paused, in health too', async () => {
+  test('is paused while Redis is unavailable, and health shows it', async () => {
     const { call } = await useApp(space, 'worker', { REDIS_PORT: await freePort() })
     expect((await call('/health')).json()).toMatchObject({
       status: 'degraded',
@@ -190,7 +190,7 @@ describe('a consumer', () => {
     })
   })
 
-  test('I8: that stops finishes what it has in hand, takes nothing new, and leaves the group', async () => {
+  test('I8: finishes what is in flight on a stop, takes nothing new, and leaves the group', async () => {
     let release = () => {}
     let calls = 0
     const fn = makeFunction(
@@ -206,7 +206,7 @@ describe('a consumer', () => {
     )
     await fn.add(1)
     const { app } = await openApp(space, 'worker', {}, app => app.consume(fn.definition))
-    await until('the first message is in hand', () => calls === 1)
+    await until('the first message is in flight', () => calls === 1)
     await fn.add(2)
     const closed = app.drain().then(() => app.close())
     release()

@@ -10,18 +10,18 @@ const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'
 const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
 
-/** How many corrupt entries a process has met. */
+/** Returns how many corrupt entries a process has found. */
 async function corruptIn({ call }: TestApp, kind: string): Promise<number> {
   const { body } = await call({ url: '/metrics', headers: { accept: 'text/plain' } })
   return Number(RegExp(`^orderstream_corrupt_entries_total\\{kind="${kind}"\\} (\\d+)$`, 'm').exec(body)?.[1])
 }
 
-test('a retry record that cannot be read is a dead letter with its text, and stops no other retry', async () => {
+test('an unreadable retry record becomes a dead letter with its text, and holds up no other retry', async () => {
   const tried: number[] = []
-  const told: unknown[] = []
+  const notified: unknown[] = []
   const fn = makeFunction(space, async messages => void tried.push(...messages.map(({ body }) => body.n)), {
-    onDead: async letters => {
-      told.push(letters)
+    onDead: async deadLetters => {
+      notified.push(deadLetters)
       return {}
     }
   })
@@ -45,22 +45,22 @@ test('a retry record that cannot be read is a dead letter with its text, and sto
     await space.redis.hset(retrying as string, `1-${n}`, record)
     await space.redis.zadd(retry as string, n, `1-${n}`)
   }
-  // Nor does a token that is none.
+  // An invalid token must not stop them either.
   await space.redis.hset(retrying as string, '1-0#', 'a token', '1-1~', 'a token:1')
   const worker = await useApp(space, 'worker', {}, app => app.consume(fn.definition))
   await until('nothing waits', async () => (await space.redis.exists(retry as string)) === 0)
   expect(tried).toEqual([7])
-  const { deadLetters: letters } = await worker.app.streams.deadLetters.list(fn.name, '', 100)
-  expect(letters.map(({ code, data, redrivable }) => [code, data, redrivable])).toEqual(
+  const { deadLetters } = await worker.app.streams.deadLetters.list(fn.name, '', 100)
+  expect(deadLetters.map(({ code, data, redrivable }) => [code, data, redrivable])).toEqual(
     records.slice(0, -1).map(record => ['corrupt', record, false])
   )
-  expect(letters.map(({ messageId }) => messageId)).toEqual(letters.map((_, n) => `1-${n}`))
-  expect(told).toEqual([])
+  expect(deadLetters.map(({ messageId }) => messageId)).toEqual(deadLetters.map((_, n) => `1-${n}`))
+  expect(notified).toEqual([])
   expect(await corruptIn(worker, 'retry')).toBe(9)
   expect(await space.redis.exists(retrying as string)).toBe(0)
 })
 
-test('a dead letter that lacks fields or has none that can be read is listed, shown, redriven and discarded', async () => {
+test('a dead letter with missing or unreadable fields can be listed, shown, redriven and discarded', async () => {
   const api = await useApp(space, 'api', { ADMIN_TOKEN, MAX_EVENT_LOOP_DELAY_MS: 0 })
   const dead = api.app.keys.dead('gone', 0)
   const all = {
@@ -74,7 +74,7 @@ test('a dead letter that lacks fields or has none that can be read is listed, sh
     taken: '1'
   }
   const times = { first_at: '1', last_at: '2' }
-  const letters = [
+  const deadLetters = [
     { nothing: 'of it' },
     { ...all, first_at: 'yesterday', last_at: 'NaN' },
     { ...all, ...times, last_at: '99999999999999999999' },
@@ -83,8 +83,8 @@ test('a dead letter that lacks fields or has none that can be read is listed, sh
     { ...all, ...times, id: '6-6' }
   ]
   const ids: string[] = []
-  for (const letter of letters)
-    ids.push(`0:${await space.redis.xadd(dead, '*', ...Object.entries(letter).flat())}`)
+  for (const deadLetter of deadLetters)
+    ids.push(`0:${await space.redis.xadd(dead, '*', ...Object.entries(deadLetter).flat())}`)
   const list = async () =>
     (await api.call({ url: '/admin/dead-letters?function=gone', headers })).json().dead_letters
   const listed = await list()
@@ -107,7 +107,7 @@ test('a dead letter that lacks fields or has none that can be read is listed, sh
   expect(waiting.toSorted()).toEqual([ids[0]?.slice(2), '5-5', '6-6'].toSorted())
 })
 
-test('a queue that vanishes while it is counted counts as empty', async () => {
+test('a queue that is deleted during a count counts as empty', async () => {
   const { app } = await useApp(space, 'api', { KEY_PREFIX: `${space.env.KEY_PREFIX}.gone` })
   const { keys } = app
   const { redis } = app.stores

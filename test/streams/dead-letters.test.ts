@@ -6,18 +6,18 @@ import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
 
-/** Dead letters of a function as it would have left them. */
-const bury = (key: string, count: number) =>
+/** Adds dead letters as a function would. */
+const addDeadLetters = (key: string, count: number) =>
   space.redis.eval(
     `for i = 1, ${count} do redis.call('XADD', KEYS[1], '*', 'id', '7-' .. i, 'taken', '1', 'first_at', '1') end return ${count}`,
     1,
     key
   )
 
-test('redriven letters come back one after the other at the given rate, over all partitions', async () => {
+test('a redrive sends dead letters one by one at the given rate, over all partitions', async () => {
   const KEY_PREFIX = `${space.env.KEY_PREFIX}.rate`
   const { keys, streams } = (await useApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 2 })).app
-  for (const partition of [0, 1]) await bury(keys.dead('gone', partition), 2)
+  for (const partition of [0, 1]) await addDeadLetters(keys.dead('gone', partition), 2)
   expect(await streams.deadLetters.redrive('gone', undefined, 1)).toMatchObject({ count: 4 })
   const dues = await Promise.all(
     [0, 1].map(async partition => {
@@ -30,14 +30,14 @@ test('redriven letters come back one after the other at the given rate, over all
   expect(third - second).toBeGreaterThanOrEqual(1000)
 })
 
-test('letters are listed once each, page by page, and all of them are redriven, however many', async () => {
+test('pages list each dead letter once, and a redrive takes all of them, however many', async () => {
   const env = { KEY_PREFIX: `${space.env.KEY_PREFIX}.many`, STREAM_PARTITIONS: 2 }
   const { keys, streams } = (await useApp(space, 'api', env)).app
-  for (const partition of [0, 1]) await bury(keys.dead('gone', partition), 600)
+  for (const partition of [0, 1]) await addDeadLetters(keys.dead('gone', partition), 600)
   const ids: string[] = []
   for (let after = ''; ; ) {
-    const { deadLetters: letters, next } = await streams.deadLetters.list('gone', after, 250)
-    ids.push(...letters.map(({ id }) => id))
+    const { deadLetters, next } = await streams.deadLetters.list('gone', after, 250)
+    ids.push(...deadLetters.map(({ id }) => id))
     if (next === '') break
     after = next
   }
@@ -45,20 +45,20 @@ test('letters are listed once each, page by page, and all of them are redriven, 
   expect(await streams.deadLetters.redrive('gone', undefined, 1000)).toMatchObject({ count: 1200 })
 })
 
-test('of all letters those are redriven that are there when it begins, each one once', async () => {
+test('a redrive takes each dead letter once, and only those that exist when it begins', async () => {
   const env = { KEY_PREFIX: `${space.env.KEY_PREFIX}.again`, STREAM_PARTITIONS: 2 }
   const { keys, streams } = (await useApp(space, 'api', env)).app
-  for (const partition of [0, 1]) await bury(keys.dead('gone', partition), 2000)
+  for (const partition of [0, 1]) await addDeadLetters(keys.dead('gone', partition), 2000)
   let over = false
   let again = 0
-  /** What is redriven fails at once, and is a newer letter then. */
+  /** Adds new dead letters during the redrive, as messages that fail again would. */
   const failAgain = async () => {
     await until(
       'some are redriven',
       async () => over || (await space.redis.exists(keys.retry('gone', 0))) > 0
     )
     while (!over)
-      for (const partition of [0, 1]) again += Number(await bury(keys.dead('gone', partition), 50))
+      for (const partition of [0, 1]) again += Number(await addDeadLetters(keys.dead('gone', partition), 50))
   }
   const failing = failAgain()
   expect(await streams.deadLetters.redrive('gone', undefined, 1000)).toMatchObject({ count: 4000 })
@@ -68,35 +68,35 @@ test('of all letters those are redriven that are there when it begins, each one 
   expect((left[0] as number) + (left[1] as number)).toBe(again)
 })
 
-test('of discarded letters the newest ones are kept', async () => {
+test('the stream of discarded dead letters keeps the newest ones', async () => {
   const { keys, streams } = (await useApp(space, 'api')).app
-  await bury(keys.discarded('gone', 0), 10_500)
-  await bury(keys.dead('gone', 0), 1)
-  const { deadLetters: letters } = await streams.deadLetters.list('gone', '', 10)
-  const ids = letters.map(({ id }) => id)
+  await addDeadLetters(keys.discarded('gone', 0), 10_500)
+  await addDeadLetters(keys.dead('gone', 0), 1)
+  const { deadLetters } = await streams.deadLetters.list('gone', '', 10)
+  const ids = deadLetters.map(({ id }) => id)
   expect(await streams.deadLetters.discard('gone', ids, 'a test')).toMatchObject({ count: 1 })
   expect(await space.redis.xlen(keys.discarded('gone', 0))).toBeLessThan(10_500)
 })
 
-test('a letter that its function fails to take note of holds up no other, and is one in the end', async () => {
+test('a message whose onDead throws holds up no other, and becomes a dead letter', async () => {
   const fn = makeFunction(space, async () => undefined, {
     retry: { attempts: 2, base: 1, max: 1 },
     handler: async messages => ({
       failed: messages.map(message => ({ message, cause: new TerminalError('no', 'never') }))
     }),
-    onDead: async letters => {
-      if (letters.some(({ message }) => (message.body as { n: number }).n === 1))
+    onDead: async deadLetters => {
+      if (deadLetters.some(({ message }) => (message.body as { n: number }).n === 1))
         throw new Error('not this one')
       return {}
     }
   })
   for (const n of [1, 2]) await fn.add(n)
   const { app } = await useApp(space, 'worker', { LEASE_MS: 600_000 }, app => app.consume(fn.definition))
-  const letters = await until('both are dead letters', async () => {
-    const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
-    return letters.length === 2 && letters
+  const deadLetters = await until('both are dead letters', async () => {
+    const { deadLetters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    return deadLetters.length === 2 && deadLetters
   })
-  expect(letters).toMatchObject([
+  expect(deadLetters).toMatchObject([
     { data: '{"n":2}', code: 'no', attempts: 1 },
     { data: '{"n":1}', code: 'no', attempts: 4 }
   ])

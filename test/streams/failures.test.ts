@@ -9,8 +9,8 @@ const space = await useSpace()
 
 const LONG_LEASE = { LEASE_MS: 600_000 }
 
-describe('a message that fails', () => {
-  test('is never given a message that its schema refuses: that is a dead letter', async () => {
+describe('a worker', () => {
+  test('dead-letters a message that fails its schema, without a call of the handler', async () => {
     const seen: unknown[] = []
     const fn = makeFunction(space, async messages => {
       seen.push(...messages.map(({ body }) => body.n))
@@ -21,8 +21,8 @@ describe('a message that fails', () => {
     const { app } = await useWorker(space, fn.definition)
     await fn.settled()
     expect(seen).toEqual([2])
-    const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
-    expect(letters).toEqual([
+    const { deadLetters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    expect(deadLetters).toEqual([
       expect.objectContaining({
         code: 'invalid',
         attempts: 1,
@@ -32,13 +32,13 @@ describe('a message that fails', () => {
     ])
   })
 
-  test('and names no version is a dead letter: no newer worker would know it', async () => {
+  test('dead-letters a message without a version', async () => {
     const fn = makeFunction(space, async () => undefined)
     await space.redis.xadd(fn.key, '*', 'data', '{"n":1}')
     const { app } = await useWorker(space, fn.definition)
     await fn.settled()
-    const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
-    expect(letters).toEqual([
+    const { deadLetters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    expect(deadLetters).toEqual([
       expect.objectContaining({
         code: 'invalid',
         cause: { class: 'TerminalError', message: 'the message has no version (field v)' }
@@ -46,7 +46,7 @@ describe('a message that fails', () => {
     ])
   })
 
-  test('I5: one poison message in a batch of 500 holds up none of the others, and can be redriven', async () => {
+  test('I5: completes 499 messages beside a poison message, which can be redriven', async () => {
     let cured = false
     const done = new Set<number>()
     const keys = new Set<string>()
@@ -64,14 +64,14 @@ describe('a message that fails', () => {
     const { app } = await useWorker(space, fn.definition)
     const { deadLetters } = app.streams
     const name = fn.name
-    const [letter] = await until('the poison is a dead letter', async () => {
-      const { deadLetters: letters } = await deadLetters.list(name, '', 10)
-      return letters.length > 0 && letters
+    const [deadLetter] = await until('the poison is a dead letter', async () => {
+      const { deadLetters: found } = await deadLetters.list(name, '', 10)
+      return found.length > 0 && found
     })
-    // Its last attempt may be over before the others, which are done in halves of halves of the batch.
+    // Its last attempt may end before the others, because the batch is halved again and again.
     await until('all the others are done', () => done.size === 499)
     await fn.settled()
-    expect(letter).toMatchObject({
+    expect(deadLetter).toMatchObject({
       code: 'exhausted',
       cause: { class: 'RangeError', message: 'poison' },
       attempts: 3,
@@ -79,7 +79,7 @@ describe('a message that fails', () => {
     })
 
     cured = true
-    expect(await deadLetters.redrive(name, [letter?.id ?? ''], 100)).toMatchObject({ count: 1 })
+    expect(await deadLetters.redrive(name, [deadLetter?.id ?? ''], 100)).toMatchObject({ count: 1 })
     await until('the redriven one is done', () => done.size === 500)
     expect(keys.size).toBe(1)
     await until('nothing waits', async () => (await space.redis.zcard(app.keys.retry(name, 0))) === 0)
@@ -87,7 +87,7 @@ describe('a message that fails', () => {
     expect((await deadLetters.list(name, '', 1)).deadLetters).toEqual([])
   })
 
-  test('a terminal error ends a message at once, and a discarded letter keeps its reason', async () => {
+  test('dead-letters a message at once after a TerminalError, and keeps the reason of a discard', async () => {
     let calls = 0
     const fn = makeFunction(space, async ([message]) => {
       calls++
@@ -101,13 +101,15 @@ describe('a message that fails', () => {
     const { app } = await useWorker(space, fn.definition)
     const { deadLetters } = app.streams
     const name = fn.name
-    const [letter] = await until('it is a dead letter', async () => {
-      const { deadLetters: letters } = await deadLetters.list(name, '', 10)
-      return letters.length > 0 && letters
+    const [deadLetter] = await until('it is a dead letter', async () => {
+      const { deadLetters: found } = await deadLetters.list(name, '', 10)
+      return found.length > 0 && found
     })
-    expect([calls, letter?.code]).toEqual([1, 'no-such-card'])
-    expect(await deadLetters.show(name, letter?.id ?? '')).toEqual(letter)
-    expect(await deadLetters.discard(name, [letter?.id ?? ''], 'paid in cash')).toMatchObject({ count: 1 })
+    expect([calls, deadLetter?.code]).toEqual([1, 'no-such-card'])
+    expect(await deadLetters.show(name, deadLetter?.id ?? '')).toEqual(deadLetter)
+    expect(await deadLetters.discard(name, [deadLetter?.id ?? ''], 'paid in cash')).toMatchObject({
+      count: 1
+    })
     expect((await deadLetters.list(name, '', 1)).deadLetters).toEqual([])
     const [[, kept]] = (await space.redis.xrange(app.keys.discarded(name, 0), '-', '+')) as [
       [string, string[]]
@@ -115,7 +117,7 @@ describe('a message that fails', () => {
     expect(kept).toEqual(expect.arrayContaining(['reason', 'paid in cash', 'code', 'no-such-card']))
   })
 
-  test('that fails gets its messages again, and settles the others of the batch', async () => {
+  test('retries the failed messages of a batch, and settles the others', async () => {
     const tries = new Map<number, number>()
     const fn = makeFunction(space, async messages => {
       const failed: BatchResult['failed'] = []
@@ -138,7 +140,7 @@ describe('a message that fails', () => {
     ])
   })
 
-  test('that throws what is no error, or gives it as a cause, makes a dead letter of it all the same', async () => {
+  test('dead-letters a message whose cause is not an Error', async () => {
     const thrown = [undefined, 'plain text', { code: 7 }]
     const fn = makeFunction(space, async ([message]) => {
       const { body } = message as Message<{ n: number }>
@@ -147,11 +149,11 @@ describe('a message that fails', () => {
     })
     for (let n = 0; n < 4; n++) await fn.add(n)
     const { app } = await useWorker(space, { ...fn.definition, batch: { size: 1, window: 0 } })
-    const letters = await until('they are dead letters', async () => {
+    const deadLetters = await until('they are dead letters', async () => {
       const page = await app.streams.deadLetters.list(fn.name, '', 10)
       return page.deadLetters.length === 4 && page.deadLetters
     })
-    expect(letters.map(({ code, cause }) => `${code}: ${cause.message}`).sort()).toEqual([
+    expect(deadLetters.map(({ code, cause }) => `${code}: ${cause.message}`).sort()).toEqual([
       'exhausted: plain text',
       'exhausted: undefined',
       'exhausted: undefined',
@@ -159,7 +161,7 @@ describe('a message that fails', () => {
     ])
   })
 
-  test('on which the filter throws holds up none of the others', async () => {
+  test('settles the others when the filter throws for one message', async () => {
     const seen: number[] = []
     const fn = makeFunction(
       space,
@@ -177,16 +179,16 @@ describe('a message that fails', () => {
     )
     for (let n = 0; n < 4; n++) await fn.add(n)
     const { app } = await useWorker(space, fn.definition)
-    const [letter] = await until('the culprit is a dead letter', async () => {
-      const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
-      return letters.length > 0 && letters
+    const [deadLetter] = await until('the culprit is a dead letter', async () => {
+      const { deadLetters } = await app.streams.deadLetters.list(fn.name, '', 10)
+      return deadLetters.length > 0 && deadLetters
     })
-    expect(letter).toMatchObject({ code: 'exhausted', cause: { class: 'RangeError' }, attempts: 3 })
+    expect(deadLetter).toMatchObject({ code: 'exhausted', cause: { class: 'RangeError' }, attempts: 3 })
     expect(new Set(seen)).toEqual(new Set([0, 3]))
     await fn.settled()
   })
 
-  test('that hangs past its timeout is aborted, and its messages come again', async () => {
+  test('aborts a handler after its timeout, and retries its messages', async () => {
     let calls = 0
     let aborted = false
     const fn = makeFunction(space, async () => undefined, {
@@ -206,7 +208,7 @@ describe('a message that fails', () => {
   })
 })
 
-test('a store that refuses is asked after growing pauses; it costs no attempts, and is logged once', async () => {
+test('a store that refuses costs no attempts, is tried after growing pauses, and is logged once', async () => {
   const tries: number[] = []
   const fn = makeFunction(space, async () => {
     tries.push(performance.now())
@@ -214,10 +216,10 @@ test('a store that refuses is asked after growing pauses; it costs no attempts, 
     return undefined
   })
   for (let n = 0; n < 3; n++) await fn.add(n)
-  // So long a lease that the whole batch is done when the store is back, and not when it is taken over.
+  // With this lease, the batch can only finish because the store is back, not because of a takeover.
   const { app, log } = await useApp(space, 'worker', LONG_LEASE, app => app.consume(fn.definition))
   await fn.settled()
-  // A pause may take longer, but never less.
+  // A pause may be longer than planned, but never shorter.
   const pauses = tries.slice(1, 7).map((at, index) => at - (tries[index] as number))
   const least = [50, 100, 200, 400, 800, 1600]
   expect(pauses.filter((pause, index) => pause < (least[index] as number) - 1)).toEqual([])
@@ -228,11 +230,11 @@ test('a store that refuses is asked after growing pauses; it costs no attempts, 
   expect(log.filter(({ msg }) => msg === 'the function goes on')).toHaveLength(1)
 })
 
-test('I8: a worker that stops while a store is away does stop, and another one has its messages at once', async () => {
-  let away = true
+test('I8: a worker stops while a store is unavailable, and another worker gets its messages at once', async () => {
+  let unavailable = true
   let done = 0
   const fn = makeFunction(space, async messages => {
-    if (away) throw new StoreRefused('mysql', new Error('read-only'))
+    if (unavailable) throw new StoreRefused('mysql', new Error('read-only'))
     done += messages.length
     return undefined
   })
@@ -241,13 +243,13 @@ test('I8: a worker that stops while a store is away does stop, and another one h
   const [consumer] = first.app.streams.consumers.filter(({ definition }) => definition.name === fn.name)
   await until('it waits', () => consumer?.waitingFor() === 'mysql')
   await first.close()
-  away = false
+  unavailable = false
   await useApp(space, 'worker', LONG_LEASE, app => app.consume(fn.definition))
   await fn.settled()
   expect(done).toBe(3)
 })
 
-test('a handler that gets no answer from a store which is up is called anew, which costs an attempt the third time', async () => {
+test('a handler without an answer from an available store runs again, and the third time costs an attempt', async () => {
   const attempts: number[] = []
   const fn = makeFunction(
     space,
@@ -259,10 +261,10 @@ test('a handler that gets no answer from a store which is up is called anew, whi
   )
   await fn.add(1)
   const { app } = await useWorker(space, fn.definition)
-  const [letter] = await until('it is a dead letter', async () => {
-    const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
-    return letters.length > 0 && letters
+  const [deadLetter] = await until('it is a dead letter', async () => {
+    const { deadLetters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    return deadLetters.length > 0 && deadLetters
   })
-  expect(letter).toMatchObject({ code: 'exhausted', attempts: 2 })
+  expect(deadLetter).toMatchObject({ code: 'exhausted', attempts: 2 })
   expect(attempts).toEqual([1, 1, 1, 2, 2, 2])
 })

@@ -17,7 +17,7 @@ const gauges = async (api: TestApp, name: string) =>
     line => /^orderstream_function_(depth|retrying|dead)/.test(line) && line.includes(`"${name}"`)
   )
 
-test('the gauges of a function add up what waits, is retried and is dead, over all partitions', async () => {
+test('the gauges of a function sum its backlog, retries and dead letters over all partitions', async () => {
   const KEY_PREFIX = `${space.env.KEY_PREFIX}.gauge`
   const api = await useApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 2 })
   const { keys } = api.app
@@ -42,7 +42,7 @@ test('the gauges of a function add up what waits, is retried and is dead, over a
   )
 })
 
-test('the help of a figure of the whole service states that it must not be added up over processes', async () => {
+test('the help of a service-wide gauge states that it must not be summed over processes', async () => {
   const api = await useApp(space, 'api')
   const warned = (await exposition(api))
     .filter(line => line.startsWith('# HELP') && line.includes('query it with `max by`, never with `sum`'))
@@ -56,7 +56,7 @@ test('the help of a figure of the whole service states that it must not be added
   ])
 })
 
-/** How far the clock of this process is ahead (ms). */
+/** How far the clock of this process is ahead, in milliseconds. */
 let ahead = 0
 const now = performance.now.bind(performance)
 performance.now = () => now() + ahead
@@ -66,13 +66,13 @@ const warningsOf = async ({ call }: TestApp) =>
     text.startsWith('The function')
   )
 
-/** Waits until this api has read the states of functions, which it does every five seconds. */
+/** Waits until this api has read the states of functions, which it reads every five seconds. */
 const untilRead = (api: TestApp) => {
   const before = api.app.functions.unsettled()
   return until('the states are read', () => api.app.functions.unsettled() !== before)
 }
 
-test('health warns of what waits for a function that was renamed, until an operator ends it', {
+test('health warns of messages for a renamed function, until an operator ends the function', {
   timeout: 90_000
 }, async () => {
   const overrides = {
@@ -85,7 +85,7 @@ test('health warns of what waits for a function that was renamed, until an opera
   const { name, stream } = fn.definition
   const renamed = `${name}-v2`
   await useApp(space, 'worker', overrides, app => app.consume({ ...fn.definition, name: renamed }))
-  // What the function has left under its old name.
+  // What the function left under its old name.
   await space.redis.xgroup('CREATE', keys.stream(stream, 0), name, '0', 'MKSTREAM')
   await space.redis.sadd(keys.functions(0), `${name} ${stream} ${name}`)
   await space.redis.zadd(keys.retry(name, 0), 1, '1-1')
@@ -117,7 +117,7 @@ test('health warns of what waits for a function that was renamed, until an opera
   expect(ended.json()).toMatchObject({ retries: 1 })
   await until('health is content', async () => (await warningsOf(api)).length === 0)
 
-  // A function that runs again is not an ended one.
+  // A function that runs again does not count as ended.
   const again = await openApp(space, 'worker', overrides, app => app.consume(fn.definition))
   await until(
     'its mark is gone',
@@ -126,7 +126,7 @@ test('health warns of what waits for a function that was renamed, until an opera
   await again.close()
 })
 
-test('health asks to start a worker when nobody processes orders, and does not ask to end their function', {
+test('health asks for a worker when nobody processes orders, and not for the end of process-orders', {
   timeout: 60_000
 }, async () => {
   const KEY_PREFIX = `${space.env.KEY_PREFIX}.orders`
@@ -144,12 +144,12 @@ test('health asks to start a worker when nobody processes orders, and does not a
   ])
 })
 
-describe('beside processes of the version before', () => {
+describe('beside processes of the previous version', () => {
   const member = 'process-orders placed process-orders'
   const older = { mode: 'worker', lease: 30_000, taxRate: 0.18, database: space.env.DB_NAME }
   const record = (functions: string[]) => `9999999999999 ${JSON.stringify({ ...older, functions })}`
 
-  test('an api knows what their workers run by the names in their records', async () => {
+  test('an api reads the functions of their workers from the names in their records', async () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.older-worker`
     const { app } = await useApp(space, 'api', { KEY_PREFIX, LEASE_MS: 500 })
     const runs = () => app.processes.isRun()?.({ name: 'process-orders', stream: 'placed' })
@@ -158,7 +158,7 @@ describe('beside processes of the version before', () => {
     await until('it knows of the worker', () => runs() === true)
   })
 
-  test('a worker records its runs where they read them, and stops when they are gone', {
+  test('a worker records its runs where they read them, until they are gone', {
     timeout: 60_000
   }, async () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.older-api`
@@ -178,7 +178,7 @@ describe('the search for functions that no worker runs', () => {
   const other = { ...state, name: 'other' }
   const otherRuns = ({ name }: { name: string }) => name === 'other'
   const nobody = () => false
-  /** What is found once a function has been silent for long enough. */
+  /** Returns what the search finds after a function has been silent for long enough. */
   const search = (states: FunctionState[], isRun: IsRun) => {
     const find = createUnrunFinder()
     expect(find(states, isRun)).toEqual([])
@@ -198,11 +198,11 @@ describe('the search for functions that no worker runs', () => {
     expect(search(states, otherRuns)).toMatchObject([{ name: 'old' }])
   })
 
-  test('passes over a function that an operator has ended', () => {
+  test('skips a function that an operator has ended', () => {
     expect(search([{ ...state, dead: 1, ended: true }], nobody)).toEqual([])
   })
 
-  test('finds nothing while it is unknown which processes live', () => {
+  test('finds nothing while the live processes are unknown', () => {
     const find = createUnrunFinder()
     find([state], nobody)
     ahead += UNRUN_AFTER + 1
@@ -210,7 +210,7 @@ describe('the search for functions that no worker runs', () => {
     expect(find([state], nobody)).toHaveLength(1)
   })
 
-  test('measures the silence anew after a worker has run the function', () => {
+  test('restarts its measurement after a worker has run the function', () => {
     const find = createUnrunFinder()
     find([state], nobody)
     ahead += UNRUN_AFTER + 1

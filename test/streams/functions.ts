@@ -6,17 +6,17 @@ import { type Space, until } from '../harness/space.ts'
 const Body = Type.Object({ n: Type.Integer() }, { additionalProperties: false })
 type Handler = (messages: Message<{ n: number }>[]) => Promise<BatchResult | undefined>
 
-/** A function on a stream that no other test uses. */
+/** A function on a stream of its own. */
 export interface TestFunction {
   definition: StreamFunction
   /** Full key of the stream. */
   key: string
   name: string
-  /** Appends a message with that number. */
+  /** Appends a message with that number; resolves to its id. */
   add: (n: unknown, version?: string) => Promise<string>
-  /** What such a message consists of. */
+  /** Returns the fields of such a message, for XADD. */
   fields: (n: unknown, version?: string) => string[]
-  /** Waits until nothing is left on the stream. */
+  /** Waits until the stream is empty. */
   settled: () => Promise<unknown>
 }
 
@@ -58,7 +58,7 @@ export function makeFunction(
   }
 }
 
-/** A worker with that function, too. */
+/** Starts a worker that runs this function beside those of the service. */
 export function useWorker(space: Space, definition: StreamFunction) {
   return useApp(space, 'worker', { LEASE_MS: 500 }, app => app.consume(definition))
 }

@@ -46,7 +46,7 @@ test.each([
   expect((await app.streams.deadLetters.list(fn.name, '', 10)).deadLetters).toEqual([])
 })
 
-test('messages of a batch that runs out of time run alone next, with their first attempt', async () => {
+test('messages of a batch that times out run alone next, on their first attempt', async () => {
   const calls: string[] = []
   const fn = makeFunction(space, async () => undefined, {
     batch: { size: 10, window: 50 },
@@ -80,7 +80,7 @@ test('a handler does not run again when its result cannot be settled', async () 
   const { app } = await useWorker(space, fn.definition)
   const own = () => app.streams.consumers.find(({ definition }) => definition.name === fn.name)
   await until('it waits', () => own()?.waitingFor() === 'redis')
-  // Longer than a lease, after which the message would come again.
+  // After a lease, the message would be delivered again.
   await new Promise(resolve => setTimeout(resolve, 1500))
   await space.redis.del(events)
   await fn.settled()

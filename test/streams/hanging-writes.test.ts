@@ -7,7 +7,7 @@ import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
 
-/** As a backup takes it: reads go on, and each write waits. Gives what unlocks them. */
+/** Takes the lock of a backup, under which reads work and writes wait; returns a function that unlocks. */
 async function lockTables() {
   const connection = await connectTo(space)
   onTestFinished(() => connection.destroy())
@@ -17,9 +17,9 @@ async function lockTables() {
   }
 }
 
-/** As a full disk does to the log of a server: all goes well until it is to be made durable. */
+/** Makes commits hang, as a full disk of the server does, while statements still work. */
 async function holdCommits(proxy: Awaited<ReturnType<typeof startProxy>>) {
-  // The level of isolation that each session is set to ends like a commit; sessions that are set already are cut off.
+  // A new session sends READ COMMITTED before its first COMMIT; open sessions send only COMMIT, so they are frozen.
   proxy.freeze()
   void proxy.holdAt('READ COMMIT', 'COMMIT')
   return async () => proxy.release()
@@ -28,7 +28,7 @@ async function holdCommits(proxy: Awaited<ReturnType<typeof startProxy>>) {
 test.each([
   ['statements', lockTables],
   ['commits', holdCommits]
-])('a MySQL that answers its ping while all %s hang costs no attempt', async (_what, hang) => {
+])('a MySQL that answers pings while all %s hang costs no attempt', async (_what, hang) => {
   const proxy = await startProxy(Number(space.env.DB_PORT))
   let app: App | undefined
   let tries = 0
@@ -51,16 +51,16 @@ test.each([
   await fn.add(1)
   await fn.settled()
 
-  const letGo = await hang(proxy)
+  const resume = await hang(proxy)
   const before = tries
   await fn.add(2)
-  // More often than a batch is tried when the failure is its own.
-  await until('it was tried in vain, time and again', () => tries > before + 4)
+  // A batch that fails by itself has fewer attempts.
+  await until('it has failed several times', () => tries > before + 4)
   const says = (text: string) => worker.log.some(line => line.function === fn.name && line.msg === text)
-  await until('it says so', () => says('the function waits for a store that takes no writes'))
-  await letGo()
+  await until('the log shows it', () => says('the function waits for a store that takes no writes'))
+  await resume()
   await fn.settled()
   const dead = worker.app.keys.dead(fn.name, 0)
   expect(await space.redis.xlen(dead)).toBe(0)
-  await until('it says that it is over', () => says('the function goes on'))
+  await until('the log shows the end', () => says('the function goes on'))
 })

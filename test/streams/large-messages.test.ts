@@ -14,12 +14,12 @@ const MB = 1_000_000
 const Text = Type.Object({ n: Type.Integer(), text: Type.String() })
 const dataOf = (n: number, size: number) => JSON.stringify({ n, text: 'x'.repeat(size) })
 
-/** Appends messages of a size. */
+/** Appends messages of this size. */
 async function add({ key }: TestFunction, count: number, size: number): Promise<void> {
   for (let n = 0; n < count; n++) await space.redis.xadd(key, '*', 'v', '1', 'data', dataOf(n, size))
 }
 
-/** A place in the group of a function whose messages nobody else takes. */
+/** Joins the group of a function whose messages nobody else takes. */
 async function join(fn: TestFunction, lease: number) {
   const { app } = await useApp(space, 'api')
   const { keys } = app
@@ -37,7 +37,7 @@ async function join(fn: TestFunction, lease: number) {
   return { member, retry: keys.retry(fn.name, 0), retrying: keys.retrying(fn.name, 0) }
 }
 
-/** Takes until nothing is left; gives how many came at a time. */
+/** Takes messages until none is left; returns the size of each batch. */
 async function takeAll(take: () => Promise<{ deliveries: unknown[] }>): Promise<number[]> {
   const counts: number[] = []
   for (;;) {
@@ -48,7 +48,7 @@ async function takeAll(take: () => Promise<{ deliveries: unknown[] }>): Promise<
 }
 
 describe('large messages', () => {
-  test('that are due are taken as many at a time as a call may carry, and a larger one alone', async () => {
+  test('are taken for a retry in batches that fit into one call, and a larger one alone', async () => {
     const fn = makeFunction(space, async () => undefined)
     const { member, retry, retrying } = await join(fn, 600_000)
     const sizes = [1, 1, 1, 1, 1, 6, 1, 1, 1]
@@ -60,7 +60,7 @@ describe('large messages', () => {
     expect(await takeAll(() => member.takeRetries(100, [], 'safe'))).toEqual([4, 1, 1, 3])
   })
 
-  test('that a dead worker left are claimed a few at a time', async () => {
+  test('are claimed from a dead worker a few at a time', async () => {
     const fn = makeFunction(space, async () => undefined)
     const { member } = await join(fn, 1)
     await add(fn, 12, MB)
@@ -75,7 +75,7 @@ describe('large messages', () => {
     expect(counts.filter(count => count > 0)).toEqual([4, 4, 4])
   })
 
-  test('are read and settled in parts, and each one that fails for good is a dead letter', async () => {
+  test('are read and settled in parts, and each terminal failure becomes a dead letter', async () => {
     const batches: number[] = []
     const fn = makeFunction(
       space,
@@ -94,12 +94,12 @@ describe('large messages', () => {
     expect(Math.max(...batches)).toBeLessThanOrEqual(CALL_BYTES / (MB / 10))
     const sizes = settle.mock.calls.map(([list]) => list.reduce((sum, one) => sum + sizeOf(one), 0))
     expect(Math.max(...sizes)).toBeLessThanOrEqual(CALL_BYTES)
-    // 30 MB, twice: not one by one either.
+    // 30 MB, twice: they do not come one by one either.
     expect(sizes.length).toBeLessThan(40)
     expect(await space.redis.exists(app.keys.retry(fn.name, 0), app.keys.retrying(fn.name, 0))).toBe(0)
   })
 
-  test('that are each larger than a call may carry are tried again and again, one at a time', async () => {
+  test('are retried one at a time when each one is larger than a call', async () => {
     const done: number[] = []
     const fn = makeFunction(
       space,
@@ -122,8 +122,8 @@ describe('large messages', () => {
 })
 
 describe('large dead letters', () => {
-  /** Dead letters of a function, of a size. */
-  const bury = async ({ app }: TestApp, count: number, size: number) => {
+  /** Adds dead letters of this size; returns the name of their function. */
+  const addDeadLetters = async ({ app }: TestApp, count: number, size: number) => {
     const { name } = makeFunction(space, async () => undefined)
     const times = ['attempts', '1', 'first_at', '1', 'last_at', '1', 'taken', '1']
     const fields = ['code', 'no', 'error', 'Error', 'message', 'm', ...times]
@@ -134,35 +134,35 @@ describe('large dead letters', () => {
     return name
   }
 
-  test('are listed by their beginning, page by page, and one is shown whole', async () => {
+  test('are listed with the start of their data, and shown with all of it', async () => {
     const api = await useApp(space, 'api')
     const { deadLetters } = api.app.streams
-    const name = await bury(api, 24, 5 * MB)
+    const name = await addDeadLetters(api, 24, 5 * MB)
     const ids: string[] = []
     const pages: number[] = []
     let after = ''
     do {
-      const { deadLetters: letters, next } = await deadLetters.list(name, after, 100)
-      for (const { data, dataBytes } of letters)
+      const { deadLetters: found, next } = await deadLetters.list(name, after, 100)
+      for (const { data, dataBytes } of found)
         expect([data.length, dataBytes > 5 * MB]).toEqual([LISTED_BYTES, true])
-      ids.push(...letters.map(({ id }) => id))
-      pages.push(letters.length)
+      ids.push(...found.map(({ id }) => id))
+      pages.push(found.length)
       after = next
     } while (after !== '')
     expect(new Set(ids).size).toBe(24)
     expect(pages.length).toBeGreaterThan(1)
-    const letter = await deadLetters.show(name, ids[3] as string)
-    expect(letter?.data === dataOf(3, 5 * MB)).toBe(true)
+    const deadLetter = await deadLetters.show(name, ids[3] as string)
+    expect(deadLetter?.data === dataOf(3, 5 * MB)).toBe(true)
     expect(await deadLetters.redrive(name, undefined, 1000)).toMatchObject({ count: 24 })
     const record = JSON.parse((await space.redis.hget(api.app.keys.retrying(name, 0), '1-3')) as string)
-    expect([record.data === letter?.data, record.attempts, record.redriven]).toEqual([true, 0, 'failed'])
+    expect([record.data === deadLetter?.data, record.attempts, record.redriven]).toEqual([true, 0, 'failed'])
   })
 
-  test('give their memory back when they are discarded', async () => {
+  test('free their memory when they are discarded', async () => {
     const api = await useApp(space, 'api')
-    const name = await bury(api, 10, MB)
-    const { deadLetters: letters } = await api.app.streams.deadLetters.list(name, '', 100)
-    const ids = letters.map(({ id }) => id)
+    const name = await addDeadLetters(api, 10, MB)
+    const { deadLetters } = await api.app.streams.deadLetters.list(name, '', 100)
+    const ids = deadLetters.map(({ id }) => id)
     expect(await api.app.streams.deadLetters.discard(name, ids, 'too much')).toMatchObject({ count: 10 })
     const kept = await space.redis.xrange(api.app.keys.discarded(name, 0), '-', '+')
     expect(kept.map(([, fields]) => fields.join('').length < KEPT_BYTES + 1000)).toEqual(ids.map(() => true))
@@ -170,33 +170,33 @@ describe('large dead letters', () => {
   })
 })
 
-describe('a message that is larger than one may be', () => {
-  test('is a dead letter with its beginning, of which its function is not told, and cannot be redriven', async () => {
-    const told: unknown[] = []
-    const fn = makeFunction(space, async messages => void told.push(messages), {
+describe('a message over the size limit', () => {
+  test('becomes a dead letter with the start of its data, without a call of onDead or a redrive', async () => {
+    const calls: unknown[] = []
+    const fn = makeFunction(space, async messages => void calls.push(messages), {
       schema: Text,
-      onDead: async letters => {
-        told.push(letters)
+      onDead: async deadLetters => {
+        calls.push(deadLetters)
         return {}
       }
     })
     await add(fn, 1, LARGEST_MESSAGE)
     const { app } = await useApp(space, 'worker', {}, app => app.consume(fn.definition))
     await fn.settled()
-    const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
-    expect(letters).toMatchObject([{ code: 'too-large', attempts: 1, redrivable: false }])
-    const [{ id = '' } = {}] = letters
-    const letter = await app.streams.deadLetters.show(fn.name, id)
-    expect(letter?.data).toBe(dataOf(0, LARGEST_MESSAGE).slice(0, KEPT_BYTES))
-    expect(letter?.dataBytes).toBe(dataOf(0, LARGEST_MESSAGE).length)
-    expect(told).toEqual([])
     const { deadLetters } = app.streams
+    const { deadLetters: found } = await deadLetters.list(fn.name, '', 10)
+    expect(found).toMatchObject([{ code: 'too-large', attempts: 1, redrivable: false }])
+    const [{ id = '' } = {}] = found
+    const deadLetter = await deadLetters.show(fn.name, id)
+    expect(deadLetter?.data).toBe(dataOf(0, LARGEST_MESSAGE).slice(0, KEPT_BYTES))
+    expect(deadLetter?.dataBytes).toBe(dataOf(0, LARGEST_MESSAGE).length)
+    expect(calls).toEqual([])
     await expect(deadLetters.redrive(fn.name, [id], 1)).rejects.toThrow(RedriveRefused)
     await expect(deadLetters.redrive(fn.name, undefined, 1)).rejects.toThrow(id)
     expect(await space.redis.xlen(app.keys.dead(fn.name, 0))).toBe(1)
   })
 
-  test('cannot be published by a function: its result counts as thrown', async () => {
+  test('cannot be published: the result of the handler counts as thrown', async () => {
     const fn = makeFunction(
       space,
       async ([message]) => {
@@ -211,8 +211,8 @@ describe('a message that is larger than one may be', () => {
     await fn.add(2)
     const { app } = await useApp(space, 'worker', {}, app => app.consume(fn.definition))
     await fn.settled()
-    const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
-    expect(letters).toMatchObject([{ code: 'exhausted', data: '{"n":1}' }])
-    expect(letters[0]?.cause.message).toContain(`events[2] takes what is written and published`)
+    const { deadLetters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    expect(deadLetters).toMatchObject([{ code: 'exhausted', data: '{"n":1}' }])
+    expect(deadLetters[0]?.cause.message).toContain(`events[2] takes what is written and published`)
   })
 })

@@ -9,7 +9,7 @@ import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
 
-test('a missing stream or group keeps it neither from trimming logs nor from forgetting dead consumers', async () => {
+test('maintenance trims logs and removes dead consumers although a stream or group is missing', async () => {
   const { app } = await useApp(space, 'api')
   const { keys } = app
   const { redis } = app.stores
@@ -39,7 +39,7 @@ test('a missing stream or group keeps it neither from trimming logs nor from for
   expect(await space.redis.exists(noStream.key)).toBe(0)
 })
 
-test('the leases of many messages are renewed in several calls, none of which keeps Redis busy for long', async () => {
+test('the leases of many messages are renewed in several short calls', async () => {
   const { app } = await useApp(space, 'api')
   const { keys } = app
   const { redis } = app.stores
@@ -70,12 +70,12 @@ test('the leases of many messages are renewed in several calls, none of which ke
   expect(lapsed).toEqual([])
 })
 
-test('an event stays until every group has settled it: one that has read it has not settled it yet', async () => {
+test('an event stays until every group has settled it, not only read it', async () => {
   const { app } = await useApp(space, 'api', { KEY_PREFIX: `${space.env.KEY_PREFIX}.kept` })
   const { keys } = app
   const { redis } = app.stores
   const log = keys.stream(EVENTS, 0)
-  // As text these ids would be in another order.
+  // A comparison of the ids as text would give another order.
   const ids = ['5-9', '5-10', '10-1']
   for (const id of ids) await space.redis.xadd(log, id, 'v', '1')
   const settle = async (group: string, read: number, settled: string[]) => {
@@ -95,7 +95,7 @@ test('an event stays until every group has settled it: one that has read it has 
   expect(await kept()).toEqual(['5-10', '10-1'])
 })
 
-test('a dead consumer that has messages in hand is not forgotten, or they would be lost with it', async () => {
+test('a dead consumer with messages in flight is kept, because its messages would be lost with it', async () => {
   const { app } = await useApp(space, 'api')
   const { keys } = app
   const { redis } = app.stores

@@ -7,10 +7,10 @@ import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
 
-/** What a function does with `app.stores.mysql` for a message. */
+/** The call of `app.stores.mysql` that a function makes for a message. */
 type Call = (mysql: MysqlStore, n: number) => Promise<unknown>
 
-/** A worker with a function that makes a call for each message of a batch, and says of each how that went. */
+/** Starts a worker with a function that makes a call for each message, and reports each failure by message. */
 async function callEach(
   call: Call,
   overrides: Partial<StreamFunction> = {},
@@ -40,12 +40,12 @@ async function callEach(
     app.consume(fn.definition)
   })
   await until('MySQL is up', () => worker.app.stores.mysql.availability.up)
-  const letters = async () => (await worker.app.streams.deadLetters.list(fn.name, '', 10)).deadLetters
+  const deadLetters = async () => (await worker.app.streams.deadLetters.list(fn.name, '', 10)).deadLetters
   const lines = (text: string) => worker.log.filter(line => line.function === fn.name && line.msg === text)
-  return { fn, worker, calls, letters, lines }
+  return { fn, worker, calls, deadLetters, lines }
 }
 
-/** Makes every insert of an order fail with an error that nobody foresees. */
+/** Makes every insert of an order fail with an unknown error. */
 async function refuseOrders() {
   await space.sql(
     "CREATE TRIGGER refuse BEFORE INSERT ON order_totals FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1665, MESSAGE_TEXT = 'so it is'"
@@ -65,15 +65,15 @@ test.each([
     'an error that nobody foresees',
     "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1030, MESSAGE_TEXT = 'so it is'"
   ]
-])('of a MySQL that takes orders, %s is the failure of the message', async (_what, sql) => {
-  const { fn, letters, lines } = await callEach(mysql => mysql.rows(sql, []))
+])('while MySQL takes orders, %s is a failure of the message', async (_what, sql) => {
+  const { fn, deadLetters, lines } = await callEach(mysql => mysql.rows(sql, []))
   await fn.add(1)
-  await until('it is a dead letter', async () => (await letters()).length === 1)
+  await until('it is a dead letter', async () => (await deadLetters()).length === 1)
   expect(lines('the function waits for a store that takes no writes')).toEqual([])
 })
 
-test('a row that somebody has locked is in the way of the look at MySQL, and is no outage', async () => {
-  const { fn, letters } = await callEach(mysql => mysql.rows('INSERT INTO no_such_table VALUES (1)', []))
+test('a locked row delays the probe of MySQL, and does not count as an outage', async () => {
+  const { fn, deadLetters } = await callEach(mysql => mysql.rows('INSERT INTO no_such_table VALUES (1)', []))
   const holder = await connectTo(space)
   onTestFinished(() => holder.destroy())
   await holder.query('SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE')
@@ -81,11 +81,11 @@ test('a row that somebody has locked is in the way of the look at MySQL, and is 
   await holder.query('SELECT * FROM orders FOR UPDATE')
   await holder.query('SELECT * FROM order_totals FOR UPDATE')
   await fn.add(1)
-  await until('it is a dead letter', async () => (await letters()).length === 1)
+  await until('it is a dead letter', async () => (await deadLetters()).length === 1)
 })
 
-test('messages whose handler catches the error of an outage, and reports them one by one, wait without an attempt', async () => {
-  const { fn, calls, letters, lines } = await callEach(async (mysql, n) => {
+test('messages that a handler reports as failed by an outage wait without an attempt', async () => {
+  const { fn, calls, deadLetters, lines } = await callEach(async (mysql, n) => {
     if (n > 1)
       await mysql.rows('INSERT INTO order_totals (slot) VALUES (?) ON DUPLICATE KEY UPDATE slot = slot', [-n])
   })
@@ -93,18 +93,18 @@ test('messages whose handler catches the error of an outage, and reports them on
   for (const n of [1, 2, 3]) await fn.add(n)
   await until('it waits', () => lines('the function waits for a store that takes no writes').length === 1)
   await until('it was tried time and again', () => Math.max(...calls.values()) > 4)
-  expect(await letters()).toEqual([])
+  expect(await deadLetters()).toEqual([])
   await end()
   await fn.settled()
-  expect([calls.get(1), await letters()]).toEqual([1, []])
+  expect([calls.get(1), await deadLetters()]).toEqual([1, []])
   expect(lines('the function waits for a store that takes no writes')).toHaveLength(1)
   expect(lines('the function goes on')).toHaveLength(1)
 })
 
-test('a function that takes all its connections holds up no order, and says what it waits for', async () => {
+test('a function that uses all its connections holds up no order, and reports what it waits for', async () => {
   const enough = Promise.withResolvers<void>()
   onTestFinished(() => enough.resolve())
-  const { fn, worker, letters, lines } = await callEach(
+  const { fn, worker, deadLetters, lines } = await callEach(
     mysql => mysql.transaction(() => enough.promise),
     { batch: { size: 1, window: 0 }, concurrency: 4, timeout: 60_000 },
     { DB_POOL_SIZE: 3, DB_FUNCTION_POOL_SIZE: 2, STORE_TIMEOUT_MS: 300 }
@@ -126,16 +126,16 @@ test('a function that takes all its connections holds up no order, and says what
   ).toEqual([])
   enough.resolve()
   await fn.settled()
-  expect(await letters()).toEqual([])
+  expect(await deadLetters()).toEqual([])
 })
 
-test('a statement of a function that is slow takes MySQL away from nobody', async () => {
-  const { fn, worker, letters } = await callEach(
+test('a slow statement of a function does not make MySQL unavailable for others', async () => {
+  const { fn, worker, deadLetters } = await callEach(
     mysql => mysql.rows('DO SLEEP(20)', []),
     {},
     { STORE_TIMEOUT_MS: 300 }
   )
   await fn.add(1)
-  await until('it is a dead letter', async () => (await letters()).length === 1, 40_000)
+  await until('it is a dead letter', async () => (await deadLetters()).length === 1, 40_000)
   expect(worker.log.filter(({ msg }) => msg === 'mysql is not available')).toEqual([])
 }, 60_000)

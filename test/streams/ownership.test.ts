@@ -11,19 +11,19 @@ const space = await useSpace()
 let worker: TestApp
 
 beforeAll(async () => {
-  // This is about messages: a Redis that is slow for a moment must not count as away.
+  // A slow Redis must not count as unavailable here.
   worker = await openApp(space, 'worker', { STORE_TIMEOUT_MS: 5000 })
 })
 afterAll(() => worker.close())
 
-/** The end of a message that says nothing more. */
+/** Returns the settlement of a message that succeeded, without counts, writes or events. */
 const done = (id: string): Settlement => {
   const delivery = fromEntry([id, []], 1)
   return { delivery, outcome: { kind: 'done' }, counts: [], writes: [], events: [] }
 }
 
 describe('a consumer', () => {
-  test('runs a message once whose lease lapses in its own hand', async () => {
+  test('runs a message once although its lease expires during the run', async () => {
     let calls = 0
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
     const fn = makeFunction(space, async () => {
@@ -47,7 +47,7 @@ describe('a consumer', () => {
     expect(calls).toBe(1)
   })
 
-  test('takes over what a dead one left', async () => {
+  test('takes over the messages of a dead consumer', async () => {
     const seen: number[] = []
     const fn = makeFunction(space, async messages => {
       seen.push(...messages.map(({ body }) => body.n))
@@ -61,7 +61,7 @@ describe('a consumer', () => {
     expect(seen).toHaveLength(30)
   })
 
-  test('takes over messages that may have killed their worker one by one, without waiting in between', async () => {
+  test('takes over suspects one by one, without a pause between them', async () => {
     const batches: number[][] = []
     const fn = makeFunction(space, async messages => void batches.push(messages.map(({ body }) => body.n)))
     await space.redis.xgroup('CREATE', fn.key, fn.name, '0', 'MKSTREAM')
@@ -76,7 +76,7 @@ describe('a consumer', () => {
     expect(batches).toEqual([[0], [1], [2]])
   })
 
-  test('that lost its lease can end nothing', async () => {
+  test('settles nothing after it has lost its lease', async () => {
     const fn = makeFunction(space, async () => undefined)
     const id = await fn.add(1)
     const { keys } = worker.app
@@ -119,7 +119,7 @@ describe('a consumer', () => {
     await space.redis.del(keys.settled(0))
   })
 
-  test('leaves an event that it has settled to those who have not', async () => {
+  test('keeps an event that it has settled for the other groups', async () => {
     const { keys } = worker.app
     const { redis } = worker.app.stores
     const [quick, events] = ['quick', keys.stream(EVENTS, 0)]
@@ -141,9 +141,9 @@ describe('a consumer', () => {
     expect(await space.redis.xlen(events)).toBe(ids.length)
   })
 
-  test('settles all of its messages in one call, in whatever order, and however long their ids are', async () => {
+  test('settles all of its messages in one call, in any order and with ids of any length', async () => {
     const fn = makeFunction(space, async () => undefined)
-    // As text the first ids would be in another order, as numbers the last two would be of the same time.
+    // Compared as text, the first ids change their order; compared as numbers, the last two have the same time.
     const ids = ['5-9', '5-10', '10-1', '18446744073709551613-10', '18446744073709551614-9']
     for (const id of ids) await space.redis.xadd(fn.key, id, ...fn.fields(1))
     const { keys } = worker.app
@@ -164,21 +164,23 @@ describe('a consumer', () => {
     expect(await space.redis.xlen(fn.key)).toBe(0)
   })
 
-  test('gives back at once, or for when a lease is over; neither counts as a delivery', async () => {
+  test('releases a message at once or for the end of the lease, without a delivery', async () => {
     const fn = makeFunction(space, async () => undefined)
-    const given = fromEntry([await fn.add(1), []], 1)
+    const delivery = fromEntry([await fn.add(1), []], 1)
     const { keys } = worker.app
     const { redis } = worker.app.stores
     const definition = { name: fn.name, group: fn.name, stream: fn.definition.stream }
     const [lease, partition] = [600_000, 0]
-    const [giver, taker] = ['giver', 'taker'].map(consumer =>
+    const [first, second] = ['first', 'second'].map(consumer =>
       createGroupMember({ redis, keys, definition, partition, consumer, lease: () => lease })
     ) as [GroupMember, GroupMember]
-    await giver.join()
-    await space.redis.xreadgroup('GROUP', fn.name, 'giver', 'COUNT', 1, 'STREAMS', fn.key, '>')
-    await giver.release([given], 0)
-    expect((await taker.claim('0-0', 10, 'safe')).deliveries).toEqual([])
-    await giver.release([given], lease)
-    expect((await taker.claim('0-0', 10, 'safe')).deliveries).toMatchObject([{ id: given.id, deliveries: 1 }])
+    await first.join()
+    await space.redis.xreadgroup('GROUP', fn.name, 'first', 'COUNT', 1, 'STREAMS', fn.key, '>')
+    await first.release([delivery], 0)
+    expect((await second.claim('0-0', 10, 'safe')).deliveries).toEqual([])
+    await first.release([delivery], lease)
+    expect((await second.claim('0-0', 10, 'safe')).deliveries).toMatchObject([
+      { id: delivery.id, deliveries: 1 }
+    ])
   })
 })

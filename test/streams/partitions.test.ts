@@ -11,7 +11,7 @@ import { makeFunction } from './functions.ts'
 const space = await useSpace()
 
 describe('STREAM_PARTITIONS', () => {
-  test('spreads orders over slots, and all of them are processed', async () => {
+  test('spreads orders over slots, and workers process all of them', async () => {
     const overrides = { STREAM_PARTITIONS: 4, KEY_PREFIX: `${space.env.KEY_PREFIX}.four` }
     const api = await useApp(space, 'api', overrides)
     await useApp(space, 'worker', overrides)
@@ -26,13 +26,13 @@ describe('STREAM_PARTITIONS', () => {
     )
   })
 
-  test('leaves an order in its partition, whatever version of the service asks', () => {
+  test('keeps the partition of an order the same in every version of the service', () => {
     // The test vectors of FNV-1a.
     const { partitionOf } = createKeys('x', 2 ** 32)
     expect(['', 'a', 'foobar'].map(partitionOf)).toEqual([0x811c9dc5, 0xe40c292c, 0xbf9cf968])
   })
 
-  test('I4: the effect key of a message is its own, though two partitions have given the same id', async () => {
+  test('I4: gives messages with the same id in two partitions different effect keys', async () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.keys`
     const effects: string[] = []
     const fn = makeFunction(space, async messages => {
@@ -45,7 +45,7 @@ describe('STREAM_PARTITIONS', () => {
     expect(effects.sort()).toEqual([`0 ${fn.name}:0:7-1`, `1 ${fn.name}:1:7-1`])
   })
 
-  test('a function that waits in one partition is named once, as paused, in health and metrics', async () => {
+  test('shows a function that waits in one partition once, as paused, in health and metrics', async () => {
     const overrides = { STREAM_PARTITIONS: 2, KEY_PREFIX: `${space.env.KEY_PREFIX}.paused` }
     let refuses = true
     const fn = makeFunction(space, async () => {
@@ -65,7 +65,7 @@ describe('STREAM_PARTITIONS', () => {
     ])
     expect(await metrics()).toContain(`orderstream_function_paused{function="${fn.name}"} 1`)
     refuses = false
-    await until('it goes on', async () =>
+    await until('it continues', async () =>
       (await metrics()).includes(`orderstream_function_paused{function="${fn.name}"} 0`)
     )
   })
@@ -85,14 +85,14 @@ describe('STREAM_PARTITIONS', () => {
 })
 
 describe('two counts', () => {
-  /** What the probes of a process with that count do, and the count that then stands in Redis. */
+  /** The probes of a process with this count, and the count in Redis. */
   const processOf = (KEY_PREFIX: string, partitions: number) => {
     const keys = createKeys(KEY_PREFIX, partitions)
     const check = createPartitionCheck(keys, SERVICE_FUNCTIONS)
     return { keys, probe: () => check(space.redis), count: () => space.redis.get(keys.partitionCount()) }
   }
 
-  test('never take turns: a process that has run with one uses Redis no more when a later one has changed it', async () => {
+  test('never take turns: a process stops its use of Redis after a later process has changed the count', async () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.turns`
     const old = await useApp(space, 'api', { KEY_PREFIX })
     await until('it has set its count', () => old.app.stores.redis.availability.up)
@@ -107,14 +107,14 @@ describe('two counts', () => {
     const spilled = await old.post({ order_id: 'spilled', amount: 1 })
     expect([spilled.statusCode, spilled.headers.durability]).toEqual([202, 'mysql'])
 
-    // Rolled back: the old one is back when one like it has found that nothing waits, and not before.
+    // After a rollback, the old process returns only when a process like it has found that nothing waits.
     await fresh.close()
     expect(await old.app.stores.redis.availability.check()).toBe(false)
     await useApp(space, 'api', { KEY_PREFIX })
     await until('the old one is back', () => old.app.stores.redis.availability.check())
   })
 
-  test('are one again after a flush: the first to look sets its own', async () => {
+  test('become one after a flush: the first process that looks sets its count', async () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.flushed`
     const [two, other] = [processOf(KEY_PREFIX, 2), processOf(KEY_PREFIX, 2)]
     await two.probe()
@@ -125,7 +125,7 @@ describe('two counts', () => {
     expect(await two.count()).toBe('2')
   })
 
-  test('one that was lowered is set back when an order has come where it would be lost', async () => {
+  test('return to the higher one when an order arrives in a removed partition', async () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.late`
     const [four, two] = [processOf(KEY_PREFIX, 4), processOf(KEY_PREFIX, 2)]
     await four.probe()
@@ -133,7 +133,7 @@ describe('two counts', () => {
     await two.probe()
     expect(await two.count()).toBe('2')
 
-    // As a process with four does that has not looked since.
+    // A process with four partitions that has not looked since does this.
     const late = four.keys.stream('placed', 3)
     await space.redis.xadd(late, '*', 'v', '1')
     await expect(two.probe()).rejects.toThrow('partition 3 still has 1 messages')
@@ -147,8 +147,8 @@ describe('two counts', () => {
   })
 })
 
-describe('STREAM_PARTITIONS that is lowered', () => {
-  /** Whether an api takes the count, and what it says if it does not. */
+describe('a lower STREAM_PARTITIONS', () => {
+  /** Returns true if an api accepts the count, otherwise the text of its refusal. */
   const takes = async (overrides: Record<string, unknown>) => {
     const { app, log, close } = await openApp(space, 'api', overrides)
     const { up } = app.stores.redis.availability
@@ -160,7 +160,7 @@ describe('STREAM_PARTITIONS that is lowered', () => {
     return refusal?.message ?? true
   }
 
-  /** Keys of the third partition, under a prefix of its own, as a service with four has left it. */
+  /** Returns the keys of partition 3, under a prefix of its own, as a service with four partitions leaves them. */
   const fourPartitions = async (name: string) => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.${name}`
     await space.redis.set(`{${KEY_PREFIX}:0}:partitions`, 4)
@@ -168,7 +168,7 @@ describe('STREAM_PARTITIONS that is lowered', () => {
     return { KEY_PREFIX, key }
   }
 
-  test('is refused while a function has a message of a queue, a retry or a dead letter where it goes', async () => {
+  test('is refused while a removed partition has a queued message, a retry or a dead letter', async () => {
     const { KEY_PREFIX, key } = await fourPartitions('left')
     const fn = makeFunction(space, async messages => {
       throw messages[0]?.body.n === 1 ? new Error('later') : new TerminalError('never', 'no')
@@ -195,7 +195,7 @@ describe('STREAM_PARTITIONS that is lowered', () => {
     expect(await space.redis.get(`{${KEY_PREFIX}:0}:partitions`)).toBe('2')
   })
 
-  test('is refused while a group has events there that it has not settled', async () => {
+  test('is refused while a removed partition has events that a group has not settled', async () => {
     const { KEY_PREFIX, key } = await fourPartitions('unread')
     const overrides = { KEY_PREFIX, STREAM_PARTITIONS: 2 }
     const id = (await space.redis.xadd(key('events'), '*', 'v', '1', 'data', '{}')) as string
@@ -207,7 +207,7 @@ describe('STREAM_PARTITIONS that is lowered', () => {
     expect(await takes(overrides)).toBe(true)
   })
 
-  test('does not overwrite what another process has set since it looked', async () => {
+  test('does not overwrite a count that another process has set meanwhile', async () => {
     const { KEY_PREFIX } = await fourPartitions('raced')
     const keys = createKeys(KEY_PREFIX, 2)
     const get = async (key: string) => {

@@ -7,7 +7,7 @@ const space = await useSpace()
 const DIFFERS =
   'LEASE_MS differs among the workers (500, 4000): the longest holds. Start all of them with the same.'
 
-test('a worker with a short lease leaves a message to one with a long lease, and both say so', {
+test('a worker with a short lease leaves a message to one with a long lease, and both report the difference', {
   timeout: 60_000
 }, async () => {
   const { promise: over, resolve: end } = Promise.withResolvers<void>()
@@ -31,7 +31,7 @@ test('a worker with a short lease leaves a message to one with a long lease, and
   for (const { call } of [long, short])
     expect((await call('/health')).json()).toMatchObject({ status: 'healthy', warnings: [DIFFERS] })
 
-  // Idle for longer than the short lease.
+  // The message is idle for longer than the short lease.
   await space.redis.xclaim(fn.key, fn.name, owner, 0, id, 'IDLE', 1500, 'JUSTID')
   const before = await scans()
   await until('its pending messages were looked through', async () => (await scans()) > before + 12)
@@ -46,13 +46,13 @@ test('a worker with a short lease leaves a message to one with a long lease, and
   await short.close()
 })
 
-/** How often pending messages were looked through, in this Redis. */
+/** Returns how often this Redis has searched pending messages. */
 async function scans(): Promise<number> {
   const stats = await space.redis.info('commandstats')
   return Number(/^cmdstat_xpending:calls=(\d+)/m.exec(stats)?.[1] ?? 0)
 }
 
-test('apis with another tax rate say so, and those that write the same one differently do not', async () => {
+test('apis with different tax rates report it, and those that write the same rate differently do not', async () => {
   const warnings = async ({ call }: Awaited<ReturnType<typeof openApp>>) =>
     (await call('/health')).json().warnings
   const cheap = await useApp(space, 'api', { TAX_RATE: '0.10' })
@@ -77,18 +77,18 @@ test('a process whose database has another name is reported', async () => {
   await until('it is said', async () => (await call('/health')).json().warnings?.includes(text))
 })
 
-test('a process that was killed is forgotten, and one that ends is at once', async () => {
+test('the record of a process goes at once when it ends, and after a while when it is killed', async () => {
   const key = `{${space.env.KEY_PREFIX}:0}:processes`
   await space.redis.del(key)
   await space.redis.hset(key, 'killed', '1 {"mode":"worker","lease":9000,"functions":["process-orders"]}')
   const worker = await openApp(space, 'worker', { LEASE_MS: 500 })
-  await until('it is noted', async () => (await space.redis.hkeys(key)).join() === worker.app.processName)
+  await until('it is recorded', async () => (await space.redis.hkeys(key)).join() === worker.app.processName)
   expect(await space.redis.pttl(key)).toBeGreaterThan(500)
   await worker.close()
   expect(await space.redis.exists(key)).toBe(0)
 })
 
-test('what cannot be read among the notes of processes keeps no worker from its messages', async () => {
+test('unreadable records of processes hold up no worker', async () => {
   const key = (prefix: string) => `{${prefix}:0}:processes`
   const unreadable = `${space.env.KEY_PREFIX}.unreadable`
   await space.redis.hset(key(unreadable), 'x', '9999999999999 {"mode":', 'y', '9999999999999 {"lease":1}')

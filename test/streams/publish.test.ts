@@ -9,7 +9,7 @@ import { NOWHERE, until, useSpace } from '../harness/space.ts'
 const space = await useSpace()
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
-/** A worker with a function that collects the messages of `stream`. */
+/** Starts a worker with a function that collects the messages of `stream`. */
 async function useCollector(stream: string, overrides: Record<string, unknown> = {}, version = ['1', '2']) {
   const seen: Message[] = []
   const { app } = await useApp(space, 'worker', overrides, app =>
@@ -39,7 +39,7 @@ describe('app.publish', () => {
     ])
   })
 
-  test('passes on the request that it is called in, and the message of a handler', async () => {
+  test('passes on the request id and the trace of the request or message that it runs in', async () => {
     const { app: worker, seen } = await useCollector('caused')
     const api = await useApp(space, 'api', {}, app => {
       app.post('/caused', { schema: { hide: true } }, async request => ({

@@ -7,12 +7,12 @@ import { makeFunction } from './functions.ts'
 const space = await useSpace()
 const REASON = 'redis refuses what is needed of it (NOPERM); the log has the details'
 
-/** A Redis user of the running test, who may do everything at first, and a way to change that. */
+/** Makes a Redis user with all permissions for the running test, and returns ways to change them. */
 async function makeUser(name: string) {
   const user = `${space.env.KEY_PREFIX}-${name}`
   const may = (...rules: string[]) => space.redis.call('ACL', 'SETUSER', user, ...rules)
   await may('on', '>secret', '~*', '&*', '+@all')
-  /** How often that user was refused a command, alone or in a script. */
+  /** How often Redis has refused this user a command, alone or in a script. */
   const refusals = async (command: string) => {
     const entries = (await space.redis.call('ACL', 'LOG')) as (string | number)[][]
     const field = (entry: (string | number)[], name: string) => entry[entry.indexOf(name) + 1]
@@ -33,7 +33,7 @@ test.each([
   ['xgroup', 'xgroup'],
   ['evalsha', 'evalsha']
 ])(
-  'a worker whose user may not run %s says so once, in health and metrics too, and goes on by itself',
+  'a worker that may not run %s reports it once, in the log, health and metrics, and continues when it may',
   { timeout: 60_000 },
   async (rule, command) => {
     const { may, refusals, env } = await makeUser(rule)
@@ -50,9 +50,9 @@ test.each([
     await fn.settled()
 
     await may(`-${rule}`)
-    // A group that is there is not made.
+    // The worker does not create a group that exists.
     if (rule === 'xgroup') await space.redis.xgroup('DESTROY', fn.key, fn.name)
-    await until('health says it', async () => (await health()).reason === REASON)
+    await until('health shows it', async () => (await health()).reason === REASON)
     expect(await health()).toMatchObject({ status: 'degraded', state: 'paused' })
     expect(await metric()).toContain(`orderstream_function_paused{function="${fn.name}"} 1`)
     const before = await refusals(command)
@@ -72,7 +72,7 @@ test.each([
   }
 )
 
-test('a settle that lacks one command does nothing until it may run them all', {
+test('a settlement changes nothing until Redis permits all of its commands', {
   timeout: 60_000
 }, async () => {
   const { may, env } = await makeUser('xack')
@@ -93,7 +93,7 @@ test('a settle that lacks one command does nothing until it may run them all', {
   expect(await space.redis.xlen(dead)).toBe(1)
 })
 
-test('a client that may not ask for its id reads all the same', async () => {
+test('a client that may not read its own id still reads messages', async () => {
   const { may, env } = await makeUser('client')
   await may('-client|id')
   const fn = makeFunction(space, async () => undefined)
@@ -102,12 +102,12 @@ test('a client that may not ask for its id reads all the same', async () => {
   await fn.settled()
 })
 
-test('health names a background task that Redis refuses, which is logged once', async () => {
+test('health names a background task that Redis refuses, and the log has it once', async () => {
   const { may, refusals, env } = await makeUser('xtrim')
   await may('-xinfo')
   const { log, call } = await useApp(space, 'worker', env)
   const warning = `The background task streams does not run: ${REASON}.`
-  await until('health says it', async () => (await call('/health')).json().warnings?.includes(warning))
+  await until('health shows it', async () => (await call('/health')).json().warnings?.includes(warning))
   const before = await refusals('xinfo')
   await until('it has tried again', async () => (await refusals('xinfo')) > before + 2)
   expect(log.filter(({ task, level }) => task === 'streams' && Number(level) > 30)).toHaveLength(1)
@@ -118,7 +118,7 @@ test('health names a background task that Redis refuses, which is logged once', 
   ).toHaveLength(1)
 })
 
-test('an api whose Redis refuses orders accepts them in MySQL, and says why', async () => {
+test('an api whose Redis refuses orders accepts them in MySQL, and reports why', async () => {
   const { may, env } = await makeUser('xadd')
   const { log, post, call } = await useApp(space, 'api', env)
   await may('-xadd')

@@ -9,7 +9,7 @@ import { makeFunction, type TestFunction, useWorker } from './functions.ts'
 const space = await useSpace()
 const keyOf = (name: string) => `{${space.env.KEY_PREFIX}:0}:${name}`
 
-/** Runs a function on five messages until none is left; gives its dead letters as `n code message`, and its calls. */
+/** Runs a function on five messages until none is left; returns its dead letters as `n code message`. */
 async function runFive(fn: TestFunction) {
   for (let n = 0; n < 5; n++) await fn.add(n)
   const { app } = await useWorker(space, fn.definition)
@@ -18,16 +18,16 @@ async function runFive(fn: TestFunction) {
     'nothing is tried again',
     async () => (await space.redis.zcard(app.keys.retry(fn.name, 0))) === 0
   )
-  const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 1000)
-  return letters.map(({ data, code, cause }) => `${JSON.parse(data).n} ${code} ${cause.message}`).sort()
+  const { deadLetters } = await app.streams.deadLetters.list(fn.name, '', 1000)
+  return deadLetters.map(({ data, code, cause }) => `${JSON.parse(data).n} ${code} ${cause.message}`).sort()
 }
 
-/** How often each event of a function was told, by the number of its message. */
+/** Returns the published events of a function, sorted. */
 async function eventsOf({ name }: TestFunction) {
-  const told = (await space.redis.xrange(keyOf(EVENTS), '-', '+')).map(([, fields]) =>
+  const events = (await space.redis.xrange(keyOf(EVENTS), '-', '+')).map(([, fields]) =>
     fieldOf(fields, 'data')
   )
-  return told.filter(data => data.startsWith(name)).sort()
+  return events.filter(data => data.startsWith(name)).sort()
 }
 
 const write = (message: Message<{ n: number }>, key: string, ttl = 60_000) => ({
@@ -38,7 +38,7 @@ const write = (message: Message<{ n: number }>, key: string, ttl = 60_000) => ({
 })
 
 describe('a write that Redis would refuse', () => {
-  test('is found before any message of the batch is settled, and its message alone becomes a dead letter', async () => {
+  test('is found before the batch is settled, and only its message becomes a dead letter', async () => {
     const fn: TestFunction = makeFunction(space, async messages => ({
       writes: messages.map(message =>
         write(message, keyOf(`soon:${message.body.n}`), message.body.n === 4 ? 0.5 : 60_000)
@@ -49,13 +49,13 @@ describe('a write that Redis would refuse', () => {
     expect(await eventsOf(fn)).toEqual([0, 1, 2, 3].map(n => `${fn.name} ${n}`))
   })
 
-  test('that only Redis can know of fails its message alone, of which nothing is written', async () => {
+  test('fails only its message, of which nothing is written, when only Redis can find the fault', async () => {
     await space.redis.rpush(keyOf('list'), 'no text')
     let calls = 0
     const fn: TestFunction = makeFunction(space, async messages => {
       calls++
       return {
-        // What shows that the event is out comes first.
+        // The key that shows whether the event is published comes first.
         writes: messages.flatMap(message => [
           write(message, keyOf(`shown:${message.body.n}`)),
           write(message, message.body.n === 2 ? keyOf('list') : keyOf(`other:${message.body.n}`))
@@ -66,37 +66,34 @@ describe('a write that Redis would refuse', () => {
     expect(await runFive(fn)).toEqual([expect.stringMatching(/^2 exhausted .*WRONGTYPE/)])
     expect(await eventsOf(fn)).toEqual([0, 1, 3, 4].map(n => `${fn.name} ${n}`))
     expect(await space.redis.exists(keyOf('shown:2'), keyOf('shown:3'))).toBe(1)
-    // The attempts of the one, of which the first is the batch's: nobody else is handled again.
+    // Only the failing message runs again; its first attempt is that of the batch.
     expect(calls).toBeLessThanOrEqual(7)
   })
 
   test.each([
-    ['a TTL that is none', 0.5],
-    ['a key that holds no text', 60_000]
-  ])(
-    'is no end of a dead letter that its function wants to note with %s: there is one of each message',
-    async (_, ttl) => {
-      await space.redis.rpush(keyOf('list'), 'no text')
-      const fn = makeFunction(
-        space,
-        async messages => ({
-          failed: messages.map(message => ({ message, cause: new TerminalError('no', 'not this one') }))
-        }),
-        {
-          onDead: async letters => ({
-            writes: letters.map(({ message }) => {
-              const bad = (message.body as { n: number }).n === 4
-              return write(message as never, keyOf(bad ? 'list' : 'noted'), bad ? ttl : 60_000)
-            })
+    ['an invalid TTL', 0.5],
+    ['the key of a list', 60_000]
+  ])('does not prevent dead letters when onDead returns %s: each message has one', async (_, ttl) => {
+    await space.redis.rpush(keyOf('list'), 'no text')
+    const fn = makeFunction(
+      space,
+      async messages => ({
+        failed: messages.map(message => ({ message, cause: new TerminalError('no', 'not this one') }))
+      }),
+      {
+        onDead: async deadLetters => ({
+          writes: deadLetters.map(({ message }) => {
+            const bad = (message.body as { n: number }).n === 4
+            return write(message as never, keyOf(bad ? 'list' : 'noted'), bad ? ttl : 60_000)
           })
-        }
-      )
-      expect(await runFive(fn)).toEqual([0, 1, 2, 3, 4].map(n => `${n} no not this one`))
-    }
-  )
+        })
+      }
+    )
+    expect(await runFive(fn)).toEqual([0, 1, 2, 3, 4].map(n => `${n} no not this one`))
+  })
 })
 
-test('a result is refused that would be lost in part, or cannot be written', () => {
+test('a result that cannot be written as a whole is refused', () => {
   const [message, stranger] = ['1-1', '2-2'].map(id => ({ id })) as [Message, Message]
   const [key, value, ttl, cause] = ['a-key', 'text', 1, new Error('not this time')]
   const refused: [BatchResult, RegExp][] = [

@@ -30,7 +30,7 @@ const RECORD: RetryRecord = {
 
 const NOTHING = { deliveries: [], suspects: 0 }
 
-/** A message of a function that waits for its second attempt, due at once. */
+/** Adds a message that waits for its second attempt and is due now. */
 async function addRetry(fn: TestFunction, record: Partial<RetryRecord> = {}) {
   const [retry, id] = [`{${space.env.KEY_PREFIX}:0}:retry:${fn.name}`, '1-1']
   const retrying = `{${space.env.KEY_PREFIX}:0}:retrying:${fn.name}`
@@ -43,8 +43,8 @@ async function addRetry(fn: TestFunction, record: Partial<RetryRecord> = {}) {
   }
 }
 
-describe('a message that is tried again', () => {
-  test('I5: is tried as soon as it is due, however long another one of its first batch takes', async () => {
+describe('a retry', () => {
+  test('I5: runs as soon as it is due, while another message of its first batch still runs', async () => {
     const seen: string[] = []
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
     const fn = makeFunction(
@@ -71,7 +71,7 @@ describe('a message that is tried again', () => {
     await fn.settled()
   })
 
-  test('runs once when its lease lapses in the hand of the worker itself', async () => {
+  test('runs once although its lease expires during the run', async () => {
     let calls = 0
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
     const fn = makeFunction(space, async () => {
@@ -80,7 +80,7 @@ describe('a message that is tried again', () => {
       return undefined
     })
     const message = await addRetry(fn)
-    // So long a lease that nothing of this test is a renewal.
+    // With this lease, the test sees no renewal.
     await useApp(space, 'worker', { LEASE_MS: 600_000 }, app => app.consume(fn.definition))
     await until('it runs', () => calls === 1)
     await message.letItsLeaseLapse()
@@ -90,7 +90,7 @@ describe('a message that is tried again', () => {
     expect(calls).toBe(1)
   })
 
-  test('is run alone, once it was taken in vain time and again: what kills a worker takes no other along', async () => {
+  test('runs alone after several deliveries without an outcome, so a crash affects no other message', async () => {
     const steps: string[] = []
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
     const fn = makeFunction(space, async ([message]) => {
@@ -105,19 +105,19 @@ describe('a message that is tried again', () => {
     const renew = vi.spyOn(member, 'renew')
     await until('the other one runs', () => steps.length === 1)
     const suspect = await addRetry(fn, { taken: 1 - SUSPECT_DELIVERIES })
-    await until('both are in hand', () => renew.mock.lastCall?.[0].length === 2)
+    await until('both are in flight', () => renew.mock.lastCall?.[0].length === 2)
     end()
     await until('it is settled', async () => !(await suspect.waits()))
     expect(steps).toEqual(['2 begins', '2 ends', '1 begins', '1 ends'])
   })
 
-  test('is run alone as often as it may be tried, and is then what kills its worker', async () => {
+  test('becomes a dead letter with the code crashed after its attempts alone', async () => {
     const attempts = 3
     const runs: string[] = []
     const make = () =>
       makeFunction(space, async () => void runs.push('run'), {
         retry: { attempts, base: 1, max: 1 },
-        // A filter can be what kills the worker, too.
+        // A filter may be the cause of a crash, too.
         filter: () => runs.push('filter') > 0
       })
     const [last, over] = [make(), make()]
@@ -129,15 +129,15 @@ describe('a message that is tried again', () => {
     await addRetry(over, { taken: taken - 1 })
     const { app } = await useWorker(space, over.definition)
     const { deadLetters } = app.streams
-    const [letter] = await until('it is a dead letter', async () => {
-      const { deadLetters: letters } = await deadLetters.list(over.name, '', 10)
-      return letters.length > 0 && letters
+    const [deadLetter] = await until('it is a dead letter', async () => {
+      const { deadLetters: found } = await deadLetters.list(over.name, '', 10)
+      return found.length > 0 && found
     })
-    expect(letter?.code).toBe('crashed')
+    expect(deadLetter?.code).toBe('crashed')
     expect(runs).toEqual(['filter', 'run'])
   })
 
-  test("is due by Redis's clock: a worker's own may be wrong", async () => {
+  test('is due by the clock of Redis, even if that of the worker is wrong', async () => {
     let calls = 0
     const now = Date.now
     vi.spyOn(Date, 'now').mockImplementation(() => now() + 3_600_000)
@@ -169,10 +169,10 @@ test('the pause before an attempt is random, up to base × 2ⁿ and at most max'
   }
 })
 
-describe('who took a message to try it again', () => {
-  /** A worker's place in a group; `take` gives the one message there is, when it is due. */
+describe('a worker that took a retry', () => {
+  /** Joins the group as a worker; `take` returns the only message when it is due. */
   async function join(fn: TestFunction, lease: number) {
-    // This is about messages: a Redis that is slow for a moment must not count as away.
+    // A slow Redis must not count as unavailable here.
     const { app } = await useApp(space, 'worker', { STORE_TIMEOUT_MS: 5000 })
     const { keys } = app
     const { redis } = app.stores
@@ -193,13 +193,13 @@ describe('who took a message to try it again', () => {
     return { app, member, take }
   }
 
-  test('holds it no more once it has an outcome', async () => {
+  test('does not hold it after its outcome', async () => {
     const fn = makeFunction(space, async () => undefined)
     const message = await addRetry(fn)
     const { app, member, take } = await join(fn, 60_000)
     const end = async (delivery: Delivery, outcome: Outcome) =>
       (await member.settle([{ delivery, outcome, counts: [], writes: [], events: [] }])).settled
-    const expectLetGo = async (ended: Delivery) => {
+    const expectReleased = async (ended: Delivery) => {
       const due = await message.due()
       await member.renew([ended])
       await member.release([ended], 0)
@@ -210,18 +210,18 @@ describe('who took a message to try it again', () => {
     const [definition, cause] = [resolveFunction(fn.definition), new Error('no luck')]
     const failed = await take()
     expect(await end(failed, retryOutcome(failed, definition.retry))).toBe(1)
-    await expectLetGo(failed)
+    await expectReleased(failed)
 
-    const givenUp = await take()
-    expect(givenUp).toMatchObject({ deliveries: 1, record: { attempts: 2 } })
-    expect(await end(givenUp, deadOutcome(givenUp, cause, false))).toBe(1)
+    const exhausted = await take()
+    expect(exhausted).toMatchObject({ deliveries: 1, record: { attempts: 2 } })
+    expect(await end(exhausted, deadOutcome(exhausted, cause, false))).toBe(1)
     expect(await app.streams.deadLetters.redrive(fn.name, undefined, 100)).toMatchObject({ count: 1 })
-    await expectLetGo(givenUp)
+    await expectReleased(exhausted)
     const again = { ...RECORD, attempts: 0, taken: expect.any(Number), redriven: 'failed' }
     expect(await take()).toMatchObject({ deliveries: 1, record: again })
   })
 
-  test('keeps it for a lease, and for another one with each renewal', async () => {
+  test('holds it for a lease, and for another lease after each renewal', async () => {
     const fn = makeFunction(space, async () => undefined)
     const message = await addRetry(fn)
     const { member, take } = await join(fn, 600_000)
@@ -232,7 +232,7 @@ describe('who took a message to try it again', () => {
     expect(await member.takeRetries(10, [], 'safe')).toEqual(NOTHING)
   })
 
-  test('has it tried again after its pause, and not before', async () => {
+  test('gets it again after its pause, and not before', async () => {
     const fn = makeFunction(space, async () => undefined)
     const message = await addRetry(fn)
     const { member, take } = await join(fn, 1)
@@ -244,7 +244,7 @@ describe('who took a message to try it again', () => {
     expect((await member.takeRetries(10, [], 'safe')).deliveries).toHaveLength(1)
   })
 
-  test('is not held up by one whose record is gone', async () => {
+  test('is not held up by another whose record is missing', async () => {
     const fn = makeFunction(space, async () => undefined)
     const { member, take, app } = await join(fn, 600_000)
     const retry = app.keys.retry(fn.name, 0)
@@ -255,16 +255,16 @@ describe('who took a message to try it again', () => {
     expect(await space.redis.zrange(retry, '0', '-1')).toEqual(['1-1'])
   })
 
-  test('can give it back as often as it likes, which costs nothing, and holds it no more then', async () => {
+  test('does not hold it after a release, and can release it any number of times without an attempt', async () => {
     const fn = makeFunction(space, async () => undefined)
     const message = await addRetry(fn, { data: '{"n":1,"text":"a/b \\"é\\" \\u0001"}' })
-    // So long a lease that what is due at once was given back.
+    // With this lease, only a released message is due at once.
     const lease = 600_000
     const { member, take } = await join(fn, lease)
     await take()
     await message.letItsLeaseLapse()
     const second = await take()
-    // It was taken in vain once: that counts.
+    // The first delivery without an outcome counts.
     expect(second.deliveries).toBe(2)
     const tokens = new Set([second.token])
     let held = second

@@ -9,10 +9,10 @@ import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
 
-/** So long a lease that what is due at once was made due by the test. */
+/** With this lease, only the test makes a message due. */
 const LEASE = 600_000
 
-/** A record as the version before writes it. */
+/** A record as the previous version writes it. */
 const OLD: RetryRecord = {
   v: '1',
   data: '{"n":1}',
@@ -25,7 +25,7 @@ const OLD: RetryRecord = {
   redriven: ''
 }
 
-/** A message that waits for another attempt, in the hands of this version and of the one before. */
+/** A message that waits for its retry, with this version and the previous one as workers. */
 async function join() {
   const fn = makeFunction(space, async () => undefined)
   const { app } = await useApp(space, 'api')
@@ -49,9 +49,9 @@ async function join() {
     retrying,
     isDue,
     take: () => until('it is taken', async () => (await member.takeRetries(10, [], 'safe')).deliveries[0]),
-    /** What the version before does: it knows the record and the token alone. */
+    /** The previous version, which knows only the record and the token. */
     old: {
-      /** The outcome of an attempt, or a letter that is redriven. */
+      /** Writes the record of a retry or of a redriven dead letter. */
       write: async (taken: number) => {
         await space.redis.hset(retrying, id, JSON.stringify({ ...OLD, taken }), `${id}#`, taken)
         await isDue()
@@ -68,13 +68,13 @@ async function join() {
   }
 }
 
-test('a record that the version before wrote is taken, with its deliveries', async () => {
+test('this version reads a record of the previous version, with its deliveries', async () => {
   const { old, take, isDue, member } = await join()
   await old.write(1)
   await old.take()
   await isDue()
   expect(await take()).toMatchObject({ deliveries: 2, record: OLD })
-  // One that it has written since counts anew, whatever was noted before.
+  // A record that it writes later counts from zero again.
   await old.write(5)
   const taken = await take()
   expect(taken).toMatchObject({ deliveries: 1, record: { taken: 5 } })
@@ -82,7 +82,7 @@ test('a record that the version before wrote is taken, with its deliveries', asy
   expect(await take()).toMatchObject({ deliveries: 1, record: { ...OLD, taken: 7 } })
 })
 
-test('a record that this version wrote can be read by the version before, with its deliveries', async () => {
+test('the previous version reads a record of this version, with its deliveries', async () => {
   const { fn, old, take, isDue, member, retrying } = await join()
   const definition = resolveFunction(fn.definition)
   await old.write(1)
@@ -99,7 +99,7 @@ test('a record that this version wrote can be read by the version before, with i
   expect(record).toEqual({ ...OLD, attempts: 2, taken: expect.any(Number) })
 })
 
-test('nothing is left of a message that the version before has settled once no other waits', async () => {
+test('nothing is left of a message that the previous version settled when no other waits', async () => {
   const { old, take, member, retrying } = await join()
   await old.write(1)
   await take()

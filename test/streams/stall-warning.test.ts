@@ -6,7 +6,7 @@ import { makeFunction } from './functions.ts'
 const space = await useSpace()
 const LINE = 'the event loop stood still, so leases were not renewed and messages may be delivered again'
 
-/** A handler's work that never lets go of the event loop (ms). */
+/** How long the handler blocks the event loop, in milliseconds. */
 function block(ms: number) {
   const end = performance.now() + ms
   while (performance.now() < end);

@@ -9,7 +9,7 @@ import { connectTo, NOWHERE, until, useSpace } from '../harness/space.ts'
 const space = await useSpace()
 let count = 0
 
-/** A log of its own with two partitions, and a function on it that notes what it sees. */
+/** Makes a log with two partitions and a function on it that records what it gets. */
 function useLog(start?: StreamFunction['start']) {
   const own = ++count
   const overrides = { KEY_PREFIX: `${space.env.KEY_PREFIX}.${own}`, STREAM_PARTITIONS: 2, LEASE_MS: 500 }
@@ -44,7 +44,7 @@ function useLog(start?: StreamFunction['start']) {
 
 const sorted = (numbers: number[]) => [...new Set(numbers)].sort((a, b) => a - b)
 
-test('a new function on events gets what happens from now on, and with start `all` what is still kept, too', async () => {
+test('a new function on events starts with new ones, and with start `all` at the oldest event', async () => {
   for (const [start, expected] of [
     [undefined, [3, 4]],
     ['new', [3, 4]],
@@ -54,7 +54,7 @@ test('a new function on events gets what happens from now on, and with start `al
     await log.add(1)
     await log.add(2, 1)
     await useApp(space, 'worker', log.overrides, log.consume)
-    // The app is ready: from here on nothing may be missed.
+    // The app is ready, so the function must get everything from here on.
     await log.add(3)
     await log.add(4, 1)
     await until('it has seen what it should', () => log.seen.includes(3) && log.seen.includes(4))
@@ -62,7 +62,7 @@ test('a new function on events gets what happens from now on, and with start `al
   }
 })
 
-test('a queue has no start: it begins at its oldest message', async () => {
+test('a function on a queue starts at the oldest message', async () => {
   await useApp(space, 'worker', {}, app => {
     const definition = { ...useLog().definition, stream: 'stock', start: 'new' as const }
     expect(() => app.consume(definition)).toThrow(/start: only events has it/)
@@ -70,7 +70,7 @@ test('a queue has no start: it begins at its oldest message', async () => {
   })
 })
 
-test('a group that existed is made anew at the beginning: of a consumer that runs, and of one that starts', async () => {
+test('a deleted group is created at the start of the stream, by a running consumer and by a new one', async () => {
   const log = useLog('new')
   await log.add(0)
   const first = await openApp(space, 'worker', log.overrides, log.consume)
@@ -85,7 +85,7 @@ test('a group that existed is made anew at the beginning: of a consumer that run
   await until('the one that starts sees all', () => sorted(log.seen).join() === '1,2,3,4')
 })
 
-test('workers that start at once begin where the first one was going to, though it died before it had made all groups', async () => {
+test('workers that start together use the start of the first one, although it died before it had all groups', async () => {
   const log = useLog('new')
   const idle = (await useApp(space, 'worker', log.overrides)).app
   await log.add(1)
@@ -110,7 +110,7 @@ test('workers that start at once begin where the first one was going to, though 
   expect(sorted(log.seen)).toEqual([3, 4])
 })
 
-test('a position that Redis has lost since is no position: what the log has then is new', async () => {
+test('a position that Redis has lost is ignored, and all events of the log are new', async () => {
   const log = useLog('new')
   await useApp(space, 'worker', log.overrides)
   await space.sql('INSERT INTO function_starts (stream, group_name, positions) VALUES (?, ?, ?)', [
@@ -123,7 +123,7 @@ test('a position that Redis has lost since is no position: what the log has then
   await until('it sees it', () => log.seen.includes(1))
 })
 
-test('without MySQL no group is made, since it could be one that existed; a group that is there is read', async () => {
+test('a worker without MySQL creates no group, because it may have existed, and reads existing groups', async () => {
   const log = useLog('new')
   await log.add(1)
   const start = () => openApp(space, 'worker', { ...log.overrides, DB_PORT: NOWHERE }, log.consume)
@@ -135,7 +135,7 @@ test('without MySQL no group is made, since it could be one that existed; a grou
   expect(await space.redis.xinfo('GROUPS', log.key(0))).toEqual([])
   await worker.close()
 
-  // As an older version made them.
+  // An older version creates them this way.
   for (const partition of [0, 1])
     await space.redis.xgroup('CREATE', log.key(partition), log.definition.name, '0', 'MKSTREAM')
   const reader = await start()
@@ -144,19 +144,19 @@ test('without MySQL no group is made, since it could be one that existed; a grou
   expect(await log.record()).toBeUndefined()
 })
 
-test('groups of an older version are recorded as such that existed, as soon as MySQL is there', async () => {
+test('groups of an older version are recorded as soon as MySQL is available', async () => {
   const log = useLog('new')
   const { app } = await useApp(space, 'worker', log.overrides)
   const { keys } = app
   const { redis, mysql } = app.stores
   for (const partition of [0, 1])
     await space.redis.xgroup('CREATE', log.key(partition), log.definition.name, '0', 'MKSTREAM')
-  const away = await openApp(space, 'api', { ...log.overrides, DB_PORT: NOWHERE })
-  onTestFinished(() => away.close())
+  const offline = await openApp(space, 'api', { ...log.overrides, DB_PORT: NOWHERE })
+  onTestFinished(() => offline.close())
   let reachable = false
   const later = createStarts(
     redis,
-    { ...mysql, transaction: work => (reachable ? mysql : away.app.stores.mysql).transaction(work) },
+    { ...mysql, transaction: work => (reachable ? mysql : offline.app.stores.mysql).transaction(work) },
     keys
   )
   await later.begin({ stream: 'events', group: log.definition.name, start: 'new' })
@@ -166,7 +166,7 @@ test('groups of an older version are recorded as such that existed, as soon as M
   expect(await log.record()).toEqual({ positions: null })
 })
 
-test('a worker starts while MySQL lets the record of a function wait, which begins after that', async () => {
+test('a worker starts while MySQL delays the record of a function, and the function starts after it', async () => {
   const log = useLog('all')
   await log.add(1)
   const other = await connectTo(space)

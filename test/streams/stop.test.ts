@@ -7,10 +7,10 @@ import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
 
-/** So long a lease that what another worker has at once was given back. */
+/** With this lease, another worker gets only released messages at once. */
 const LEASE_MS = 600_000
 
-test('I8: what a worker that stops cannot finish within its grace is given back, and costs the messages nothing', async () => {
+test('I8: a worker that stops releases what it cannot finish in its grace period, without an attempt', async () => {
   const hangUntil = (signal: AbortSignal) => {
     const { promise, reject } = Promise.withResolvers<never>()
     signal.addEventListener('abort', () => reject(signal.reason))
@@ -19,7 +19,7 @@ test('I8: what a worker that stops cannot finish within its grace is given back,
   const seen: string[] = []
   let stopping = true
   const timeout = 600_000
-  // Attempts are few, and all of them would be used up by what is cut short.
+  // One attempt only, so an interrupted run that counted would end the message.
   const retry = { attempts: 1, base: 1, max: 1 }
   const handled = makeFunction(space, async () => undefined, {
     timeout,
@@ -29,36 +29,36 @@ test('I8: what a worker that stops cannot finish within its grace is given back,
       if (stopping) await hangUntil(signal)
     }
   })
-  const told = makeFunction(space, async () => undefined, {
+  const notified = makeFunction(space, async () => undefined, {
     timeout,
     retry,
     handler: async ([message]) => {
       throw new TerminalError('no', `never ${message?.attempt}`)
     },
-    onDead: async (letters, { signal }) => {
-      seen.push(...letters.map(({ cause }) => `told ${cause.message}`))
+    onDead: async (deadLetters, { signal }) => {
+      seen.push(...deadLetters.map(({ cause }) => `notified ${cause.message}`))
       if (stopping) await hangUntil(signal)
       return {}
     }
   })
   for (let n = 0; n < 4; n++) await handled.add(n)
-  await told.add(0)
+  await notified.add(0)
   const consume = (app: App) => {
     app.consume(handled.definition)
-    app.consume(told.definition)
+    app.consume(notified.definition)
   }
   const first = await openApp(space, 'worker', { LEASE_MS, SHUTDOWN_GRACE_MS: 1000 }, consume)
-  await until('all are in hand', () => seen.length === 5)
+  await until('all are in flight', () => seen.length === 5)
   await first.close()
 
   stopping = false
   const begun = seen.splice(0).sort()
-  expect(begun).toEqual(['handled 0#1', 'handled 1#1', 'handled 2#1', 'handled 3#1', 'told never 1'])
+  expect(begun).toEqual(['handled 0#1', 'handled 1#1', 'handled 2#1', 'handled 3#1', 'notified never 1'])
   const { app } = await useApp(space, 'worker', { LEASE_MS }, consume)
   await handled.settled()
-  await told.settled()
+  await notified.settled()
   expect(seen.sort()).toEqual(begun)
   expect((await app.streams.deadLetters.list(handled.name, '', 10)).deadLetters).toEqual([])
-  const { deadLetters: letters } = await app.streams.deadLetters.list(told.name, '', 10)
-  expect(letters.map(({ code }) => code)).toEqual(['no'])
+  const { deadLetters } = await app.streams.deadLetters.list(notified.name, '', 10)
+  expect(deadLetters.map(({ code }) => code)).toEqual(['no'])
 })

@@ -8,13 +8,13 @@ import { makeFunction, type TestFunction } from './functions.ts'
 
 const space = await useSpace()
 
-/** So long a lease that what is taken over at once had been left by somebody else. */
+/** With this lease, only messages that another worker left are taken over at once. */
 const LEASE_MS = 600_000
 
-/** Adds messages that a dead worker has left, each delivered so many times; gives their ids. */
+/** Adds messages that a dead worker left, with these numbers of deliveries; returns their ids. */
 async function leave(fn: TestFunction, ...deliveries: number[]): Promise<string[]> {
   await space.redis.xgroup('CREATE', fn.key, fn.name, '0', 'MKSTREAM').catch(() => {})
-  // In one step: a worker that waits for messages would have them first.
+  // In one step, or a waiting worker would take them first.
   const added = space.redis.multi()
   for (const n of deliveries.keys()) added.xadd(fn.key, '*', ...fn.fields(n))
   added.xreadgroup('GROUP', fn.name, 'dead', 'COUNT', deliveries.length, 'STREAMS', fn.key, '>')
@@ -27,7 +27,7 @@ async function leave(fn: TestFunction, ...deliveries: number[]): Promise<string[
   return ids
 }
 
-/** Adds a message that waits for another attempt, taken in vain so many times; gives the key where it waits. */
+/** Adds a retry with this number of deliveries without an outcome; returns the key where it waits. */
 async function retryLater({ keys }: App, { name }: TestFunction, id: string, taken: number): Promise<string> {
   const record = { v: '1', data: '{"n":2}', requestId: '', traceparent: '', attempts: 1, firstAt: 1 }
   await space.redis.hset(keys.retrying(name, 0), id, JSON.stringify({ ...record, taken: -taken }))
@@ -38,8 +38,8 @@ async function retryLater({ keys }: App, { name }: TestFunction, id: string, tak
 const deliveriesOf = async ({ key, name }: TestFunction, id: string) =>
   ((await space.redis.xpending(key, name, id, id, 1)) as [[string, string, number, number]])[0][3]
 
-describe('a message that may have killed its worker', () => {
-  test('is a batch of its own, and those that have not come before it', async () => {
+describe('a suspect', () => {
+  test('is a batch of its own, after the messages that are not suspects', async () => {
     const batches: number[][] = []
     const fn = makeFunction(space, async messages => void batches.push(messages.map(({ body }) => body.n)))
     const tried = SUSPECT_DELIVERIES - 1
@@ -49,7 +49,7 @@ describe('a message that may have killed its worker', () => {
     expect(batches).toEqual([[1, 3], [0], [2]])
   })
 
-  test('is left where it is while one of another function runs in this process, and costs nobody else time', async () => {
+  test('waits while a suspect of another function runs in this process, and holds up no other message', async () => {
     const steps: string[] = []
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
     const first = makeFunction(space, async () => {
@@ -58,7 +58,7 @@ describe('a message that may have killed its worker', () => {
       steps.push('first ends')
       return undefined
     })
-    // Batches of one: what stays where it is must not be all that is seen.
+    // With batches of one, a suspect that waits must not hide the others.
     const second = makeFunction(
       space,
       async messages => void steps.push(`second has ${messages.map(({ body }) => body.n)}`),
@@ -86,7 +86,7 @@ describe('a message that may have killed its worker', () => {
     expect(steps.slice(3).sort()).toEqual(['first ends', 'second has 0', 'second has 2'])
   })
 
-  test('is taken from those that wait for another attempt only where there is nothing else, and hides nothing', async () => {
+  test('is taken from the retries only when no other retry is due', async () => {
     const fn = makeFunction(space, async () => undefined)
     const { app } = await useApp(space, 'worker')
     const { keys } = app
@@ -107,7 +107,7 @@ describe('a message that may have killed its worker', () => {
       const { deliveries, suspects } = await member.takeRetries(count, [], which)
       return [...deliveries.map(({ id }) => id), suspects]
     }
-    // However few are asked for.
+    // This holds even when the worker asks for one message.
     expect(await take(1, 'safe')).toEqual(['1-3', 2])
     expect(await take(10, 'safe')).toEqual([2])
     expect(await take(10, 'suspect')).toEqual(['1-1', 1])
@@ -117,13 +117,13 @@ describe('a message that may have killed its worker', () => {
     expect(await take(10, 'suspect')).toEqual([0])
   })
 
-  test('is a dead letter untold in the end: telling its function of it may be what kills the worker, too', async () => {
-    const told: unknown[] = []
+  test('becomes a dead letter without onDead in the end, because onDead may be the cause of the crash', async () => {
+    const notified: unknown[] = []
     const attempts = 2
     const fn = makeFunction(space, async () => undefined, {
       retry: { attempts, base: 1, max: 1 },
-      onDead: async letters => {
-        told.push(...letters.map(({ message }) => (message.body as { n: number }).n))
+      onDead: async deadLetters => {
+        notified.push(...deadLetters.map(({ message }) => (message.body as { n: number }).n))
         return {}
       }
     })
@@ -131,8 +131,8 @@ describe('a message that may have killed its worker', () => {
     await leave(fn, last - 1, last)
     const { app } = await useApp(space, 'worker', { LEASE_MS }, app => app.consume(fn.definition))
     await fn.settled()
-    const { deadLetters: letters } = await app.streams.deadLetters.list(fn.name, '', 10)
-    expect(letters.map(({ code }) => code)).toEqual(['crashed', 'crashed'])
-    expect(told).toEqual([0])
+    const { deadLetters } = await app.streams.deadLetters.list(fn.name, '', 10)
+    expect(deadLetters.map(({ code }) => code)).toEqual(['crashed', 'crashed'])
+    expect(notified).toEqual([0])
   })
 })

@@ -11,7 +11,7 @@ const GETTER = Object.defineProperty(new Error('hidden'), 'message', {
   }
 })
 
-/** Everything that an author may throw by mistake, and what its dead letter shows. */
+/** What an author may throw by mistake, and what its dead letter shows. */
 const THROWN: [what: string, thrown: () => unknown, shown: { code?: unknown; cause?: object }][] = [
   [
     'a text that the cut splits inside a surrogate pair',
@@ -76,13 +76,13 @@ test.each(THROWN)(
     )
     for (let n = 0; n < 3; n++) await fn.add(n)
     const { app } = await useWorker(space, fn.definition)
-    const letters = await until('both are dead letters', async () => {
+    const deadLetters = await until('both are dead letters', async () => {
       const page = await app.streams.deadLetters.list(fn.name, '', 100)
       return page.deadLetters.length >= 2 && page.deadLetters
     })
     await fn.settled()
     await until('nothing waits', async () => (await space.redis.zcard(app.keys.retry(fn.name, 0))) === 0)
-    const of = (n: number) => letters.filter(({ data }) => JSON.parse(data).n === n)
+    const of = (n: number) => deadLetters.filter(({ data }) => JSON.parse(data).n === n)
     expect(of(0)).toMatchObject([{ code: 'innocent', attempts: 1 }])
     expect(of(1)).toMatchObject([shown])
     const terminal = of(1)[0]?.attempts === 1

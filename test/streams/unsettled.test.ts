@@ -6,7 +6,7 @@ import { NOWHERE, until, useSpace } from '../harness/space.ts'
 const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'
 
-/** Appends so many entries to a log at once. */
+/** Appends this number of entries to a log in one call. */
 const fill = (key: string, count: number) =>
   space.redis.eval(`for i = 1, ${count} do redis.call('XADD', KEYS[1], '*', 'v', '1') end`, 1, key)
 
@@ -15,7 +15,7 @@ const gauges = async ({ call }: TestApp) =>
     .split('\n')
     .filter(line => line.startsWith('orderstream_events_unsettled'))
 
-test('a gauge tells what each group of events has not settled, read or not, over all partitions', async () => {
+test('a gauge counts the events that each group has not settled, read or not, over all partitions', async () => {
   const KEY_PREFIX = `${space.env.KEY_PREFIX}.gauge`
   const api = await useApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 2 })
   expect(await gauges(api)).toEqual([])
@@ -25,7 +25,7 @@ test('a gauge tells what each group of events has not settled, read or not, over
     await space.redis.xgroup('CREATE', key, 'gone', '0')
     const ids = (await space.redis.xrange(key, '-', '+')).map(([id]) => id)
     const [third, fifth, last] = [ids[2], ids[4], ids[9]] as [string, string, string]
-    // Once trimmed, and beside groups of which Redis cannot tell what they have not read.
+    // The log is trimmed once, and Redis cannot count what some groups have not read.
     await space.redis.xtrim(key, 'MINID', third)
     await space.redis.xgroup('CREATE', key, 'late', '0')
     await space.redis.xgroup('CREATE', key, 'set-inside', fifth)
@@ -41,7 +41,7 @@ test('a gauge tells what each group of events has not settled, read or not, over
   ])
 })
 
-test('the gauge is absent while Redis is away, and the other figures are there', async () => {
+test('the gauge is absent while Redis is unavailable, and the other metrics are present', async () => {
   const api = await useApp(space, 'api', { REDIS_PORT: NOWHERE })
   expect(await gauges(api)).toEqual([])
   expect((await api.call('/health')).json().warnings).toBeUndefined()
@@ -50,7 +50,7 @@ test('the gauge is absent while Redis is away, and the other figures are there',
   )
 })
 
-test('I7: health warns of a group that holds the log, until that is ended', async () => {
+test('I7: health warns of a group that keeps the log from being trimmed, until an operator ends it', async () => {
   const KEY_PREFIX = `${space.env.KEY_PREFIX}.warned`
   const events = `{${KEY_PREFIX}:0}:events`
   await fill(events, MANY_UNSETTLED)

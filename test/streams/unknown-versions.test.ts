@@ -8,7 +8,7 @@ import { makeFunction, type TestFunction, useWorker } from './functions.ts'
 const space = await useSpace()
 const LINE = 'messages of another version are left to other workers'
 
-/** A worker of the next version, which notes the messages that it is given. */
+/** Starts a worker of the next version, which records the messages that it gets. */
 async function startNewer(fn: TestFunction, version: string | string[]) {
   const seen: [version: string, n: number, attempt: number][] = []
   await useWorker(space, {
@@ -22,7 +22,7 @@ async function startNewer(fn: TestFunction, version: string | string[]) {
   return seen
 }
 
-test('5,000 messages of another version are passed over, logged in one line, counted, and left to others', {
+test('5,000 messages of an unknown version are skipped, logged in one line, counted, and left to other workers', {
   timeout: 90_000
 }, async () => {
   const seen: number[] = []
@@ -41,7 +41,7 @@ test('5,000 messages of another version are passed over, logged in one line, cou
     return Number(new RegExp(pattern).exec(body)?.[1])
   }
   expect(await count()).toBe(5000)
-  // Longer than its lease, it takes none of them again.
+  // The worker takes none of them again, even after its lease.
   await fn.add(10)
   const idle = async () =>
     Number(((await space.redis.xpending(fn.key, fn.name, '-', '+', 1)) as number[][])[0]?.[2])
@@ -59,10 +59,10 @@ test('5,000 messages of another version are passed over, logged in one line, cou
   expect(seen).toHaveLength(11)
 })
 
-test('a message of another version is free for others before its lease is over, and counts as not delivered', async () => {
+test('a message of an unknown version is released before its lease ends, without a delivery', async () => {
   const fn = makeFunction(space, async () => undefined)
   const id = await fn.add(1, '2')
-  // So long a lease that nothing is taken over by time.
+  // With this lease, nothing is taken over because of time.
   const { app, log } = await useApp(space, 'worker', { LEASE_MS: 600_000 }, app => app.consume(fn.definition))
   await until('it is left', () => log.some(({ msg }) => msg === LINE))
   const { keys } = app
@@ -83,7 +83,7 @@ test('a message of another version is free for others before its lease is over, 
   expect(taken).toMatchObject([{ id, deliveries: 1 }])
 })
 
-test('a retry of another version is left to a worker that knows it, and spends no attempt', async () => {
+test('a retry of an unknown version is left to a worker that knows it, without an attempt', async () => {
   let fails = true
   const fn = makeFunction(space, async () => undefined, {
     version: '2',
@@ -115,7 +115,7 @@ test('a retry of another version is left to a worker that knows it, and spends n
   await until('nothing is left of it', async () => (await space.redis.exists(retrying)) === 0)
 })
 
-test('of many retries of another version each look passes over a part, and reaches what is due behind them', async () => {
+test('a retry that is due behind many of an unknown version is found in several steps', async () => {
   const fn = makeFunction(space, async () => undefined)
   const { app } = await useApp(space, 'api')
   const { keys } = app
