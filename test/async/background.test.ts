@@ -6,7 +6,7 @@ import { StoreUnavailable } from '../../src/stores/errors.ts'
 import { judgeTaskFailure } from '../../src/stores/task-failure.ts'
 import { until } from '../harness/space.ts'
 
-/** Starts a task, with what it logs; the running test's end ends it. */
+/** Starts a task and collects its log; the task stops when the running test ends. */
 function start(run: () => Promise<boolean>, every: number) {
   const lines: string[] = []
   const background = createBackground(
@@ -19,7 +19,7 @@ function start(run: () => Promise<boolean>, every: number) {
   return { background, lines }
 }
 
-test('a task that fails runs again, and an unavailable store is not logged', async () => {
+test('a task that fails runs again, and does not log an unavailable store', async () => {
   let runs = 0
   const { lines } = start(async () => {
     if (++runs === 1) throw new StoreUnavailable('redis')

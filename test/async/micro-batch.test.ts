@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { createMicroBatch } from '../../src/async/micro-batch.ts'
 import { until } from '../harness/space.ts'
 
-test('every caller gets the answer to its own item, and calls keep within size and number', async () => {
+test('every caller gets the answer to its own item, and calls stay within their limits of size and number', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 7 }),
@@ -30,7 +30,7 @@ test('every caller gets the answer to its own item, and calls keep within size a
   )
 })
 
-test('what is asked for during a call goes into a later one', async () => {
+test('items that arrive during a call go into a later one', async () => {
   const calls: string[][] = []
   let release = () => {}
   const ask = createMicroBatch<string, string>({
@@ -56,7 +56,7 @@ test('what is asked for during a call goes into a later one', async () => {
   expect(calls).toEqual([['a'], ['b', 'c']])
 })
 
-test('enough items begin a call before the turn ends, and the rest go at its end', async () => {
+test('a full call begins before the turn ends, and the rest of the items go at its end', async () => {
   const calls: number[] = []
   const ask = createMicroBatch<number, number>({
     size: 100,
@@ -73,7 +73,7 @@ test('enough items begin a call before the turn ends, and the rest go at its end
   expect(calls).toEqual([32, 18])
 })
 
-test('beside a call another one begins with half as many, and fewer wait for its answer', async () => {
+test('a second call begins with half as many items, and fewer items wait for its answer', async () => {
   const calls: number[] = []
   const releases: (() => void)[] = []
   const ask = createMicroBatch<number, number>({
@@ -104,7 +104,7 @@ test('beside a call another one begins with half as many, and fewer wait for its
   expect(calls).toEqual([10, 5, 7])
 })
 
-test('a call that fails fails for those in it, and for nobody else', async () => {
+test('a call that fails rejects its own items and no others', async () => {
   const ask = createMicroBatch<string, string>({
     size: 1,
     inFlight: 1,

@@ -11,7 +11,7 @@ describe('resolveConfig', () => {
     })
   })
 
-  test('names every fault at once, and no value', () => {
+  test('names every fault in one error, without any value', () => {
     const environment = {
       PORT: 'eighty',
       TAX_RATE: '1.5',
@@ -36,7 +36,7 @@ describe('resolveConfig', () => {
     }
   })
 
-  test.each(['0', '1', '0.18', '0.000001', '1.0'])('takes %s as a tax rate', rate => {
+  test.each(['0', '1', '0.18', '0.000001', '1.0'])('accepts %s as a tax rate', rate => {
     expect(resolveConfig({ MODE: 'api', TAX_RATE: rate }).TAX_RATE).toBe(rate)
   })
 
@@ -45,14 +45,14 @@ describe('resolveConfig', () => {
   })
 })
 
-test('an ADMIN_TOKEN has at least 16 characters', () => {
+test('ADMIN_TOKEN needs at least 16 characters', () => {
   expect(resolveConfig({ MODE: 'api', ADMIN_TOKEN: 'x'.repeat(16) }).ADMIN_TOKEN).toBe('x'.repeat(16))
   for (const short of ['', 'x'.repeat(15)])
     expect(() => resolveConfig({ MODE: 'api', ADMIN_TOKEN: short })).toThrow(/ADMIN_TOKEN/)
 })
 
 test.each(['', ' ', 'Infinity', '1e400', '9'.repeat(400), '0x10', '1e3', ' 80 ', '8.5', 'eighty'])(
-  'refuses "%s" where a number is wanted',
+  'a numeric setting refuses "%s"',
   text => {
     const numbers = { PORT: text, RATE_LIMIT_MAX: text, STORE_TIMEOUT_MS: text, MAX_BACKLOG: text }
     try {
@@ -70,38 +70,38 @@ test.each(['', ' ', 'Infinity', '1e400', '9'.repeat(400), '0x10', '1e3', ' 80 ',
 )
 
 test.each(['too short', '0123456789abcdef ', 'für-den-betrieb-geheim'])(
-  'refuses "%s" as the token of operators, which no header could carry',
+  'ADMIN_TOKEN refuses "%s", which no header could carry',
   token => {
     expect(() => resolveConfig({ MODE: 'api', ADMIN_TOKEN: token })).toThrow(/ADMIN_TOKEN/)
   }
 )
 
-test('the token of operators may be a phrase', () => {
+test('ADMIN_TOKEN may be a phrase', () => {
   expect(resolveConfig({ MODE: 'api', ADMIN_TOKEN: 'sixteen characters' }).ADMIN_TOKEN).toBe(
     'sixteen characters'
   )
 })
 
-test('an empty HOST is a fault, not every address of the machine', () => {
+test('an empty HOST is refused, because it would listen on every address', () => {
   expect(() => resolveConfig({ MODE: 'api', HOST: '' })).toThrow(/HOST/)
 })
 
 test.each(['', '127.0.0.1', '10.0.0.0/8, fd00::/8', '::1', '10.0.0.1/32', '::1/128'])(
-  'takes "%s" as proxies to trust',
+  'TRUST_PROXY accepts "%s"',
   text => {
     expect(resolveConfig({ MODE: 'api', TRUST_PROXY: text }).TRUST_PROXY).toBe(text)
   }
 )
 
 test.each(['true', 'proxy.local', '10.0.0.0/33', '::1/129', '10.0.0.0/', '127.0.0.1,', '0.0.0.0/0', '::/0'])(
-  'refuses "%s" as proxies to trust',
+  'TRUST_PROXY refuses "%s"',
   text => {
     expect(() => resolveConfig({ MODE: 'api', TRUST_PROXY: text })).toThrow(/TRUST_PROXY/)
   }
 )
 
 test.each(['', 'http://10.0.0.1:8080', 'https://example.com/api', 'https://example.com/api/'])(
-  'takes "%s" as the public URL',
+  'PUBLIC_URL accepts "%s"',
   text => {
     expect(resolveConfig({ MODE: 'api', PUBLIC_URL: text }).PUBLIC_URL).toBe(text)
   }
@@ -115,14 +115,14 @@ test.each([
   'https://a/b?c',
   'https://a/#b',
   'https://a/ b'
-])('refuses "%s" as the public URL', text => {
+])('PUBLIC_URL refuses "%s"', text => {
   expect(() => resolveConfig({ MODE: 'api', PUBLIC_URL: text })).toThrow(/PUBLIC_URL/)
 })
 
 test.each([
   ['REDIS_PORT', 'redis'],
   ['DB_PORT', 'db']
-])('of an address in %s, as Kubernetes sets it, it says the cause and the cure', (name, service) => {
+])('an address in %s, as Kubernetes sets it, gets an error with the cause and a remedy', (name, service) => {
   const address = 'tcp://10.96.0.17:6379'
   try {
     resolveConfig({ MODE: 'api', [name]: address })
@@ -137,7 +137,7 @@ test.each([
 })
 
 test.each(['localhost', 'redis.example.com', '10.0.0.1', '::1', 'fe80::1%eth0', 'my_redis'])(
-  'takes "%s" as a host',
+  'a host setting accepts "%s"',
   text => {
     for (const name of ['HOST', 'REDIS_HOST', 'DB_HOST'])
       expect(resolveConfig({ MODE: 'api', [name]: text })).toMatchObject({ [name]: text })
@@ -145,7 +145,7 @@ test.each(['localhost', 'redis.example.com', '10.0.0.1', '::1', 'fe80::1%eth0', 
 )
 
 test.each(['redis://10.0.0.1', 'tcp://10.0.0.1:6379', '10.0.0.1:6379', '[::1]', 'db.local/orders', ' '])(
-  'refuses "%s" as a host, and says what one is',
+  'a host setting refuses "%s", and the error shows a valid one',
   text => {
     for (const name of ['HOST', 'REDIS_HOST', 'DB_HOST'])
       expect(() => resolveConfig({ MODE: 'api', [name]: text })).toThrow(

@@ -9,7 +9,7 @@ import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 
-test('a Redis that refuses the password of a running process is named so, in the log once and in health', async () => {
+test('a Redis that refuses the password of a running process is reported once in the log, and in health', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'orderstream-password-'))
   const server = await startRedis({ dir, args: ['--requirepass', 'old'] })
   onTestFinished(async () => {
@@ -22,7 +22,7 @@ test('a Redis that refuses the password of a running process is named so, in the
   await admin.config('SET', 'requirepass', 'new')
   await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
   admin.disconnect()
-  // A call that finds no connection is what most often sees it first.
+  // A call without a connection usually sees it first.
   const lost = await until('a call finds no connection', () =>
     app.stores.redis
       .run(client => client.get('x'))
@@ -53,7 +53,7 @@ test('a Redis that refuses the password of a running process is named so, in the
   expect(lines()).toHaveLength(1)
 })
 
-test('MySQL that refuses the password is named so, too', async () => {
+test('a MySQL that refuses the password is reported once in the log, and in health', async () => {
   const { call, log } = await useApp(space, 'api', { DB_PASSWORD: 'wrong' })
   await until('the log names the password', () =>
     log.some(({ err }) => String((err as Error | undefined)?.message).includes('see DB_USER and DB_PASSWORD'))
@@ -62,7 +62,7 @@ test('MySQL that refuses the password is named so, too', async () => {
   expect(warnings).toEqual([expect.stringContaining('mysql refuses the credentials')])
 })
 
-test('a process that has all connections its user may have works on, and health is content', async () => {
+test('a process that has all connections of its user continues, and is healthy', async () => {
   const user = `${space.env.DB_NAME}_2`
   await space.sql(`CREATE USER '${user}'@'%' IDENTIFIED BY 'word' WITH MAX_USER_CONNECTIONS 2`)
   await space.sql(`GRANT ALL ON ${space.env.DB_NAME}.* TO '${user}'@'%'`)
@@ -76,6 +76,6 @@ test('a process that has all connections its user may have works on, and health 
   expect((await post({ order_id: 'limited', amount: 1 })).statusCode).toBe(202)
   const health = (await call('/health')).json()
   expect([health.status, health.warnings]).toEqual(['healthy', undefined])
-  // A new session could not be had to find out.
+  // The user cannot open another session for a trial write.
   expect(await app.stores.mysql.availability.takesWrites()).toBe(false)
 })

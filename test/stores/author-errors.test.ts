@@ -11,7 +11,7 @@ afterAll(close)
 await until('the stores are up', () => app.stores.redis.availability.up && app.stores.mysql.availability.up)
 await space.sql('CREATE TABLE own (id INT PRIMARY KEY, n INT NOT NULL DEFAULT 0)')
 
-/** What the libraries and the habits of an author throw: each has marks that a store's own error has, too. */
+/** Errors that libraries and authors throw, each with some marks of an error of a store. */
 const thrown = await Promise.all([
   new TerminalError('out-of-stock', 'There is none left.'),
   new TypeError('x is not a function'),
@@ -25,7 +25,7 @@ const thrown = await Promise.all([
 ])
 
 test.each(thrown.map(error => [error]))(
-  'an error that is not of the store passes through it untouched: %s',
+  'a store passes on an error that is not its own unchanged: %s',
   async error => {
     const fail = async () => {
       throw error
@@ -45,7 +45,7 @@ test.each(thrown.map(error => [error]))(
   }
 )
 
-test('a try and catch around a call within finds the class of what the store said', async () => {
+test('a catch inside a transaction or a call gets the class of the error of the store', async () => {
   const kinds = await app.stores.mysql.transaction(async ({ run }) => {
     const kindOf = (sql: string) =>
       run(sql, []).then(
@@ -53,23 +53,23 @@ test('a try and catch around a call within finds the class of what the store sai
         error => error.constructor
       )
     await run('INSERT INTO own (id) VALUES (1)', [])
-    // A row that is there already ends no transaction.
+    // A duplicate row does not end the transaction.
     return [await kindOf('INSERT INTO own (id) VALUES (1)'), await kindOf('UPDATE own SET n = 1')]
   })
   expect(kinds).toEqual([DuplicateKey, undefined])
   expect(await app.stores.mysql.rows('SELECT id, n FROM own', [])).toEqual([{ id: 1, n: 1 }])
   await space.sql('DELETE FROM own')
   const key = `{${space.env.KEY_PREFIX}:0}:author`
-  const said = await app.stores.redis.run(client =>
+  const refused = await app.stores.redis.run(client =>
     client.eval("return redis.error_reply('OOM so it is')", 0, key).catch(error => error)
   )
-  expect(said).toBeInstanceOf(StoreRefused)
+  expect(refused).toBeInstanceOf(StoreRefused)
   const [piped] =
     (await app.stores.redis.run(client => client.pipeline().evalsha('0'.repeat(40), 0).exec())) ?? []
   expect(piped?.[0]?.name).toBe('ScriptMissing')
 })
 
-test('a transaction that lost against another one is done anew, though its author catches the error and goes on', async () => {
+test('a transaction that loses a deadlock runs again, although its author catches the error', async () => {
   let tries = 0
   await app.stores.mysql
     .transaction(async ({ run }) => {
@@ -86,13 +86,13 @@ test('a transaction that lost against another one is done anew, though its autho
   expect(await app.stores.mysql.rows('SELECT * FROM own', [])).toEqual([])
 })
 
-test('a statement that comes after its transaction joins no other one', async () => {
+test('a statement after the end of its transaction is refused', async () => {
   const run = await app.stores.mysql.transaction(async transaction => transaction.run)
   await expect(run('INSERT INTO own (id) VALUES (1)', [])).rejects.toThrow('has ended')
   expect(await app.stores.mysql.rows('SELECT * FROM own', [])).toEqual([])
 })
 
-test('a transaction without an answer fails, with all its statements, whatever its author makes of it', async () => {
+test('a transaction without an answer fails with all its statements, although its author catches the error', async () => {
   const { mysql } = (await useApp(space, 'api', { STORE_TIMEOUT_MS: 300 })).app.stores
   await until('MySQL is up', () => mysql.availability.up)
   const settled = mysql.transaction(
@@ -103,7 +103,7 @@ test('a transaction without an answer fails, with all its statements, whatever i
   expect(await space.sql('SELECT * FROM own')).toEqual([])
 })
 
-test('a business error that ends a transaction is a dead letter under its own code, at the first attempt', async () => {
+test('a TerminalError inside a store call makes a dead letter with its code, at the first attempt', async () => {
   const fn = makeFunction(
     space,
     async ([message]) => {
@@ -119,10 +119,11 @@ test('a business error that ends a transaction is a dead letter under its own co
   const worker = await useWorker(space, fn.definition)
   for (const n of [1, 2]) await fn.add(n)
   await fn.settled()
-  const letters = await until('both are dead letters', async () => {
+  const deadLetters = await until('both are dead letters', async () => {
     const page = await worker.app.streams.deadLetters.list(fn.name, '', 10)
     return page.deadLetters.length === 2 && page.deadLetters
   })
-  for (const letter of letters) expect(letter).toMatchObject({ code: 'out-of-stock', attempts: 1 })
+  for (const deadLetter of deadLetters)
+    expect(deadLetter).toMatchObject({ code: 'out-of-stock', attempts: 1 })
   expect(worker.log.filter(({ msg }) => /is not available/.test(String(msg)))).toEqual([])
 })

@@ -11,7 +11,7 @@ import {
 } from '../../src/stores/errors.ts'
 import { until } from '../harness/space.ts'
 
-/** A store that answers its probes, which it counts, as long as it is told to. */
+/** Watches a store that answers probes while `answers` is true, and counts them. */
 async function watch(timeout = 1000) {
   const store = { answers: true, probes: 0, write: async () => {} }
   const availability = new Availability({
@@ -33,7 +33,7 @@ const fail = (error: Error) => async () => {
   throw error
 }
 
-test('while a store is down calls fail at once and are not made', async () => {
+test('calls fail at once while a store is down, and are not made', async () => {
   const { store, availability } = await watch(1)
   store.answers = false
   expect(await availability.check()).toBe(false)
@@ -45,20 +45,20 @@ test('while a store is down calls fail at once and are not made', async () => {
   expect(made).toBe(false)
 })
 
-test('a call without an answer takes the store down, one that is refused or about another store does not', async () => {
+test('a call without an answer marks its store as down, and another failure does not', async () => {
   const { availability } = await watch()
   for (const error of [new StoreRefused('redis'), new StoreUnavailable('mysql'), new Error('mine')]) {
     await expect(availability.run(fail(error))).rejects.toBe(error)
     expect(availability.up).toBe(true)
   }
-  const away = new StoreUnavailable('redis')
-  await expect(availability.run(fail(away))).rejects.toBe(away)
+  const unavailable = new StoreUnavailable('redis')
+  await expect(availability.run(fail(unavailable))).rejects.toBe(unavailable)
   expect(availability.up).toBe(false)
   await availability.untilUp(new AbortController().signal)
   expect(availability.up).toBe(true)
 })
 
-test('a store that has just fallen is asked once more before it counts as down', async () => {
+test('a store that has just failed is probed again before it counts as down', async () => {
   const { store, availability } = await watch()
   const stillUp = () =>
     availability.run(fail(new StoreUnavailable('redis'))).catch(() => availability.stillUp())
@@ -67,14 +67,14 @@ test('a store that has just fallen is asked once more before it counts as down',
   expect(await stillUp()).toBe(false)
 })
 
-test('those who ask at the same time share one probe', async () => {
+test('concurrent checks share one probe', async () => {
   const { store, availability } = await watch()
   const before = store.probes
   await Promise.all([availability.check(), availability.check(), availability.check()])
   expect(store.probes).toBe(before + 1)
 })
 
-test('a store that answers its probes takes writes unless one gets no answer; an error that it gives is one', async () => {
+test('a store that answers probes takes writes unless a trial write gets no answer', async () => {
   const { store, availability } = await watch(100)
   expect(await availability.takesWrites()).toBe(true)
   store.write = fail(new Error('mine'))
@@ -87,7 +87,7 @@ test('a store that answers its probes takes writes unless one gets no answer; an
   expect(await availability.takesWrites()).toBe(false)
 })
 
-test('what is in the way of a write is no refusal; what refuses it is, until a write gets through', async () => {
+test('a refused trial write counts as a refusal until a write succeeds, unlike a lock or a full pool', async () => {
   const { store, availability } = await watch(1000)
   for (const error of [new Contention('locked'), new NoFreeConnection('redis')]) {
     store.write = fail(error)
@@ -108,10 +108,10 @@ test('what is in the way of a write is no refusal; what refuses it is, until a w
   expect(availability.refusal?.cause).toBe(unexplained)
   expect(await availability.writable()).toBe(false)
   store.write = async () => {}
-  await until('it has tried by itself', () => availability.refusal === undefined)
+  await until('it has tried a write by itself', () => availability.refusal === undefined)
 })
 
-test('health has a write tried once in a while, and waits for it no longer than for a probe', async () => {
+test('health tries a write from time to time, and waits for it no longer than for a probe', async () => {
   const { store, availability } = await watch(500)
   let tries = 0
   store.write = async () => {
@@ -124,12 +124,12 @@ test('health has a write tried once in a while, and waits for it no longer than 
   expect(await slow.writable()).toBe(true)
 })
 
-test('a call that is not trusted has the store asked before it counts as down', async () => {
+test('an untrusted call without an answer causes a probe before the store counts as down', async () => {
   const { store, availability } = await watch()
-  const away = new StoreUnavailable('redis')
-  await expect(availability.run(fail(away), false)).rejects.toBe(away)
+  const unavailable = new StoreUnavailable('redis')
+  await expect(availability.run(fail(unavailable), false)).rejects.toBe(unavailable)
   expect(availability.up).toBe(true)
   store.answers = false
-  await expect(availability.run(fail(away), false)).rejects.toBe(away)
-  await until('it was asked', () => !availability.up)
+  await expect(availability.run(fail(unavailable), false)).rejects.toBe(unavailable)
+  await until('it was probed', () => !availability.up)
 })

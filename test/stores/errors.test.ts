@@ -18,7 +18,7 @@ import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 
-/** What a failing command rejects with. */
+/** Returns the error of a failing command. */
 const failure = async (work: Promise<unknown>) =>
   fromRedis(
     await work.then(
@@ -27,8 +27,8 @@ const failure = async (work: Promise<unknown>) =>
     )
   )
 
-describe('errors of Redis', () => {
-  test('are told apart by class, as the server sends them', async () => {
+describe('an error of Redis', () => {
+  test('gets its class from the answer of the server', async () => {
     const { redis } = space
     const key = `{${space.env.KEY_PREFIX}:0}:errors`
     expect(await failure(redis.xreadgroup('GROUP', 'g', 'c', 'STREAMS', key, '>'))).toBeInstanceOf(
@@ -50,7 +50,7 @@ describe('errors of Redis', () => {
   })
 
   test.each([GroupMissing, StoreRefused, StoreUnavailable, DuplicateKey, Contention])(
-    'that have a class keep it: %o',
+    'keeps the class that it has: %o',
     type => {
       const error =
         type === StoreRefused || type === StoreUnavailable
@@ -62,7 +62,7 @@ describe('errors of Redis', () => {
   )
 })
 
-describe('what a server says of itself is not held against the call', () => {
+describe('an error about the server itself is not a failure of the call', () => {
   test.each([
     ['LOADING', StoreUnavailable],
     ['MASTERDOWN', StoreUnavailable],
@@ -78,8 +78,8 @@ describe('what a server says of itself is not held against the call', () => {
     ['READONLY', ReadOnlyReplica],
     ['UNBLOCKED', GroupMissing]
   ])('Redis: %s', async (word, type) => {
-    const said = await failure(space.redis.eval('return redis.error_reply(ARGV[1])', 0, `${word} so it is`))
-    expect(said.constructor).toBe(type)
+    const error = await failure(space.redis.eval('return redis.error_reply(ARGV[1])', 0, `${word} so it is`))
+    expect(error.constructor).toBe(type)
   })
 
   test.each([
@@ -91,33 +91,35 @@ describe('what a server says of itself is not held against the call', () => {
     [[1040, 1045, 1053, 1129, 1158, 1159, 1203, 1226, 1317, 1927], StoreUnavailable]
   ])('MySQL: %s', async (numbers, type) => {
     for (const number of numbers) {
-      const told = space.sql(`SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${number}, MESSAGE_TEXT = 'so it is'`)
-      expect((await told.catch(fromMysql))?.constructor, String(number)).toBe(type)
+      const failing = space.sql(
+        `SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${number}, MESSAGE_TEXT = 'so it is'`
+      )
+      expect((await failing.catch(fromMysql))?.constructor, String(number)).toBe(type)
     }
   })
 })
 
-test('an error that nobody foresaw does not carry the call, which may be a batch of orders, into the log', async () => {
+test('an unknown error does not put the data of its call into the log', async () => {
   const key = `{${space.env.KEY_PREFIX}:0}:errors`
-  const told = [
+  const errors = [
     await failure(space.redis.eval("return redis.call('INCRBY', KEYS[1], ARGV[1])", 1, key, 'an-order')),
     await space.sql('SELECT ? + no_such_column', ['an-order']).catch(fromMysql)
   ]
-  for (const error of told) {
+  for (const error of errors) {
     expect(error).toBeInstanceOf(Error)
     expect(error).not.toBeInstanceOf(StoreUnavailable)
     expect(inspect(error)).not.toContain('an-order')
   }
 })
 
-test('an error in the data is no matter of the store, whatever its number', async () => {
+test('an error in the data is not an error of the store, whatever its number', async () => {
   for (const state of ['22003', '23000']) {
-    const told = space.sql(`SIGNAL SQLSTATE '${state}' SET MYSQL_ERRNO = 1690, MESSAGE_TEXT = 'so it is'`)
-    expect((await told.catch(fromMysql))?.constructor).toBe(Error)
+    const failing = space.sql(`SIGNAL SQLSTATE '${state}' SET MYSQL_ERRNO = 1690, MESSAGE_TEXT = 'so it is'`)
+    expect((await failing.catch(fromMysql))?.constructor).toBe(Error)
   }
 })
 
-test('a table that has no room left is a refusal of the store', async () => {
+test('a full table is a refusal of the store', async () => {
   await space.sql('SET SESSION max_heap_table_size = 16384')
   await space.sql('CREATE TABLE small (x CHAR(255)) ENGINE = MEMORY')
   const full = await space.sql(`INSERT INTO small VALUES ${Array(1000).fill("('')")}`).catch(fromMysql)
@@ -125,7 +127,7 @@ test('a table that has no room left is a refusal of the store', async () => {
   expect(full).toMatchObject({ store: 'mysql' })
 })
 
-test('a group that is destroyed under running batches does not stop the queue', async () => {
+test('a queue continues after its group is destroyed while batches run', async () => {
   const api = await useApp(space, 'api')
   await useApp(space, 'worker', { LEASE_MS: 1000 })
   const queue = api.app.keys.stream('placed', 0)
@@ -136,7 +138,7 @@ test('a group that is destroyed under running batches does not stop the queue', 
     await space.redis.xgroup('DESTROY', queue, 'process-orders').catch(() => {})
   }
   await until('all are settled', async () => (await space.redis.xlen(queue)) === 0)
-  // Some may have gone into MySQL, if Redis was slow for a moment.
+  // Some may have spilled into MySQL while Redis was slow.
   await until('all are completed', async () => {
     const rows = await space.sql("SELECT 1 FROM orders WHERE status = 'completed'")
     return rows.length === 500

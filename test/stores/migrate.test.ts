@@ -14,7 +14,7 @@ const space = await useSpace()
 const log = pino({ level: 'silent' })
 const directory = new URL('../../migrations/', import.meta.url)
 
-/** Every statement of every migration, in order. */
+/** Returns every statement of every migration, in order. */
 async function readStatements() {
   const files = (await readdir(directory)).filter(name => name.endsWith('.sql')).sort()
   const found = await Promise.all(
@@ -26,14 +26,14 @@ async function readStatements() {
   return found.flat()
 }
 
-/** Makes an empty database, and gives what works in it. */
+/** Makes an empty database, and opens it. */
 async function makeDatabase(name: string) {
   await space.sql(`CREATE DATABASE ${space.env.DB_NAME}_${name}`)
   await space.sql(`USE ${space.env.DB_NAME}_${name}`)
   return openDatabase(name)
 }
 
-/** What works in a database, for another user if there is an `account`. */
+/** Returns calls for a database, as another user if `account` has one. */
 function openDatabase(name: string, account = {}) {
   const database = `${space.env.DB_NAME}_${name}`
   const { DB_HOST: host, DB_PORT, DB_USER: user, DB_PASSWORD: password } = space.env
@@ -51,7 +51,7 @@ function openDatabase(name: string, account = {}) {
   }
 }
 
-test('a migration that was cut off after any of its statements is ended by the next start', async () => {
+test('the next start completes a migration that was cut off after any statement', async () => {
   const statements = await readStatements()
   const last = statements.at(-1)?.version
   const whole = await makeDatabase('whole')
@@ -61,7 +61,7 @@ test('a migration that was cut off after any of its statements is ended by the n
 
   for (let done = 1; done <= statements.length; done++) {
     const cut = await makeDatabase(`cut_${done}`)
-    // What the first statements left, and the version before theirs, which is all that was noted.
+    // The first statements have run, and only the version before theirs is recorded.
     for (const { statement } of statements.slice(0, done)) await space.sql(statement)
     await space.sql('CREATE TABLE schema_version (version BIGINT PRIMARY KEY)')
     for (let version = 0; version < (statements[done - 1]?.version ?? 0); version++)
@@ -72,7 +72,7 @@ test('a migration that was cut off after any of its statements is ended by the n
   }
 })
 
-test('another fault of a migration ends the start, and nothing is noted as done', async () => {
+test('another error in a migration ends the start, and records nothing as done', async () => {
   const user = `user_${randomBytes(4).toString('hex')}`
   const account = `'${user}'@'${space.env.DB_HOST}'`
   await (await makeDatabase('faulty')).migrate()
@@ -81,15 +81,15 @@ test('another fault of a migration ends the start, and nothing is noted as done'
   onTestFinished(async () => {
     await space.sql(`DROP USER ${account}`)
   })
-  // It may not drop the index that the next migration drops.
+  // The user may not drop the index that the next migration drops.
   await space.sql(`GRANT SELECT, INSERT, CREATE ON ${space.env.DB_NAME}_faulty.* TO ${account}`)
   const { migrate: start, version } = openDatabase('faulty', { user, password: 'word' })
   await expect(start()).rejects.toThrow('ALTER command denied')
   expect(await version()).toBe(3)
 })
 
-test('a server that is too old is refused with that word, not found out when Redis is away', async () => {
-  // What such a server makes of the words; an answer of the same length keeps the packet whole.
+test('a start refuses a server that is too old and names the reason', async () => {
+  // An old server answers this way; the same length keeps the packet valid.
   const proxy = createServer(socket => {
     const server = connect(Number(space.env.DB_PORT), space.env.DB_HOST)
     server.pipe(socket)
@@ -115,7 +115,7 @@ test('a server that is too old is refused with that word, not found out when Red
   expect(line).toMatchObject({ err: { message: expect.stringContaining('MySQL is older than 8.0') } })
 })
 
-test('the tables of functions have versions of their own, and a fault in them holds up no order', async () => {
+test('the tables of functions have their own versions, and an error in them holds up no order', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'orderstream-functions-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   const database = await makeDatabase('functions')
@@ -135,7 +135,7 @@ test('the tables of functions have versions of their own, and a fault in them ho
   expect(await space.sql('SELECT * FROM mended')).toEqual([])
 })
 
-test('a schema that a newer version has made is left alone', async () => {
+test('a schema of a newer version stays unchanged', async () => {
   const database = await makeDatabase('newer')
   await database.migrate()
   const columns = await database.columns()

@@ -11,7 +11,7 @@ import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 
-/** The MySQL of an api, once it is up: the first one has to make the tables. */
+/** Returns the MySQL of an api when it is up; the first api has to create the tables. */
 const useMysql = async () => {
   const { mysql } = (await useApp(space, 'api')).app.stores
   await until('MySQL is up', () => mysql.availability.up)
@@ -27,19 +27,19 @@ test.each([new StoreUnavailable('redis'), new StoreRefused('redis'), new StoreRe
       return row?.id
     }
     const before = await idOf(mysql)
-    const told = mysql.transaction(async transaction => {
+    const failing = mysql.transaction(async transaction => {
       expect(await idOf(transaction)).toBe(before)
-      await transaction.run("INSERT INTO outbox (order_id) VALUES ('told')", [])
+      await transaction.run("INSERT INTO outbox (order_id) VALUES ('rolled-back')", [])
       throw error
     })
-    await expect(told).rejects.toBe(error)
+    await expect(failing).rejects.toBe(error)
     expect(mysql.availability.up).toBe(true)
     expect(await idOf(mysql)).toBe(before)
     expect(await mysql.rows('SELECT * FROM outbox', [])).toEqual([])
   }
 )
 
-test('a session does not go by what the server has for those who say nothing', async () => {
+test('a session does not use the defaults of the server', async () => {
   const mysql = await useMysql()
   const rows = await mysql.rows<{ Variable_name: string; Value: string }>(
     `SHOW SESSION VARIABLES WHERE Variable_name IN
@@ -57,7 +57,7 @@ test('a session does not go by what the server has for those who say nothing', a
   })
 })
 
-test('of two transactions that lock each other out both get through', async () => {
+test('two transactions that deadlock both succeed', async () => {
   const mysql = await useMysql()
   await space.sql('CREATE TABLE pair (id INT PRIMARY KEY, n INT NOT NULL)')
   await space.sql('INSERT INTO pair VALUES (1, 0), (2, 0)')
@@ -77,7 +77,7 @@ test('of two transactions that lock each other out both get through', async () =
   expect(tries).toBe(3)
 })
 
-test('a pool is closed though a connection is still being opened to a server that hangs', async () => {
+test('a pool closes while it opens a connection to a server that hangs', async () => {
   const server = createServer(() => {}).listen(0, '127.0.0.1')
   onTestFinished(() => {
     server.close()
@@ -91,7 +91,7 @@ test('a pool is closed though a connection is still being opened to a server tha
   await used
 })
 
-test('a pool is closed though a statement that was not answered is given up meanwhile', async () => {
+test('a pool closes while it gives up a statement without an answer', async () => {
   const proxy = await startProxy(Number(space.env.DB_PORT))
   const pool = createMysqlPool(space.config({ MODE: 'api', DB_PORT: proxy.port }), 2)
   const held = proxy.holdAt('SELECT 1')
@@ -104,12 +104,12 @@ test('a pool is closed though a statement that was not answered is given up mean
 test.each([
   ['db.example', true],
   ['10.0.0.1', false]
-])('over TLS the certificate is verified, and that it names %s: %s', (host, named) => {
+])('TLS verifies the certificate, and whether it names %s: %s', (host, named) => {
   const config = space.config({ MODE: 'api', DB_TLS: 'true', DB_HOST: host })
   expect(connectionOptions(config).ssl).toEqual({ rejectUnauthorized: true, verifyIdentity: named })
 })
 
-test('a connection that comes too late for its caller goes back to the pool', async () => {
+test('a connection that is too late for its caller returns to the pool', async () => {
   const pool = createMysqlPool(space.config({ MODE: 'api', STORE_TIMEOUT_MS: 1000 }), 2)
   onTestFinished(() => pool.close())
   const { promise: over, resolve: end } = Promise.withResolvers<void>()
@@ -125,7 +125,7 @@ test('a connection that comes too late for its caller goes back to the pool', as
   expect(await pool.using(async () => 'there is one')).toBe('there is one')
 })
 
-test('a connection whose session is not set in time is given up, and makes room for another one', async () => {
+test('a connection whose session set-up times out is dropped, and another one takes its place', async () => {
   const proxy = await startProxy(Number(space.env.DB_PORT))
   const config = { MODE: 'api', DB_PORT: proxy.port, STORE_TIMEOUT_MS: 500 }
   const pool = createMysqlPool(space.config(config), 2)
@@ -137,14 +137,14 @@ test('a connection whose session is not set in time is given up, and makes room 
   await held
   for (const { status, reason } of all as PromiseRejectedResult[])
     expect([status, reason]).toEqual(['rejected', expect.any(StoreUnavailable)])
-  // What was held back stays so: only connections that are new get through.
+  // The held statements stay held, so only new connections work.
   proxy.freeze()
   proxy.release()
   const rows = () => pool.using(connection => query(connection, 'SELECT 1 AS one', [], 500))
-  expect(await until('there is room', () => rows().catch(() => undefined))).toEqual([{ one: 1 }])
+  expect(await until('it gets a connection', () => rows().catch(() => undefined))).toEqual([{ one: 1 }])
 })
 
-test('a process that has all its connections in use does not count MySQL as away', async () => {
+test('a process whose connections are all in use does not count MySQL as unavailable', async () => {
   const { orders: mysql } = (await useApp(space, 'api', { DB_POOL_SIZE: 2, STORE_TIMEOUT_MS: 500 })).app
     .stores
   await until('MySQL is up', () => mysql.availability.up)
@@ -161,7 +161,7 @@ test('a process that has all its connections in use does not count MySQL as away
 test.each([
   ['is at its limit of connections', 'WITH MAX_USER_CONNECTIONS 1', ''],
   ['has been locked', '', 'ACCOUNT LOCK']
-])('an account that %s gets no connection, which is held against no call', async (_what, first, then) => {
+])('an account that %s gets no connection, which counts as unavailable', async (_what, first, then) => {
   const DB_USER = `user_${randomBytes(4).toString('hex')}`
   const account = `'${DB_USER}'@'${space.env.DB_HOST}'`
   await space.sql(`CREATE USER ${account} IDENTIFIED BY 'word' ${first}`)
@@ -177,7 +177,7 @@ test.each([
   })
 })
 
-test('a process whose schema another one is migrating waits, in one connection however often it looks', async () => {
+test('a process waits in one connection while another one migrates the schema', async () => {
   const lock = "CONCAT('orderstream-migrate-', MD5(DATABASE()))"
   await space.sql(`DO GET_LOCK(${lock}, 0)`)
   const { mysql } = (await useApp(space, 'api', { STORE_TIMEOUT_MS: 500 })).app.stores

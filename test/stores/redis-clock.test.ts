@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { createRedisClock } from '../../src/stores/redis/clock.ts'
 
-test("the server's clock goes on with the local one, and is unknown before a reading and long after the last", () => {
+test('the clock of Redis advances with the local one, and is unknown before a reading and a minute after it', () => {
   let local = 500
   vi.spyOn(performance, 'now').mockImplementation(() => local)
   onTestFinished(() => {

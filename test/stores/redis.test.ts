@@ -9,7 +9,7 @@ import { NOWHERE, until, useSpace } from '../harness/space.ts'
 const space = await useSpace()
 const key = `{${space.env.KEY_PREFIX}:0}:calls`
 
-/** A server that does that with each connection; resolves to its port. */
+/** Starts a server that calls `answer` with each connection; resolves to its port. */
 async function serve(answer: (socket: Socket) => void): Promise<string> {
   const server = createServer(socket => {
     socket.on('error', () => {})
@@ -22,7 +22,7 @@ async function serve(answer: (socket: Socket) => void): Promise<string> {
   return String((server.address() as AddressInfo).port)
 }
 
-/** Hands everything on to the Redis of this run, which takes every script for a mistake: one of before 7.0 does. */
+/** Forwards everything to the Redis of this run and refuses every script, as a Redis before 7.0 does. */
 function withoutFlags(socket: Socket) {
   const redis = connect(Number(space.env.REDIS_PORT), space.env.REDIS_HOST)
   socket.once('close', () => redis.destroy())
@@ -43,24 +43,24 @@ test.each([
     'Unknown RESP type'
   ],
   ['it is too old', () => serve(withoutFlags), 'older than 7.0']
-])('the log says why Redis is away: %s', async (_what, port, reason) => {
+])('the log has the reason why Redis is unavailable: %s', async (_what, port, reason) => {
   const { log } = await useApp(space, 'api', { REDIS_PORT: String(await port()) })
   const line = log.find(({ msg }) => msg === 'redis is not available')
   expect(line).toMatchObject({ err: { message: expect.stringContaining(reason) } })
 })
 
-test('an address as REDIS_HOST is no name for TLS to ask for, of which Node.js warns', async () => {
+test('TLS sends no server name for an address as REDIS_HOST, so Node.js does not warn', async () => {
   const warnings: string[] = []
-  const note = ({ message }: Error) => warnings.push(message)
-  process.on('warning', note)
+  const record = ({ message }: Error) => warnings.push(message)
+  process.on('warning', record)
   onTestFinished(() => {
-    process.off('warning', note)
+    process.off('warning', record)
   })
   await useApp(space, 'api', { REDIS_TLS: 'true' })
   expect(warnings).toEqual([])
 })
 
-test('a call that was given up never happens: none waits for a connection', async () => {
+test('a failed call never happens later, because none waits for a connection', async () => {
   const { redis } = (await useApp(space, 'api')).app.stores
   redis.client.disconnect(true)
   await once(redis.client, 'close')
@@ -69,7 +69,7 @@ test('a call that was given up never happens: none waits for a connection', asyn
   expect(await space.redis.get(key)).toBe(null)
 })
 
-test('a call whose answer a broken connection took along is not sent again', async () => {
+test('a call whose connection breaks before the answer is not sent again', async () => {
   const proxy = await startProxy(Number(space.env.REDIS_PORT))
   const { redis } = (await useApp(space, 'api', { REDIS_PORT: proxy.port })).app.stores
   proxy.freeze()
@@ -80,7 +80,7 @@ test('a call whose answer a broken connection took along is not sent again', asy
   expect(await space.redis.get(key)).toBe(null)
 })
 
-test('a probe whose connection breaks before Redis has said what it guarantees finds no Redis', async () => {
+test('a probe fails when its connection breaks before Redis has reported its settings', async () => {
   const proxy = await startProxy(Number(space.env.REDIS_PORT))
   const { redis } = (await useApp(space, 'api', { REDIS_PORT: proxy.port })).app.stores
   expect(redis.availability.up).toBe(true)
@@ -93,7 +93,7 @@ test('a probe whose connection breaks before Redis has said what it guarantees f
   await until('it is back', () => redis.availability.up)
 })
 
-test('a Redis that forbids to ask what it guarantees is used, and taken to guarantee little', async () => {
+test('a Redis that forbids CONFIG is used, and counts as not durable', async () => {
   const REDIS_USERNAME = space.env.KEY_PREFIX as string
   await space.redis.call('ACL', 'SETUSER', REDIS_USERNAME, 'on', '>word', '~*', '&*', '+@all', '-config')
   onTestFinished(async () => {
@@ -104,7 +104,7 @@ test('a Redis that forbids to ask what it guarantees is used, and taken to guara
   expect(redis.facts()).toEqual({ durability: 'memory', evicts: false })
 })
 
-test('a server that stays a replica is left less and less often, and at once when it had not been one for long', async () => {
+test('a client leaves a replica at once, and less and less often while it stays one', async () => {
   const { redis } = (await useApp(space, 'api')).app.stores
   const leave = redis.client.options.reconnectOnError
   let now = 0

@@ -11,7 +11,7 @@ const log = pino({ level: 'silent' })
 
 let databases = 0
 
-/** An empty database of its own. */
+/** Makes an empty database. */
 async function makeDatabase() {
   const database = `${space.env.DB_NAME}_${++databases}`
   await space.sql(`CREATE DATABASE ${database}`)
@@ -26,7 +26,7 @@ async function makeDatabase() {
   }
 }
 
-test('columns.json has every column that the migrations make, and no other', async () => {
+test('columns.json has exactly the columns that the migrations make', async () => {
   const text = await readFile(new URL('../../migrations/columns.json', import.meta.url), 'utf8')
   const declared: Record<string, { created: object; added?: object }> = JSON.parse(text)
   const { connection, sql, migrate: start } = await makeDatabase()
@@ -48,9 +48,9 @@ test.each([
   ['CREATE TABLE outbox (id INT, order_id TEXT)', 'outbox', 'the column id is int null, not bigint primary'],
   ['CREATE VIEW accepted_seen AS SELECT 1 AS slot', 'accepted_seen', 'the column epoch is missing'],
   ['CREATE TABLE schema_version (id INT, release_name TEXT)', 'schema_version', 'the unknown column id']
-])('after %s the start is refused before anything is changed', async (foreign, table, sentence) => {
+])('a start after %s is refused before it changes anything', async (statement, table, sentence) => {
   const { sql, migrate: start } = await makeDatabase()
-  await sql(foreign)
+  await sql(statement)
   const before = await sql(`SHOW CREATE TABLE ${table}`)
   await expect(start()).rejects.toThrow(`The table ${table} `)
   await expect(start()).rejects.toThrow(sentence)
@@ -59,7 +59,7 @@ test.each([
   expect(tables.filter(name => name !== 'schema_version' && name !== table)).toEqual([])
 })
 
-test('a migrated schema is refused when someone has changed what an order needs, and only then', async () => {
+test('a start refuses a migrated schema only if a change affects orders', async () => {
   const { sql, migrate: start } = await makeDatabase()
   await start()
   const changes = [
@@ -91,7 +91,7 @@ test('a migrated schema is refused when someone has changed what an order needs,
     await sql(undo)
     await start()
   }
-  // A column that was there makes the whole statement be left out that adds several.
+  // An existing column makes the migration skip the whole statement that adds several.
   await sql('ALTER TABLE orders DROP COLUMN message_id, DROP COLUMN tax_rate')
   await sql('DELETE FROM schema_version WHERE version > 2')
   await expect(start()).rejects.toThrow('The table orders cannot be used: the column message_id is missing')

@@ -5,7 +5,7 @@ import { until } from '../harness/space.ts'
 
 const stores = await useOwnStores()
 
-/** Defaults of a server that would each break something here. */
+/** Defaults of a server that would each break the service. */
 const HOSTILE = {
   autocommit: 0,
   completion_type: 1,
@@ -26,7 +26,7 @@ const HOSTILE = {
   character_set_results: "'latin1'"
 }
 
-test('orders and functions work as ever on a server whose defaults for new sessions are all wrong', async () => {
+test('orders and functions work on a server with wrong defaults for new sessions', async () => {
   const space = await stores.space()
   for (const [name, value] of Object.entries(HOSTILE)) await space.sql(`SET GLOBAL ${name} = ${value}`)
   const api = await useApp(space, 'api')
@@ -62,13 +62,13 @@ test('orders and functions work as ever on a server whose defaults for new sessi
     const rows = await space.sql("SELECT 1 FROM orders WHERE status = 'completed'")
     return rows.length === 2
   })
-  // A statement outside a transaction takes effect, and one that reads leaves no transaction open, which would block this.
+  // A statement outside a transaction takes effect, and a read leaves no transaction open that would block this.
   await mysql.rows("INSERT INTO outbox (order_id) VALUES ('none')", [])
   await mysql.rows('SELECT * FROM orders', [])
   expect(await space.sql("SELECT order_id FROM outbox WHERE order_id = 'none'")).toHaveLength(1)
   await space.sql('SET SESSION lock_wait_timeout = 5')
   await space.sql('ALTER TABLE outbox ADD COLUMN note INT NULL')
-  // The migrations were committed, the last version too.
+  // The migrations are committed, including the last version.
   const [row] = await space.sql<{ n: number }>('SELECT COUNT(*) AS n FROM schema_version WHERE version > 0')
   expect(Number(row?.n)).toBeGreaterThan(3)
 })
