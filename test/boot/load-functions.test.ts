@@ -8,7 +8,7 @@ import fastify from 'fastify'
 import { expect, onTestFinished, test } from 'vitest'
 import { loadFunctions, NoFunction } from '../../src/boot/load-functions.ts'
 
-/** A directory of such files. */
+/** Writes files into a new directory, and returns its path. */
 async function write(files: Record<string, string>) {
   const dir = await mkdtemp(join(tmpdir(), 'orderstream-functions-'))
   onTestFinished(() => rm(dir, { recursive: true }))
@@ -16,7 +16,7 @@ async function write(files: Record<string, string>) {
   return dir
 }
 
-/** An app with a directory of such files loaded. */
+/** Loads these files as functions into a new app. */
 async function load(files: Record<string, string>) {
   const dir = await write(files)
   const app = fastify()
@@ -25,7 +25,7 @@ async function load(files: Record<string, string>) {
   return app
 }
 
-/** The error of a process that loads such files as the service does: Node.js itself reads the TypeScript there. */
+/** Loads these files in a process of its own, where Node.js reads the TypeScript, and returns the lines of the error. */
 async function failureOf(files: Record<string, string>) {
   const dir = await write(files)
   const source = pathToFileURL(join(import.meta.dirname, '../../src/boot/load-functions.ts'))
@@ -42,7 +42,7 @@ async function failureOf(files: Record<string, string>) {
 
 const FUNCTION = "export default async function (app) { app.get('/hello', async () => 'hello') }"
 
-test('a file is a function by being there; what says that it is none, and what is no code, is left alone', async () => {
+test('each file is loaded as a function, except tests, other file types and files with autoload = false', async () => {
   const app = await load({
     'hello.ts': FUNCTION,
     'words.ts': 'export const autoload = false\nexport const word = 1',
@@ -53,7 +53,7 @@ test('a file is a function by being there; what says that it is none, and what i
   expect((await app.inject('/hello')).body).toBe('hello')
 })
 
-test('a file that is no function is refused, not passed over', async () => {
+test('a file without a function as default export is refused', async () => {
   const loading = load({
     'hello.ts': FUNCTION,
     'forgotten.ts': 'export async function forgotten(app) {}',
@@ -72,7 +72,7 @@ test('a file index.ts does not hide the files beside it', async () => {
   expect((await app.inject('/')).body).toBe('index')
 })
 
-test('files that cannot be loaded are refused with a sentence for each, which names the file, the cause and the cure', async () => {
+test('an error names each file that cannot be loaded, with the cause and a remedy', async () => {
   const lines = await failureOf({
     'a-enum.ts': 'export enum Status { Paid }\nexport default async function () {}',
     'b-imports.ts': "import { Status } from './a-enum.ts'\nexport default async () => Status",
@@ -102,7 +102,7 @@ test('files that cannot be loaded are refused with a sentence for each, which na
   ])
 })
 
-test('a function that throws while it is registered is refused with its file, its line and the cause', async () => {
+test('an error names the file, the line and the cause when a function throws while it is registered', async () => {
   const thrown =
     "\nexport default async function () {\n  throw new Error('no luck', { cause: new Error('port 1') })\n}"
   expect(await failureOf({ 'fails.ts': thrown, 'hello.ts': FUNCTION })).toEqual([

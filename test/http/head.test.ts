@@ -17,9 +17,9 @@ const END = { connection: 'close' }
 const get = (target: string, headers: Record<string, string>) =>
   converse(port, request(`GET ${target}`, undefined, { ...headers, ...END }))
 
-describe('Host', () => {
+describe('a Host header', () => {
   test.each(['a b@/#', 'a/b', 'user@host', 'host:port', '[::zz]', '[::1', '%zz', 'b\u00fccher'])(
-    'refuses an invalid one: %s',
+    'is refused when it is invalid: %s',
     async host => {
       const [answer] = await get('/health/live', { host })
       expect(answer?.status).toBe(400)
@@ -37,22 +37,22 @@ describe('Host', () => {
     '[::1]',
     '[2001:db8::1]:80',
     'b%C3%BCcher'
-  ])('takes a valid one: "%s"', async host => {
+  ])('is accepted when it is valid: "%s"', async host => {
     expect(statuses(await get('/health/live', { host }))).toEqual([200])
   })
 
-  test('refuses two of them, also when they are the same', async () => {
+  test('is refused when it appears twice, even with the same value', async () => {
     for (const Host of ['x', 'y'])
       expect(statuses(await get('/health/live', { host: 'x', Host }))).toEqual([400])
   })
 
-  test('takes the absolute form of a target', async () => {
+  test('is checked for a target in absolute form, too', async () => {
     expect(statuses(await get('http://x:80/health/live', { host: 'x:80' }))).toEqual([200])
     expect(statuses(await get('http://x:80/health/live', { host: 'a b' }))).toEqual([400])
   })
 })
 
-describe('a coding of the body', () => {
+describe('the server', () => {
   test.each(['gzip', 'br', 'identity, gzip'])('refuses Content-Encoding: %s', async coding => {
     const [answer] = await converse(port, post('coded', { 'content-encoding': coding, ...END }))
     expect([answer?.status, answer?.headers['accept-encoding']]).toEqual([415, 'identity'])
@@ -60,7 +60,7 @@ describe('a coding of the body', () => {
     expect(missing.statusCode).toBe(404)
   })
 
-  test('takes Content-Encoding: identity, and does not look at one without a body', async () => {
+  test('accepts Content-Encoding: identity, and ignores the header without a body', async () => {
     const headers = { 'content-encoding': 'Identity', ...END }
     expect(statuses(await converse(port, post('plain', headers)))).toEqual([202])
     expect(statuses(await get('/health/live', { 'content-encoding': 'gzip' }))).toEqual([200])
@@ -80,7 +80,7 @@ describe('a coding of the body', () => {
     expect(statuses(await converse(port, bytes))).toEqual([status])
   })
 
-  test('refuses Transfer-Encoding beside Content-Length, and in HTTP/1.0', async () => {
+  test('refuses Transfer-Encoding with Content-Length, and in HTTP/1.0', async () => {
     const headers = { 'content-type': 'application/json', 'transfer-encoding': 'chunked' }
     const bytes = (more: object) => `${request('POST /orders', undefined, { ...headers, ...more })}0\r\n\r\n`
     expect(statuses(await converse(port, bytes({ 'content-length': 5 })))).toEqual([400])
@@ -88,15 +88,15 @@ describe('a coding of the body', () => {
   })
 })
 
-describe('a method', () => {
-  test.each(['FOO', 'get', 'POSTS', 'DESCRIBE'])('answers 501 where it is unknown: %s', async method => {
+describe('the router', () => {
+  test.each(['FOO', 'get', 'POSTS', 'DESCRIBE'])('answers the unknown method %s with 501', async method => {
     const [answer] = await converse(port, request(`${method} /orders`))
     expect([answer?.status, answer?.headers.connection]).toEqual([501, 'close'])
     const { error_id } = JSON.parse(answer?.body ?? '')
     expect(api.log).toContainEqual(expect.objectContaining({ status: 501, error_id }))
   })
 
-  test('answers CONNECT with 501, and closes', async () => {
+  test('answers CONNECT with 501, and closes the connection', async () => {
     const [answer] = await converse(port, 'CONNECT x:80 HTTP/1.1\r\nhost: x:80\r\n\r\n')
     expect(JSON.parse(answer?.body ?? '')).toMatchObject({
       status: 501,
@@ -105,7 +105,7 @@ describe('a method', () => {
   })
 
   test.each(['api', 'worker'] as const)(
-    'answers 405 with the methods that the route has, for every path of mode %s',
+    'answers 405 with the methods of the route, for every path of mode %s',
     async mode => {
       const { app, call, close } =
         mode === 'api' ? { ...api, close: undefined } : await openApp(space, mode, UNSHED)

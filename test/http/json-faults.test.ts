@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { findFaults } from '../../src/http/json-faults.ts'
 
-/** A JSON text as its writer sees it: scalars and keys as they are written, and members in order. */
+/** The parts of a JSON text: scalars and keys as they are written, members in order. */
 type Node = { text: string } | { items: Node[] } | { members: [key: string, value: Node][] }
 
 const digits = fc.string({ unit: fc.constantFrom('0', '1', '5', '9'), minLength: 1, maxLength: 20 })
@@ -42,7 +42,7 @@ const names = fc.constantFrom(
   'prototype',
   'x'
 )
-/** A key as it may be written: with the first character escaped, or all that have to be. */
+/** A key in one of its spellings: with the first character escaped, or only the necessary ones. */
 const keys = fc
   .tuple(names, fc.boolean())
   .map(([name, escaped]) =>
@@ -65,14 +65,14 @@ function write(node: Node, space: string): string {
   return `{${node.members.map(([key, value]) => `${space}${key}${space}:${space}${write(value, space)}`).join(',')}${space}}`
 }
 
-/** A decimal as a whole number of units of 10⁻⁴⁰⁰. */
+/** Returns a decimal as a whole number of units of 10⁻⁴⁰⁰. */
 function units(text: string): bigint {
   const [, sign, whole = '', fraction = '', exponent = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:e(.+))?$/i.exec(text) ?? []
   return BigInt(`${sign}${whole}${fraction}`) * 10n ** BigInt(400 - fraction.length + Number(exponent))
 }
 
-/** The rules, written a second time: they look at what was written, and not at a text. */
+/** Applies the rules to the parts of a text, independently of the parser under test. */
 function pointersOf(node: Node, path: string[] = []): string[] {
   const pointer = path.map(part => `/${part.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
   if ('text' in node) {
@@ -92,7 +92,7 @@ function pointersOf(node: Node, path: string[] = []): string[] {
   })
 }
 
-test('finds each key that appears twice, each number that loses digits and each key to a prototype, and nothing else', () => {
+test('findFaults finds repeated keys, numbers that lose digits and keys to a prototype, and nothing else', () => {
   let faulty = 0
   fc.assert(
     fc.property(nodes, fc.constantFrom('', ' ', '\n\t'), (node, space) => {
@@ -106,12 +106,12 @@ test('finds each key that appears twice, each number that loses digits and each 
     }),
     { numRuns: 5000 }
   )
-  // Both halves of the rule were tried.
+  // The run had enough of both cases.
   expect(faulty).toBeGreaterThan(500)
   expect(faulty).toBeLessThan(4500)
 })
 
-test('a deep or a long text is read without a stack for each level', () => {
+test('findFaults reads deep and long texts without recursion', () => {
   const deep = `${'{"a":['.repeat(50_000)}1,1.00000000000000000001${']}'.repeat(50_000)}`
   expect(findFaults(deep, JSON.parse(deep))).toHaveLength(1)
   const long = `{"a":"${'x\\"'.repeat(200_000)}","a":1}`

@@ -26,7 +26,7 @@ test.each([
   [415, 'POST /orders', { 'content-type': 'text/plain' }],
   [415, 'POST /orders', { ...JSON_BODY, 'content-encoding': 'gzip' }],
   [400, 'POST /orders', { ...JSON_BODY, host: 'a b' }]
-])('the %i arrives at a client that reads only after it has sent 4 MB: %s %o', async (...given) => {
+])('a client that reads only after it has sent 4 MB gets the %i: %s %o', async (...given) => {
   const [status, line, headers] = given
   for (const framing of [{ 'content-length': 4 * MEGABYTE }, { 'transfer-encoding': 'chunked' }]) {
     const client = await open(port)
@@ -43,13 +43,13 @@ test.each([
   }
 })
 
-test('fetch has the 413 for a body of 4 MB', async () => {
+test('fetch gets the 413 for a body of 4 MB', async () => {
   const body = JSON.stringify('x'.repeat(4 * MEGABYTE))
   const answer = await fetch(`http://127.0.0.1:${port}/orders`, { method: 'POST', headers: JSON_BODY, body })
   expect(answer.status).toBe(413)
 })
 
-test('of a body without end a bounded part is read', async () => {
+test('the server reads only a bounded part of an endless body', async () => {
   const client = await open(port)
   client.socket.write(request('POST /orders', undefined, { ...JSON_BODY, 'content-length': 1e12 }))
   const chunk = 'x'.repeat(MEGABYTE)
@@ -64,14 +64,14 @@ test('of a body without end a bounded part is read', async () => {
   expect(sent).toBeLessThan(50)
 })
 
-test('a connection outlives a refusal whose body is small', async () => {
+test('a connection stays open after a refused request with a small body', async () => {
   const client = await open(port)
   client.socket.write(request('PUT /orders', '{}', { 'content-length': 3000 }))
   client.socket.write(`${'x'.repeat(2998)}${post('after-refusal', { connection: 'close' })}`)
   expect(statuses(await client.answers())).toEqual([405, 202])
 })
 
-test('a body that comes after its refusal is read, also where the client wants no further answer', async () => {
+test('the server reads a body that comes after its refusal, even with Connection: close', async () => {
   const client = await open(port)
   const headers = { ...JSON_BODY, 'content-length': 40_000, connection: 'close' }
   client.socket.write(request('POST /orders', undefined, headers))
@@ -80,7 +80,7 @@ test('a body that comes after its refusal is read, also where the client wants n
   expect(statuses(await client.answers())).toEqual([413])
 })
 
-/** Writes and resolves when that is sent. */
+/** Writes bytes; resolves when they are sent. */
 function write(socket: Socket, bytes: string): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.write(bytes, error => (error ? reject(error) : setImmediate(resolve)))

@@ -1,26 +1,26 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
-/** One answer as it arrived. */
+/** An answer as it arrived. */
 export interface RawAnswer {
   status: number
   headers: Record<string, string>
   body: string
 }
 
-/** A connection that sends bytes as they are. */
+/** A connection that sends raw bytes. */
 export interface RawClient {
   socket: Socket
-  /** All that has arrived. */
+  /** Returns everything that has arrived. */
   received: () => string
   /** Resolves to the answers when the server has closed its side; rejects when the connection is reset. */
   answers: () => Promise<RawAnswer[]>
 }
 
-/** The environment of a service that sheds no load: a busy machine is not what these tests look at. */
+/** The environment of a service that sheds no load, because the machine of the tests may be busy. */
 export const UNSHED = { MAX_EVENT_LOOP_DELAY_MS: '0' }
 
-/** Opens a connection to a port of this machine; its own side stays open until it is ended. */
+/** Opens a connection to a local port; the side of the client stays open until the test ends it. */
 export async function open(port: number): Promise<RawClient> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   await once(socket, 'connect')
@@ -29,7 +29,7 @@ export async function open(port: number): Promise<RawClient> {
     received += chunk
   })
   const ended = once(socket, 'end')
-  // A test that expects no answer does not wait for it.
+  // A test that expects no answer does not await this promise.
   ended.catch(() => {})
   return {
     socket,
@@ -42,17 +42,17 @@ export async function open(port: number): Promise<RawClient> {
   }
 }
 
-/** What a server answers to bytes, until it closes the connection. */
+/** Sends bytes to a server, and returns its answers after it has closed the connection. */
 export async function converse(port: number, bytes: string): Promise<RawAnswer[]> {
   const client = await open(port)
   client.socket.write(bytes)
   return client.answers()
 }
 
-/** The statuses of answers, in their order. */
+/** Returns the statuses of answers, in order. */
 export const statuses = (answers: RawAnswer[]) => answers.map(({ status }) => status)
 
-/** A request with a JSON body, as bytes. */
+/** Returns a request with a JSON body, as bytes. */
 export function request(
   line: string,
   body: unknown = undefined,
@@ -68,11 +68,11 @@ export function request(
   return `${line} HTTP/1.1\r\n${head.join('')}\r\n${text}`
 }
 
-/** A POST of an order, as bytes. */
+/** Returns a POST of an order, as bytes. */
 export const post = (order_id: string, headers: Record<string, string | number> = {}) =>
   request('POST /orders', { order_id, amount: 1 }, headers)
 
-/** Answers with a Content-Length, and interim ones without. */
+/** Parses answers with a Content-Length, and interim ones without. */
 function parse(text: string): RawAnswer[] {
   const answers: RawAnswer[] = []
   let rest = text

@@ -20,7 +20,7 @@ const CHUNKED = { 'content-type': 'application/json', 'transfer-encoding': 'chun
 
 test.each([
   ['an order with one byte too many', `${post('more')}x`, [202, 400]],
-  ['orders before what is no HTTP', `${post('two-1')}${post('two-2')}\x00\r\n\r\n`, [202, 202, 400]],
+  ['orders before invalid HTTP', `${post('two-1')}${post('two-2')}\x00\r\n\r\n`, [202, 202, 400]],
   ['orders before an unknown method', `${post('foo')}FOO /orders HTTP/1.1\r\nhost: x\r\n\r\n`, [202, 501]],
   ['an order before CONNECT', `${post('tunnel')}CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n`, [202, 501]],
   ['an order before too long a head', `${post('long')}GET /${'x'.repeat(20_000)}`, [202, 431]],
@@ -37,17 +37,17 @@ test.each([
     [400, 202]
   ],
   ['an order that ends its connection, and more', `${post('last', { connection: 'close' })}x`, [202]]
-])('requests are answered in their order, then the connection ends: %s', async (_what, bytes, expected) => {
+])('the server answers requests in order, then closes the connection: %s', async (_what, bytes, expected) => {
   expect(statuses(await converse(port, bytes))).toEqual(expected)
 })
 
-test('an order is not accepted behind a refusal that ends the connection', async () => {
+test('an order after a refusal that ends the connection is not accepted', async () => {
   const refused = `${request('POST /nowhere', undefined, CHUNKED)}1\r\n{\r\n0\r\n\r\n`
   expect(statuses(await converse(port, refused + post('behind-refusal')))).toEqual([404])
   expect((await api.call('/orders/behind-refusal')).statusCode).toBe(404)
 })
 
-test('a request that is refused before its body is not answered a second time when the body does not come', async () => {
+test('a request that is refused before its body gets one answer, even if the body never comes', async () => {
   expect(statuses(await converse(port, request('POST /nowhere', '{}', { 'content-length': 99 })))).toEqual([
     404
   ])
@@ -57,14 +57,14 @@ test.each([
   ['after whole requests', 50, '', []],
   ['in the middle of a head', 1, 'GET /health', [400]],
   ['in the middle of a body', 1, post('cut').slice(0, -3), [400]]
-])('a client that closes its side %s has all its answers', async (what, count, rest, further) => {
+])('a client that closes its side %s gets all its answers', async (what, count, rest, further) => {
   const client = await open(port)
   const orders = Array.from({ length: count }, (_, n) => post(`fin-${what.replaceAll(' ', '-')}-${n}`))
   client.socket.end(orders.join('') + rest)
   expect(statuses(await client.answers())).toEqual([...orders.map(() => 202), ...further])
 })
 
-test('what cannot be read waits for the answer to the request before it', async () => {
+test('the refusal of invalid bytes waits for the answer to the request before them', async () => {
   const client = await open(port)
   client.socket.write(`${request('GET /slow')}\x00\r\n\r\n`)
   await until('the faulty bytes are there', () => client.socket.bytesWritten > 0)

@@ -20,13 +20,13 @@ test('app.redis is the ioredis client that @fastify/redis documents', async () =
   expect([app.redis === app.stores.redis.client, app.redis.status]).toEqual([true, 'ready'])
 })
 
-test('app.redis is there and states its connection while Redis is unavailable', async () => {
+test('app.redis exists and shows its connection state while Redis is unavailable', async () => {
   const { app } = await useApp(space, 'worker', { REDIS_PORT: NOWHERE })
   expect(app.redis.status).not.toBe('ready')
   await expect(app.redis.get('x')).rejects.toThrow('redis is not available')
 })
 
-test('app.mysql has the shape that @fastify/mysql documents, over connections with their session set', async () => {
+test('app.mysql has the shape that @fastify/mysql documents, with the session settings of the service', async () => {
   const { app } = await useApp(space, 'worker')
   await until('MySQL is up', () => app.stores.mysql.availability.up)
   expect(fastifyMysql.isMySQLPromisePool(app.mysql)).toBe(true)
@@ -47,7 +47,7 @@ test('app.mysql has the shape that @fastify/mysql documents, over connections wi
   expect(app.mysql.format('SELECT ?, ??', [1, 'n'])).toBe('SELECT 1, `n`')
 })
 
-test('a connection of app.mysql that was left in a transaction is reset before its next use', async () => {
+test('app.mysql resets a connection that was left in a transaction before its next use', async () => {
   const { app } = await useApp(space, 'worker', { DB_FUNCTION_POOL_SIZE: 1 })
   await until('MySQL is up', () => app.stores.mysql.availability.up)
   await app.mysql.query('CREATE TABLE left_open (id INT PRIMARY KEY)')
@@ -61,7 +61,7 @@ test('a connection of app.mysql that was left in a transaction is reset before i
   expect(rows).toEqual([{ id: 2, zone: '+00:00' }])
 })
 
-test('app.mysql fails as unavailable, and in time, while MySQL hangs', async () => {
+test('app.mysql fails as unavailable within its timeout while MySQL hangs', async () => {
   const proxy = await startProxy(Number(space.env.DB_PORT))
   const { app } = await useApp(space, 'worker', { DB_PORT: proxy.port, STORE_TIMEOUT_MS: 100 })
   await until('MySQL is up', () => app.stores.mysql.availability.up)
@@ -77,7 +77,7 @@ test('app.mysql fails as unavailable, and in time, while MySQL hangs', async () 
   ]
   for (const { reason } of (await Promise.allSettled(calls)) as PromiseRejectedResult[])
     expect(reason).toBeInstanceOf(StoreUnavailable)
-  // As a function does that ends its transaction after an error.
+  // A function that ends its transaction after an error does this.
   await expect(connection.rollback()).rejects.toThrow(StoreUnavailable)
   connection.release()
   await until('it serves again', () => app.mysql.query('SELECT 1').catch(() => undefined))

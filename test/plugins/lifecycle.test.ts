@@ -5,7 +5,7 @@ import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 
-test('a request whose head is complete only when the server closes is served, and ends its connection', async () => {
+test('a request whose head is complete only after the close begins is served, and its connection ends', async () => {
   const { app } = await useApp(space, 'api')
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   const takesMore = () =>
@@ -19,10 +19,10 @@ test('a request whose head is complete only when the server closes is served, an
     answer += chunk
   })
   socket.write('GET /health/live HTTP/1.1\r\n')
-  // What is under way as the stop begins.
+  // This request is under way when the stop begins.
   await until('the request is there', takesMore)
   const closed = app.close()
-  await until('it takes no more connections', async () => !(await takesMore()))
+  await until('it accepts no more connections', async () => !(await takesMore()))
   socket.write('host: x\r\n\r\n')
   await until('the connection has ended', () => socket.closed)
   await closed

@@ -4,12 +4,12 @@ import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 
-/** Nothing else runs in this process meanwhile. */
+/** Blocks this process for `ms` milliseconds. */
 const block = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 
 const OPEN = ['/health', '/health/live', '/health/ready', '/metrics']
 
-test('while the event loop lags behind, requests are shed, but for those that say how it is', async () => {
+test('the service sheds requests while its event loop is slow, except those for health and metrics', async () => {
   const { call } = await useApp(space, 'api', { MAX_EVENT_LOOP_DELAY_MS: 20 })
   const [refused, open] = await until('requests are shed', async () => {
     block(500)
@@ -28,7 +28,7 @@ test('while the event loop lags behind, requests are shed, but for those that sa
   await until('requests are served again', async () => (await call('/orders/none')).statusCode === 404)
 })
 
-test('0 turns it off', async () => {
+test('MAX_EVENT_LOOP_DELAY_MS=0 turns load shedding off', async () => {
   const { app } = await useApp(space, 'api', { MAX_EVENT_LOOP_DELAY_MS: 0 })
   expect(app.isUnderPressure).toBeUndefined()
 })

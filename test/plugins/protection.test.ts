@@ -8,7 +8,7 @@ import { NOWHERE, until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 
-/** What a server sends back for bytes that need not be HTTP. */
+/** Sends bytes, which may be invalid HTTP, and returns the answer. */
 async function send(port: number, bytes: string): Promise<string> {
   const socket = connect(port, '127.0.0.1').setEncoding('utf8')
   socket.write(bytes)
@@ -17,8 +17,8 @@ async function send(port: number, bytes: string): Promise<string> {
   return answer
 }
 
-describe('answers', () => {
-  test('carry security headers and the request id, the client’s own where it is usable', async () => {
+describe('an answer', () => {
+  test('carries security headers and the request id, which is that of the client if it is valid', async () => {
     const { call } = await useApp(space, 'api')
     const response = await call({ url: '/orders/none', headers: { 'x-request-id': 'client-7' } })
     expect(response.headers).toMatchObject({
@@ -38,7 +38,7 @@ describe('answers', () => {
   })
 
   test.each(['/nope', '/orders', '/orders/', '/orders/%zz', '/docs/../etc'])(
-    'GET %s is a problem, not a page',
+    'to GET %s is a problem, not a page',
     async url => {
       const { call } = await useApp(space, 'api')
       const response = await call(url)
@@ -52,14 +52,14 @@ describe('answers', () => {
     ['/docs/static/swagger-ui.css', { 'if-match': '"x"' }, 412],
     ['/docs/static/a%00b', {}, 403],
     [`/orders/${'x'.repeat(3000)}`, {}, 400]
-  ])('a mistake of the client is no fault of ours: %s %o', async (url, headers, status) => {
+  ])('to a mistake of the client is a 4xx: %s %o', async (url, headers, status) => {
     const { app } = await useApp(space, 'api')
     const response = await app.inject({ url, headers })
     expect(response.statusCode).toBe(status)
     expect(response.json()).toMatchObject({ status, error_id: expect.any(String) })
   })
 
-  test('a URL that cannot be read is answered and logged as any other', async () => {
+  test('to an invalid URL has the usual headers and log line', async () => {
     const { call, log } = await useApp(space, 'api')
     const response = await call('/orders/%zz')
     expect(response.headers).toMatchObject({
@@ -73,18 +73,18 @@ describe('answers', () => {
   test.each([
     'GET / HTTP/1.1\r\n',
     'POST /orders HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{'
-  ])('a request that does not come to its end in REQUEST_TIMEOUT_MS is refused: %j', async bytes => {
+  ])('to a request that is incomplete after REQUEST_TIMEOUT_MS is a 408: %j', async bytes => {
     const { app } = await useApp(space, 'api', { REQUEST_TIMEOUT_MS: 200 })
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
     expect(await send(Number(port), bytes)).toContain('HTTP/1.1 408 ')
   })
 
   test.each([
-    ['no HTTP', 'nonsense\r\n\r\n', 400, 'not a complete HTTP'],
+    ['invalid HTTP', 'nonsense\r\n\r\n', 400, 'not a complete HTTP'],
     ['too long a head', `GET / HTTP/1.1\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431, 'longer than 16 KiB'],
     ['too many headers', `GET / HTTP/1.1\r\n${'a: b\r\n'.repeat(1001)}\r\n`, 431, 'more than 1000 headers']
   ])(
-    'I9: what cannot be read (%s) is refused with an id that the log has too',
+    'I9: to invalid bytes (%s) has an error id that the log has too',
     async (_what, bytes, status, detail) => {
       const { app, log } = await useApp(space, 'api')
       const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
@@ -100,7 +100,7 @@ describe('answers', () => {
     }
   )
 
-  test('I9: a store that is away is named neither by its address nor by what it said', async () => {
+  test('I9: does not show the address or the error of an unavailable store', async () => {
     const { call } = await useApp(space, 'api', { REDIS_PORT: NOWHERE, DB_PORT: NOWHERE })
     const response = await call('/orders/none?a=secret')
     expect([response.statusCode, response.headers['retry-after']]).toEqual([503, '1'])
@@ -111,7 +111,7 @@ describe('answers', () => {
     })
   })
 
-  test('I9: a bug is told by its id alone; the log has the rest', async () => {
+  test('I9: shows only the id of a bug, and the log has the rest', async () => {
     const { call, log } = await useApp(space, 'api', {}, app => {
       app.get('/broken', { schema: { response: anyRoute } }, async () => {
         await app.stores.mysql.rows('SELECT total FROM orders WHERE no_such_column = ?', ['a secret'])
@@ -138,7 +138,7 @@ test.each([
   ['plain text', 500, 'The log has the reason'],
   [{ statusCode: 404, message: 'No such sku.' }, 404, 'No such sku.']
 ])(
-  'I9: what is thrown and is no error (%s) is a problem with an id that the log has too',
+  'I9: a thrown value that is not an Error (%s) becomes a problem with an id that the log has too',
   async (...given) => {
     const [thrown, status, text] = given
     const { app, log } = await useApp(space, 'api', {}, app =>
@@ -157,7 +157,7 @@ test.each([
   }
 )
 
-test('I9: a request without a Host is a problem as any other; one with an unknown expectation is served', async () => {
+test('I9: a request without Host gets a problem, and one with an unknown Expect header is served', async () => {
   const { app, log } = await useApp(space, 'api')
   const port = Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port)
   const refused = await send(port, 'GET /orders/none HTTP/1.1\r\nconnection: close\r\n\r\n')
@@ -170,8 +170,8 @@ test('I9: a request without a Host is a problem as any other; one with an unknow
   expect(await send(port, expecting)).toMatch(/^HTTP\/1.1 404 /)
 })
 
-describe('log', () => {
-  test('has a line for each request whose client went away before the answer, which has no status yet', async () => {
+describe('the log', () => {
+  test('has a line without a status for each request whose client closes before the answer', async () => {
     const answer = Promise.withResolvers<string>()
     let underWay = 0
     const { app, log } = await useApp(space, 'api', {}, app => {
@@ -185,7 +185,7 @@ describe('log', () => {
     for (const id of ['gone-1', 'gone-2'])
       socket.write(`GET /slow HTTP/1.1\r\nhost: x\r\nx-request-id: ${id}\r\n\r\n`)
     await until('both are under way', () => underWay === 2)
-    // One that only closes its side may still wait for its answers.
+    // A client that only closes its side may still wait for its answers.
     socket.resetAndDestroy()
     const lines = await until('the lines', () => {
       const found = log.filter(({ msg }) => msg === 'client gone before its answer')
@@ -196,7 +196,7 @@ describe('log', () => {
     answer.resolve('too late')
   })
 
-  test('has no fault of ours for a client that sends its order and resets the connection', async () => {
+  test('has no error for a client that resets the connection after it has sent an order', async () => {
     const api = await startService(space, 'api')
     const body = JSON.stringify({ order_id: 'reset', amount: 1 })
     for (let n = 0; n < 20; n++) {
@@ -232,7 +232,7 @@ describe('log', () => {
     ])
   })
 
-  test('of the worker names the request', async () => {
+  test('of a worker has the ids of the requests', async () => {
     const api = await useApp(space, 'api')
     await api.post({ order_id: 'followed', amount: 1 }, { 'x-request-id': 'req-2' })
     const worker = await useApp(space, 'worker')

@@ -5,14 +5,14 @@ import { NOWHERE, until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 
-describe('rate limit', () => {
-  /** Requests until one is refused, at most 50. */
+describe('the rate limit', () => {
+  /** Sends requests until one is refused, at most 50. */
   const untilRefused = async (call: (url: string) => Promise<{ statusCode: number }>) => {
     for (let i = 1; i <= 50; i++) if ((await call('/orders/none')).statusCode === 429) return i
     return undefined
   }
 
-  test('refuses what is over the limit of a second, and says so', async () => {
+  test('refuses requests over the limit of a second, with its headers', async () => {
     const { call } = await useApp(space, 'api', { RATE_LIMIT_MAX: 5 })
     const open = ['/health', '/health/live', '/health/ready', '/metrics']
     const [refused, statuses] = await until(
@@ -38,7 +38,7 @@ describe('rate limit', () => {
   })
 
   test.each(['203.0.113.7', '[2001:db8::7]'])(
-    'takes %s for one client, whatever port a proxy puts behind it',
+    'counts %s as one client, whatever port a proxy adds',
     async address => {
       const { call } = await useApp(space, 'api', { RATE_LIMIT_MAX: 5, TRUST_PROXY: '127.0.0.1' })
       let port = 1024
@@ -49,7 +49,7 @@ describe('rate limit', () => {
   )
 
   test.each(['', '10.0.0.0/8'])(
-    'does not believe an X-Forwarded-For unless its sender is trusted: "%s"',
+    'ignores X-Forwarded-For unless its sender is trusted: "%s"',
     async TRUST_PROXY => {
       const { call, log } = await useApp(space, 'api', { RATE_LIMIT_MAX: 5, TRUST_PROXY })
       let last = 0
@@ -67,7 +67,7 @@ describe('rate limit', () => {
     ]
     await until('the second process refuses what the first one has used up', async () => {
       for (let i = 0; i < 30; i++) await a.call('/orders/none')
-      // The processes tell each other ten times a second.
+      // The processes share their counts ten times a second.
       await delay(150)
       return (await b.call('/orders/none')).statusCode === 429
     })
@@ -76,7 +76,7 @@ describe('rate limit', () => {
     for (const key of counts) expect(await space.redis.ttl(key)).not.toBe(-1)
   })
 
-  test('exactly so many are served; a route may have a limit of its own, lower or higher', async () => {
+  test('serves exactly the number of requests of the limit, which a route may lower or raise', async () => {
     const { app } = await useApp(space, 'api', { RATE_LIMIT_MAX: 5 }, app => {
       for (const max of [2, 8])
         app.get(`/own-${max}`, { config: { rateLimit: { max } } }, async () => 'served')
@@ -98,12 +98,12 @@ describe('rate limit', () => {
     }
   })
 
-  test('goes on without Redis', async () => {
+  test('works without Redis', async () => {
     const { call } = await useApp(space, 'api', { RATE_LIMIT_MAX: 5, REDIS_PORT: NOWHERE })
     await until('a request is refused', () => untilRefused(call))
   })
 
-  test('0 turns it off', async () => {
+  test('is off with RATE_LIMIT_MAX=0', async () => {
     const { call } = await useApp(space, 'api', { RATE_LIMIT_MAX: 0 })
     const response = await call('/orders/none')
     expect(response.statusCode).toBe(404)

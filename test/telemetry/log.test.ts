@@ -6,7 +6,7 @@ import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 
-/** The levels of the lines about two requests, one of them a probe. */
+/** Returns the levels of the lines about two requests, one of which is a probe. */
 async function levelsAt(LOG_LEVEL: string) {
   const { app, call, log } = await useApp(space, 'api', { LOG_LEVEL })
   for (const url of ['/health/live', '/health/ready', '/orders/none']) await call(url)
@@ -16,7 +16,7 @@ async function levelsAt(LOG_LEVEL: string) {
   return log.filter(({ url }) => url).map(({ url, level }) => [url, level])
 }
 
-test('requests are logged at info, and those of orchestrators at debug', async () => {
+test('a request is logged at info, and a probe of an orchestrator at debug', async () => {
   expect(await levelsAt('warn')).toEqual([])
   expect(await levelsAt('info')).toEqual([['/orders/none', 30]])
   expect(await levelsAt('debug')).toEqual([
@@ -26,7 +26,7 @@ test('requests are logged at info, and those of orchestrators at debug', async (
   ])
 })
 
-test('what was logged last is written though the process exits at once', async () => {
+test('the last line is written although the process exits at once', async () => {
   const lines = new URL('../../src/telemetry/lines.ts', import.meta.url)
   const program = `import { standardOutput } from '${lines}'; standardOutput().write('last\\n'); process.exit()`
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program])

@@ -17,7 +17,7 @@ const send = (url: string, payload: object) =>
   api.call({ method: 'POST', url, payload, headers: { authorization } })
 const audit = async () => (await get('/admin/audit')).json()
 
-/** A message as the api would have put it there, but that it never would. */
+/** Adds a message that the api itself would not add. */
 const smuggle = (order_id: string, amount: string, ordinal: string) =>
   space.redis.xadd(
     api.app.keys.stream('placed', 0),
@@ -54,7 +54,7 @@ describe('/admin', () => {
   )
 })
 
-test('an id that no letter can have is refused', async () => {
+test('an id that no dead letter can have is refused', async () => {
   const id = '0:99999999999999999999-1'
   const answers = await Promise.all([
     get(`/admin/dead-letters?after=${id}`),
@@ -66,7 +66,7 @@ test('an id that no letter can have is refused', async () => {
   expect((await get('/admin/dead-letters/process-orders/0:9999999999999999999-1')).statusCode).toBe(404)
 })
 
-test('as many letters as may be named fit into a body, and a query need say nothing', async () => {
+test('a body has room for 1,000 ids, and all parameters of a query are optional', async () => {
   const { app, call } = await useApp(space, 'api', { ADMIN_TOKEN })
   const ids = Array.from({ length: 1000 }, (_, n) => `0:${1769860800000 + n}-1234567890`)
   const discarded = await call({
@@ -82,7 +82,7 @@ test('as many letters as may be named fit into a body, and a query need say noth
   for (const parameter of parameters ?? []) expect(parameter).not.toHaveProperty('required', true)
 })
 
-test('I11: the audit balances at each stage of an order, of a duplicate and of a conflict', async () => {
+test('I11: the audit balances at each stage of an order, a duplicate and a conflict', async () => {
   expect(await audit()).toMatchObject({ accepted: 0, difference: 0 })
   for (let n = 0; n < 3; n++) await api.post({ order_id: `audit-${n}`, amount: 10 })
   expect(await audit()).toMatchObject({ accepted: 3, in_flight: 3, completed: 0, difference: 0 })
@@ -92,7 +92,7 @@ test('I11: the audit balances at each stage of an order, of a duplicate and of a
   await settled()
   expect(await audit()).toMatchObject({ accepted: 3, completed: 3, difference: 0, redis_lost_data: false })
 
-  // A reply that was lost leaves a second message; a store that was away may leave another body.
+  // A lost reply leaves a second message; an unavailable store may leave another body.
   const epoch = await space.redis.hget(api.app.keys.accepted(0), 'epoch')
   await smuggle('audit-0', '10', `${epoch}:4`)
   await smuggle('audit-1', '11', `${epoch}:5`)
@@ -115,7 +115,7 @@ test('I11: the audit balances at each stage of an order, of a duplicate and of a
     })
   ])
 
-  // Redriven it is in conflict again; the figures follow it there and back.
+  // The redriven message is in conflict again, and the counts follow it.
   expect((await send('/admin/dead-letters/redrive', { function: 'process-orders' })).json()).toEqual({
     count: 1
   })
@@ -146,8 +146,8 @@ test('I11: the audit balances at each stage of an order, of a duplicate and of a
   expect(after.body).toMatch(/^orderstream_audit\{figure="redis_lost_data"\} 1$/m)
 })
 
-// The pauses between eight attempts alone are up to 25 s.
-test('an order that fails for good says why, and completes when it is redriven', {
+// The pauses between eight attempts take up to 25 s.
+test('a failed order shows its cause, and completes after a redrive', {
   timeout: 90_000
 }, async () => {
   const { app, call } = await useApp(space, 'api', {
@@ -160,7 +160,7 @@ test('an order that fails for good says why, and completes when it is redriven',
     payload: { order_id: 'unlucky', amount: 100 }
   })
   expect(created.statusCode).toBe(202)
-  // A name too long for its column fails every attempt, as a broken price list would.
+  // A value that is too long for its column fails every attempt.
   await space.sql(
     "ALTER TABLE orders ADD CONSTRAINT broken CHECK (status <> 'completed' OR order_id <> 'unlucky')"
   )
@@ -177,10 +177,10 @@ test('an order that fails for good says why, and completes when it is redriven',
     60_000
   )
   expect(failed).toMatchObject({ status: 'failed', tax: null, total: null, failure: { code: 'exhausted' } })
-  // What the driver said is for the log and the operators.
+  // Only the log and the operators get the text of the driver.
   expect(failed.failure.detail).toMatch(/^It could not be processed\. /)
-  // The row has failed before the message is settled.
-  await until('its dead letter is there', async () => (await figures()).dead_letters === 1)
+  // The row fails before the message is settled.
+  await until('it has a dead letter', async () => (await figures()).dead_letters === 1)
   expect(await figures()).toMatchObject({ failed: 1, dead_letters: 1, retrying: 0 })
 
   await call({
@@ -189,7 +189,7 @@ test('an order that fails for good says why, and completes when it is redriven',
     payload: { function: 'process-orders' },
     headers: { authorization }
   })
-  // Tried again it still fails: it is a failed row all the while, and counted once.
+  // The redriven order fails again: its row stays failed, and it counts once.
   expect(await figures()).toMatchObject({ failed: 1, dead_letters: 0, retrying: 0, difference: 0 })
   await space.sql('ALTER TABLE orders DROP CONSTRAINT broken')
   const done = await until('it is completed', async () => {
@@ -205,7 +205,7 @@ test('an order that fails for good says why, and completes when it is redriven',
   expect(await figures()).toMatchObject({ failed: 0, dead_letters: 0, retrying: 0 })
 })
 
-test('letters go back at 100 a second unless the request says otherwise, and the log has what operators do', async () => {
+test('a redrive sends 100 dead letters a second by default, and the log has the actions of operators', async () => {
   const { app, call, log } = await useApp(space, 'api', {
     ADMIN_TOKEN,
     KEY_PREFIX: `${space.env.KEY_PREFIX}.rate`
@@ -214,20 +214,31 @@ test('letters go back at 100 a second unless the request says otherwise, and the
     call({ method: 'POST', url: `/admin/dead-letters/${name}`, payload, headers: { authorization } })
   const ids: string[] = []
   for (let n = 0; n < 3; n++) {
-    const letter = ['id', `${n}-0`, 'code', 'exhausted', 'message', 'no', 'attempts', '1', 'first_at', '1']
+    const deadLetter = [
+      'id',
+      `${n}-0`,
+      'code',
+      'exhausted',
+      'message',
+      'no',
+      'attempts',
+      '1',
+      'first_at',
+      '1'
+    ]
     ids.push(
-      `0:${await space.redis.xadd(app.keys.dead('nobody', 0), '*', ...letter, 'last_at', '1', 'taken', '0')}`
+      `0:${await space.redis.xadd(app.keys.dead('nobody', 0), '*', ...deadLetter, 'last_at', '1', 'taken', '0')}`
     )
   }
   await act('redrive', { function: 'nobody', ids: ids.slice(0, 2) })
   const due = async (id: string) => Number(await space.redis.zscore(app.keys.retry('nobody', 0), id))
   expect((await due('1-0')) - (await due('0-0'))).toBe(10)
-  // At a rate like this one the last of them would go back in decades.
+  // At this rate, the last of them would take decades.
   expect((await act('redrive', { function: 'nobody', rate: 1e-9 })).statusCode).toBe(400)
   await act('discard', { function: 'nobody', ids: ids.slice(2), reason: 'a test' })
   await call({ method: 'DELETE', url: '/admin/functions/nobody', headers: { authorization } })
-  const told = log.filter(({ level }) => level === 40)
-  expect(told).toMatchObject([
+  const lines = log.filter(({ level }) => level === 40)
+  expect(lines).toMatchObject([
     { msg: 'dead letters were redriven', function: 'nobody', count: 2, request_id: expect.any(String) },
     { msg: 'dead letters were discarded', function: 'nobody', count: 1, reason: 'a test' }
   ])

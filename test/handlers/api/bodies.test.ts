@@ -30,7 +30,7 @@ test.each([
   ['/admin/dead-letters/discard', '{"function":"f","ids":["0:1-0"],"reason":"x","ids":[]}', '/ids', 'ids'],
   ['/admin/dead-letters/redrive', '{"function":"f","rate":1,"rate":2}', '/rate', 'rate'],
   ['/loose', '{"a":[{"b":1},{"c/d":{},"c/d":{}}]}', '/a/1/c~1d', 'c/d']
-])('%s refuses %s, and names the key that appears twice', async (url, payload, pointer, key) => {
+])('%s refuses %s and names the key that appears twice', async (url, payload, pointer, key) => {
   const response = await sendTo(url, payload)
   expect([response.statusCode, response.json()]).toEqual([
     400,
@@ -58,7 +58,7 @@ test.each([
   }
 })
 
-test('a key in a string, in another object, or similar to a forbidden one is allowed', async () => {
+test('a repeated key is allowed in a string and in another object, and so is constructor without prototype', async () => {
   const body = {
     a: '{"a":1,"a":2}',
     b: { a: '1.00000000000000000001' },
@@ -69,7 +69,7 @@ test('a key in a string, in another object, or similar to a forbidden one is all
   expect((await sendTo('/loose', `\ufeff${JSON.stringify(body)}`)).json()).toEqual(body)
 })
 
-/** The rule for amounts, by the text alone. */
+/** Applies the rule for amounts to the text. */
 function isAmount(text: string): boolean {
   const [, whole = '', fraction = ''] = /^(0|[1-9]\d*)(?:\.(\d+))?$/.exec(text) ?? []
   const decimals = fraction.replace(/0+$/, '')
@@ -89,7 +89,7 @@ const decimals = fc
     return fraction === '' ? String(whole) : `${whole}.${fraction}`
   })
 
-test('an amount is checked by the text that was sent, whether number or string', async () => {
+test('the rules for an amount apply to the text that was sent, whether number or string', async () => {
   const seen = { taken: 0, refused: 0 }
   const id = (prefix: string, n: number) => `${prefix}-${n}`
   let n = 0
@@ -125,14 +125,14 @@ test.each([
   ['1.00000000000000000001e2', 400],
   ['1e6', 400],
   ['1e400', 400]
-])('only a number may have an exponent: %s gets %i, and 400 as a string', async (text, status) => {
+])('the amount %s gets %i as a number, and 400 as a string', async (text, status) => {
   const answer = await api.post(`{"order_id":"exponent-${text.replace(/\W/g, '_')}","amount":${text}}`)
   expect(answer.statusCode).toBe(status)
   if (status === 202) expect(answer.json().amount).toBe(Number(text))
   expect((await api.post({ order_id: 'exponent', amount: text })).statusCode).toBe(400)
 })
 
-test('a number that would lose digits is refused with that reason', async () => {
+test('a number that would lose digits is refused with this reason', async () => {
   const { errors } = (await api.post('{"order_id":"long","amount":1.00000000000000000001}')).json()
   expect(errors).toEqual([
     { pointer: '/amount', detail: 'the number has more digits than can be kept: it would be read as 1' }

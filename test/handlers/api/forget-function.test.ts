@@ -31,7 +31,7 @@ const forget = (name: string, from = api) =>
     headers: { authorization: `Bearer ${ADMIN_TOKEN}` }
   })
 
-/** A function that fails at each message: at once for good, or again and again. */
+/** Returns a function that fails at each message, with this number of attempts. */
 const failing = (name: string, stream: string, attempts: number) => (app: App) =>
   app.consume({
     name,
@@ -52,13 +52,13 @@ const add = (stream: string) =>
     )
   )
 
-/** Runs a worker with a function until the condition comes true. */
+/** Runs a worker with a function until the condition is true. */
 const run = async (consume: (app: App) => void, what: string, condition: () => Promise<boolean>) => {
   const worker = await openApp(space, 'worker', { STREAM_PARTITIONS: 2, LEASE_MS }, consume)
   await until(what, condition).finally(() => worker.close())
 }
 
-/** In each partition, what a function of that name still has. */
+/** Returns what a function of this name still has in each partition. */
 const left = async (name: string, stream: string) => {
   const { keys } = api.app
   return Promise.all(
@@ -72,21 +72,21 @@ const left = async (name: string, stream: string) => {
   )
 }
 
-test('there is nothing to forget of a function that is not known', async () => {
+test('an unknown function gets a 404, and nothing is deleted', async () => {
   expect((await forget('nobody')).statusCode).toBe(404)
   expect((await forget('No_Body')).statusCode).toBe(400)
-  // Of a worker of an older version, which notes nowhere that it consumes a queue.
+  // A worker of an older version does not record that it consumes a queue.
   await space.redis.zadd(api.app.keys.retry('older', 0), 1, 'message')
   expect((await forget('older')).statusCode).toBe(404)
   expect(await space.redis.zcard(api.app.keys.retry('older', 0))).toBe(1)
 })
 
-test('process-orders is not forgotten: its retries are orders', async () => {
+test('process-orders cannot be forgotten, because its retries are orders', async () => {
   const answer = await forget('process-orders')
   expect([answer.statusCode, answer.json().title]).toEqual([409, 'The function is in use'])
 })
 
-test('one that a worker runs is not forgotten, not even in the partitions where that is silent', async () => {
+test('a function that a worker runs cannot be forgotten, even in partitions where the worker is silent', async () => {
   const longLease = await useApp(space, 'api', {
     ADMIN_TOKEN,
     STREAM_PARTITIONS: 2,
@@ -100,7 +100,7 @@ test('one that a worker runs is not forgotten, not even in the partitions where 
   ]
   for (const key of [first, second]) await space.redis.xgroup('CREATE', key, 'alive', '0')
   await space.redis.xreadgroup('GROUP', 'alive', 'a-worker', 'COUNT', 1, 'STREAMS', second, '>')
-  // In the eyes of an api with a longer lease: the other one's could be over before the answer.
+  // An api with a longer lease asks, because the lease of the other one could end before the answer.
   const refused = await forget('alive', longLease)
   expect([refused.statusCode, refused.json().type]).toEqual([409, 'urn:orderstream:problem:function-in-use'])
   expect(await space.redis.xinfo('GROUPS', first)).toHaveLength(1)
@@ -113,7 +113,7 @@ test('one that a worker runs is not forgotten, not even in the partitions where 
   expect(ended).toEqual({ function: 'alive', groups: 2, retries: 0 })
 })
 
-test('a function of a worker that has just started with a longer lease is not forgotten', async () => {
+test('a function of a new worker with a longer lease cannot be forgotten', async () => {
   const { call, app } = await useApp(space, 'api', {
     ADMIN_TOKEN,
     STREAM_PARTITIONS: 2,
@@ -137,13 +137,13 @@ test('a function of a worker that has just started with a longer lease is not fo
   await space.redis.xgroup('DESTROY', key, 'long')
 })
 
-test('one that a worker takes up at that very moment keeps its group where that is', async () => {
+test('a function that a worker starts during the call keeps the group in the partition of the worker', async () => {
   await add('events')
   const keys = [0, 1].map(partition => api.app.keys.stream('events', partition)) as [string, string]
   for (const key of keys) await space.redis.xgroup('CREATE', key, 'raced', '0')
   let runs = 0
   const run: RedisStore['run'] = async work => {
-    // Both partitions were looked at.
+    // The call has checked both partitions.
     if (++runs === 5) await space.redis.xreadgroup('GROUP', 'raced', 'c', 'COUNT', 1, 'STREAMS', keys[0], '>')
     return api.app.stores.redis.run(work)
   }
@@ -163,7 +163,7 @@ test('one that a worker takes up at that very moment keeps its group where that 
   for (const key of keys) await space.redis.xgroup('DESTROY', key, 'raced')
 })
 
-test('one on events is ended in every partition: group and retries are gone, dead letters stay', async () => {
+test('a function on events loses its groups and retries in every partition, and keeps its dead letters', async () => {
   await add('events')
   await run(failing('gone', 'events', 1), 'there are dead letters', async () =>
     (await left('gone', 'events')).every(({ dead }) => dead > 0)
@@ -172,7 +172,7 @@ test('one on events is ended in every partition: group and retries are gone, dea
   await run(failing('gone', 'events', 8), 'there are retries', async () =>
     (await left('gone', 'events')).every(({ retries }) => retries > 0)
   )
-  // Made by an older version, which noted nowhere what consumes.
+  // An older version created the groups and recorded no consumers.
   for (const partition of [0, 1]) await space.redis.del(api.app.keys.functions(partition))
   const before = await left('gone', 'events')
   const [dead, retries] = [before.map(own => own.dead), before.map(own => own.retries)]
@@ -195,7 +195,7 @@ test('one on events is ended in every partition: group and retries are gone, dea
   expect((await forget('gone')).statusCode).toBe(404)
 })
 
-test('one on a queue leaves what waits there for the next; the command does the same', async () => {
+test('a function on a queue leaves its messages for the next function, also after the command', async () => {
   await add('stock')
   await run(failing('reserve-v1', 'stock', 8), 'there are retries', async () =>
     (await left('reserve-v1', 'stock')).every(({ retries }) => retries === 1)
@@ -223,7 +223,7 @@ test('one on a queue leaves what waits there for the next; the command does the 
   )
 })
 
-test('many and large retries become dead letters, what cannot be read too, and can be redriven', async () => {
+test('many, large and unreadable retries become dead letters that can be redriven', async () => {
   const { keys, streams } = api.app
   const [retry, retrying] = [keys.retry('bulk', 0), keys.retrying('bulk', 0)]
   await space.redis.xgroup('CREATE', keys.stream('bulk-queue', 0), 'bulk', '0', 'MKSTREAM')
@@ -250,14 +250,14 @@ test('many and large retries become dead letters, what cannot be read too, and c
   expect(await space.redis.exists(retry, retrying)).toBe(0)
   expect(await space.redis.xlen(keys.dead('bulk', 0))).toBe(1204)
   const [first] = await space.redis.xrange(keys.dead('bulk', 0), '-', '+', 'COUNT', 1)
-  const [letter] = (await streams.deadLetters.list('bulk', '', 1)).deadLetters
-  expect(letter).toMatchObject({
+  const [deadLetter] = (await streams.deadLetters.list('bulk', '', 1)).deadLetters
+  expect(deadLetter).toMatchObject({
     code: 'forgotten',
     attempts: 2,
     firstAt: 1_769_860_800_123,
     requestId: 'r'
   })
-  expect(letter?.cause.message).toContain('An operator ended the function')
+  expect(deadLetter?.cause.message).toContain('An operator ended the function')
   expect(first?.[1]).toEqual(expect.arrayContaining(['taken', '5']))
   const corrupt = (await space.redis.xrange(keys.dead('bulk', 0), '-', '+')).find(
     ([, fields]) => fields[1] === 'corrupt'
@@ -267,7 +267,7 @@ test('many and large retries become dead letters, what cannot be read too, and c
   expect(await space.redis.zcard(retry)).toBe(1204)
 })
 
-test('a function that comes back after it was forgotten is a new one, also where Redis has lost what it knew', async () => {
+test('a function that returns after it was forgotten is new, even after a loss of data in Redis', async () => {
   const records = () => space.sql('SELECT group_name FROM function_starts WHERE group_name = ?', ['back'])
   const { keys } = api.app
   for (const lost of [false, true]) {

@@ -57,7 +57,7 @@ describe('POST /orders', () => {
     }
   )
 
-  test('refuses another body under a known id, and the first one stays', async () => {
+  test('refuses another body under a known id, and keeps the first one', async () => {
     await api.post({ order_id: 'first', amount: 1 })
     const refused = await api.post({ order_id: 'first', amount: 2 })
     expect([refused.statusCode, refused.json().type]).toEqual([409, 'urn:orderstream:problem:order-conflict'])
@@ -115,7 +115,7 @@ describe('GET /orders/:order_id', () => {
     )
   })
 
-  test('answers from Redis with a hit, and puts a dropped document back from MySQL', async () => {
+  test('answers from Redis, and restores a deleted document from MySQL', async () => {
     await api.post({ order_id: 'cached', amount: 0.3 })
     const hit = await until('the document is final', async () => {
       const response = await completed('cached')
@@ -123,7 +123,7 @@ describe('GET /orders/:order_id', () => {
     })
     const key = api.app.keys.document('cached')
     await space.redis.del(key)
-    // Another process, since this one has the document in memory.
+    // Another process answers, because this one has the document in memory.
     const other = await openApp(space, 'api')
     const miss = await other.call('/orders/cached')
     await other.close()
@@ -132,7 +132,7 @@ describe('GET /orders/:order_id', () => {
     await until('the document is back', async () => (await space.redis.get(key)) === hit.body)
   })
 
-  test('answers a completed order from memory after a read, and looks a failed one up each time', async () => {
+  test('answers a completed order from memory after a read, and reads a failed one each time', async () => {
     const placed = { amount: '1', tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.000Z' }
     const at = '2026-01-31T12:00:01.000Z'
     const orders = [
@@ -162,7 +162,7 @@ describe('GET /orders/:order_id', () => {
     ])
   })
 
-  test('gives only the document of a final order a TTL, and renews it at a read', async () => {
+  test('sets a TTL on the document of a final order only, and renews it at a read', async () => {
     const key = api.app.keys.document('ttl')
     await worker.close()
     await api.post({ order_id: 'ttl', amount: 1 })
@@ -171,7 +171,7 @@ describe('GET /orders/:order_id', () => {
     worker = await openApp(space, 'worker')
     await completed('ttl')
     await until('the order is settled', async () => (await space.redis.pttl(key)) > 0)
-    // Other processes, since this one has the document in memory.
+    // Other processes answer, because this one has the document in memory.
     const [one, other] = [await useApp(space, 'api'), await useApp(space, 'api')]
     await space.redis.pexpire(key, 1000_000)
     await one.call('/orders/ttl')
@@ -181,7 +181,7 @@ describe('GET /orders/:order_id', () => {
     expect(await space.redis.pttl(key)).toBeLessThanOrEqual(2000_000)
   })
 
-  test('gives no TTL to an order that waits by the time of a late renewal', async () => {
+  test('sets no TTL on an order that waits again when a late renewal runs', async () => {
     const proxy = await startProxy(Number(space.env.REDIS_PORT))
     const behind = await useApp(space, 'api', { REDIS_PORT: proxy.port })
     const key = behind.app.keys.document('late-renewal')
@@ -197,7 +197,7 @@ describe('GET /orders/:order_id', () => {
     await renewed
     await space.redis.set(key, final.replace('completed', 'processing'))
     proxy.release()
-    // On the same connection: the renewal has run before it.
+    // This call uses the same connection, so the renewal runs before it.
     await behind.app.stores.redis.client.time()
     expect(await space.redis.pttl(key)).toBe(-1)
   })

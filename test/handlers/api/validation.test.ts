@@ -101,13 +101,13 @@ const bodies = fc.oneof(
   fc.jsonValue()
 )
 
-describe('2,000 bodies at the edges of the schema', () => {
-  test('get exactly the status of the rules, never a 5xx, and a 4xx leaves no trace in either store', async () => {
+describe('2,000 bodies at the limits of the schema', () => {
+  test('get the status that the rules require, and no refused body leaves a trace in a store', async () => {
     const seen = new Map<string, number>()
     let refused = 0
     await fc.assert(
       fc.asyncProperty(bodies, async body => {
-        // A client can only send JSON: NaN becomes null.
+        // In JSON, NaN becomes null.
         const text = JSON.stringify(body)
         const sent = JSON.parse(text)
         const response = await api.post(text)
@@ -125,7 +125,7 @@ describe('2,000 bodies at the edges of the schema', () => {
       }),
       { numRuns: 2000 }
     )
-    // Both cases occurred often enough.
+    // The run had enough of both cases.
     expect(seen.size).toBeGreaterThan(200)
     expect(refused).toBeGreaterThan(200)
     const documents = (await space.keys())
@@ -155,7 +155,7 @@ test('a refusal reports all faults, each with a JSON pointer', async () => {
   })
 })
 
-test('a fault is a sentence for people', async () => {
+test('each fault is a sentence for people', async () => {
   const faultsOf = async (answer: ReturnType<typeof api.call>) => {
     const { detail, errors } = (await answer).json()
     return [detail, ...errors.map((fault: { detail: string }) => fault.detail)]
@@ -176,14 +176,14 @@ test.each([
     '1e3',
     'is not valid. Expected: A number or a string, above 0, at most 999999.9999, with at most four decimals as it is written; zeros at the end do not count. Only a number may have an exponent.'
   ]
-])('the fault of the amount %s is what was expected', async (amount, detail) => {
+])('the fault of the amount %s states the rule', async (amount, detail) => {
   const { errors } = (await api.post({ order_id: 'amount', amount })).json()
   const faults = errors.filter(({ pointer }: { pointer: string }) => pointer === '/amount')
   expect(faults).toContainEqual({ pointer: '/amount', detail })
   if (amount !== true) expect(faults).toHaveLength(1)
 })
 
-test('the faults of an id, a media type and a size are what was expected', async () => {
+test('the faults of an id, a media type and a size state the rule', async () => {
   const id = 'Expected: 1 to 100 of A–Z, a–z, 0–9, underscore and hyphen. It names one order forever.'
   const detail = `is not valid. ${id}`
   expect((await api.post({ order_id: 'a b', amount: 1 })).json().errors).toEqual([
@@ -210,7 +210,7 @@ test.each([
     { 'content-type': 'application/json' },
     413
   ]
-])('%s is refused as a problem', async (_name, payload, headers, status) => {
+])('%s is refused with a problem', async (_name, payload, headers, status) => {
   const response = await api.call({ method: 'POST', url: '/orders', payload, headers })
   expect(response.statusCode).toBe(status)
   expect(response.json()).toMatchObject({ status, error_id: expect.any(String) })

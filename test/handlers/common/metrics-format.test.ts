@@ -26,7 +26,7 @@ test.each([
   'application/openmetrics-text; version=1.0.0, text/plain;q=0.5',
   'application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,*/*;q=0.2',
   'application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2'
-])('GET /metrics is text for %s', async accept => {
+])('GET /metrics returns text for %s', async accept => {
   expect(await formFor(accept)).toBe('text/plain')
 })
 
@@ -41,6 +41,6 @@ test.each([
   'image/png',
   'nonsense',
   ''
-])('GET /metrics is JSON for "%s"', async accept => {
+])('GET /metrics returns JSON for "%s"', async accept => {
   expect(await formFor(accept)).toBe('application/json')
 })

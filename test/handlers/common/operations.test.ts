@@ -10,7 +10,7 @@ import { NOWHERE, until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 
-/** What the router serves, read off the tree that it prints. */
+/** Returns the routes of an app, from the tree that its router prints. */
 function routesOf(app: App): string[] {
   const path: string[] = []
   return app
@@ -28,7 +28,7 @@ function routesOf(app: App): string[] {
 describe.each(['api', 'worker'] as const)('mode %s', mode => {
   test('is healthy, live and ready with both stores', async () => {
     const { call } = await useApp(space, mode)
-    // A busy machine may take longer to answer the first ping than a client would be kept waiting.
+    // On a busy machine, the first ping may take longer than the limit of a request.
     const health = await until('it is healthy', async () => {
       const response = await call('/health')
       return response.json().status === 'healthy' && response
@@ -59,7 +59,7 @@ describe.each(['api', 'worker'] as const)('mode %s', mode => {
     expect((await none.call('/health/live')).statusCode).toBe(200)
   })
 
-  test('is not ready from the first moment of a stop, while it still serves', async () => {
+  test('is not ready as soon as a stop begins, and still serves', async () => {
     const { app, call } = await useApp(space, mode, { DRAIN_DELAY_MS: 500 })
     const drained = app.drain()
     expect((await call('/health/ready')).json()).toEqual({ status: 'stopping' })
@@ -67,7 +67,7 @@ describe.each(['api', 'worker'] as const)('mode %s', mode => {
     await drained
   })
 
-  test('gives Prometheus its own format', async () => {
+  test('returns the format of Prometheus', async () => {
     const { call } = await useApp(space, mode)
     for (const accept of ['text/plain', 'application/openmetrics-text; version=1.0.0, text/plain;q=0.5']) {
       const response = await call({ url: '/metrics', headers: { accept } })
@@ -80,7 +80,7 @@ describe.each(['api', 'worker'] as const)('mode %s', mode => {
   })
 })
 
-test('a figure that cannot be read is absent from the scrape, the others are there, and the log says why', async () => {
+test('a scrape omits only the metrics that cannot be read, and the log has the reason', async () => {
   const { app, call, log } = await useApp(space, 'api')
   const broken = app.keys.settled(0)
   await space.redis.set(broken, 'no hash')
@@ -98,7 +98,7 @@ test('a figure that cannot be read is absent from the scrape, the others are the
   )
 })
 
-test('metrics count what waits, what is done and what it was worth', async () => {
+test('metrics count waiting and completed orders, and their revenue', async () => {
   const api = await useApp(space, 'api')
   for (let i = 0; i < 5; i++) await api.post({ order_id: `m-${i}`, amount: 10.01 })
   const waiting = (await api.call('/metrics')).json()
@@ -134,7 +134,7 @@ test('metrics count what waits, what is done and what it was worth', async () =>
   })
 })
 
-test('metrics tell how many messages are in hand, and how old the oldest one is', async () => {
+test('metrics have the number of messages in flight and the age of the oldest one', async () => {
   const { app, call } = await useApp(space, 'api', { KEY_PREFIX: `${space.env.KEY_PREFIX}.old` })
   const placed = app.keys.stream('placed', 0)
   for (const id of ['1000-0', '2000-0']) await space.redis.xadd(placed, id, 'v', '1')
@@ -145,7 +145,7 @@ test('metrics tell how many messages are in hand, and how old the oldest one is'
   expect(Math.abs(Date.now() / 1000 - 1 - queue.oldest_seconds)).toBeLessThan(60)
 })
 
-test('Prometheus counts requests by route and status, orders by what became of them, and times batches', async () => {
+test('Prometheus metrics count requests by route and status, count orders by outcome, and time batches', async () => {
   const api = await useApp(space, 'api')
   const worker = await useApp(space, 'worker')
   const scrape = async ({ call }: TestApp) =>
@@ -172,7 +172,7 @@ test('Prometheus counts requests by route and status, orders by what became of t
 })
 
 test.each(['application/json', 'text/plain'])(
-  'many who want the figures as %s at once share one look at the stores',
+  'concurrent requests for the metrics as %s share one read of the stores',
   async accept => {
     const { call } = await useApp(space, 'api')
     const commands = async () =>
@@ -186,7 +186,7 @@ test.each(['application/json', 'text/plain'])(
   }
 )
 
-test('a Redis user who may not see the figures of Redis takes orders all the same', async () => {
+test('an api whose Redis user may not run INFO accepts orders', async () => {
   const name = `${space.env.KEY_PREFIX}-app`
   await space.redis.call('ACL', 'SETUSER', name, 'on', '>secret', '~*', '&*', '+@all', '-info')
   onTestFinished(async () => {
@@ -205,7 +205,7 @@ test('a Redis user who may not see the figures of Redis takes orders all the sam
   expect(api.log).not.toContainEqual(expect.objectContaining({ msg: 'redis is not available' }))
 })
 
-test('metrics tell of the queue what waits, what is in hand, and since when, over all partitions', async () => {
+test('metrics sum the backlog, the messages in flight and the oldest age over all partitions', async () => {
   const env = { KEY_PREFIX: `${space.env.KEY_PREFIX}.queue`, STREAM_PARTITIONS: 2 }
   const { app, call } = await useApp(space, 'api', env)
   const [first, second] = [0, 1].map(partition => app.keys.stream('placed', partition)) as [string, string]
@@ -220,7 +220,7 @@ test('metrics tell of the queue what waits, what is in hand, and since when, ove
 })
 
 describe('OpenAPI', () => {
-  test.each(['api', 'worker'] as const)('I10: every route of mode %s is described', async mode => {
+  test.each(['api', 'worker'] as const)('I10: describes every route of mode %s', async mode => {
     const { app, call } = await useApp(space, mode)
     const document = (await call('/openapi.json')).json()
     const described = Object.entries(document.paths).flatMap(([path, methods]) =>
@@ -232,14 +232,14 @@ describe('OpenAPI', () => {
     )
     expect(described.includes('POST /orders')).toBe(mode === 'api')
     expect(served).toEqual(expect.arrayContaining(['GET /health/live', 'GET /docs/']))
-    // The page itself and its files are for browsers.
+    // Only browsers request the page and its files.
     const undescribed = served.filter(
       route => !route.includes('/docs') && !described.includes(route.replace(/:(\w+)/g, '{$1}'))
     )
     expect(undescribed).toEqual([])
   })
 
-  test.each(['api', 'worker'] as const)('a public linter has nothing against that of mode %s', async mode => {
+  test.each(['api', 'worker'] as const)('passes a public linter in mode %s', async mode => {
     const { call } = await useApp(space, mode, { ADMIN_TOKEN: 'sixteen characters' })
     const file = join(tmpdir(), `openapi-${process.pid}-${mode}.json`)
     onTestFinished(() => rm(file, { force: true }))
@@ -252,12 +252,12 @@ describe('OpenAPI', () => {
     expect(stdout + stderr).not.toMatch(/\d+ (error|warning)s?/)
   })
 
-  test('the page needs nothing from elsewhere', async () => {
+  test('has a page that loads nothing from other hosts', async () => {
     const { app } = await useApp(space, 'api')
     const page = await app.inject('/docs')
     expect(page.statusCode).toBe(200)
     expect(page.body).not.toMatch(/(src|href)="(https?:)?\/\//)
-    // Without the first it has no style; with the second a browser asks for its files over HTTPS.
+    // Without the first, the page has no style; with the second, a browser loads its files over HTTPS.
     const policy = page.headers['content-security-policy']
     expect(policy).toContain("style-src 'self' 'unsafe-inline'")
     expect(policy).not.toContain('upgrade-insecure-requests')

@@ -7,7 +7,7 @@ import { useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 
-/** A proxy that serves a port under /api/, and strips that, as `location /api/ { proxy_pass http://…:port/; }` of nginx. */
+/** Starts a proxy that serves a port under /api/ and removes that prefix, as `proxy_pass` of nginx does. */
 async function serveUnderPrefix(port: () => number): Promise<string> {
   const proxy = createServer((incoming, outgoing) => {
     const { method, headers, url = '' } = incoming
@@ -47,7 +47,7 @@ const post = (url: string, order_id: string) =>
     body: JSON.stringify({ order_id, amount: 1 })
   })
 
-test('the page finds its files and the service under a prefix that it does not know', async () => {
+test('the page finds its files and the service under an unknown prefix', async () => {
   const url = await useAppUnderPrefix()
   for (const page of ['/docs', '/docs/', '/docs/?from=mail', '/docs/static/index.html']) {
     const response = await fetch(url + page)
@@ -70,17 +70,14 @@ test('the page finds its files and the service under a prefix that it does not k
   }
 })
 
-test.each(['', '/'])(
-  'with PUBLIC_URL, ending with "%s", every URL that is answered leads there',
-  async end => {
-    const url = await useAppUnderPrefix(url => ({ PUBLIC_URL: url + end }))
-    const location = (await post(url, `prefixed${end.length}`)).headers.get('location')
-    expect(location).toBe(`${url}/orders/prefixed${end.length}`)
-    expect((await fetch(location as string)).status).toBe(200)
-    for (const path of ['/openapi.json', '/docs/json'])
-      expect(await (await fetch(url + path)).json()).toMatchObject({ servers: [{ url }] })
-    expect(await (await fetch(`${url}/orders/none?a=b`)).json()).toMatchObject({
-      instance: '/api/orders/none'
-    })
-  }
-)
+test.each(['', '/'])('every URL in an answer begins with PUBLIC_URL, which may end with "%s"', async end => {
+  const url = await useAppUnderPrefix(url => ({ PUBLIC_URL: url + end }))
+  const location = (await post(url, `prefixed${end.length}`)).headers.get('location')
+  expect(location).toBe(`${url}/orders/prefixed${end.length}`)
+  expect((await fetch(location as string)).status).toBe(200)
+  for (const path of ['/openapi.json', '/docs/json'])
+    expect(await (await fetch(url + path)).json()).toMatchObject({ servers: [{ url }] })
+  expect(await (await fetch(`${url}/orders/none?a=b`)).json()).toMatchObject({
+    instance: '/api/orders/none'
+  })
+})

@@ -19,7 +19,7 @@ const message = (order_id: string, amount: string) => ({
   accepted_at: '2026-01-31T12:00:00.000Z'
 })
 
-test('an order whose worker froze before it settled is published once, though another body is refused first', async () => {
+test('an order whose worker freezes before the settlement is published once, after another body is refused', async () => {
   const api = await useApp(space, 'api')
   const placed = api.app.keys.stream(PLACED, 0)
   const place = (order_id: string, amount: string) => {
@@ -44,7 +44,7 @@ test('an order whose worker froze before it settled is published once, though an
   expect(await space.redis.xlen(api.app.keys.stream('events', 0))).toBe(1)
 })
 
-/** Adds a message that waits for another attempt, due now, and was delivered `takings` times before. */
+/** Adds a retry that is due now and was delivered `takings` times before. */
 async function addRetry(keys: Keys, id: string, body: object, record: Record<string, unknown>, takings = 0) {
   const whole = {
     v: '1',
@@ -62,7 +62,7 @@ async function addRetry(keys: Keys, id: string, body: object, record: Record<str
   await space.redis.zadd(keys.retry(ORDER_FUNCTION, 0), 0, id)
 }
 
-/** Waits until all messages of orders are settled. */
+/** Waits until all messages about orders are settled. */
 const settled = (keys: Keys) =>
   until('all is settled', async () => {
     const left = await Promise.all([
@@ -72,7 +72,7 @@ const settled = (keys: Keys) =>
     return left.every(count => count === 0)
   })
 
-test('I5: an order whose worker dies between its failed row and its dead letter still gets one', async () => {
+test('I5: an order gets its dead letter although its worker dies after the failed row', async () => {
   const { app } = await useApp(space, 'api', { ADMIN_TOKEN: 'a'.repeat(16) })
   const { keys, orders, streams } = app
   const id = '1769860800001-0'
@@ -82,8 +82,8 @@ test('I5: an order whose worker dies between its failed row and its dead letter 
 
   await useApp(space, 'worker')
   await settled(keys)
-  const { deadLetters: letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
-  const own = letters.filter(({ data }) => data.includes('failing'))
+  const { deadLetters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  const own = deadLetters.filter(({ data }) => data.includes('failing'))
   expect(own).toEqual([expect.objectContaining({ code: 'exhausted', attempts: 8 })])
   await streams.deadLetters.redrive(ORDER_FUNCTION, [own[0]?.id as string], 100)
   await until(
@@ -92,7 +92,7 @@ test('I5: an order whose worker dies between its failed row and its dead letter 
   )
 })
 
-test('I11: a message that fails about an order that exists is a duplicate or a conflict', async () => {
+test('I11: a failing message about an existing order is a duplicate or a conflict', async () => {
   const { app, call } = await useApp(space, 'api', { ADMIN_TOKEN: 'a'.repeat(16) })
   const { keys, streams } = app
   const write = (order: OrderRecord, messageId: string) => writeRow({ app }, order, { messageId })
@@ -101,15 +101,15 @@ test('I11: a message that fails about an order that exists is a duplicate or a c
   for (const name of ['exists', 'exists-too'])
     await write(complete(message(name, '10'), new Date().toISOString()), `of-${name}`)
   const before = await audit()
-  // They were delivered so often that they fail unhandled, and not yet so often that `onDead` is skipped.
+  // After this number of deliveries, a message fails without its handler, and `onDead` still runs.
   await addRetry(keys, '1769860800002-0', message('exists', '10'), {}, 12)
   await addRetry(keys, '1769860800003-0', message('exists-too', '11'), {}, 12)
 
   await useApp(space, 'worker')
   await settled(keys)
-  const { deadLetters: letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
-  expect(letters.filter(({ data }) => data.includes('"exists"'))).toEqual([])
-  expect(letters.filter(({ data }) => data.includes('exists-too'))).toEqual([
+  const { deadLetters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  expect(deadLetters.filter(({ data }) => data.includes('"exists"'))).toEqual([])
+  expect(deadLetters.filter(({ data }) => data.includes('exists-too'))).toEqual([
     expect.objectContaining({ code: 'conflict' })
   ])
   const after = await audit()
@@ -117,12 +117,12 @@ test('I11: a message that fails about an order that exists is a duplicate or a c
   expect(after.conflicts - before.conflicts).toBe(1)
 })
 
-test('the document of a refused body is replaced by that of the order that exists', async () => {
+test('the document of the existing order replaces that of a refused body', async () => {
   const { app, call } = await useApp(space, 'api')
   const { keys } = app
   const order = complete(message('replaced', '10'), new Date().toISOString())
   await writeRow({ app }, order)
-  // As after Redis accepted an id that it had forgotten, while MySQL was unavailable.
+  // Redis writes this when it has lost the id and MySQL is unavailable.
   const key = keys.document('replaced')
   await space.redis.set(key, renderDocument(newRecord('replaced', '11', order.created_at)))
   await addRetry(keys, '1769860800007-0', message('replaced', '11'), {})
@@ -137,27 +137,27 @@ test('the document of a refused body is replaced by that of the order that exist
   expect(await space.redis.ttl(key)).toBeGreaterThan(0)
 })
 
-test('a message in conflict with a waiting order publishes nothing of that order', async () => {
+test('a message in conflict with a waiting order publishes no event of that order', async () => {
   await useApp(space, 'api')
   await space.sql(
     "INSERT INTO orders (order_id, amount, status, created_at, updated_at) VALUES ('waits', 10, 'processing', NOW(3), NOW(3))"
   )
-  // Without the task that would complete it.
+  // The task that would complete it does not run.
   const { app } = await useApp(space, 'api', {}, app => {
     app.register(processOrders)
   })
   const { keys, streams } = app
   await addRetry(keys, '1769860800006-0', message('waits', '11'), {})
   await settled(keys)
-  const { deadLetters: letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
-  expect(letters.filter(({ data }) => data.includes('"waits"'))).toMatchObject([{ code: 'conflict' }])
+  const { deadLetters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  expect(deadLetters.filter(({ data }) => data.includes('"waits"'))).toMatchObject([{ code: 'conflict' }])
   expect(await space.redis.exists(keys.document('waits'))).toBe(0)
   const events = await space.redis.xrange(keys.stream('events', 0), '-', '+')
   expect(events.filter(([, fields]) => fieldOf(fields, 'data').includes('"waits'))).toEqual([])
   await space.sql("DELETE FROM orders WHERE order_id = 'waits'")
 })
 
-test('a message that fails about a waiting order does not fail that order', async () => {
+test('a failing message about a waiting order does not fail that order', async () => {
   const { app } = await useApp(space, 'api', {}, app => {
     app.register(processOrders)
   })
@@ -168,14 +168,14 @@ test('a message that fails about a waiting order does not fail that order', asyn
   await addRetry(keys, '1769860800008-0', message('waits-on', '10'), {}, 12)
   await settled(keys)
   expect((await orders.store.find(['waits-on'])).get('waits-on')).toMatchObject({ status: 'processing' })
-  const { deadLetters: letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
-  expect(letters.filter(({ data }) => data.includes('"waits-on"'))).toEqual([])
+  const { deadLetters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  expect(deadLetters.filter(({ data }) => data.includes('"waits-on"'))).toEqual([])
   expect(await space.redis.exists(keys.document('waits-on'))).toBe(0)
   await completeSpilled(app.stores.mysql)
   expect((await orders.store.find(['waits-on'])).get('waits-on')).toMatchObject({ total: '11.8' })
 })
 
-test('a redriven order is published, though a GET put its document back before it was settled', async () => {
+test('a redriven order is published although a GET restores its document before the settlement', async () => {
   const { app, call } = await useApp(space, 'api')
   const { keys } = app
   const id = '1769860800004-0'
@@ -210,8 +210,8 @@ test('a redriven order that fails again becomes a dead letter with its new cause
   await useApp(space, 'worker')
   await settled(keys)
   await space.sql('DROP TRIGGER broken')
-  const { deadLetters: letters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
-  expect(letters.filter(({ data }) => data.includes('"again"'))).toEqual([
+  const { deadLetters } = await streams.deadLetters.list(ORDER_FUNCTION, '', 100)
+  expect(deadLetters.filter(({ data }) => data.includes('"again"'))).toEqual([
     expect.objectContaining({
       code: 'exhausted',
       attempts: 8,
@@ -230,7 +230,7 @@ test('a retry of an older version without an ordinal is processed', async () => 
   })
 })
 
-test('the trace of a request travels with its message and event, which have no such field without one', async () => {
+test('a message and its event carry the trace of the request, and no such field without a trace', async () => {
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
   const api = await useApp(space, 'api')
   const stream = (name: string) => api.app.keys.stream(name, 0)
