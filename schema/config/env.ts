@@ -4,17 +4,18 @@ import type { FastifySchemaValidationError } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { TOKEN_PATTERN } from '../http/admin-token.ts'
 
+/** A port number with a default. */
 const port = (fallback: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 65535, default: fallback, description })
 
 /**
- * Every environment variable the service reads: the one source of validation, defaults, types and of the table
- * in docs/configuration.md (a test compares them). Times are in milliseconds unless the name says seconds.
+ * Every environment variable that the service reads: the source of validation, defaults, types and the table in
+ * docs/configuration.md (a test compares them). Times are in milliseconds, unless the name has seconds.
  */
 export const Env = Type.Object({
   MODE: Type.Enum(['api', 'worker'], {
     description:
-      'Which functions this process runs: `api` takes in and reads orders, `worker` processes them.'
+      'The functions that this process runs: `api` accepts and reads orders, `worker` processes them.'
   }),
   HOST: Type.String({
     default: '127.0.0.1',
@@ -48,46 +49,46 @@ export const Env = Type.Object({
   DB_USER: Type.String({
     default: 'orderstream',
     minLength: 1,
-    description: 'MySQL user; it needs the rights to create tables in `DB_NAME`.'
+    description: 'MySQL user. It needs the rights to create tables in `DB_NAME`.'
   }),
   DB_PASSWORD: Type.String({ default: '', description: 'MySQL password; empty for none.' }),
   DB_NAME: Type.String({
     default: 'orderstream',
     minLength: 1,
     maxLength: 64,
-    description: 'MySQL database; it must exist.'
+    description: 'MySQL database. It must exist.'
   }),
   DB_TLS: Type.Boolean({
     default: false,
     description:
-      'Connect to MySQL over TLS, with the certificate verified, and `DB_HOST` in it unless that is an IP address.'
+      'Connect to MySQL over TLS, with the certificate verified. It must name `DB_HOST`, unless that is an IP address.'
   }),
   DB_POOL_SIZE: Type.Integer({
     minimum: 2,
     maximum: 500,
     default: 10,
-    description: 'Most MySQL connections of one process for orders, one of them for probes.'
+    description: 'Most MySQL connections of one process for orders. One of them is for probes.'
   }),
   DB_FUNCTION_POOL_SIZE: Type.Integer({
     minimum: 1,
     maximum: 500,
     default: 10,
     description:
-      'Most MySQL connections of one process for `app.stores.mysql` in functions, beside those for orders; they are opened as they are used.'
+      'Most MySQL connections of one process for functions (`app.stores.mysql`), beside those for orders. They open when they are needed.'
   }),
 
   TAX_RATE: Type.String({
     pattern: '^(0(\\.\\d{1,6})?|1(\\.0{1,6})?)$',
     default: '0.18',
     description:
-      'Tax rate from 0 to 1, at most six decimals. It is pinned into the order when it is accepted.'
+      'Tax rate from 0 to 1, with at most six decimals. An order keeps the rate of the time when it was accepted.'
   }),
   CACHE_TTL_SECONDS: Type.Integer({
     minimum: 1,
     maximum: 31_536_000,
     default: 3600,
     description:
-      'How long the document of a finished order stays in Redis unread; a read renews that time once half of it has passed.'
+      'How long the document of a finished order stays in Redis unread. A read renews the time once half of it has passed.'
   }),
   KEY_PREFIX: Type.String({
     pattern: '^[A-Za-z0-9_.-]{1,40}$',
@@ -99,20 +100,20 @@ export const Env = Type.Object({
     maximum: 256,
     default: 1,
     description:
-      'Partitions the orders and events are spread over, each in one hash slot. It can change only while no order waits or is a dead letter, and be lowered only when no function has anything left in those that go. Give all processes the same: one that still runs with another count uses Redis no more, and accepts into MySQL, until it is started anew.'
+      'Number of partitions for orders and events, each in one hash slot. It can change only while no order waits or is a dead letter. It can become lower only while no function has messages left in the partitions that go. All processes need the same number: a process with another one does not use Redis, and accepts orders in MySQL, until it restarts.'
   }),
   MAX_BACKLOG: Type.Integer({
     minimum: 1,
     default: 1_000_000,
     description:
-      'Orders that may wait in Redis; beyond that a POST is answered 503 with `Retry-After`. A waiting order takes about 600 bytes.'
+      'Most orders that wait in Redis. Beyond that, a POST is answered 503 with `Retry-After`. A waiting order takes about 600 bytes.'
   }),
   LEASE_MS: Type.Integer({
     minimum: 500,
     maximum: 3_600_000,
     default: 30_000,
     description:
-      'How long a worker may be silent before another takes over its messages. Of workers that run the same function, the longest holds for all.'
+      'How long a worker may be silent until another one takes over its messages. The longest lease applies to all workers that run the same function.'
   }),
 
   ADMIN_TOKEN: Type.Optional(
@@ -120,33 +121,32 @@ export const Env = Type.Object({
       minLength: 16,
       pattern: TOKEN_PATTERN,
       description:
-        'Bearer token of `/admin/*`, at least 16 characters of ASCII, no space at either end; without it those routes do not exist.'
+        'Bearer token of `/admin/*`: at least 16 ASCII characters, without a space at either end. Without a token these routes do not exist.'
     })
   ),
 
   RATE_LIMIT_MAX: Type.Integer({
     minimum: 0,
     default: 50_000,
-    description:
-      'Requests a second that one client address may make, over all processes; 0 turns the limit off.'
+    description: 'Most requests a second of one client address, over all processes. 0 turns the limit off.'
   }),
   TRUST_PROXY: Type.String({
     default: '',
     format: 'addresses',
     description:
-      'Addresses or CIDR ranges, comma separated, of the proxies whose `X-Forwarded-For` is believed; empty for none.'
+      'Proxies whose `X-Forwarded-For` is trusted: IP addresses or CIDR ranges with commas between them. Empty for none.'
   }),
   PUBLIC_URL: Type.String({
     default: '',
     format: 'base-url',
     description:
-      'URL under which clients reach the service, as `https://example.com/api` behind a proxy that strips a prefix; `Location` and the OpenAPI document name it. Empty for the root of whatever host they name.'
+      'URL at which clients reach the service, such as `https://example.com/api` behind a proxy that strips a prefix. `Location` and the OpenAPI document use it. Empty for the root of any host.'
   }),
   BODY_LIMIT_BYTES: Type.Integer({
     minimum: 256,
     maximum: 1_048_576,
     default: 16_384,
-    description: 'Largest request body.'
+    description: 'Largest request body, in bytes.'
   }),
   REQUEST_TIMEOUT_MS: Type.Integer({
     minimum: 100,
@@ -159,33 +159,35 @@ export const Env = Type.Object({
     maximum: 60_000,
     default: 400,
     description:
-      'How long one call to Redis or MySQL may take that a client waits for, before the store counts as unavailable.'
+      'How long one call to Redis or MySQL may take while a client waits. After that the store counts as unavailable.'
   }),
   MAX_EVENT_LOOP_DELAY_MS: Type.Integer({
     minimum: 0,
     default: 1000,
-    description: 'Mean event loop delay at which new requests are shed with 503; 0 turns shedding off.'
+    description:
+      'Mean delay of the event loop above which new requests are refused with 503. 0 turns this off.'
   }),
   DRAIN_DELAY_MS: Type.Integer({
     minimum: 0,
     maximum: 60_000,
     default: 500,
-    description: 'After SIGTERM, how long to go on serving while `/health/ready` already answers 503.'
+    description:
+      'How long the process still serves requests after SIGTERM, while `/health/ready` answers 503.'
   }),
   SHUTDOWN_GRACE_MS: Type.Integer({
     minimum: 1000,
     maximum: 3_600_000,
     default: 15_000,
-    description: 'After that delay, how long work in flight may take before the process ends regardless.'
+    description: 'How long work in flight may take after that delay. Then the process ends anyway.'
   }),
 
   NODE_ENV: Type.Enum(['production', 'development', 'test'], {
     default: 'production',
-    description: '`development` gives readable logs at level `debug`.'
+    description: '`development` writes readable logs, at level `debug`.'
   }),
   LOG_LEVEL: Type.Optional(
     Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
-      description: 'Least level that is logged; `info` by default, `debug` in development.'
+      description: 'Lowest level that is logged: by default `info`, in development `debug`.'
     })
   )
 })
@@ -193,7 +195,7 @@ export const Env = Type.Object({
 /** The resolved configuration, as `buildApp` takes it. */
 export type Config = Static<typeof Env>
 
-/** The environment does not describe a service that could start: `faults` has one sentence for each variable. */
+/** The environment is invalid, so the service cannot start. `faults` has one sentence for each variable. */
 export class ConfigError extends Error {
   override name = 'ConfigError'
   readonly faults: string[]
@@ -206,7 +208,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** What a value has to be that does not match its format, and the check of that. */
+/** The formats of variables: the check, and what is expected of a value that fails it. */
 const FORMATS: Record<string, { expected: string; check: (text: string) => boolean }> = {
   addresses: {
     expected: 'must be a list of IP addresses or CIDR ranges with commas between them',
@@ -222,7 +224,7 @@ const FORMATS: Record<string, { expected: string; check: (text: string) => boole
   }
 }
 
-/** One fault of `env-schema` as a sentence; values are left out, since one of them may be a secret. */
+/** Describes one fault of `env-schema` in a sentence. It leaves values out, since one of them may be a secret. */
 function describe(fault: FastifySchemaValidationError, environment: Record<string, unknown>): string {
   const name =
     fault.keyword === 'required' ? String(fault.params.missingProperty) : fault.instancePath.slice(1)
@@ -238,10 +240,10 @@ function describe(fault: FastifySchemaValidationError, environment: Record<strin
   return `${name} ${fault.message}. ${meaning}`
 }
 
-/** How `env-schema`, and @fastify/env over it, resolve `Env`: from the `data` that they are handed, and nothing else. */
+/** The options with which `env-schema` and @fastify/env resolve `Env`. They read only the `data` that they get. */
 export const envOptions = { schema: Env, env: false, ajv: { customOptions } }
 
-/** Adds our formats to those that the validator knows. */
+/** Adds our formats to the validator. */
 function customOptions(ajv: { addFormat: (name: string, check: (text: string) => boolean) => unknown }) {
   for (const [name, { check }] of Object.entries(FORMATS)) ajv.addFormat(name, check)
   return ajv as never
@@ -251,23 +253,23 @@ function isRange(text: string): boolean {
   const [address = '', prefix, ...more] = text.split('/')
   const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
   if (bits < 0 || more.length > 0) return false
-  // Fastify takes no range of all addresses: whoever connects could say that it is anybody.
+  // Not a range of all addresses: Fastify rejects it, since every client could then choose its address.
   return prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= bits)
 }
 
-/** Whether the validator would take for a number what nobody means by one: ' ' for 0, or Infinity. */
-function isNoNumber([name, value]: [string, unknown]): boolean {
+/** Whether a value is no number, although the validator would convert it: ' ' to 0, or Infinity. */
+function isMalformedNumber([name, value]: [string, unknown]): boolean {
   const { type } = (Env.properties as Record<string, { type?: string }>)[name] ?? {}
   return type === 'integer' && typeof value === 'string' && !/^-?\d{1,15}$/.test(value)
 }
 
 /**
- * Resolves the configuration from environment variables; what is not named in `Env` is ignored.
+ * Resolves the configuration from environment variables. Ignores variables that `Env` does not name.
  * @throws {ConfigError} with every fault at once.
  */
 export function resolveConfig(environment: Record<string, unknown>): Config {
   const data = Object.fromEntries(
-    Object.entries(environment).map(entry => (isNoNumber(entry) ? [entry[0], 'no number'] : entry))
+    Object.entries(environment).map(entry => (isMalformedNumber(entry) ? [entry[0], 'no number'] : entry))
   )
   try {
     return envSchema<Config>({ ...envOptions, data })

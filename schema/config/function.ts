@@ -2,7 +2,7 @@ import { Type } from 'typebox'
 
 const NAME = '^[a-z0-9-]{1,64}$'
 
-/** Name of a stream function, wherever one is given: in `app.consume` and in the admin routes. */
+/** Name of a stream function, in `app.consume` and in the admin routes. */
 export const FunctionName = Type.String({
   pattern: NAME,
   description: 'A stream function, by its name: 1 to 64 of a–z, 0–9 and hyphens.',
@@ -11,12 +11,12 @@ export const FunctionName = Type.String({
 
 const DAY = 86_400_000
 
-/** One script call settles a batch: it keeps Redis busy while it runs, and Lua takes no more than 8,000 values at once. */
+/** Most messages of a batch. One script call settles them: it blocks Redis, and Lua takes at most 8,000 values at once. */
 export const LARGEST_BATCH = 5000
 
 /**
- * What the settings of a stream function may be; the author of one that is not within reads the descriptions.
- * A window ends within the least LEASE_MS, since the lease of what waits for it is not renewed yet.
+ * The valid settings of a stream function. The error for an invalid setting has its description. The longest window is
+ * below the shortest LEASE_MS, since messages that wait for a batch to fill have no renewed lease yet.
  */
 export const FunctionSettings = Type.Object({
   name: FunctionName,

@@ -1,6 +1,6 @@
 import { anyRoute, problem, retryable } from './response.ts'
 
-/** What the description of every /admin route has. */
+/** The parts of a route's schema that all /admin routes have. */
 export const adminRoute = { tags: ['admin'], security: [{ bearer: [] }] }
 
 /** Errors of every /admin route. */
@@ -8,7 +8,7 @@ export const adminErrors = {
   401: problem('The bearer token is missing or wrong.'),
   429: retryable('Too many requests.'),
   ...anyRoute,
-  503: retryable('A store that is needed is away; try again.')
+  503: retryable('A store that the request needs is unavailable. Try again.')
 }
 
 /** Errors of an /admin route that takes a body. */

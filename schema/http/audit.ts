@@ -10,13 +10,13 @@ export const Audit = Type.Object(
     duplicates: Count(
       'Accepted a second time with the same body, after a lost reply or while a store was unavailable.'
     ),
-    completed: Count('Rows.'),
-    failed: Count('Rows.'),
-    in_flight: Count('Messages and rows that wait to be processed, or are being processed.'),
+    completed: Count('Rows of completed orders.'),
+    failed: Count('Rows of failed orders.'),
+    in_flight: Count('Messages and spilled rows that wait for a worker, or are being processed.'),
     retrying: Count('Messages that wait for another attempt.'),
     conflicts: Count('Dead letters of messages with a known id and another body.'),
     lost: Count(
-      'Accepted orders that Redis has lost and MySQL does not have. Exact while an api runs that saw the last one; otherwise as far as MySQL knows.'
+      'Accepted orders that Redis has lost and MySQL does not have. Exact while an api runs that saw the last one, else as far as MySQL knows.'
     ),
     dead_letters: Count('All dead letters of orders. `conflicts` and `failed` count them, too.'),
     difference: Type.Integer({
@@ -44,10 +44,10 @@ export const AcknowledgeLoss = Type.Object(
     reason: Type.String({
       minLength: 1,
       maxLength: 500,
-      description: 'What is known of the loss. It is stored.'
+      description: 'What is known about the loss. It is stored.'
     })
   },
-  { $id: 'AcknowledgeLoss', additionalProperties: false, description: 'An operator knows of a loss.' }
+  { $id: 'AcknowledgeLoss', additionalProperties: false, description: 'Acknowledges a loss of data.' }
 )
 /** Body of `POST /admin/audit/acknowledge`. */
 export type AcknowledgeLoss = Static<typeof AcknowledgeLoss>

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { FunctionName } from '../config/function.ts'
 
-/** Partition and entry id. Redis takes neither part of that above 2⁶⁴ − 1, and gives none of 20 digits for ages. */
+/** Partition and entry id. Redis takes no part of an entry id above 2⁶⁴ − 1, and will not reach 20 digits for ages. */
 const DEAD_LETTER_ID = '\\d{1,3}:\\d{1,19}-\\d{1,19}'
 
 const DeadLetterId = Type.String({ pattern: `^${DEAD_LETTER_ID}$`, examples: ['0:1769860800000-0'] })
@@ -11,18 +11,18 @@ const Time = (description: string) =>
     description: `${description} null when it cannot be read.`
   })
 
-/** A message that a function has given up. */
+/** A dead letter, as the admin routes return it. */
 export const DeadLetter = Type.Object(
   {
     id: DeadLetterId,
     function: FunctionName,
     message_id: Type.String({
-      description: 'Id of the message; it stays the same when the letter is redriven.'
+      description: 'Id of the message. It stays the same when the dead letter is redriven.'
     }),
-    request_id: Type.String({ description: 'The request that the message goes back to.' }),
+    request_id: Type.String({ description: 'Id of the request that caused the message.' }),
     code: Type.String({
       description:
-        '`conflict`, `corrupt`, `crashed`, `exhausted`, `invalid`, `too-large`, or a word of the function’s own.'
+        '`conflict`, `corrupt`, `crashed`, `exhausted`, `invalid`, `too-large`, or a code of the function.'
     }),
     cause: Type.Object({ class: Type.String(), message: Type.String() }),
     attempts: Type.Integer(),
@@ -30,47 +30,50 @@ export const DeadLetter = Type.Object(
     last_at: Time('Last attempt.'),
     data: Type.String({
       description:
-        'The message as it came, in JSON. A list has its first 4 KiB, and one letter has all that is kept.'
+        'The message as it was received, in JSON. A list has its first 4 KiB, a single dead letter all that is kept.'
     }),
     data_bytes: Type.Integer({ description: 'Length of the message in bytes.' }),
     redrivable: Type.Boolean({
-      description: '`false` when the whole message is not kept: it was too large, or could not be read.'
+      description: '`false` when the message is not kept in full: it was too large, or could not be read.'
     }),
     corrupt: Type.Optional(
       Type.Literal(true, {
-        description: 'A field is missing or cannot be read: it is empty, 0 or null here.'
+        description: 'A field is missing or cannot be read. It is empty, 0 or null here.'
       })
     )
   },
-  { $id: 'DeadLetter', description: 'A message that a function has given up.' }
+  { $id: 'DeadLetter', description: 'A message that its function will not try again.' }
 )
+/** A dead letter, as the admin routes return it. */
 export type DeadLetter = Static<typeof DeadLetter>
 
+/** Answer to `GET /admin/dead-letters`. */
 export const DeadLetterPage = Type.Object(
   {
     dead_letters: Type.Array(Type.Unsafe<DeadLetter>({ $ref: 'DeadLetter#' })),
-    next: Type.String({ description: 'Where the next page begins (`after`); empty when this was the last.' })
+    next: Type.String({ description: 'The `after` of the next page; empty on the last page.' })
   },
   {
     $id: 'DeadLetterPage',
-    description: 'Dead letters, oldest first. Large ones make a page shorter than its limit.'
+    description: 'Dead letters, oldest first. A page of large ones is shorter than its limit.'
   }
 )
 
-/** Query of `GET /admin/dead-letters`. None need be given: validation fills the defaults in. */
+/** Query of `GET /admin/dead-letters`. Validation fills in the defaults. */
 export const ListQuery = Type.Object(
   {
     function: Type.Unsafe<string>({ ...FunctionName, default: 'process-orders' }),
     after: Type.String({
       default: '',
       pattern: `^(${DEAD_LETTER_ID})?$`,
-      description: 'Last id of the page before.'
+      description: 'Last id of the previous page.'
     }),
     limit: Type.Integer({ minimum: 1, maximum: 500, default: 50 })
   },
   { required: [] }
 )
 
+/** Path parameters of `GET /admin/dead-letters/:function/:id`. */
 export const DeadLetterParams = Type.Object({ function: FunctionName, id: DeadLetterId })
 
 /** Body of `POST /admin/dead-letters/redrive`. */
@@ -78,14 +81,19 @@ export const Redrive = Type.Object(
   {
     function: FunctionName,
     ids: Type.Optional(
-      Type.Array(DeadLetterId, { minItems: 1, maxItems: 1000, description: 'Which letters; all without it.' })
+      Type.Array(DeadLetterId, {
+        minItems: 1,
+        maxItems: 1000,
+        description: 'The dead letters to redrive; all by default.'
+      })
     ),
     rate: Type.Optional(
-      Type.Number({ minimum: 0.01, maximum: 100_000, description: 'Letters a second; 100 by default.' })
+      Type.Number({ minimum: 0.01, maximum: 100_000, description: 'Dead letters a second; 100 by default.' })
     )
   },
   { $id: 'Redrive', additionalProperties: false, description: 'Dead letters to send back to their function.' }
 )
+/** Body of `POST /admin/dead-letters/redrive`. */
 export type Redrive = Static<typeof Redrive>
 
 /** Body of `POST /admin/dead-letters/discard`. */
@@ -96,23 +104,25 @@ export const Discard = Type.Object(
     reason: Type.String({
       minLength: 1,
       maxLength: 500,
-      description: 'Why they are not needed; it is kept with them.'
+      description: 'Why they are not needed. It is stored with them.'
     })
   },
   { $id: 'Discard', additionalProperties: false, description: 'Dead letters to discard.' }
 )
+/** Body of `POST /admin/dead-letters/discard`. */
 export type Discard = Static<typeof Discard>
 
+/** Answer to the routes that redrive and discard dead letters. */
 export const Dealt = Type.Object(
   {
-    count: Type.Integer({ description: 'How many letters it was done to.' }),
+    count: Type.Integer({ description: 'How many dead letters were redriven or discarded.' }),
     missing: Type.Optional(
       Type.Array(Type.String(), {
-        description:
-          'Those of the ids that no letter has; left out when there is none, and when they are more than 100.'
+        description: 'The ids without a dead letter. Absent when there are none, or more than 100.'
       })
     )
   },
-  { $id: 'Dealt', description: 'What was done.' }
+  { $id: 'Dealt', description: 'The result for a list of dead letters.' }
 )
+/** Answer to the routes that redrive and discard dead letters. */
 export type Dealt = Static<typeof Dealt>

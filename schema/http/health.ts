@@ -28,7 +28,7 @@ export const Health = Type.Object(
       })
     )
   },
-  { $id: 'Health', description: 'State of this process and of the stores as it sees them.' }
+  { $id: 'Health', description: 'State of this process, and of the stores as it sees them.' }
 )
 /** Body of `GET /health`. */
 export type Health = Static<typeof Health>

@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox'
 
-/** What an order id may be. */
+/** The source of a RegExp for order ids. */
 const ORDER_ID = '^[A-Za-z0-9_-]{1,100}$'
 
 /**
@@ -58,13 +58,13 @@ const Money = (description: string) => Type.Number({ description, examples: [118
 
 /** Why an order failed. */
 export const Failure = Type.Object({
-  code: Type.String({ description: 'A short word for machines.', examples: ['exhausted'] }),
+  code: Type.String({ description: 'A short code for programs.', examples: ['exhausted'] }),
   detail: Type.String({ description: 'What went wrong.' })
 })
 /** Why an order failed. */
 export type Failure = Static<typeof Failure>
 
-/** The document of an order, as POST and GET answer it. */
+/** The document of an order, as POST and GET return it. */
 export const Order = Type.Object(
   {
     order_id: OrderId,

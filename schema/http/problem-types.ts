@@ -1,13 +1,13 @@
-/** A kind of problem, as its `type` names it. */
+/** A kind of problem. Its `type` names it. */
 export interface ProblemKind {
   /** HTTP status; undefined where one kind has several. */
   status?: number
   title: string
-  /** Seconds after which another try makes sense. */
+  /** Seconds after which to try again. */
   retryAfter?: number
 }
 
-/** Every kind of problem that the service answers with, by the last part of its `type`. Clients may rely on the names. */
+/** Every kind of problem in answers of the service, by the last part of its `type`. Clients may rely on the names. */
 export const PROBLEMS = {
   'bad-request': { status: 400, title: 'The request is not valid' },
   'invalid-json': { status: 400, title: 'The body is not valid JSON' },
@@ -45,14 +45,14 @@ export type ProblemName = keyof typeof PROBLEMS
 
 const PREFIX = 'urn:orderstream:problem:'
 
-/** The `type` of a problem: a URI that stays the same. */
+/** Returns the `type` of a problem: a URI that stays the same. */
 export function problemType(name: ProblemName): string {
   return PREFIX + name
 }
 
-/** What the OpenAPI document says of `type`. */
-export const TYPE_DESCRIPTION = `Names the kind of problem; it stays the same, so tell problems apart by it. One of ${Object.keys(
+/** The description of `type` in the OpenAPI document. */
+export const TYPE_DESCRIPTION = `Names the kind of problem. It stays the same, so use it to distinguish problems. One of ${Object.keys(
   PROBLEMS
 )
   .map(name => `\`${name}\``)
-  .join(', ')} after \`${PREFIX}\`; more may come.`
+  .join(', ')} after \`${PREFIX}\`. Further kinds may follow.`

@@ -9,11 +9,11 @@ export const Problem = Type.Object(
       pattern: '^urn:orderstream:problem:[a-z-]+$',
       examples: [problemType('order-not-found')]
     }),
-    title: Type.String({ description: 'What this kind of problem is called.' }),
+    title: Type.String({ description: 'The name of this kind of problem, for people.' }),
     status: Type.Integer({ minimum: 400, maximum: 599, description: 'The HTTP status.' }),
     detail: Type.String({ description: 'What went wrong this time, and what to do.' }),
-    instance: Type.String({ description: 'The path that was asked for.' }),
-    error_id: Type.String({ description: 'Names this occurrence; the log has it too.' }),
+    instance: Type.String({ description: 'The path of the request.' }),
+    error_id: Type.String({ description: 'Id of this occurrence. The log has it, too.' }),
     errors: Type.Optional(
       Type.Array(
         Type.Object({
@@ -29,5 +29,5 @@ export const Problem = Type.Object(
   },
   { $id: 'Problem', description: 'An error, after RFC 9457.' }
 )
-/** An error body, after RFC 9457. */
+/** Error body after RFC 9457. */
 export type Problem = Static<typeof Problem>

@@ -2,7 +2,7 @@ import { type Static, type TSchema, Type } from 'typebox'
 import { Problem } from './problem.ts'
 import { ref } from './ref.ts'
 
-/** What a response has beside its schema. */
+/** The description of a response beside its schema. */
 interface Shape {
   description: string
   /** A sentence for each header. */
@@ -41,11 +41,11 @@ export function retryable(description: string) {
   return problem(description, { 'Retry-After': 'Seconds to wait before the next attempt.' })
 }
 
-/** The errors that any route may answer. */
+/** The errors that any route may answer with. */
 export const anyRoute = {
   400: problem('The request is not valid.'),
   408: problem('The request took too long to arrive.'),
   431: problem('The request headers are too large.'),
-  500: problem('The service failed; the log has the reason under the error_id.'),
+  500: problem('The service failed. The log has the reason under the error_id.'),
   501: problem('The request has a Transfer-Encoding that the service does not know.')
 }

@@ -1,11 +1,11 @@
 import { type Static, Type } from 'typebox'
 import { Order } from '../http/order.ts'
 
-/** The message on `events`: a CloudEvent (1.0, JSON) about a final order. */
+/** The message on `events`: a CloudEvent (1.0, JSON) about a finished order. */
 export const OrderEvent = Type.Object({
   specversion: Type.Literal('1.0'),
   id: Type.String({
-    description: 'The same however often the event is delivered.',
+    description: 'The same for each delivery of the event.',
     examples: ['test-001:completed']
   }),
   source: Type.String(),

@@ -4,7 +4,7 @@ import { OrderId } from '../http/order.ts'
 /** The version of `OrderPlaced` that this code writes and knows. */
 export const ORDER_PLACED_VERSION = '1'
 
-/** The message on `placed`. It has all that processing needs, so that a worker looks nothing up. */
+/** The message on `placed`. It has everything for processing, so a worker needs no look-up. */
 export const OrderPlaced = Type.Object(
   {
     order_id: OrderId,
@@ -14,7 +14,7 @@ export const OrderPlaced = Type.Object(
     }),
     tax_rate: Type.String({
       pattern: '^[01](\\.\\d{1,6})?$',
-      description: 'Rate in force when the order was accepted.'
+      description: 'Tax rate at the time when the order was accepted.'
     }),
     accepted_at: Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$' })
   },
