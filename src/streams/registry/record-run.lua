@@ -3,6 +3,7 @@
 --
 -- KEYS  1 alive
 -- ARGV  each function as the set `functions` has it
+-- Returns nothing.
 
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
