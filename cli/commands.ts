@@ -1,7 +1,7 @@
 import type { DeadLetter, Dealt } from '../schema/http/dead-letter.ts'
 import type { AdminClient } from './client.ts'
 
-/** The command line is incomplete or wrong; the message names what is missing. */
+/** The command line is incomplete or wrong. The message names the fault. */
 export class UsageError extends Error {
   override name = 'UsageError'
 }

@@ -29,7 +29,7 @@ export interface Background {
 }
 
 /**
- * Repeats a task until it is stopped, whatever its runs throw. A refusal is logged when it begins and when it ends.
+ * Repeats a task until it is stopped, even if its runs fail. Logs a refusal by a store when it begins and when it ends.
  * `judge` decides what an error means.
  */
 export function createBackground(

@@ -21,7 +21,7 @@ export function requestId(raw: Pick<IncomingMessage, 'headers'>): string {
   return typeof clientId === 'string' && REQUEST_ID.test(clientId) ? clientId : randomUUID()
 }
 
-/** Returns the route of a request. Fastify builds its options anew at each access, and several hooks read them. */
+/** Returns the route of a request. Fastify builds its options at each access, and several hooks read them. */
 export function routeOf(request: FastifyRequest): FastifyRequest['routeOptions'] {
   request.knownRoute ??= request.routeOptions
   return request.knownRoute
@@ -29,8 +29,8 @@ export function routeOf(request: FastifyRequest): FastifyRequest['routeOptions']
 
 /** Returns the traceparent of a request if it is valid, else ''. */
 export function traceparent(request: FastifyRequest): string {
-  const given = request.headers.traceparent
-  return typeof given === 'string' && TRACEPARENT.test(given) ? given : ''
+  const header = request.headers.traceparent
+  return typeof header === 'string' && TRACEPARENT.test(header) ? header : ''
 }
 
 /** Returns the id of the trace that a request is part of; undefined without a valid traceparent. */

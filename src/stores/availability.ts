@@ -104,7 +104,7 @@ export class Availability {
       return await work()
     } catch (error) {
       if (isUnavailable(error, this.store)) trusted ? this.#fell(error) : void this.check()
-      else if (this.#isNews(error)) void this.takesWrites()
+      else if (this.#isFirstSign(error)) void this.takesWrites()
       throw error
     }
   }
@@ -168,7 +168,7 @@ export class Availability {
   }
 
   /** Whether an error may be the first sign that the store takes no writes. */
-  #isNews(error: unknown): boolean {
+  #isFirstSign(error: unknown): boolean {
     const refused = error instanceof StoreRefused && !(error instanceof NoFreeConnection)
     return refused && error.store === this.store && this.#refusal === undefined
   }

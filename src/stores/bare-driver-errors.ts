@@ -1,7 +1,7 @@
 import { fromMysql, fromRedis } from './driver-errors.ts'
 import { isRedisAnswer } from './server-answer.ts'
 
-/** How errors begin that ioredis makes itself, and that have no class of their own. */
+/** How the messages of ioredis's own errors begin that have no class. */
 const IOREDIS_TEXTS = [
   "Stream isn't writeable",
   'Connection is closed.',
@@ -9,7 +9,7 @@ const IOREDIS_TEXTS = [
   'Socket timeout.'
 ]
 
-/** Errors of ioredis that have a name of their own. */
+/** The names of ioredis's own errors that have one. */
 const IOREDIS_NAMES = new Set([
   'MaxRetriesPerRequestError',
   'ClusterAllFailedError',
@@ -17,12 +17,12 @@ const IOREDIS_NAMES = new Set([
   'InterruptError'
 ])
 
-/** Errors of the pool of mysql2, which have nothing but a text. */
+/** The messages of errors of mysql2's pool, which have neither a code nor a class. */
 const MYSQL_POOL_TEXTS = new Set(['Pool is closed.', 'No connections available.', 'Queue limit reached.'])
 
 /**
- * The class of an error that the bare ioredis or mysql2 has thrown, told by the driver's own marks. Undefined for any
- * other error: a `code` alone is not a mark, since fetch and the file system set it, too.
+ * Returns the class for an error of the bare ioredis or mysql2, recognised by the marks of the driver. Returns undefined
+ * for any other error: a `code` alone is not a mark, since fetch and the file system set it, too.
  */
 export function fromBareDriver(error: Error): Error | undefined {
   if (isRedisAnswer(error) || isIoredisFailure(error)) return fromRedis(error)

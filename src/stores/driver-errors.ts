@@ -57,7 +57,7 @@ const FORBIDDEN_IN_SCRIPT = "ERR The user executing the script can't " // Redis 
 const TOO_MANY_CLIENTS = 'ERR max number of clients reached'
 
 /**
- * Maps an error of the Redis driver to a class of errors.ts. The first word tells errors of the server apart. Any other
+ * Maps an error of the Redis driver to a class of errors.ts. The first word distinguishes errors of the server. Any other
  * error (closed socket, timeout, refused connection) means that no answer came. Only for errors of the driver's own calls.
  */
 export function fromRedis(error: unknown): Error {

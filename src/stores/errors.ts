@@ -15,7 +15,7 @@ export class StoreUnavailable extends Error {
   readonly store: StoreName
 
   constructor(store: StoreName, cause?: unknown) {
-    // An error that stands for several, as for a name with several addresses, has a code and no message.
+    // An AggregateError, as for a host name with several addresses, has a code and no message.
     const reason = cause instanceof Error ? `: ${cause.message || (cause as NodeJS.ErrnoException).code}` : ''
     const known = cause instanceof StoreUnavailable && cause.store === store
     const advice = isAuthentication(cause) ? `: authentication failed, see ${CREDENTIALS[store]}` : ''
@@ -40,7 +40,7 @@ export class ReadOnlyReplica extends StoreRefused {
 }
 
 /**
- * Other calls of this process held all its connections for longer than this call could wait. The store was not asked. The
+ * Other calls of this process held all its connections for longer than this call could wait. The store received no call. The
  * call is not at fault, and the store counts as available.
  */
 export class NoFreeConnection extends StoreRefused {
@@ -72,7 +72,7 @@ export class DuplicateKey extends Error {
   override name = 'DuplicateKey'
 }
 
-/** A schema change adds what exists already, or drops what is gone: an earlier start made the change. */
+/** A schema change adds what exists already, or drops what does not exist: an earlier start made the change. */
 export class AlreadyChanged extends Error {
   override name = 'AlreadyChanged'
 }

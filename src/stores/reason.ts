@@ -7,8 +7,8 @@ export function isServerAnswer(error: unknown): boolean {
 }
 
 /**
- * Advice for readers of health, who may not read the log, when a store refuses the credentials. Returns undefined for any
- * other error.
+ * Returns advice when a store refuses the credentials, for readers of health who may not read the log. Returns undefined
+ * for any other error.
  */
 export function describeAuthentication(error: unknown): string | undefined {
   if (!(error instanceof StoreUnavailable) || !isAuthentication(error.cause)) return undefined
@@ -16,7 +16,7 @@ export function describeAuthentication(error: unknown): string | undefined {
 }
 
 /**
- * Why a store that answers refuses, for readers who may not read the log: the store and the code of its error, without an
+ * Returns why a store refuses calls, for readers who may not read the log: the store and the code of its error, without an
  * address, a user or a query.
  */
 export function reasonOf(error: StoreUnavailable): string {

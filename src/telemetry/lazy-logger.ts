@@ -23,15 +23,15 @@ class LazyLogger {
     this.logger.level = level
   }
 
-  child(...given: Parameters<FastifyBaseLogger['child']>): LazyLogger {
-    return new LazyLogger(() => this.logger.child(...given))
+  child(...args: Parameters<FastifyBaseLogger['child']>): LazyLogger {
+    return new LazyLogger(() => this.logger.child(...args))
   }
 }
 
 for (const name of METHODS) {
   Object.defineProperty(LazyLogger.prototype, name, {
-    value(this: LazyLogger, ...given: unknown[]) {
-      return Reflect.apply(this.logger[name], this.logger, given)
+    value(this: LazyLogger, ...args: unknown[]) {
+      return Reflect.apply(this.logger[name], this.logger, args)
     }
   })
 }

@@ -21,7 +21,7 @@ export interface Evidence {
 
 /** Counts that are no violations but worth knowing. */
 export interface Remarks {
-  /** Orders of which a body got 202 more than once while a store was unavailable. */
+  /** Orders with a body that got 202 more than once while a store was unavailable. */
   acceptedTwice: number
   /** Bodies that got 202 or 200 and became a `conflict` dead letter because a store was unavailable (the limit of I2). */
   conflictsFoundLater: number
@@ -29,7 +29,7 @@ export interface Remarks {
   acceptedAnew: number
   /** Finished orders that were seen unfinished again because Redis had an old document and MySQL was unavailable. */
   unsettled: number
-  /** Rows of orders of which no request got an answer. */
+  /** Rows of orders whose requests all got no answer. */
   unacknowledged: number
   rows: number
   documents: number

@@ -81,7 +81,7 @@ function leaveReplica(): (error: Error) => boolean {
 }
 
 /**
- * A connection whose commands fail with classes of errors.ts. Errors are mapped here alone: an error that a caller throws
+ * A connection whose commands fail with classes of errors.ts. Errors are mapped only here: an error that a caller throws
  * between two commands does not come from Redis.
  */
 class Connection extends Redis {

@@ -1,7 +1,7 @@
 import { CommandError, readNames } from '../../local/command.ts'
 import { type ComparedPhase, comparedPhases } from './round.ts'
 
-/** A comparison with another revision, as the command line asks for it. */
+/** A comparison with another revision, from the command line. */
 export interface Against {
   revision: string
   phases: readonly ComparedPhase[]
