@@ -53,7 +53,7 @@ test('a Redis that refuses the password of a running process is reported once in
   expect(lines()).toHaveLength(1)
 })
 
-test('a MySQL that refuses the password is reported once in the log, and in health', async () => {
+test('a MySQL that refuses the password is reported in the log and in health', async () => {
   const { call, log } = await useApp(space, 'api', { DB_PASSWORD: 'wrong' })
   await until('the log names the password', () =>
     log.some(({ err }) => String((err as Error | undefined)?.message).includes('see DB_USER and DB_PASSWORD'))
@@ -62,7 +62,7 @@ test('a MySQL that refuses the password is reported once in the log, and in heal
   expect(warnings).toEqual([expect.stringContaining('mysql refuses the credentials')])
 })
 
-test('a process that has all connections of its user continues, and is healthy', async () => {
+test('a process that uses all connections of its user accepts orders, and is healthy', async () => {
   const user = `${space.env.DB_NAME}_2`
   await space.sql(`CREATE USER '${user}'@'%' IDENTIFIED BY 'word' WITH MAX_USER_CONNECTIONS 2`)
   await space.sql(`GRANT ALL ON ${space.env.DB_NAME}.* TO '${user}'@'%'`)

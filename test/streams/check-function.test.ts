@@ -16,12 +16,12 @@ const like = (overrides: Record<string, unknown>) =>
 describe('app.consume refuses', () => {
   test.each([
     [
-      'a name that the admin routes do not take',
+      'a name that the admin routes refuse',
       { name: 'Reserve_Stock' },
       /name must match.*a–z, 0–9 and hyphens/
     ],
     [
-      'a stream whose key is that of something else',
+      'a stream with the key of another structure',
       { stream: 'accepted' },
       /stream must match.*keys of the service/
     ],
@@ -38,23 +38,23 @@ describe('app.consume refuses', () => {
       /batch\.size must be <= 5000/
     ],
     ['no batch', { batch: { size: 0, window: 0 } }, /batch\.size must be >= 1/],
-    ['a window beyond the least lease', { batch: { size: 1, window: 5000 } }, /batch\.window must be <= 250/],
-    ['half a batch in flight', { concurrency: 0.5 }, /concurrency must be integer/],
+    ['a window over its limit', { batch: { size: 1, window: 5000 } }, /batch\.window must be <= 250/],
+    ['a concurrency that is not an integer', { concurrency: 0.5 }, /concurrency must be integer/],
     ['no attempts', { retry: { attempts: 0, base: 1, max: 1 } }, /retry\.attempts must be >= 1/],
     ['endless pauses', { retry: { attempts: 1, base: 1, max: Infinity } }, /retry\.max must be/],
-    ['a timeout that is none', { timeout: Number.NaN }, /timeout must be/],
-    ['an option that it does not know', { batchSize: 5 }, /batchSize is not an option.* is batch\.size\./],
-    ['one that belongs into another', { attempts: 5 }, /attempts is not an option.* is retry\.attempts\./],
-    ['one inside another', { batch: { sise: 5 } }, /batch\.sise is not an option.* is batch\.size\./],
+    ['an invalid timeout', { timeout: Number.NaN }, /timeout must be/],
+    ['an unknown option', { batchSize: 5 }, /batchSize is not an option.* is batch\.size\./],
+    ['an option of another object', { attempts: 5 }, /attempts is not an option.* is retry\.attempts\./],
+    ['an unknown option of batch', { batch: { sise: 5 } }, /batch\.sise is not an option.* is batch\.size\./],
     ['a typing error in `events`', { stream: 'event' }, /stream: event is .* from events\. Write events/],
     ['`events` in capitals', { stream: 'EVENTS' }, /stream: EVENTS is .* from events/],
     ['a typing error in `placed`', { stream: 'places' }, /stream: places is .* from placed/],
     ['no stream', { stream: undefined }, /stream is missing/],
     ['no handler', { handler: undefined }, /handler is missing.*It is called with each batch/],
-    ['a handler that is none', { handler: {} }, /handler must be a function/],
-    ['a filter that is none', { filter: 'all' }, /filter must be a function/],
+    ['an invalid handler', { handler: {} }, /handler must be a function/],
+    ['an invalid filter', { filter: 'all' }, /filter must be a function/],
     ['no schema', { schema: undefined }, /schema is missing.*Type\.Object/],
-    ['a schema that is none', { schema: 'object' }, /schema must be a JSON Schema/],
+    ['an invalid schema', { schema: 'object' }, /schema must be a JSON Schema/],
     [
       'properties without a schema',
       { schema: { n: Type.Integer() } },
@@ -66,7 +66,7 @@ describe('app.consume refuses', () => {
       { schema: { type: 'string', pattern: '(' } },
       /schema cannot be compiled/
     ],
-    ['half a batch', { batch: 5 }, /batch must be object/],
+    ['a batch that is a number', { batch: 5 }, /batch must be object/],
     ['attempts as text', { retry: { attempts: '8' } }, /retry\.attempts must be integer/]
   ])('%s', async (_what, overrides, reason) => {
     await useApp(space, 'api', {}, app => {

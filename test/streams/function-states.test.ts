@@ -115,7 +115,7 @@ test('health warns of messages for a renamed function, until an operator ends th
     headers: { authorization }
   })
   expect(ended.json()).toMatchObject({ retries: 1 })
-  await until('health is content', async () => (await warningsOf(api)).length === 0)
+  await until('health has no warning', async () => (await warningsOf(api)).length === 0)
 
   // A function that runs again does not count as ended.
   const again = await openApp(space, 'worker', overrides, app => app.consume(fn.definition))
@@ -153,9 +153,9 @@ describe('beside processes of the previous version', () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.older-worker`
     const { app } = await useApp(space, 'api', { KEY_PREFIX, LEASE_MS: 500 })
     const runs = () => app.processes.isRun()?.({ name: 'process-orders', stream: 'placed' })
-    await until('it knows of itself', () => runs() === false)
+    await until('it knows itself', () => runs() === false)
     await space.redis.hset(app.keys.processes(), 'older', record(['process-orders']))
-    await until('it knows of the worker', () => runs() === true)
+    await until('it knows the worker', () => runs() === true)
   })
 
   test('a worker records its runs where they read them, until they are gone', {

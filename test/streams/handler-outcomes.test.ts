@@ -28,7 +28,7 @@ test.each([
     (error: Error) => [1, 2, 3, 4, 5, 6].reduce(cause => new Error('outer', { cause }), error)
   ],
   ['in an AggregateError', (error: Error) => new AggregateError([new Error('other'), error])]
-])('an unavailable store %s is waited for without an attempt', async (_what, wrap) => {
+])('the error of a store %s costs no attempt', async (_what, wrap) => {
   const attempts: number[] = []
   const fn = makeFunction(
     space,

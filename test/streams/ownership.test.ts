@@ -34,7 +34,7 @@ describe('a consumer', () => {
     const id = await fn.add(1)
     const { app } = await useWorker(space, fn.definition)
     await until('it runs', () => calls === 1)
-    await until('the worker has come upon it', async () => {
+    await until('the worker has found it', async () => {
       const [[, consumer, , deliveries]] = (await space.redis.xpending(fn.key, fn.name, '-', '+', 1)) as [
         [string, string, number, number]
       ]

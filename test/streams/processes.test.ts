@@ -26,15 +26,15 @@ test('a worker with a short lease leaves a message to one with a long lease, and
   await until('it runs', () => calls === 1)
   const [[, owner]] = (await space.redis.xpending(fn.key, fn.name, '-', '+', 1)) as [[string, string]]
   const short = await openApp(space, 'worker', { LEASE_MS: 500 }, app => app.consume(fn.definition))
-  const said = ({ log }: typeof long) => log.filter(({ msg }) => msg === DIFFERS).length
-  await until('both say it', () => said(long) + said(short) === 2)
+  const reported = ({ log }: typeof long) => log.filter(({ msg }) => msg === DIFFERS).length
+  await until('both report it', () => reported(long) + reported(short) === 2)
   for (const { call } of [long, short])
     expect((await call('/health')).json()).toMatchObject({ status: 'healthy', warnings: [DIFFERS] })
 
   // The message is idle for longer than the short lease.
   await space.redis.xclaim(fn.key, fn.name, owner, 0, id, 'IDLE', 1500, 'JUSTID')
   const before = await scans()
-  await until('its pending messages were looked through', async () => (await scans()) > before + 12)
+  await until('its pending messages were searched', async () => (await scans()) > before + 12)
   expect(calls).toBe(1)
   end()
   await fn.settled()
@@ -65,7 +65,7 @@ test('apis with different tax rates report it, and those that write the same rat
   const dear = await useApp(space, 'api', { TAX_RATE: '0.2' })
   const text = 'TAX_RATE differs among the apis: an order has the rate of the one that accepts it.'
   for (const api of [cheap, dear])
-    await until('it is said', async () => String(await warnings(api)).startsWith(text))
+    await until('it is reported', async () => String(await warnings(api)).startsWith(text))
 })
 
 test('a process whose database has another name is reported', async () => {
@@ -74,7 +74,7 @@ test('a process whose database has another name is reported', async () => {
   await space.redis.hset(app.keys.processes(), 'other', `9999999999999 ${JSON.stringify(other)}`)
   const text =
     'DB_NAME differs among the processes: they share orders in Redis alone. Start all of them with the same.'
-  await until('it is said', async () => (await call('/health')).json().warnings?.includes(text))
+  await until('it is reported', async () => (await call('/health')).json().warnings?.includes(text))
 })
 
 test('the record of a process goes at once when it ends, and after a while when it is killed', async () => {

@@ -84,7 +84,7 @@ describe('a retry', () => {
     await useApp(space, 'worker', { LEASE_MS: 600_000 }, app => app.consume(fn.definition))
     await until('it runs', () => calls === 1)
     await message.letItsLeaseLapse()
-    await until('the worker has come upon it', async () => (await message.due()) > 0)
+    await until('the worker has found it', async () => (await message.due()) > 0)
     end()
     await until('it is settled', async () => !(await message.waits()))
     expect(calls).toBe(1)

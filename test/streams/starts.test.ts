@@ -120,7 +120,7 @@ test('a position that Redis has lost is ignored, and all events of the log are n
   ])
   await log.add(1)
   await useApp(space, 'worker', log.overrides, log.consume)
-  await until('it sees it', () => log.seen.includes(1))
+  await until('it gets the event', () => log.seen.includes(1))
 })
 
 test('a worker without MySQL creates no group, because it may have existed, and reads existing groups', async () => {
