@@ -71,7 +71,7 @@ test('spilled orders that cannot be completed hold up no other, fail, and can be
     {
       code: 'exhausted',
       attempts: 8,
-      request_id: 'req-x',
+      requestId: 'req-x',
       cause: { message: expect.stringContaining('odd') }
     }
   ])
