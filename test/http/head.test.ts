@@ -130,7 +130,7 @@ describe('the router', () => {
     }
   )
 
-  test('HEAD of an order returns the headers of GET, without the body', async () => {
+  test('answers HEAD of an order as GET, without the body', async () => {
     await api.post({ order_id: 'headed', amount: 1 })
     const [got, headed] = [
       await api.call('/orders/headed'),
