@@ -1,3 +1,4 @@
+import { relative } from 'node:path'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { onStopSignals } from '../../src/boot/stop-signals.ts'
 
@@ -23,6 +24,12 @@ export function explainFileFault(error: unknown, cure: string): string | undefin
 /** Quotes a word for a shell. */
 export function quoted(word: string): string {
   return /^[\w./@%+=:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+}
+
+/** A path as people read it: relative where it is below the current directory, such as `.local/api.log`. */
+export function shown(path: string): string {
+  const short = relative(process.cwd(), path)
+  return short.startsWith('..') ? path : short || '.'
 }
 
 /** Ends a command with one sentence instead of a stack. */

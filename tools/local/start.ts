@@ -1,13 +1,13 @@
 import { mkdirSync, realpathSync, rmSync } from 'node:fs'
-import { basename, join, relative, resolve } from 'node:path'
-import { CommandError, explainFileFault, interruption, quoted, readArguments } from './command.ts'
+import { basename, join, resolve } from 'node:path'
+import { CommandError, explainFileFault, interruption, quoted, readArguments, shown } from './command.ts'
 import { LockedError, lockDirectory } from './lock.ts'
 import { createDatabase, endLeftoverMariadb, startMariadb } from './mariadb.ts'
 import { portFault } from './ports.ts'
-import { describeExit } from './process.ts'
 import { endLeftoverRedis, startRedis } from './redis.ts'
 import type { LocalServer } from './server.ts'
 import { baseUrl, endLeftoverServices, modes, root, startService, unavailableStores } from './service.ts'
+import { type Running, type ServiceStart, untilOver } from './supervise.ts'
 
 const help = `npm start [-- options]
 
@@ -27,18 +27,17 @@ const OPTIONS = {
   help: { type: 'boolean', default: false }
 } as const
 
-interface Running {
-  /** By name; in the order in which they became ready. */
-  stores: Map<string, LocalServer>
-  services: Map<string, LocalServer>
-}
-
 const print = (line = '') => console.log(line)
 
 process.exitCode = await start(process.argv.slice(2))
 
 async function start(argv: string[]): Promise<number> {
-  const running: Running = { stores: new Map(), services: new Map() }
+  const running: Running = {
+    stores: new Map(),
+    services: new Map(),
+    watches: [],
+    over: new AbortController()
+  }
   const signal = interruption(() => endServices(running))
   // The terminal may close before this process ends.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
@@ -67,12 +66,13 @@ async function launch(data: string, fresh: boolean, running: Running, signal: Ab
     await refuseTakenPort(port, host)
     if (fresh) empty(dir)
     const env = await startStores(dir, running, signal)
-    await startServices({ dir, env, port, host, running, signal })
+    const options = { dir, env, port, host, running, signal }
+    await startServices(options)
     const api = running.services.get('api') as LocalServer
     const unavailable = await unavailableStores(baseUrl(api.host, api.port), signal)
     describe(running, dir)
     warn(unavailable, dir)
-    await untilOver(running, signal)
+    await untilOver(options)
   } finally {
     await stop(running)
     unlock()
@@ -162,15 +162,7 @@ async function startStores(
   return env
 }
 
-async function startServices(options: {
-  dir: string
-  env: NodeJS.ProcessEnv
-  port: number
-  host: string
-  running: Running
-  signal: AbortSignal
-}): Promise<void> {
-  const { dir, env, port, host, running, signal } = options
+async function startServices({ dir, env, port, host, running, signal }: ServiceStart): Promise<void> {
   const failed = new AbortController()
   await step(
     'api and worker',
@@ -242,29 +234,15 @@ function warn(unavailable: string[], dir: string): void {
   )
 }
 
-/** Waits for the stop signal. Throws when a process ends before it. */
-async function untilOver({ stores, services }: Running, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted()
-  const asked = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason))
-  })
-  const deaths = [...stores, ...services].map(async ([name, { exited, log }]): Promise<never> => {
-    const exit = describeExit(await exited)
-    throw new CommandError(
-      `${name} ended by itself with ${exit}; everything is stopped. See: tail -n 50 ${quoted(shown(log))}`
-    )
-  })
-  // Later rejections, after the stop, must not count as unhandled.
-  for (const death of deaths) death.catch(() => {})
-  await Promise.race([asked, ...deaths])
-}
-
 /** Stops the services, then the stores. Every step runs, even after a failure. */
-async function stop({ stores, services }: Running): Promise<void> {
+async function stop({ stores, services, watches, over }: Running): Promise<void> {
+  over.abort()
   for (const group of [services, stores]) {
     if (group.size === 0) continue
     const began = performance.now()
     await Promise.allSettled([...group.values()].map(server => server.stop()))
+    // A service that starts anew just now is stopped by its watch.
+    await Promise.allSettled(watches)
     print(`Stopped ${[...group.keys()].join(' and ')} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
   }
 }
@@ -273,10 +251,4 @@ async function stop({ stores, services }: Running): Promise<void> {
 function endServices({ services }: Running): void {
   print('A second Ctrl-C: api and worker end at once.')
   for (const service of services.values()) service.kill()
-}
-
-// Relative where the path is below the current directory, such as `.local/api.log`.
-function shown(path: string): string {
-  const short = relative(process.cwd(), path)
-  return short.startsWith('..') ? path : short || '.'
 }

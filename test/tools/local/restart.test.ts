@@ -1,0 +1,83 @@
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { until } from '../../harness/space.ts'
+import { alive, launch, recordedPids } from './launcher.ts'
+
+/** Runs the launcher; its worker ends with exit code 1 at SIGUSR2. Resolves when everything runs. */
+async function launchEnding() {
+  const data = realpathSync(mkdtempSync(join(tmpdir(), 'orderstream-restart-')))
+  const NODE_OPTIONS = `--import ${join(import.meta.dirname, 'end-on-signal.ts')}`
+  const program = launch(data, [], { NODE_OPTIONS })
+  onTestFinished(async ({ task }) => {
+    program.child.kill('SIGTERM')
+    await program.ended
+    if (task.result?.state === 'fail') console.error(`The data is kept in ${data}\n${program.output()}`)
+    else rmSync(data, { recursive: true, force: true })
+  })
+  await program.prints(/Ctrl-C stops/)
+  const [, worker] = await program.prints(/worker: (http:\S+)\/health\)/)
+  /** Ends the worker with exit code 1; resolves to its process id. */
+  const endWorker = () => {
+    const pid = recordedPids(data).worker as number
+    process.kill(pid, 'SIGUSR2')
+    return pid
+  }
+  return {
+    data,
+    program,
+    worker,
+    endWorker,
+    restarts: () => program.output().split('worker: ready again').length - 1
+  }
+}
+
+test('the launcher starts a worker anew that ends with exit code 1, and stops it in order', {
+  timeout: 90_000
+}, async () => {
+  const { data, program, worker, endWorker, restarts } = await launchEnding()
+  const before = recordedPids(data)
+  endWorker()
+  await program.prints(/worker ended by itself with code 1; it starts anew in 1 s …/)
+  await until('it runs again', () => restarts() === 1, 60_000)
+  const after = recordedPids(data)
+  expect(after).toMatchObject({ api: before.api, redis: before.redis, mariadb: before.mariadb })
+  expect(after.worker).not.toBe(before.worker)
+  expect((await fetch(`${worker}/health/ready`)).status).toBe(200)
+  program.child.kill('SIGTERM')
+  expect(await program.ended).toBe(0)
+  expect(await alive(Object.values(after))).toEqual([])
+})
+
+test('the launcher pauses longer each time, and gives up after five quick ends in a row', {
+  timeout: 180_000
+}, async () => {
+  const { data, program, endWorker, restarts } = await launchEnding()
+  for (let end = 1; end < 5; end++) {
+    endWorker()
+    await until('it runs again', () => restarts() === end, 60_000)
+  }
+  const pids = recordedPids(data)
+  endWorker()
+  expect(await program.ended).toBe(1)
+  const pauses = [...program.output().matchAll(/it starts anew in (\S+) s/g)].map(([, pause]) =>
+    Number(pause)
+  )
+  expect(pauses).toEqual([1, 2, 4, 8])
+  expect(program.output()).toContain('worker ended by itself with code 1; everything is stopped.')
+  expect(await alive(Object.values(pids))).toEqual([])
+})
+
+test('a signal while the worker is about to start anew stops everything at once', {
+  timeout: 90_000
+}, async () => {
+  const { data, program, endWorker } = await launchEnding()
+  const pids = recordedPids(data)
+  endWorker()
+  await program.prints(/it starts anew/)
+  program.child.kill('SIGINT')
+  expect(await program.ended).toBe(0)
+  expect(recordedPids(data)).toEqual({})
+  expect(await alive(Object.values(pids))).toEqual([])
+})
