@@ -53,6 +53,9 @@ async function watch(mode: (typeof modes)[number], options: ServiceStart): Promi
   const start = async (port: number) => {
     const started = await startService({ ...options, mode, port, signal })
     services.set(mode, started)
+    // It may have become ready in the moment in which the stop began, which did not see it.
+    if (signal.aborted) await started.stop()
+    signal.throwIfAborted()
     console.log(`${mode}: ready again`)
     return started
   }
@@ -61,6 +64,7 @@ async function watch(mode: (typeof modes)[number], options: ServiceStart): Promi
   return endedBy(mode, await keepRunning({ server, start, onEnd, signal }), server.log)
 }
 
+/** Throws what is printed when a process has ended for good. */
 function endedBy(name: string, exit: Exit, log: string): never {
   throw new CommandError(
     `${name} ended by itself with ${describeExit(exit)}; everything is stopped. See: tail -n 50 ${quoted(shown(log))}`

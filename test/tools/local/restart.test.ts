@@ -1,4 +1,4 @@
-import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -69,15 +69,17 @@ test('the launcher pauses longer each time, and gives up after five quick ends i
   expect(await alive(Object.values(pids))).toEqual([])
 })
 
-test('a signal while the worker is about to start anew stops everything at once', {
-  timeout: 90_000
-}, async () => {
-  const { data, program, endWorker } = await launchEnding()
-  const pids = recordedPids(data)
+test.each([
+  ['in the pause before the worker starts anew', () => true],
+  ['while the worker starts anew', (data: string) => existsSync(join(data, 'worker.pid'))]
+])('a signal %s stops everything', { timeout: 90_000 }, async (_moment, hasCome) => {
+  const { data, program, endWorker, restarts } = await launchEnding()
+  const pids = Object.values(recordedPids(data))
   endWorker()
   await program.prints(/it starts anew/)
+  await until('the moment has come', () => hasCome(data))
   program.child.kill('SIGINT')
   expect(await program.ended).toBe(0)
-  expect(recordedPids(data)).toEqual({})
-  expect(await alive(Object.values(pids))).toEqual([])
+  expect([recordedPids(data), restarts()]).toEqual([{}, 0])
+  expect(await alive(pids)).toEqual([])
 })
