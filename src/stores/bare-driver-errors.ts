@@ -1,5 +1,5 @@
 import { fromMysql, fromRedis } from './driver-errors.ts'
-import { isRedisAnswer } from './server-answer.ts'
+import { isMysqlAnswer, isRedisAnswer } from './server-answer.ts'
 
 /** How the messages of ioredis's own errors begin that have no class. */
 const IOREDIS_TEXTS = [
@@ -10,12 +10,7 @@ const IOREDIS_TEXTS = [
 ]
 
 /** The names of ioredis's own errors that have one. */
-const IOREDIS_NAMES = new Set([
-  'MaxRetriesPerRequestError',
-  'ClusterAllFailedError',
-  'AbortError',
-  'InterruptError'
-])
+const IOREDIS_NAMES = new Set(['MaxRetriesPerRequestError', 'ClusterAllFailedError', 'InterruptError'])
 
 /** The messages of errors of mysql2's pool, which have neither a code nor a class. */
 const MYSQL_POOL_TEXTS = new Set(['Pool is closed.', 'No connections available.', 'Queue limit reached.'])
@@ -30,14 +25,14 @@ export function fromBareDriver(error: Error): Error | undefined {
 }
 
 function isIoredisFailure({ name, message }: Error): boolean {
-  if (name !== 'Error') return IOREDIS_NAMES.has(name) && name !== 'AbortError'
+  if (name !== 'Error') return IOREDIS_NAMES.has(name)
   return typeof message === 'string' && IOREDIS_TEXTS.some(text => message.startsWith(text))
 }
 
 /** mysql2 sets `errno` and `sqlState` on what the server sent, and `fatal` on what ended the connection. */
 function isMysqlFailure(error: Error): boolean {
-  const { errno, sqlState, fatal, code } = error as Error & Record<string, unknown>
-  if (typeof errno === 'number' && typeof sqlState === 'string') return true
+  if (isMysqlAnswer(error)) return true
+  const { fatal, code } = error as Error & Record<string, unknown>
   if (typeof code === 'string' && code.startsWith('PROTOCOL_')) return true
   return fatal === true || MYSQL_POOL_TEXTS.has(error.message)
 }

@@ -6,7 +6,7 @@ export function isRedisAnswer(error: unknown): error is Error {
 /** Whether a MySQL call failed by an error that the server sent: only those have an errno and a SQLSTATE. */
 export function isMysqlAnswer(error: unknown): error is Error & { errno: number; sqlState: string } {
   const { errno, sqlState } = (error ?? {}) as { errno?: unknown; sqlState?: unknown }
-  return error instanceof Error && errno !== undefined && sqlState !== undefined
+  return error instanceof Error && typeof errno === 'number' && typeof sqlState === 'string'
 }
 
 /** errno of a refused user: access denied, and access denied without a password. */

@@ -26,7 +26,7 @@ export interface Transition {
 const SLOTS = 32
 
 /** Draws a slot for one transaction. A transaction that is repeated draws again, so it does not wait for one slot forever. */
-export function drawSlot(): number {
+function drawSlot(): number {
   return Math.floor(Math.random() * SLOTS)
 }
 

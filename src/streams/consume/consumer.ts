@@ -60,7 +60,7 @@ export interface Consumer {
 }
 
 /** Calls of a handler that have run for twice their timeout hold all slots of a function. */
-export class SlotsHeld extends Error {
+class SlotsHeld extends Error {
   override name = 'SlotsHeld'
 
   constructor({ name, timeout, concurrency }: ResolvedFunction) {

@@ -5,7 +5,7 @@ import { medianOf } from '../results.ts'
 export const FEWEST = 8
 
 /** The widest interval of a pass: how far it may reach from its middle, as a share of the middle. */
-export const WIDEST = 0.05
+const WIDEST = 0.05
 
 const RESAMPLES = 4000
 const SHARE = 0.95
