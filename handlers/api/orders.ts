@@ -1,9 +1,12 @@
+import { Type } from 'typebox'
 import { NewOrder, Order, OrderParams } from '../../schema/http/order.ts'
 import { ref } from '../../schema/http/ref.ts'
 import { anyRoute, problem, rendered, retryable } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
+import { hasCurrent } from '../../src/http/etag.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
 import { traceparent } from '../../src/http/request-context.ts'
+import { versionOfDocument } from '../../src/orders/order.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
 
@@ -47,8 +50,12 @@ const getOrder = {
     ...anyRoute,
     200: rendered(Order, {
       description: 'The order as it is now.',
-      headers: { 'X-Cache': '`hit`: from a cache. `miss`: from MySQL.' }
+      headers: {
+        'X-Cache': '`hit`: from a cache. `miss`: from MySQL.',
+        ETag: 'Names this state of the order. Send it in `If-None-Match` to get 304 while the order is unchanged.'
+      }
     }),
+    304: { description: 'The order is as `If-None-Match` names it.', headers: { ETag: Type.String() } },
     400: problem('The id is invalid.'),
     404: problem('There is no such order.'),
     429: retryable('Too many requests.'),
@@ -75,6 +82,9 @@ export default async function orderRoutes(app: App) {
 
   app.get('/orders/:order_id', { schema: getOrder }, async (request, reply) => {
     const { document, cache } = await reader.read(request.params.order_id)
+    const etag = `"${versionOfDocument(document)}"`
+    reply.header('etag', etag)
+    if (hasCurrent(request.headers['if-none-match'], etag)) return reply.code(304).send()
     return reply.header('content-type', JSON_TYPE).header('x-cache', cache).send(document)
   })
 }

@@ -45,16 +45,16 @@ const schema = {
 
 /** GET /metrics: figures for people and dashboards (JSON), and for Prometheus. */
 export default async function metricsRoute(app: App) {
-  const { keys, orders } = app
+  const { config, keys, orders } = app
   const { redis } = app.stores
   const { registry } = app.metrics
   const expose = singleFlight(() => registry.metrics())
-  const report = singleFlight(() => readMetrics(redis, keys, orders.store))
+  const report = singleFlight(() => readMetrics(redis, keys, orders.store, config.DEFAULT_CURRENCY))
 
   // Figures are needed most under load: the route is neither limited nor shed. Concurrent requests share one reading, so
   // that many of them leave the stores time for orders.
-  const config = { rateLimit: false, pressureHandler: () => undefined } as const
-  app.get('/metrics', { schema, config }, async (request, reply) => {
+  const options = { rateLimit: false, pressureHandler: () => undefined } as const
+  app.get('/metrics', { schema, config: options }, async (request, reply) => {
     reply.header('vary', 'Accept')
     if (prefersText(request.headers)) {
       return reply.header('content-type', registry.contentType).send(await expose())

@@ -1,4 +1,4 @@
-import { ORDER_PLACED_VERSION, OrderPlaced } from '../../schema/messages/order-placed.ts'
+import { ORDER_PLACED_VERSIONS, OrderPlaced } from '../../schema/messages/order-placed.ts'
 import type { App } from '../../src/app.ts'
 import { ORDER_RETRY } from '../../src/orders/failure.ts'
 import { ORDER_FUNCTION, PLACED } from '../../src/orders/names.ts'
@@ -12,7 +12,7 @@ export default async function processOrders(app: App) {
     name: ORDER_FUNCTION,
     stream: PLACED,
     schema: OrderPlaced,
-    version: ORDER_PLACED_VERSION,
+    version: Object.values(ORDER_PLACED_VERSIONS),
     batch: { size: 250, window: 15 },
     concurrency: 4,
     retry: ORDER_RETRY,

@@ -48,6 +48,7 @@ async function orders(app: FastifyInstance) {
       keys,
       watermarks,
       taxRate: config.TAX_RATE,
+      defaultCurrency: config.DEFAULT_CURRENCY,
       timeout: config.STORE_TIMEOUT_MS,
       maxBacklog: config.MAX_BACKLOG,
       count: metrics.order,

@@ -3,6 +3,7 @@ import { envSchema } from 'env-schema'
 import type { FastifySchemaValidationError } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { TOKEN_PATTERN } from '../http/admin-token.ts'
+import { Currency } from '../http/currency.ts'
 
 /** A port number with a default. */
 const port = (fallback: number, description: string) =>
@@ -83,6 +84,12 @@ export const Env = Type.Object({
     description:
       'Tax rate from 0 to 1, with at most six decimals. An order keeps the rate of the time when it was accepted.'
   }),
+  DEFAULT_CURRENCY: Type.Optional(
+    Type.Enum(Currency.enum, {
+      description:
+        'Currency of orders that are sent without one (ISO 4217). Without it such an order has none, and its tax four decimals.'
+    })
+  ),
   CACHE_TTL_SECONDS: Type.Integer({
     minimum: 1,
     maximum: 31_536_000,
@@ -145,8 +152,8 @@ export const Env = Type.Object({
   BODY_LIMIT_BYTES: Type.Integer({
     minimum: 256,
     maximum: 1_048_576,
-    default: 16_384,
-    description: 'Largest request body, in bytes.'
+    default: 262_144,
+    description: 'Largest request body, in bytes. An order of 500 items may have 256 KiB.'
   }),
   REQUEST_TIMEOUT_MS: Type.Integer({
     minimum: 100,

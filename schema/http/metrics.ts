@@ -30,9 +30,17 @@ export const Metrics = Type.Object(
           failed_orders: Nullable(Type.Integer()),
           total_revenue: Nullable(
             Type.Number({
-              description: 'Sum of the totals of completed orders; exact up to 99 billion.'
+              description:
+                'Sum of the totals of completed orders without a currency, or in DEFAULT_CURRENCY; exact up to 99 billion.'
             })
-          )
+          ),
+          revenue: Type.Union([
+            Type.Record(Type.String(), Type.String(), {
+              description: 'Sum of the totals of completed orders, exact, by currency.',
+              examples: [{ EUR: '1180.50' }]
+            }),
+            Type.Null()
+          ])
         })
       })
     }),

@@ -1,13 +1,17 @@
 import { type Static, Type } from 'typebox'
+import { Currency } from './currency.ts'
 
 /** The source of a RegExp for order ids. */
 const ORDER_ID = '^[A-Za-z0-9_-]{1,100}$'
 
 /**
- * Money as text, from 0.0001 to 999999.9999: up to six digits before the point and four after it, without sign and
+ * Money as text, from 0 to 9999999999.9999: up to ten digits before the point and four after it, without sign and
  * exponent. Zeros at the end do not count.
  */
-const AMOUNT_TEXT = '^(?!0(\\.0+)?$)(0|[1-9]\\d{0,5})(\\.\\d{1,4}0*)?$'
+const MONEY_TEXT = '(0|[1-9]\\d{0,9})(\\.\\d{1,4}0*)?$'
+
+/** The largest amount of money. Currencies such as VND and IDR need ten digits. */
+const LARGEST = 9_999_999_999.9999
 
 /**
  * Whether a JSON number has at most four decimals. Tests the shortest text of the number (0.3, 100.1, 1000), which is what
@@ -32,17 +36,74 @@ export const OrderId = Type.String({
 export const Amount = Type.Unsafe<number | string>({
   type: ['number', 'string'],
   exclusiveMinimum: 0,
-  maximum: 999999.9999,
+  maximum: LARGEST,
   format: 'amount',
-  pattern: AMOUNT_TEXT,
+  pattern: `^(?!0(\\.0+)?$)${MONEY_TEXT}`,
   description:
-    'A number or a string, above 0, at most 999999.9999, with at most four decimals as it is written; zeros at the end do not count. Only a number may have an exponent.',
+    'A number or a string, above 0, at most 9999999999.9999, with at most four decimals as it is written, and no more than the currency has; zeros at the end do not count. Only a number may have an exponent.',
   examples: [100, '99.95']
+})
+
+/** The source of a RegExp for clients' text: no NUL, and no half of a surrogate pair, which UTF-8 cannot write. */
+const TEXT = '^[^\\u0000\\p{Cs}]*$'
+
+const text = (most: number, description: string) =>
+  Type.String({ minLength: 1, maxLength: most, pattern: TEXT, description })
+
+const Sku = text(100, 'What is ordered.')
+const ItemName = text(200, 'Its name, for people.')
+const Quantity = Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'How many.' })
+
+/** An item of a new order. */
+const NewItem = Type.Object(
+  {
+    sku: Sku,
+    name: Type.Optional(ItemName),
+    quantity: Quantity,
+    unit_price: Type.Unsafe<number | string>({
+      type: ['number', 'string'],
+      minimum: 0,
+      maximum: LARGEST,
+      format: 'amount',
+      pattern: `^${MONEY_TEXT}`,
+      description: 'Price of one, before tax; 0 for a gift. A number or a string, as `amount`.',
+      examples: [9.5]
+    })
+  },
+  { additionalProperties: false }
+)
+
+const CustomerId = Type.String({
+  pattern: '^[\\x21-\\x7E]{1,100}$',
+  description: '1 to 100 visible ASCII characters: whose order it is.',
+  examples: ['customer-42']
+})
+
+const Metadata = Type.Unsafe<Record<string, string>>({
+  type: 'object',
+  maxProperties: 50,
+  propertyNames: { minLength: 1, maxLength: 40, pattern: TEXT },
+  additionalProperties: { type: 'string', maxLength: 500, pattern: TEXT },
+  description: 'Up to 50 pairs of text that the service keeps and does not read.',
+  examples: [{ channel: 'web' }]
 })
 
 /** Body of `POST /orders`. */
 export const NewOrder = Type.Object(
-  { order_id: OrderId, amount: Amount },
+  {
+    order_id: OrderId,
+    amount: Amount,
+    currency: Type.Optional(Currency),
+    customer_id: Type.Optional(CustomerId),
+    items: Type.Optional(
+      Type.Array(NewItem, {
+        minItems: 1,
+        maxItems: 500,
+        description: 'What is ordered. The sum of quantity × unit_price is exactly `amount`.'
+      })
+    ),
+    metadata: Type.Optional(Metadata)
+  },
   { $id: 'NewOrder', additionalProperties: false, description: 'An order to accept.' }
 )
 /** Body of `POST /orders`. */
@@ -64,24 +125,43 @@ export const Failure = Type.Object({
 /** Why an order failed. */
 export type Failure = Static<typeof Failure>
 
+/** An item of an order. */
+export const Item = Type.Object({
+  sku: Sku,
+  name: Type.Optional(ItemName),
+  quantity: Quantity,
+  unit_price: Money('Price of one, before tax.')
+})
+/** An item of an order. */
+export type Item = Static<typeof Item>
+
 /** The document of an order, as POST and GET return it. */
 export const Order = Type.Object(
   {
     order_id: OrderId,
     amount: Money('Amount before tax, exact.'),
-    tax: Type.Union([Money('amount × tax rate, rounded half up to four decimals.'), Type.Null()]),
+    tax: Type.Union([
+      Money(
+        'amount × tax rate, rounded half up to the minor unit of the currency, or to four decimals without one.'
+      ),
+      Type.Null()
+    ]),
     total: Type.Union([Money('amount + tax.'), Type.Null()]),
     status: Type.Enum(['processing', 'completed', 'failed']),
     created_at: Time('When the order was accepted (UTC).'),
     updated_at: Time('When the document last changed (UTC).'),
     processed_at: Type.Union([Time('When the order was finished (UTC).'), Type.Null()]),
+    currency: Type.Optional(Currency),
+    customer_id: Type.Optional(CustomerId),
+    items: Type.Optional(Type.Array(Item)),
+    metadata: Type.Optional(Metadata),
     failure: Type.Optional(Failure)
   },
   {
     $id: 'Order',
     additionalProperties: false,
     description:
-      'An order as it is now. tax, total and processed_at are null while it is processing. failure exists only when it failed.'
+      'An order as it is now. tax, total and processed_at are null while it is processing. failure exists only when it failed; the optional fields of a new order only when it was sent with them.'
   }
 )
 /** The document of an order. */

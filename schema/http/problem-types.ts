@@ -13,6 +13,7 @@ export const PROBLEMS = {
   'invalid-json': { status: 400, title: 'The body is not valid JSON' },
   'refused-json': { status: 400, title: 'The JSON of the body is refused' },
   'validation-failed': { status: 400, title: 'The request does not match its schema' },
+  'invalid-order': { status: 400, title: 'The order is not valid' },
   'invalid-host': { status: 400, title: 'The Host header is not valid' },
   'invalid-transfer-encoding': { status: 400, title: 'The Transfer-Encoding is not valid' },
   unauthorized: { status: 401, title: 'The credentials are missing or wrong' },

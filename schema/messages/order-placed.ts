@@ -1,22 +1,32 @@
 import { type Static, Type } from 'typebox'
-import { OrderId } from '../http/order.ts'
+import { Currency } from '../http/currency.ts'
+import { Item, OrderId } from '../http/order.ts'
 
-/** The version of `OrderPlaced` that this code writes and knows. */
-export const ORDER_PLACED_VERSION = '1'
+/**
+ * The versions of `OrderPlaced`. `plain` has no optional field and an amount below a million, as every release knows it;
+ * `full` has the rest.
+ */
+export const ORDER_PLACED_VERSIONS = { plain: '1', full: '2' } as const
+/** A version of `OrderPlaced`. */
+export type OrderPlacedVersion = (typeof ORDER_PLACED_VERSIONS)[keyof typeof ORDER_PLACED_VERSIONS]
 
 /** The message on `placed`. It has everything for processing, so a worker needs no look-up. */
 export const OrderPlaced = Type.Object(
   {
     order_id: OrderId,
     amount: Type.String({
-      pattern: '^\\d{1,6}(\\.\\d{1,4})?$',
+      pattern: '^\\d{1,10}(\\.\\d{1,4})?$',
       description: 'Amount in its shortest exact form.'
     }),
     tax_rate: Type.String({
       pattern: '^[01](\\.\\d{1,6})?$',
       description: 'Tax rate at the time when the order was accepted.'
     }),
-    accepted_at: Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$' })
+    accepted_at: Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$' }),
+    currency: Type.Optional(Currency),
+    customer_id: Type.Optional(Type.String()),
+    items: Type.Optional(Type.Array(Item)),
+    metadata: Type.Optional(Type.Record(Type.String(), Type.String()))
   },
   { additionalProperties: false }
 )

@@ -1,4 +1,5 @@
 import type { Metrics } from '../../schema/http/metrics.ts'
+import { sum } from '../orders/money.ts'
 import { ORDER_SERVICE_FUNCTION } from '../orders/service-function.ts'
 import type { OrderStore } from '../orders/tables/order-store.ts'
 import type { Totals } from '../orders/tables/totals.ts'
@@ -9,9 +10,15 @@ import { type QueueState, readQueue } from '../streams/operate/queue.ts'
 
 /**
  * Reads the figures of this process and of the stores. The figures of an unavailable store are null. The cost does not
- * depend on the number of orders: totals are kept, not counted.
+ * depend on the number of orders: totals are kept, not counted. `total_revenue` has the orders in `defaultCurrency` and those
+ * without a currency.
  */
-export async function readMetrics(redis: RedisStore, keys: Keys, store: OrderStore): Promise<Metrics> {
+export async function readMetrics(
+  redis: RedisStore,
+  keys: Keys,
+  store: OrderStore,
+  defaultCurrency = ''
+): Promise<Metrics> {
   const [stats, queue, totals] = await Promise.all([
     readStats(redis).catch(unlessUnavailable),
     readQueue(redis, keys, ORDER_SERVICE_FUNCTION).catch(unlessUnavailable),
@@ -29,7 +36,10 @@ export async function readMetrics(redis: RedisStore, keys: Keys, store: OrderSto
         total_commands_processed: stats?.total_commands_processed ?? null,
         instantaneous_ops_per_sec: stats?.instantaneous_ops_per_sec ?? null
       },
-      database: { status: totals ? 'connected' : 'disconnected', stats: orderStats(totals, queue) }
+      database: {
+        status: totals ? 'connected' : 'disconnected',
+        stats: orderStats(totals, queue, defaultCurrency)
+      }
     },
     queue: {
       depth: queue?.depth ?? null,
@@ -41,8 +51,10 @@ export async function readMetrics(redis: RedisStore, keys: Keys, store: OrderSto
 
 function orderStats(
   totals: Totals | null,
-  queue: QueueState | null
+  queue: QueueState | null,
+  defaultCurrency: string
 ): Metrics['services']['database']['stats'] {
+  const isDefault = (currency: string) => currency === '' || currency === defaultCurrency
   const processing = totals && queue ? totals.processing + queue.depth + queue.retrying : null
   return {
     total_orders: totals && processing !== null ? processing + totals.completed + totals.failed : null,
@@ -50,7 +62,10 @@ function orderStats(
     processing_orders: processing,
     failed_orders: totals?.failed ?? null,
     // A double holds 15 decimal digits: a revenue of 99 billion with all four decimals.
-    total_revenue: totals ? Number(totals.revenue) : null
+    total_revenue:
+      totals &&
+      Number(sum([...totals.revenue].filter(([currency]) => isDefault(currency)).map(([, own]) => own))),
+    revenue: totals && Object.fromEntries([...totals.revenue].filter(([currency]) => currency !== ''))
   }
 }
 

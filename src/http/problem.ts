@@ -5,7 +5,7 @@ import type { Problem } from '../../schema/http/problem.ts'
 import { PROBLEMS, type ProblemKind, type ProblemName, problemType } from '../../schema/http/problem-types.ts'
 import { asError } from '../async/as-error.ts'
 import { BacklogFull } from '../orders/accept/backlog.ts'
-import { OrderConflict, OrderNotFound } from '../orders/errors.ts'
+import { InvalidOrder, OrderConflict, OrderNotFound } from '../orders/errors.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
 import { RedriveRefused } from '../streams/dead-letters/redrive.ts'
 import { FunctionInUse } from '../streams/operate/forget.ts'
@@ -24,6 +24,7 @@ export const PROBLEM_MEDIA_TYPE = 'application/problem+json; charset=utf-8'
 /** The problem of each error class of the domain and of the stores. */
 const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
   [RefusedJson, 'refused-json'],
+  [InvalidOrder, 'invalid-order'],
   [OrderNotFound, 'order-not-found'],
   [OrderConflict, 'order-conflict'],
   [FunctionInUse, 'function-in-use'],
@@ -101,7 +102,7 @@ function toProblem(
     instance: publicPath(request.server.config) + (request.url.split('?', 1)[0]?.slice(0, 500) ?? '/'),
     error_id: errorId,
     ...(validation && { errors: validation.map(describeFault) }),
-    ...(error instanceof RefusedJson && { errors: error.faults })
+    ...((error instanceof RefusedJson || error instanceof InvalidOrder) && { errors: error.faults })
   }
 }
 

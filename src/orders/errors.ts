@@ -7,8 +7,26 @@ export class OrderConflict extends TerminalError {
   constructor(orderId: string) {
     super(
       'conflict',
-      `The order ${orderId} exists with another amount. An order id names one order forever: use a new id.`
+      `The order ${orderId} exists with another body. An order id names one order forever: use a new id.`
     )
+  }
+}
+
+/** A fault of an order that its schema cannot state. */
+export interface OrderFault {
+  /** JSON pointer (RFC 6901) into the body. */
+  pointer: string
+  detail: string
+}
+
+/** The order matches its schema and contradicts itself, or a rule. */
+export class InvalidOrder extends Error {
+  override name = 'InvalidOrder'
+  readonly faults: OrderFault[]
+
+  constructor(faults: OrderFault[]) {
+    super('The order is not valid.')
+    this.faults = faults
   }
 }
 

@@ -1,4 +1,4 @@
-import { type OrderRecord, statusText } from './order.ts'
+import { type OrderRecord, renderState } from './order.ts'
 
 /**
  * The event of a final order: CloudEvents 1.0 in JSON (https://github.com/cloudevents/spec) with the order's `document` as
@@ -16,6 +16,6 @@ export function orderEvent(
     data:
       `{"specversion":"1.0","id":"${order.order_id}:${order.status}","source":"/orders","type":"${type}",` +
       `"subject":"${order.order_id}","time":"${order.updated_at}",${trace}"datacontenttype":"application/json","data":${document}}`,
-    unless: statusText(order.status)
+    unless: renderState(order)
   }
 }

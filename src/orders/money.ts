@@ -1,7 +1,5 @@
 import { Big } from 'big.js'
-
-/** Decimal places of every stored amount. */
-const PLACES = 4
+import { MOST_DECIMALS } from '../../schema/http/currency.ts'
 
 /**
  * The shortest exact text of an amount: 100, 100.0 and "100.00" are all "100". A number within the bounds of the schema
@@ -12,12 +10,12 @@ export function canonicalAmount(amount: number | string): string {
 }
 
 /**
- * Prices an amount in exact decimals: tax = amount × rate, rounded half up to four places; total = amount + tax.
+ * Prices an amount in exact decimals: tax = amount × rate, rounded half up to `places` decimals; total = amount + tax.
  * All are decimal text; the results are in their shortest form.
  */
-export function price(amount: string, rate: string): { tax: string; total: string } {
+export function price(amount: string, rate: string, places = MOST_DECIMALS): { tax: string; total: string } {
   const net = new Big(amount)
-  const tax = net.times(rate).round(PLACES, Big.roundHalfUp)
+  const tax = net.times(rate).round(places, Big.roundHalfUp)
   return { tax: tax.toFixed(), total: net.plus(tax).toFixed() }
 }
 

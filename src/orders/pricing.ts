@@ -1,6 +1,8 @@
+import { decimalsOf } from '../../schema/http/currency.ts'
 import type { Failure } from '../../schema/http/order.ts'
 import type { OrderPlaced } from '../../schema/messages/order-placed.ts'
 import { later } from '../async/clock.ts'
+import { toDetails } from './details.ts'
 import { price } from './money.ts'
 import type { OrderRecord } from './order.ts'
 
@@ -9,7 +11,7 @@ import type { OrderRecord } from './order.ts'
  * the clock of another machine accepted the order later than `at`, the order ends when it was accepted.
  */
 export function complete(placed: OrderPlaced, at: string): OrderRecord {
-  const { tax, total } = price(placed.amount, placed.tax_rate)
+  const { tax, total } = price(placed.amount, placed.tax_rate, decimalsOf(placed.currency ?? null))
   return finish(placed, at, { tax, total, status: 'completed', failure: null })
 }
 
@@ -19,10 +21,11 @@ export function fail(placed: OrderPlaced, failure: Failure, at: string): OrderRe
 }
 
 function finish(
-  { order_id, amount, accepted_at }: OrderPlaced,
+  placed: OrderPlaced,
   at: string,
   { tax, total, status, failure }: Pick<OrderRecord, 'tax' | 'total' | 'status' | 'failure'>
 ): OrderRecord {
+  const { order_id, amount, accepted_at } = placed
   const end = later(at, accepted_at)
   return {
     order_id,
@@ -33,6 +36,7 @@ function finish(
     created_at: accepted_at,
     updated_at: end,
     processed_at: end,
+    details: toDetails(placed),
     failure
   }
 }

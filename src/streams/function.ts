@@ -42,7 +42,7 @@ export interface OutgoingEvent {
   /** CloudEvents 1.0 in JSON. */
   data: string
   /**
-   * The event is not published when the value that the message's first `KeyWrite` replaces contains this text: another
+   * The event is not published when the value that the message's first `KeyWrite` replaces begins with this text: another
    * message, or an earlier delivery, has published it. '' publishes it in any case.
    */
   unless: string

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { ORDER_PLACED_VERSION } from '../../schema/messages/order-placed.ts'
+import { ORDER_PLACED_VERSIONS } from '../../schema/messages/order-placed.ts'
 import type { Space } from '../harness/space.ts'
 import { keyOf } from './evidence.ts'
 import { AMOUNT } from './load.ts'
@@ -18,7 +18,7 @@ export async function appendOrders(space: Space, ids: string[], amount = String(
     const pipeline = space.redis.pipeline()
     for (const [index, order_id] of ids.slice(from, from + CHUNK).entries()) {
       const fields = {
-        v: ORDER_PLACED_VERSION,
+        v: ORDER_PLACED_VERSIONS.plain,
         data: JSON.stringify({ order_id, amount, tax_rate: '0.18', accepted_at }),
         request_id: randomUUID(),
         ordinal: `${epoch}:${before + from + index + 1}`

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { expect, onTestFinished, test } from 'vitest'
-import { COLUMNS } from '../../src/orders/tables/row.ts'
+import { PLAIN_COLUMNS } from '../../src/orders/tables/row.ts'
 import { inParallel, type Service, startService } from '../harness/service.ts'
 import { openSpace, PATIENT, type Space, until, useSpace } from '../harness/space.ts'
 import { appendOrders, idsOf } from './bulk.ts'
@@ -42,7 +42,8 @@ async function countOutcomes({ url }: Service): Promise<Record<string, number>> 
   return Object.fromEntries([...lines].map(([, outcome, count]) => [outcome, Number(count)]))
 }
 
-const beforeWrite = (_redis: StoreProxy, mysql: StoreProxy) => mysql.holdAt(`INSERT INTO orders (${COLUMNS})`)
+const beforeWrite = (_redis: StoreProxy, mysql: StoreProxy) =>
+  mysql.holdAt(`INSERT INTO orders (${PLAIN_COLUMNS})`)
 const beforeSettle = (redis: StoreProxy) => redis.holdAt(settle)
 
 test.each([

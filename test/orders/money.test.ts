@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { decimalsOf } from '../../schema/http/currency.ts'
 import { canonicalAmount, price, sum } from '../../src/orders/money.ts'
 
 /** Amounts in ten-thousandths and rates in millionths: the rule in whole numbers. */
-const amounts = fc.bigInt({ min: 1n, max: 9_999_999_999n })
+const amounts = fc.bigInt({ min: 1n, max: 99_999_999_999_999n })
 const rates = fc.bigInt({ min: 0n, max: 1_000_000n })
 
 const asText = (units: bigint, places: number) => {
@@ -31,9 +32,19 @@ test.each([
   ['0.0001', '0.18', '0', '0.0001'],
   ['0.0025', '0.1', '0.0003', '0.0028'],
   ['0.3', '0.18', '0.054', '0.354'],
-  ['999999.9999', '1', '999999.9999', '1999999.9998']
+  ['9999999999.9999', '1', '9999999999.9999', '19999999999.9998']
 ])('the tax of %s at a rate of %s is %s', (amount, rate, tax, total) => {
   expect(price(amount, rate)).toEqual({ tax, total })
+})
+
+test.each([
+  ['100', '0.185', 'JPY', '19'],
+  ['10.05', '0.1', 'EUR', '1.01'],
+  ['10.005', '0.1', 'BHD', '1.001'],
+  ['10.0005', '0.1', 'CLF', '1.0001'],
+  ['10.0005', '0.1', null, '1.0001']
+])('the tax of %s at a rate of %s in %s is %s', (amount, rate, currency, tax) => {
+  expect(price(amount, rate, decimalsOf(currency)).tax).toBe(tax)
 })
 
 test('an amount has one shortest form, however it is written', () => {

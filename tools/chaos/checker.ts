@@ -1,6 +1,7 @@
 import type { Audit } from './audit.ts'
 import type { EventLog } from './events.ts'
 import type { DoneFault } from './faults.ts'
+import { fieldsOf } from './fields.ts'
 import type { DeadLetter, Holdings, Row } from './holdings.ts'
 import type { Attempt, Ledger, OrderHistory } from './ledger.ts'
 import { taxOn, toText, toUnits } from './money.ts'
@@ -196,22 +197,25 @@ function checkRows(id: string, rows: Row[], ledger: Ledger) {
 
 /** The totals are the sums of the rows. */
 function checkTotals({ ledger, holdings: { rows, totals } }: Evidence) {
-  const counted = { processing: 0n, completed: 0n, failed: 0n, revenue: 0n }
+  const counted = { processing: 0n, completed: 0n, failed: 0n, revenue: 0n, currency_revenue: 0n }
   for (const row of [...rows.values()].flat()) {
     if (row.status in counted) counted[row.status as 'completed']++
-    if (row.status === 'completed') counted.revenue += toUnits(row.total) ?? 0n
+    if (row.status === 'completed')
+      counted[row.currency === null ? 'revenue' : 'currency_revenue'] += toUnits(row.total) ?? 0n
   }
   for (const name of ['processing', 'completed', 'failed'] as const) {
     if (BigInt(totals[name]) !== counted[name])
       ledger.violate('doubled', 'wrong totals', '', `${name}: ${totals[name]}, rows: ${counted[name]}`)
   }
-  if (toUnits(totals.revenue) !== counted.revenue)
-    ledger.violate(
-      'doubled',
-      'wrong totals',
-      '',
-      `revenue: ${totals.revenue}, rows: ${toText(counted.revenue)}`
-    )
+  for (const name of ['revenue', 'currency_revenue'] as const) {
+    if (toUnits(totals[name]) !== counted[name])
+      ledger.violate(
+        'doubled',
+        'wrong totals',
+        '',
+        `${name}: ${totals[name]}, rows: ${toText(counted[name])}`
+      )
+  }
 }
 
 /** The document of an order equals its row. */
@@ -230,6 +234,7 @@ function checkDocuments({ ledger, holdings }: Evidence) {
     else if (
       document.order_id !== id ||
       document.status !== row.status ||
+      fieldsOf(document) !== fieldsOf({ ...row }) ||
       (['amount', 'tax', 'total'] as const).some(name => toUnits(document[name]) !== toUnits(row[name])) ||
       (['created_at', 'updated_at', 'processed_at'] as const).some(
         name => document[name] !== (row[name] && `${row[name].replace(' ', 'T')}Z`)

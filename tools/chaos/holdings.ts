@@ -1,7 +1,7 @@
 import type { RowDataPacket } from 'mysql2/promise'
 import { keysOf, type StoreAccess, withMysql, withRedis } from './stores.ts'
 
-/** A row of `orders`, as text. */
+/** A row of `orders`, as text; the driver may have parsed the JSON columns. */
 export interface Row {
   order_id: string
   amount: string
@@ -11,14 +11,21 @@ export interface Row {
   created_at: string
   updated_at: string
   processed_at: string | null
+  currency: string | null
+  customer_id: string | null
+  items: unknown
+  metadata: unknown
 }
 
-/** The sums over `order_totals`, as text. */
+/** The sums over `order_totals` and `order_revenue`, as text. */
 export interface Totals {
   processing: string
   completed: string
   failed: string
+  /** Of orders without a currency. */
   revenue: string
+  /** Of orders with one. */
+  currency_revenue: string
 }
 
 /** A document in Redis; `ttl` in ms, −1 for none. */
@@ -55,7 +62,8 @@ export async function readHoldings(access: StoreAccess): Promise<Holdings> {
     const rows = new Map<string, Row[]>()
     for (let last = '0'; ; ) {
       const page = await query<Row & { id: string }>(
-        `SELECT id, order_id, amount, tax, total, status, created_at, updated_at, processed_at
+        `SELECT id, order_id, amount, tax, total, status, created_at, updated_at, processed_at, currency,
+           customer_id, items, metadata
          FROM orders WHERE id > ? ORDER BY id LIMIT ${PAGE}`,
         [last]
       )
@@ -66,7 +74,8 @@ export async function readHoldings(access: StoreAccess): Promise<Holdings> {
     const sums = ['processing', 'completed', 'failed', 'revenue'].map(
       column => `CAST(COALESCE(SUM(${column}), 0) AS CHAR) AS ${column}`
     )
-    const [totals] = await query<Totals>(`SELECT ${sums.join(', ')} FROM order_totals`)
+    const [totals] = await query<Totals>(`SELECT ${sums.join(', ')},
+         (SELECT CAST(COALESCE(SUM(revenue), 0) AS CHAR) FROM order_revenue) AS currency_revenue FROM order_totals`)
     return [rows, totals as Totals]
   })
   return { rows, totals, documents: await readDocuments(access), deadLetters: await readDeadLetters(access) }

@@ -1,9 +1,12 @@
+import { fieldsOf } from './fields.ts'
 import type { Posting } from './mix.ts'
 import { taxOn, toUnits } from './money.ts'
 
 /** One POST of a good body and its answer. Times in ms since the start of the process. */
 export interface Attempt {
   amount: bigint
+  /** The optional fields, as `fieldsOf` writes them. */
+  fields: string
   api: string
   began: number
   /** Infinity without an answer. */
@@ -84,7 +87,7 @@ export function createLedger(): Ledger {
     violations,
     violate,
     saw,
-    sending: ({ id }, amount, api) => {
+    sending: ({ id, fields }, amount, api) => {
       let order = orders.get(id)
       if (!order) {
         order = { id, attempts: [], finished: undefined, regressions: [] }
@@ -92,6 +95,7 @@ export function createLedger(): Ledger {
       }
       const attempt: Attempt = {
         amount,
+        fields,
         api,
         began: performance.now(),
         ended: Number.POSITIVE_INFINITY,
@@ -115,7 +119,7 @@ export function createLedger(): Ledger {
   }
 }
 
-interface Shown {
+interface Shown extends Record<string, unknown> {
   order_id: string
   amount: number
   tax: number | null
@@ -139,6 +143,8 @@ function faultOf(document: Shown | undefined, order: OrderHistory): string {
   if (document.order_id !== order.id) return 'another id'
   if (amount === undefined || !order.attempts.some(attempt => attempt.amount === amount))
     return 'an amount that was never sent'
+  if (!order.attempts.some(attempt => attempt.amount === amount && attempt.fields === fieldsOf(document)))
+    return 'fields that were never sent'
   if (document.status === 'processing')
     return document.tax === null && document.total === null ? '' : 'priced before it is finished'
   if (document.status !== 'completed') return `status ${document.status}`

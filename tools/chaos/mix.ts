@@ -1,3 +1,4 @@
+import { drawFields, fieldsOf } from './fields.ts'
 import { toText } from './money.ts'
 import { createRandom, hash, type Random } from './random.ts'
 
@@ -7,6 +8,8 @@ export interface Posting {
   body: string
   /** In ten-thousandths; undefined for a body that must be refused. */
   amount: bigint | undefined
+  /** Its optional fields, as `fieldsOf` writes them. */
+  fields: string
   /** The index of the api that gets it first. */
   api: number
 }
@@ -42,7 +45,9 @@ export function* createMix({ seed, rate, apis }: MixOptions): Generator<Arrival,
   const idOf = (number: number) => `chaos-${seed}-${number}`
   const post = (number: number, variant: number, api = random.whole(0, apis - 1)): Posting => {
     const amount = amountOf(seed, number, variant)
-    return { id: idOf(number), body: write(idOf(number), amount, random), amount, api }
+    const fields = drawFields(seed, number, amount)
+    const body = write(idOf(number), amount, fields, random)
+    return { id: idOf(number), body, amount, fields: fieldsOf(JSON.parse(body)), api }
   }
   const later = () => {
     // Half of the repetitions are of recent orders, half of any order.
@@ -82,21 +87,35 @@ function amountOf(seed: number, number: number, variant: number): bigint {
 }
 
 /** Writes an amount in one of its notations; a repetition may use another one. */
-function write(id: string, amount: bigint, random: Random): string {
+function write(id: string, amount: bigint, fields: string, random: Random): string {
   const plain = toText(amount)
   const [whole, fraction = ''] = plain.split('.')
   const padded = `${whole}.${fraction.padEnd(random.whole(Math.max(1, fraction.length), 4), '0')}`
   const written = random.pick([plain, padded, `"${plain}"`, `"${padded}"`])
-  return `{"order_id":"${id}","amount":${written}}`
+  return `{"order_id":"${id}","amount":${written}${fields}}`
 }
 
 function writeBad(id: string, random: Random): Omit<Posting, 'api'> {
-  const amounts = ['0', '-5', '1.23456', '1000000', '"12,5"', '"1e3"', '"-1"', '"0.00"', 'null', '[1]', '""']
+  const amounts = [
+    '0',
+    '-5',
+    '1.23456',
+    '10000000000',
+    '"12,5"',
+    '"1e3"',
+    '"-1"',
+    '"0.00"',
+    'null',
+    '[1]',
+    '""'
+  ]
   const bodies = [
     ...amounts.map(amount => `{"order_id":"${id}","amount":${amount}}`),
     `{"order_id":"${id}"}`,
     '{"amount":12}',
     `{"order_id":"${id}","amount":12,"status":"completed"}`,
+    `{"order_id":"${id}","amount":12.5,"currency":"JPY"}`,
+    `{"order_id":"${id}","amount":12,"items":[{"sku":"a","quantity":1,"unit_price":11.9999}]}`,
     `{"order_id":"${id} x","amount":12}`,
     `{"order_id":"${id}${'x'.repeat(100)}","amount":12}`,
     '{"order_id":12,"amount":12}',
@@ -104,5 +123,5 @@ function writeBad(id: string, random: Random): Omit<Posting, 'api'> {
     `[{"order_id":"${id}","amount":12}]`,
     ''
   ]
-  return { id, body: random.pick(bodies), amount: undefined }
+  return { id, body: random.pick(bodies), amount: undefined, fields: '' }
 }

@@ -3,9 +3,9 @@
 -- stored.
 --
 -- KEYS  1 stream `placed`   2 hash `accepted`   3.. one document key for each order
--- ARGV  1 deadline, ms on this server's clock   2 version of the message   3 name of a new epoch
---       4 most messages that may wait   5 epoch ('' for none) and 6 count of the caller's watermark
---       then for each order: its document, the message's data, request id, traceparent ('' for none)
+-- ARGV  1 deadline, ms on this server's clock   2 name of a new epoch   3 most messages that may wait
+--       4 epoch ('' for none) and 5 count of the caller's watermark
+--       then for each order: its document, the message's version and data, request id, traceparent ('' for none)
 -- Returns {now, accepted, waiting, refused, epoch}: this server's clock in ms, the count of the epoch, and the messages
 --       that wait. `refused` has, for each order that was not accepted, its position from 0 and the document of the known
 --       order, or '' when there was no room. `epoch` is missing when it is that of the watermark. After the deadline, the
@@ -25,30 +25,30 @@ local epoch, count = kept[1], tonumber(kept[2] or 0) or -1 -- a count that is no
 local waiting = redis.call('XLEN', KEYS[1])
 if now > tonumber(ARGV[1]) then return {now, count, waiting} end
 
-local seen = ARGV[5]
+local seen = ARGV[4]
 local function generationOf(name) return tonumber(string.match(name, '^(%d+)%.') or 0) end
-if not epoch or count < 0 or (epoch == seen and count < tonumber(ARGV[6]))
+if not epoch or count < 0 or (epoch == seen and count < tonumber(ARGV[5]))
   or (epoch ~= seen and generationOf(epoch) < generationOf(seen)) then
   if epoch then redis.call('HSET', KEYS[2], 'epoch:' .. epoch, math.max(count, 0)) end
-  epoch, count = ARGV[3], 0
+  epoch, count = ARGV[2], 0
   redis.call('HSET', KEYS[2], 'epoch', epoch, 'count', count)
 end
 
-local cap = tonumber(ARGV[4])
+local cap = tonumber(ARGV[3])
 local known = redis.call('MGET', unpack(KEYS, 3))
 local refused = {}
 local untraced = {} -- no empty field: every function reads all fields
 local accepted = {} -- documents by key: one call may have an order twice
 local documents = {} -- key, document, key, document …
 for i = 3, #KEYS do
-  local key, arg = KEYS[i], 4 * i - 5
+  local key, arg = KEYS[i], 5 * i - 9
   local document = known[i - 2] or accepted[key]
   if document or waiting >= cap then
     refused[#refused + 1], refused[#refused + 2] = i - 3, document or ''
   else
     count, waiting = count + 1, waiting + 1
-    local trace = ARGV[arg + 3]
-    redis.call('XADD', KEYS[1], '*', 'v', ARGV[2], 'data', ARGV[arg + 1], 'request_id', ARGV[arg + 2],
+    local trace = ARGV[arg + 4]
+    redis.call('XADD', KEYS[1], '*', 'v', ARGV[arg + 1], 'data', ARGV[arg + 2], 'request_id', ARGV[arg + 3],
       'ordinal', epoch .. ':' .. count, unpack(trace == '' and untraced or {'traceparent', trace}))
     accepted[key] = ARGV[arg]
     documents[#documents + 1], documents[#documents + 2] = key, ARGV[arg]

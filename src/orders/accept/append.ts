@@ -1,4 +1,3 @@
-import { ORDER_PLACED_VERSION } from '../../../schema/messages/order-placed.ts'
 import { StoreUnavailable } from '../../stores/errors.ts'
 import { createRedisClock } from '../../stores/redis/clock.ts'
 import { loadScript } from '../../stores/redis/script.ts'
@@ -49,10 +48,10 @@ export function createAppend({ redis, keys, watermarks, timeout, maxBacklog }: A
       const deadline = (clock.now() ?? (await readTime(redis))) + timeout
       const used = [keys.stream(PLACED, partition), keys.accepted(partition)]
       const { epoch: seen, count: highest, next } = watermarks.current(partition)
-      const args: (string | number)[] = [deadline, ORDER_PLACED_VERSION, next, cap, seen, highest]
-      for (const { order, document, message, origin } of candidates) {
+      const args: (string | number)[] = [deadline, next, cap, seen, highest]
+      for (const { order, document, message, version, origin } of candidates) {
         used.push(keys.document(order.order_id))
-        args.push(document, JSON.stringify(message), origin.requestId, origin.traceparent)
+        args.push(document, version, JSON.stringify(message), origin.requestId, origin.traceparent)
       }
       const reply = await acceptScript(client, used, args)
       const [now, accepted, waiting, refused, epoch] = reply as [

@@ -1,8 +1,10 @@
 import type { NewOrder } from '../../../schema/http/order.ts'
-import type { OrderPlaced } from '../../../schema/messages/order-placed.ts'
+import type { OrderPlaced, OrderPlacedVersion } from '../../../schema/messages/order-placed.ts'
 import { isoNow } from '../../async/clock.ts'
+import { toDetails } from '../details.ts'
 import { canonicalAmount } from '../money.ts'
 import { newRecord, type OrderRecord, renderDocument } from '../order.ts'
+import { toPlaced, versionOf } from '../placed.ts'
 
 /** The request that sent an order. It travels with the message. */
 export interface Origin {
@@ -17,18 +19,18 @@ export interface Candidate {
   /** Its document, which Redis keeps and the client gets. */
   document: string
   message: OrderPlaced
+  version: OrderPlacedVersion
   origin: Origin
 }
 
 /** Makes a candidate of a request. `taxRate` is decimal text; the order keeps it. */
-export function toCandidate({ order_id, amount }: NewOrder, taxRate: string, origin: Origin): Candidate {
-  const now = isoNow()
-  const canonical = canonicalAmount(amount)
-  const order = newRecord(order_id, canonical, now)
+export function toCandidate(body: NewOrder, taxRate: string, origin: Origin): Candidate {
+  const order = newRecord(body.order_id, canonicalAmount(body.amount), isoNow(), toDetails(body))
   return {
     order,
     document: renderDocument(order),
-    message: { order_id, amount: canonical, tax_rate: taxRate, accepted_at: now },
+    message: toPlaced(order, taxRate),
+    version: versionOf(order),
     origin
   }
 }

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { Currency } from '../../../schema/http/currency.ts'
 import type { NewOrder } from '../../../schema/http/order.ts'
 import { createMicroBatch } from '../../async/micro-batch.ts'
 import { StoreRefused, StoreUnavailable, UnexplainedStoreError } from '../../stores/errors.ts'
@@ -7,10 +8,11 @@ import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
 import type { Watermarks } from '../audit/watermarks.ts'
 import { OrderConflict } from '../errors.ts'
-import { amountOf, isDocumentOf, type OrderRecord, renderDocument } from '../order.ts'
+import { hasBodyOf, isDocumentOf, type OrderRecord, renderDocument } from '../order.ts'
 import type { OrderStore } from '../tables/order-store.ts'
 import { createAppend } from './append.ts'
 import { type Candidate, type Origin, toCandidate } from './candidate.ts'
+import { checkOrder } from './check-order.ts'
 import { createRefusals } from './refusals.ts'
 import { spill } from './spill.ts'
 
@@ -32,7 +34,8 @@ export interface Acceptance {
 export interface Intake {
   /**
    * Accepts an order, or finds the order that its id names.
-   * @throws {OrderConflict} when the id names an order with another amount.
+   * @throws {InvalidOrder} when the order contradicts itself.
+   * @throws {OrderConflict} when the id names an order with another body.
    * @throws {BacklogFull} when too many messages wait.
    * @throws {StoreUnavailable} when no store confirms the order. It may still be accepted; sending it again shows that.
    */
@@ -50,6 +53,8 @@ export interface IntakeOptions {
   watermarks: Watermarks
   /** Decimal text. */
   taxRate: string
+  /** The currency of orders that are sent without one. */
+  defaultCurrency: Currency | undefined
   /** How long a call to Redis may take (ms). */
   timeout: number
   /** Most messages that may wait, over all partitions. */
@@ -64,7 +69,7 @@ type Result = { accepted: Durability } | { document: string } | { error: Error }
 
 /** Creates the intake. It accepts in Redis, or in MySQL while Redis is unavailable. Concurrent requests share batches. */
 export function createIntake(options: IntakeOptions): Intake {
-  const { redis, mysql, store, keys, count } = options
+  const { redis, mysql, store, keys, count, defaultCurrency } = options
   const append = createAppend(options)
   const refusals = createRefusals(options.log, () => redis.facts().evicts)
   const batches = Array.from({ length: keys.partitions }, (_, partition) =>
@@ -108,7 +113,9 @@ export function createIntake(options: IntakeOptions): Intake {
 
   return {
     refusedBy: refusals.reason,
-    accept: async (order, origin) => {
+    accept: async (body, origin) => {
+      const order = defaultCurrency === undefined ? body : { currency: defaultCurrency, ...body }
+      checkOrder(order)
       const candidate = toCandidate(order, options.taxRate, origin)
       const batch = batches[keys.partitionOf(order.order_id)] as (typeof batches)[number]
       const result = await batch(candidate)
@@ -119,7 +126,7 @@ export function createIntake(options: IntakeOptions): Intake {
       }
       if (!isDocumentOf(order.order_id, result.document))
         throw new StoreUnavailable('redis', new Error('the document of the order cannot be read'))
-      if (amountOf(result.document) !== candidate.order.amount) {
+      if (!hasBodyOf(candidate.order, result.document)) {
         count('conflict')
         throw new OrderConflict(order.order_id)
       }

@@ -1,12 +1,13 @@
+import { ORDER_PLACED_VERSIONS } from '../../../schema/messages/order-placed.ts'
 import { Contention, DuplicateKey, StoreUnavailable, UnexplainedStoreError } from '../../stores/errors.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { OrderRecord } from '../order.ts'
 import type { OrderStore } from '../tables/order-store.ts'
-import { toDatetime } from '../tables/row.ts'
-import { addToTotals, takeFreeSlot } from '../tables/totals.ts'
+import { DETAIL_COLUMNS, toDatetime, toDetailValues, WAITING } from '../tables/row.ts'
+import { addToTotals, takeFreeSlot, transitionOf } from '../tables/totals.ts'
 import type { Candidate } from './candidate.ts'
 
-const COLUMNS = 'order_id, amount, status, created_at, updated_at, tax_rate, request_id, traceparent'
+const COLUMNS = `order_id, amount, status, created_at, updated_at, tax_rate, request_id, traceparent, ${DETAIL_COLUMNS}`
 
 /** How often a spill is tried while other requests insert the same ids. */
 const ATTEMPTS = 5
@@ -63,24 +64,25 @@ async function insertUnknown(
 
 async function insert(mysql: MysqlStore, candidates: Candidate[]): Promise<void> {
   if (candidates.length === 0) return
-  const rows = candidates.map(({ order, message, origin }) => {
+  const rows = candidates.map(({ order, message, version, origin }) => {
     const at = toDatetime(order.created_at)
     return [
       order.order_id,
       order.amount,
-      'processing',
+      version === ORDER_PLACED_VERSIONS.plain ? order.status : WAITING,
       at,
       at,
       message.tax_rate,
       origin.requestId,
-      origin.traceparent || null
+      origin.traceparent || null,
+      ...toDetailValues(order.details)
     ]
   })
   await mysql.transaction(async transaction => {
     await transaction.run(`INSERT INTO orders (${COLUMNS}) VALUES ?`, [rows])
     await addToTotals(
       transaction,
-      candidates.map(({ order }) => ({ from: null, to: order.status, total: null })),
+      candidates.map(({ order }) => transitionOf(null, order)),
       { accepted: candidates.length, slot: await takeFreeSlot(transaction) }
     )
   }, 'short')

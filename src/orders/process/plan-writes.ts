@@ -1,7 +1,7 @@
 import { later } from '../../async/clock.ts'
-import type { OrderRecord } from '../order.ts'
+import { haveSameBody, type OrderRecord } from '../order.ts'
 import type { StoredOrder } from '../tables/row.ts'
-import type { Transition } from '../tables/totals.ts'
+import { type Transition, transitionOf } from '../tables/totals.ts'
 
 /** A final order, as its message requests it. */
 export interface ProcessedOrder {
@@ -48,7 +48,7 @@ export function planWrites(orders: ProcessedOrder[], existing: ReadonlyMap<strin
       plan.outcomes.push({ kind: 'written', order })
       continue
     }
-    if (row.amount !== order.amount) {
+    if (!haveSameBody(row, order)) {
       plan.outcomes.push({ kind: 'conflict', order: row })
       continue
     }
@@ -82,7 +82,7 @@ function finishRow(row: StoredOrder, order: OrderRecord): StoredOrder {
 /** The changes of status that a plan makes, for the totals. */
 export function transitionsOf({ insert, finish }: WritePlan): Transition[] {
   return [
-    ...insert.map(order => ({ from: null, to: order.status, total: order.total })),
-    ...finish.map(({ order, from }) => ({ from, to: order.status, total: order.total }))
+    ...insert.map(order => transitionOf(null, order)),
+    ...finish.map(({ order, from }) => transitionOf(from, order))
   ]
 }

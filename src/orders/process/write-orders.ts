@@ -2,7 +2,7 @@ import { DuplicateKey } from '../../stores/errors.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { Transaction } from '../../stores/mysql/transaction.ts'
 import { type Outcome, type OutcomeKind, recordOutcomes } from '../audit/outcomes.ts'
-import { COLUMNS, fromRow, type OrderRow, type StoredOrder, toValues } from '../tables/row.ts'
+import { COLUMNS, fromRow, insertOrders, type OrderRow, type StoredOrder, toValues } from '../tables/row.ts'
 import { addToTotals } from '../tables/totals.ts'
 import {
   type ProcessedOrder,
@@ -46,7 +46,7 @@ async function writeSorted(mysql: MysqlStore, orders: ProcessedOrder[]): Promise
     try {
       return await mysql.transaction(async transaction => {
         const plan = planWrites(orders, attempt === 1 ? NO_ROWS : await lockRows(transaction, orders))
-        await insert(transaction, plan.insert)
+        await insertOrders(transaction, plan.insert)
         for (const { order } of plan.finish) await finish(transaction, order)
         await recordOutcomes(transaction, outcomesOf(orders, plan))
         await addToTotals(transaction, transitionsOf(plan))
@@ -76,11 +76,6 @@ function outcomesOf(orders: ProcessedOrder[], { outcomes }: WritePlan): Outcome[
     const { kind } = outcomes[index] as WriteOutcome
     return { ordinal, partition, kind: OUTCOME_KIND[kind] }
   })
-}
-
-async function insert(transaction: Transaction, orders: StoredOrder[]): Promise<void> {
-  if (orders.length === 0) return
-  await transaction.run(`INSERT INTO orders (${COLUMNS}) VALUES ?`, [orders.map(toValues)])
 }
 
 /** Finishes a row that waited or had failed. */

@@ -2,7 +2,7 @@ import { endOfTurn } from '../../async/end-of-turn.ts'
 import { createMicroBatch } from '../../async/micro-batch.ts'
 import { StoreUnavailable } from '../../stores/errors.ts'
 import { OrderNotFound } from '../errors.ts'
-import { hasCompletedStatus, hasFinalStatus, type OrderRecord, renderDocument } from '../order.ts'
+import { type OrderRecord, renderDocument, statusOf } from '../order.ts'
 import type { OrderStore } from '../tables/order-store.ts'
 import type { Documents } from './documents.ts'
 import type { RecentDocuments } from './recent-documents.ts'
@@ -51,8 +51,10 @@ export function createOrderReader({ documents, recent, store }: OrderReaderOptio
    * and not settled yet. MySQL confirms it; while MySQL is unavailable, the document of Redis is the answer.
    */
   const confirm = async (id: string, document: string): Promise<FoundOrder> => {
-    if (hasCompletedStatus(document)) recent.keep(id, document)
-    if (hasFinalStatus(document)) return { document, cache: 'hit' }
+    const status = statusOf(document)
+    if (status === 'completed') recent.keep(id, document)
+    // A failed order can still be completed by a redrive, which writes its document.
+    if (status !== 'processing') return { document, cache: 'hit' }
     const row = await find(id).catch(orUnavailable)
     if (!row || row instanceof StoreUnavailable || row.status === 'processing')
       return { document, cache: 'hit' }

@@ -6,10 +6,11 @@ import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { Transaction } from '../../stores/mysql/transaction.ts'
 import { ORDER_RETRY } from '../failure.ts'
 import type { OrderRecord } from '../order.ts'
+import { toPlaced } from '../placed.ts'
 import { complete } from '../pricing.ts'
-import { COLUMNS, fromRow, type OrderRow, toDatetime } from '../tables/row.ts'
-import { addToTotals } from '../tables/totals.ts'
-import { deleteAttempts, failSpilled, IS_DUE, recordAttempt } from './spill-attempts.ts'
+import { COLUMNS, fromRow, type OrderRow, toDatetime, WAITING } from '../tables/row.ts'
+import { addToTotals, transitionOf } from '../tables/totals.ts'
+import { deleteAttempts, failSpilled, IS_DUE, IS_WAITING, recordAttempt } from './spill-attempts.ts'
 
 /** Most rows of one transaction. */
 const SIZE = 500
@@ -34,8 +35,13 @@ export interface Completion {
  */
 export async function completeSpilled(mysql: MysqlStore): Promise<Completion> {
   try {
-    const completed = await completeRows(mysql, `ORDER BY created_at LIMIT ${SIZE}`)
-    return { completed, more: completed === SIZE, retrying: new Map(), failed: new Map() }
+    // One status at a time: the index then has the oldest rows first.
+    const counts = [
+      await completeRows(mysql, `status = 'processing' AND ${IS_DUE} ORDER BY created_at LIMIT ${SIZE}`),
+      await completeRows(mysql, `status = '${WAITING}' AND ${IS_DUE} ORDER BY created_at LIMIT ${SIZE}`)
+    ]
+    const completed = counts.reduce((sum, count) => sum + count, 0)
+    return { completed, more: counts.includes(SIZE), retrying: new Map(), failed: new Map() }
   } catch (error) {
     if (error instanceof StoreUnavailable) throw error
     return completeEach(mysql)
@@ -65,7 +71,7 @@ export function createSpillCompleter({
 
 async function completeEach(mysql: MysqlStore): Promise<Completion> {
   const rows = await mysql.rows<{ order_id: string }>(
-    `SELECT order_id FROM orders WHERE status = 'processing' AND ${IS_DUE} ORDER BY created_at LIMIT ${SIZE}`,
+    `SELECT order_id FROM orders WHERE ${IS_WAITING} AND ${IS_DUE} ORDER BY created_at LIMIT ${SIZE}`,
     []
   )
   const result: Completion = {
@@ -77,7 +83,7 @@ async function completeEach(mysql: MysqlStore): Promise<Completion> {
   let writable = false
   for (const { order_id } of rows) {
     try {
-      result.completed += await completeRows(mysql, 'AND order_id = ?', order_id)
+      result.completed += await completeRows(mysql, `${IS_WAITING} AND ${IS_DUE} AND order_id = ?`, order_id)
     } catch (error) {
       if (error instanceof StoreUnavailable) throw error
       // A MySQL that takes no writes spends no attempt of the order.
@@ -101,19 +107,16 @@ async function fail(mysql: MysqlStore, orderId: string, cause: Error, result: Co
   }
 }
 
-/** Completes the due rows that match a condition, in one transaction. Returns how many. */
+/** Completes the rows that match a condition, in one transaction. Returns how many. */
 async function completeRows(mysql: MysqlStore, condition: string, ...values: string[]): Promise<number> {
   return mysql.transaction(async transaction => {
     const rows = await transaction.rows<OrderRow & { tax_rate: string }>(
-      `SELECT ${COLUMNS}, tax_rate FROM orders WHERE status = 'processing' AND ${IS_DUE} ${condition} FOR UPDATE SKIP LOCKED`,
+      `SELECT ${COLUMNS}, tax_rate FROM orders WHERE ${condition} FOR UPDATE SKIP LOCKED`,
       values
     )
     if (rows.length === 0) return 0
     const now = isoNow()
-    const orders = rows.map(row => {
-      const { order_id, amount, created_at } = fromRow(row)
-      return complete({ order_id, amount, tax_rate: row.tax_rate, accepted_at: created_at }, now)
-    })
+    const orders = rows.map(row => complete(toPlaced(fromRow(row), row.tax_rate), now))
     await finish(transaction, orders)
     await transaction.run('INSERT INTO outbox (order_id) VALUES ?', [
       orders.map(({ order_id }) => [order_id])
@@ -124,7 +127,7 @@ async function completeRows(mysql: MysqlStore, condition: string, ...values: str
     )
     await addToTotals(
       transaction,
-      orders.map(({ total }) => ({ from: 'processing', to: 'completed', total }))
+      orders.map(order => transitionOf('processing', order))
     )
     return orders.length
   })

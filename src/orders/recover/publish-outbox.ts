@@ -1,5 +1,4 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { ORDER_PLACED_VERSION, type OrderPlaced } from '../../../schema/messages/order-placed.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
@@ -7,6 +6,7 @@ import { appendDeadLetters, type NewDeadLetter } from '../../streams/dead-letter
 import type { Keys } from '../../streams/keys.ts'
 import { EVENTS } from '../../streams/names.ts'
 import { ORDER_FUNCTION } from '../names.ts'
+import { toPlaced, versionOf } from '../placed.ts'
 import type { ToPublication } from '../publication.ts'
 import { COLUMNS, fromRow, type OrderRow, toIso } from '../tables/row.ts'
 import { deleteAttempts, isFailedSpill } from './spill-attempts.ts'
@@ -105,15 +105,14 @@ export function createOutboxPublisher(
 
 /** The dead letter of a spilled order that failed. Its message is the one that an accept in Redis would have made. */
 function toDeadLetter(row: OutboxRow): NewDeadLetter {
-  const { order_id, amount, created_at, updated_at, failure } = fromRow(row)
-  const tax_rate = row.tax_rate ?? ''
-  const placed: OrderPlaced = { order_id, amount, tax_rate, accepted_at: created_at }
+  const order = fromRow(row)
+  const { created_at, updated_at, failure } = order
   const time = (datetime: string | null) => Date.parse(datetime === null ? updated_at : toIso(datetime))
   const firstAt = Math.max(Date.parse(created_at), time(row.first_at))
   return {
     id: row.message_id as string,
-    v: ORDER_PLACED_VERSION,
-    data: JSON.stringify(placed),
+    v: versionOf(order),
+    data: JSON.stringify(toPlaced(order, row.tax_rate ?? '')),
     requestId: row.request_id ?? '',
     traceparent: row.traceparent ?? '',
     code: failure?.code ?? '',

@@ -3,13 +3,17 @@ import { isoNow } from '../../async/clock.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { Transaction } from '../../stores/mysql/transaction.ts'
 import { failureOf, ORDER_RETRY } from '../failure.ts'
+import { toPlaced } from '../placed.ts'
 import { fail } from '../pricing.ts'
-import { COLUMNS, fromRow, type OrderRow, toDatetime } from '../tables/row.ts'
-import { addToTotals } from '../tables/totals.ts'
+import { COLUMNS, fromRow, type OrderRow, toDatetime, WAITING } from '../tables/row.ts'
+import { addToTotals, transitionOf } from '../tables/totals.ts'
 
 /** SQL condition on `orders`: the row's next attempt is due. */
 export const IS_DUE =
   'NOT EXISTS (SELECT 1 FROM spill_attempts WHERE spill_attempts.order_id = orders.order_id AND due_at > UTC_TIMESTAMP(3))'
+
+/** SQL condition on `orders`: the row is a spilled order that waits. */
+export const IS_WAITING = `status IN ('processing', '${WAITING}')`
 
 /** The beginning of the message id that a spilled order gets when it fails. */
 const SPILLED = 'spilled-'
@@ -58,19 +62,18 @@ export async function deleteAttempts({ run }: Transaction, orderIds: string[]): 
 export async function failSpilled(mysql: MysqlStore, orderId: string, cause: Error): Promise<void> {
   await mysql.transaction(async transaction => {
     const [row] = await transaction.rows<OrderRow & { id: string; tax_rate: string }>(
-      `SELECT id, ${COLUMNS}, tax_rate FROM orders WHERE status = 'processing' AND order_id = ? FOR UPDATE SKIP LOCKED`,
+      `SELECT id, ${COLUMNS}, tax_rate FROM orders WHERE ${IS_WAITING} AND order_id = ? FOR UPDATE SKIP LOCKED`,
       [orderId]
     )
     if (!row) return
-    const { amount, created_at } = fromRow(row)
-    const placed = { order_id: orderId, amount, tax_rate: row.tax_rate, accepted_at: created_at }
-    const { failure, updated_at } = fail(placed, failureOf(cause), isoNow())
+    const order = fail(toPlaced(fromRow(row), row.tax_rate), failureOf(cause), isoNow())
+    const { failure, updated_at } = order
     const at = toDatetime(updated_at)
     await transaction.run(
       "UPDATE orders SET status = 'failed', failure_code = ?, failure_detail = ?, updated_at = ?, processed_at = ?, message_id = ? WHERE id = ?",
       [failure?.code, failure?.detail, at, at, `${SPILLED}${row.id}`, row.id]
     )
     await transaction.run('INSERT INTO outbox (order_id) VALUES (?)', [orderId])
-    await addToTotals(transaction, [{ from: 'processing', to: 'failed', total: null }])
+    await addToTotals(transaction, [transitionOf('processing', order)])
   })
 }

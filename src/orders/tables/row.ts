@@ -1,8 +1,16 @@
+import type { Transaction } from '../../stores/mysql/transaction.ts'
+import { type Details, type DetailsSource, toDetails } from '../details.ts'
 import { canonicalAmount } from '../money.ts'
 import type { OrderRecord } from '../order.ts'
 
 /** A row of `orders` as the driver returns it: DECIMAL and DATETIME as text. */
-export interface OrderRow extends Omit<OrderRecord, 'failure'> {
+export interface OrderRow extends Omit<OrderRecord, 'failure' | 'details' | 'status'> {
+  status: OrderRecord['status'] | typeof WAITING
+  currency: string | null
+  customer_id: string | null
+  /** JSON: MySQL's driver parses it, MariaDB returns text. */
+  items: NonNullable<DetailsSource['items']> | string | null
+  metadata: NonNullable<DetailsSource['metadata']> | string | null
   message_id: string | null
   failure_code: string | null
   failure_detail: string | null
@@ -13,9 +21,21 @@ export interface StoredOrder extends OrderRecord {
   messageId: string | null
 }
 
-/** The columns of an order, in the order of `toValues`. */
-export const COLUMNS =
+/**
+ * The status of a spilled row that waits and has what only version 2 of the message can carry. The release before completes
+ * the rows with `processing`, and would lose it.
+ */
+export const WAITING = 'waiting'
+
+/** The columns that every order has, in the order of `toValues`. */
+export const PLAIN_COLUMNS =
   'order_id, amount, tax, total, status, created_at, updated_at, processed_at, message_id, failure_code, failure_detail'
+
+/** The columns of the optional fields, in the order of `toDetailValues`. */
+export const DETAIL_COLUMNS = 'currency, customer_id, items, metadata'
+
+/** The columns of an order. */
+export const COLUMNS = `${PLAIN_COLUMNS}, ${DETAIL_COLUMNS}`
 
 /** Converts a row to an order: DECIMAL text loses its trailing zeros, DATETIME text becomes ISO 8601. */
 export function fromRow(row: OrderRow): StoredOrder {
@@ -24,16 +44,42 @@ export function fromRow(row: OrderRow): StoredOrder {
     amount: canonicalAmount(row.amount),
     tax: row.tax === null ? null : canonicalAmount(row.tax),
     total: row.total === null ? null : canonicalAmount(row.total),
-    status: row.status,
+    status: row.status === WAITING ? 'processing' : row.status,
     created_at: toIso(row.created_at),
     updated_at: toIso(row.updated_at),
     processed_at: row.processed_at === null ? null : toIso(row.processed_at),
+    details: toDetails({
+      currency: row.currency,
+      customer_id: row.customer_id,
+      items: parsed(row.items),
+      metadata: parsed(row.metadata)
+    }),
     failure: row.failure_code === null ? null : { code: row.failure_code, detail: row.failure_detail ?? '' },
     messageId: row.message_id
   }
 }
 
-/** Converts an order to the values of `COLUMNS`. */
+function parsed<T>(json: T | string): T {
+  return typeof json === 'string' ? JSON.parse(json) : json
+}
+
+/** Inserts new rows, in one statement. It names the columns of optional fields only when an order has some. */
+export async function insertOrders(transaction: Transaction, orders: StoredOrder[]): Promise<void> {
+  if (orders.length === 0) return
+  const plain = orders.every(({ details }) => details === null)
+  await transaction.run(`INSERT INTO orders (${plain ? PLAIN_COLUMNS : COLUMNS}) VALUES ?`, [
+    plain ? orders.map(toValues) : orders.map(order => [...toValues(order), ...toDetailValues(order.details)])
+  ])
+}
+
+/** Converts details to the values of `DETAIL_COLUMNS`. */
+export function toDetailValues(details: Details | null): (string | null)[] {
+  return details === null
+    ? [null, null, null, null]
+    : [details.currency, details.customer_id, details.items, details.metadata]
+}
+
+/** Converts an order to the values of the columns that every order has. */
 export function toValues(order: StoredOrder): (string | null)[] {
   return [
     order.order_id,

@@ -2,16 +2,17 @@ import type { Order } from '../../../schema/http/order.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { Transaction } from '../../stores/mysql/transaction.ts'
 import { canonicalAmount, sum } from '../money.ts'
+import type { OrderRecord } from '../order.ts'
 
-/** Totals over all rows. Counts are safe integers; revenue is decimal text. */
+/** Totals over all rows. Counts are safe integers. */
 export interface Totals {
   processing: number
   completed: number
   failed: number
   /** Spilled orders: accepted in MySQL, not in Redis. */
   accepted: number
-  /** Sum of the totals of completed orders. */
-  revenue: string
+  /** Sum of the totals of completed orders, by currency; '' for orders without one. Decimal text. */
+  revenue: Map<string, string>
 }
 
 /** A row's change of status; `from` is null for a new row. */
@@ -20,6 +21,13 @@ export interface Transition {
   to: Order['status']
   /** The order's total now; decimal text. */
   total: string | null
+  /** '' for none. */
+  currency: string
+}
+
+/** The change that made an order what it is now; `from` is null for a new row. */
+export function transitionOf(from: Transition['from'], { status, total, details }: OrderRecord): Transition {
+  return { from, to: status, total, currency: details?.currency ?? '' }
 }
 
 /** The number of slots, as the migration creates them. */
@@ -54,10 +62,19 @@ export async function addToTotals(
   const change = (status: Order['status']) =>
     transitions.filter(({ to }) => to === status).length -
     transitions.filter(({ from }) => from === status).length
-  const revenue = sum(transitions.filter(({ to }) => to === 'completed').map(({ total }) => total ?? '0'))
+  const completed = transitions.filter(({ to }) => to === 'completed')
+  const revenueIn = (currency: string) =>
+    sum(completed.filter(own => own.currency === currency).map(({ total }) => total ?? '0'))
   await transaction.run(
     'UPDATE order_totals SET processing = processing + ?, completed = completed + ?, failed = failed + ?, accepted = accepted + ?, revenue = revenue + ? WHERE slot = ?',
-    [change('processing'), change('completed'), change('failed'), accepted, revenue, slot]
+    [change('processing'), change('completed'), change('failed'), accepted, revenueIn(''), slot]
+  )
+  const currencies = new Set(completed.map(({ currency }) => currency).filter(currency => currency !== ''))
+  if (currencies.size === 0) return
+  // The slot is locked by now, so no other transaction changes its rows of revenue.
+  await transaction.run(
+    'INSERT INTO order_revenue (slot, currency, revenue) VALUES ? ON DUPLICATE KEY UPDATE revenue = revenue + VALUES(revenue)',
+    [[...currencies].map(currency => [slot, currency, revenueIn(currency)])]
   )
 }
 
@@ -66,16 +83,25 @@ export async function addToTotals(
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */
 export async function readTotals(mysql: MysqlStore): Promise<Totals> {
-  const [row] = await mysql.rows<Record<keyof Totals, string>>(
-    'SELECT SUM(processing) AS processing, SUM(completed) AS completed, SUM(failed) AS failed, SUM(accepted) AS accepted, SUM(revenue) AS revenue FROM order_totals',
-    []
-  )
+  const [[row], currencies] = await Promise.all([
+    mysql.rows<Record<'processing' | 'completed' | 'failed' | 'accepted' | 'revenue', string>>(
+      'SELECT SUM(processing) AS processing, SUM(completed) AS completed, SUM(failed) AS failed, SUM(accepted) AS accepted, SUM(revenue) AS revenue FROM order_totals',
+      []
+    ),
+    mysql.rows<{ currency: string; revenue: string }>(
+      'SELECT currency, SUM(revenue) AS revenue FROM order_revenue GROUP BY currency ORDER BY currency',
+      []
+    )
+  ])
   if (!row) throw new Error('order_totals is empty: the migrations have not finished')
   return {
     processing: Number(row.processing),
     completed: Number(row.completed),
     failed: Number(row.failed),
     accepted: Number(row.accepted),
-    revenue: canonicalAmount(row.revenue)
+    revenue: new Map([
+      ['', canonicalAmount(row.revenue)],
+      ...currencies.map(own => [own.currency, canonicalAmount(own.revenue)] as const)
+    ])
   }
 }

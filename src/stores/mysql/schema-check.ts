@@ -1,10 +1,14 @@
 import { readFileSync } from 'node:fs'
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 
-/** The columns of a table: those of its CREATE TABLE, and those of later migrations. */
+/** The type of each column, as `describeType` writes it. */
+type Types = Record<string, string>
+
+/** The columns of a table: those of its CREATE TABLE, those of later migrations, and types before a migration changed them. */
 interface TableColumns {
-  created: Record<string, string>
-  added?: Record<string, string>
+  created: Types
+  added?: Types
+  before?: Types
 }
 
 /** Every table of the newest schema, with the type of each column as `describeType` writes it. */
@@ -80,21 +84,23 @@ export async function readVersion(connection: Connection): Promise<number> {
  */
 export async function findFaults(connection: Connection, complete: boolean): Promise<SchemaRefused[]> {
   const tables = await readTables(connection, TABLE_NAMES)
-  return Object.entries(TABLES).flatMap(([table, { created, added = {} }]) => {
+  return Object.entries(TABLES).flatMap(([table, { created, added = {}, before = {} }]) => {
     const columns = tables.get(table)
     if (!columns) {
       const message = `The table ${table} is missing, or this user may not see it, though its migration is noted as applied. Restore it, ${OTHER_DATABASE}.`
       return complete ? [new SchemaRefused(table, message)] : []
     }
-    return findTableFaults(table, columns, { ...created, ...added }, complete ? added : {}, created)
+    const known = { ...created, ...added }
+    return complete
+      ? findTableFaults(table, columns, { known, needed: known })
+      : findTableFaults(table, columns, { known, needed: created, before })
   })
 }
 
 function findTableFaults(
   table: string,
   columns: Column[],
-  known: Record<string, string>,
-  ...needed: Record<string, string>[]
+  { known, needed, before = {} }: Record<'known' | 'needed', Types> & { before?: Types }
 ): SchemaRefused[] {
   const refuse = (name: string, fault: string, remedy: string) =>
     new SchemaRefused(
@@ -102,15 +108,15 @@ function findTableFaults(
       `The table ${table} cannot be used: the column ${name} ${fault}. ${remedy}, or rename the table, ${OTHER_DATABASE}.`
     )
   const names = new Set(columns.map(({ name }) => name))
-  const missing = needed
-    .flatMap(part => Object.entries(part))
+  const missing = Object.entries(needed)
     .filter(([name]) => !names.has(name))
     .map(([name, type]) => refuse(name, 'is missing', `Add it as ${type}`))
   const wrong = columns.flatMap(({ name, type, required }) => {
     const expected = known[name]
     if (expected === undefined)
       return required ? [refuse(name, 'is unknown and has no default', 'Add a default to it')] : []
-    return fits(type, expected) ? [] : [refuse(name, `is ${type}, not ${expected}`, 'Change it')]
+    if (fits(type, expected) || type === before[name]) return []
+    return [refuse(name, `is ${type}, not ${expected}`, 'Change it')]
   })
   return [...missing, ...wrong]
 }
@@ -145,11 +151,16 @@ export async function readTables(connection: Connection, names: string[]): Promi
   return tables
 }
 
+/** Whether a column is MariaDB's JSON, the only long text that this collation has by default. */
+function isMariaJson(type: string, collation: string | null): boolean {
+  return type === 'longtext' && collation === 'utf8mb4_bin'
+}
+
 /** Describes a column with all that this code relies on: `varchar(100) ascii_bin unique`. */
 function describeType({ kind, type, collation, nullable, part, extra }: ColumnRow): string {
   return [
-    // MariaDB writes a display width.
-    type.toLowerCase().replace(/^(\w*int)\(\d+\)/, '$1'),
+    // JSON is a text with a check in MariaDB, which also writes a display width.
+    isMariaJson(type, collation) ? 'json' : type.toLowerCase().replace(/^(\w*int)\(\d+\)/, '$1'),
     ...(collation === 'ascii_bin' ? [collation] : []),
     ...(nullable === 'YES' ? ['null'] : []),
     ...(part === 'PRI' ? ['primary'] : part === 'UNI' ? ['unique'] : []),

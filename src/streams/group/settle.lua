@@ -14,7 +14,8 @@
 --       of each key its value and its TTL in ms
 --       of outcome 'retry' the pause before it in ms and the record; of 'dead' how many fields and values follow, and those
 --       of each counter of `settled` its name and what to add to it
---       of each event its text, the text in the first key that shows that it is published already, request id, traceparent
+--       of each event its text, the beginning of the first key's value that shows that it is published already ('' for
+--       none), request id, traceparent
 -- Returns {settled, refused, lost}: how many were settled; the position, from 0, and the error of each that was refused; the
 --       position of each that was not owned. It runs on a full server too, since settling frees memory.
 --
@@ -170,7 +171,7 @@ while arg < #ARGV do
 
   for _ = 1, shape.events do
     local event, mark, request, trace = nextArg(), nextArg(), nextArg(), nextArg()
-    if owned and not (before and mark ~= '' and string.find(before, mark, 1, true)) then
+    if owned and not (before and mark ~= '' and string.sub(before, 1, #mark) == mark) then
       redis.call('XADD', events, '*', 'v', '1', 'data', event, 'request_id', request,
         unpack(trace == '' and untraced or {'traceparent', trace}))
     end

@@ -150,6 +150,23 @@ describe('GET /orders/:order_id', () => {
     expect((await api.call('/orders/failed')).statusCode).toBe(404)
   })
 
+  test('answers 304 to a client that has the order as it is, and 200 after each change', async () => {
+    await worker.close()
+    await api.post({ order_id: 'tagged', amount: 1 })
+    const read = (tag?: unknown) =>
+      api.call({ url: '/orders/tagged', headers: tag === undefined ? {} : { 'if-none-match': String(tag) } })
+    const { etag } = (await read()).headers
+    const same = await read(etag)
+    expect([same.statusCode, same.body, same.headers.etag]).toEqual([304, '', etag])
+    for (const tag of [`W/${etag}`, `"other", ${etag}`, '*']) expect((await read(tag)).statusCode).toBe(304)
+    expect((await read('"other"')).statusCode).toBe(200)
+    worker = await openApp(space, 'worker')
+    await completed('tagged')
+    const changed = await read(etag)
+    expect([changed.statusCode, changed.json().status]).toEqual([200, 'completed'])
+    expect((await read(changed.headers.etag)).statusCode).toBe(304)
+  })
+
   test('answers an unknown id with 404 and an invalid one with 400', async () => {
     const unknown = await api.call('/orders/unknown')
     expect([unknown.statusCode, unknown.json().type]).toEqual([

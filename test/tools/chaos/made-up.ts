@@ -21,7 +21,7 @@ export function documentOf(order_id: string, more: Record<string, unknown> = {})
 
 /** Adds a posted body and its answer to the ledger; times in ms since the start of the run. */
 export function post(ledger: Ledger, id: string, status: number, at = 1000, amount = '100') {
-  const posting = { id, body: '', amount: undefined, api: 0 }
+  const posting = { id, body: '', amount: undefined, fields: '', api: 0 }
   const { order, attempt } = ledger.sending(posting, toUnits(amount) ?? 0n, 'api-1')
   Object.assign(attempt, { status, began: at, ended: at + 10 })
   return order
@@ -31,7 +31,16 @@ export function post(ledger: Ledger, id: string, status: number, at = 1000, amou
 export function rowOf(order_id: string): Row {
   const time = '2026-01-31 12:00:00.123'
   const times = { created_at: time, updated_at: time, processed_at: time }
-  return { order_id, amount: '100.0000', tax: '18.0000', total: '118.0000', status: 'completed', ...times }
+  const fields = { currency: null, customer_id: null, items: null, metadata: null }
+  return {
+    order_id,
+    amount: '100.0000',
+    tax: '18.0000',
+    total: '118.0000',
+    status: 'completed',
+    ...times,
+    ...fields
+  }
 }
 
 /** The evidence of a run of two orders without a fault. */
@@ -43,7 +52,7 @@ export function goodRun(): Evidence & { audit: NonNullable<Evidence['audit']> } 
     ledger,
     holdings: {
       rows: new Map(ids.map(id => [id, [rowOf(id)]])),
-      totals: { processing: '0', completed: '2', failed: '0', revenue: '236.0000' },
+      totals: { processing: '0', completed: '2', failed: '0', revenue: '236.0000', currency_revenue: '0' },
       documents: ids.map(id => ({ id, text: documentOf(id), ttl: 1000 })),
       deadLetters: []
     },

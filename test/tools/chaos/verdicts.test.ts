@@ -34,6 +34,7 @@ test.each<[string, (run: Run) => unknown]>([
   ['doubled: wrong totals', ({ holdings }) => (holdings.totals.completed = '3')],
   ['doubled: wrong totals', ({ holdings }) => (holdings.totals.failed = '1')],
   ['doubled: wrong totals', ({ holdings }) => (holdings.totals.revenue = '236.0001')],
+  ['doubled: wrong totals', ({ holdings }) => (holdings.totals.currency_revenue = '0.0001')],
   ['wrong: a document that is no JSON', run => change(run, '{')],
   ['wrong: a document without a row', ({ holdings }) => holdings.rows.delete('one')],
   ...['amount', 'tax', 'total', 'created_at', 'updated_at', 'processed_at', 'status', 'order_id'].map(
@@ -42,6 +43,7 @@ test.each<[string, (run: Run) => unknown]>([
       run => change(run, documentOf('one', { [name]: 7 }))
     ]
   ),
+  ['wrong: a document that differs from its row', run => (row(run).metadata = '{"a": "b"}')],
   ['wrong: an event order.failed of a completed order', ({ events }) => events.failed.set('one', ['x'])],
   ['doubled: one event id for two orders', ({ events }) => events.completed.set('two', ['one:completed'])],
   ['wrong: an entry of events that is no event', ({ events }) => events.faulty.push('x')],
@@ -156,10 +158,11 @@ test.each([
   ['a wrong total', 200, documentOf('one', { total: 119 }), 'an answer that cannot be right'],
   ['a price too early', 200, documentOf('one', { status: 'processing' }), 'an answer that cannot be right'],
   ['a failure', 200, documentOf('one', { status: 'failed' }), 'an answer that cannot be right'],
+  ['fields that nobody sent', 200, documentOf('one', { customer_id: 'c' }), 'an answer that cannot be right'],
   ['no JSON', 200, '<html>', 'an answer that cannot be right']
 ])('an answer with %s is wrong', (_what, status, text, verdict) => {
   const ledger = createLedger()
-  const posting = { id: 'one', body: '', amount: undefined, api: 0 }
+  const posting = { id: 'one', body: '', amount: undefined, fields: '', api: 0 }
   const { order, attempt } = ledger.sending(posting, 1_000_000n, 'api-1')
   ledger.answered(order, attempt, status, text)
   expect(ledger.violations.map(({ what }) => what)).toContain(verdict)

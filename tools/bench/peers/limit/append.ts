@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
-import { ORDER_PLACED_VERSION } from '../../../../schema/messages/order-placed.ts'
+import { ORDER_PLACED_VERSIONS } from '../../../../schema/messages/order-placed.ts'
 import { inChunks } from '../shared/chunks.ts'
 import { keyPrefix, redisOptions } from '../shared/environment.ts'
 import { place } from '../shared/orders.ts'
@@ -20,7 +20,7 @@ await inChunks(500, async orders => {
   for (const order of orders) {
     const data = JSON.stringify(place(order))
     const origin = ['request_id', randomUUID(), 'ordinal', `${epoch}:${++number}`]
-    pipeline.xadd(stream, '*', 'v', ORDER_PLACED_VERSION, 'data', data, ...origin)
+    pipeline.xadd(stream, '*', 'v', ORDER_PLACED_VERSIONS.plain, 'data', data, ...origin)
   }
   await run(pipeline)
 })

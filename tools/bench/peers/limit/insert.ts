@@ -1,5 +1,5 @@
 import { createConnection } from 'mysql2/promise'
-import { COLUMNS, toValues } from '../../../../src/orders/tables/row.ts'
+import { PLAIN_COLUMNS, toValues } from '../../../../src/orders/tables/row.ts'
 import { inChunks } from '../shared/chunks.ts'
 import { mysqlOptions } from '../shared/environment.ts'
 import { completeOrder, place } from '../shared/orders.ts'
@@ -13,7 +13,7 @@ const connection = await createConnection(mysqlOptions())
 
 await inChunks(500, async orders => {
   const rows = orders.map(order => toValues(completeOrder(place(order), '1769860800000-0')))
-  await connection.query(`INSERT INTO orders (${COLUMNS}) VALUES ?`, [rows])
+  await connection.query(`INSERT INTO orders (${PLAIN_COLUMNS}) VALUES ?`, [rows])
 })
 
 await connection.end()

@@ -9,6 +9,7 @@ import {
   COLUMNS,
   fromRow,
   type OrderRow,
+  PLAIN_COLUMNS,
   type StoredOrder,
   toValues
 } from '../../../../src/orders/tables/row.ts'
@@ -19,7 +20,7 @@ import { DuplicateKey } from '../../../../src/stores/errors.ts'
 export const DOCUMENT_TTL = 3600
 
 const TAX_RATE = '0.18'
-const INSERT = `INSERT INTO orders (${COLUMNS}) VALUES (${COLUMNS.replaceAll(/\w+/g, '?')})`
+const INSERT = `INSERT INTO orders (${PLAIN_COLUMNS}) VALUES (${PLAIN_COLUMNS.replaceAll(/\w+/g, '?')})`
 const SELECT = `SELECT ${COLUMNS} FROM orders WHERE order_id = ?`
 
 /** The Redis key of an order's document. */
