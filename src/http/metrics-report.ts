@@ -54,7 +54,6 @@ function orderStats(
   queue: QueueState | null,
   defaultCurrency: string
 ): Metrics['services']['database']['stats'] {
-  const isDefault = (currency: string) => currency === '' || currency === defaultCurrency
   const processing = totals && queue ? totals.processing + queue.depth + queue.retrying : null
   return {
     total_orders: totals && processing !== null ? processing + totals.completed + totals.failed : null,
@@ -62,10 +61,8 @@ function orderStats(
     processing_orders: processing,
     failed_orders: totals?.failed ?? null,
     // A double holds 15 decimal digits: a revenue of 99 billion with all four decimals.
-    total_revenue:
-      totals &&
-      Number(sum([...totals.revenue].filter(([currency]) => isDefault(currency)).map(([, own]) => own))),
-    revenue: totals && Object.fromEntries([...totals.revenue].filter(([currency]) => currency !== ''))
+    total_revenue: totals && Number(sum([totals.revenue, totals.revenueIn.get(defaultCurrency) ?? '0'])),
+    revenue: totals && Object.fromEntries(totals.revenueIn)
   }
 }
 

@@ -11,7 +11,11 @@ let api: TestApp
 let port: number
 
 beforeAll(async () => {
-  api = await openApp(space, 'api', { ADMIN_TOKEN: 'sixteen characters', ...UNSHED })
+  api = await openApp(space, 'api', {
+    ADMIN_TOKEN: 'sixteen characters',
+    BODY_LIMIT_BYTES: 16_384,
+    ...UNSHED
+  })
   port = Number(new URL(await api.app.listen({ port: 0, host: '127.0.0.1' })).port)
 })
 afterAll(() => api.close())

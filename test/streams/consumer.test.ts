@@ -161,7 +161,7 @@ describe('a consumer', () => {
     await member.join()
     const [out, other] = ['out', 'other'].map(name => `{${space.env.KEY_PREFIX}:0}:published:${name}`)
     const publish = async (...written: (string | undefined)[]) => {
-      await space.redis.mset(out as string, 'it is published', other as string, 'nothing')
+      await space.redis.mset(out as string, 'published before', other as string, 'not published')
       const before = await space.redis.xlen(keys.stream(EVENTS, 0))
       const id = await fn.add(1)
       await space.redis.xreadgroup('GROUP', fn.name, 'c', 'STREAMS', fn.key, '>')

@@ -11,8 +11,10 @@ export interface Totals {
   failed: number
   /** Spilled orders: accepted in MySQL, not in Redis. */
   accepted: number
-  /** Sum of the totals of completed orders, by currency; '' for orders without one. Decimal text. */
-  revenue: Map<string, string>
+  /** Sum of the totals of completed orders without a currency; decimal text. */
+  revenue: string
+  /** The same for orders with a currency, by its code. */
+  revenueIn: ReadonlyMap<string, string>
 }
 
 /** A row's change of status; `from` is null for a new row. */
@@ -99,9 +101,7 @@ export async function readTotals(mysql: MysqlStore): Promise<Totals> {
     completed: Number(row.completed),
     failed: Number(row.failed),
     accepted: Number(row.accepted),
-    revenue: new Map([
-      ['', canonicalAmount(row.revenue)],
-      ...currencies.map(own => [own.currency, canonicalAmount(own.revenue)] as const)
-    ])
+    revenue: canonicalAmount(row.revenue),
+    revenueIn: new Map(currencies.map(own => [own.currency, canonicalAmount(own.revenue)]))
   }
 }

@@ -89,7 +89,9 @@ describe('an order with all fields', () => {
       toPublication: orders.toPublication
     })
     expect((await api.call('/orders/spilled')).json()).toMatchObject({ ...shown, status: 'failed' })
-    expect((await streams.deadLetters.list(ORDER_FUNCTION, '', 1)).deadLetters).toMatchObject([{ v: '2' }])
+    expect((await streams.deadLetters.list(ORDER_FUNCTION, '', 1)).deadLetters).toMatchObject([
+      { data: expect.stringContaining('"currency":"EUR"') }
+    ])
     await streams.deadLetters.redrive(ORDER_FUNCTION, undefined, 1)
     worker = await openApp(space, 'worker')
     expect(await completed('spilled')).toMatchObject({ ...shown, tax: 3.42, total: 22.42 })
@@ -206,7 +208,7 @@ test('revenue is kept by currency, and the total has the orders without one', as
   for (const id of ['in-usd', 'in-chf', 'in-none']) await completed(id)
   const after = await stats()
   expect(after.revenue).toMatchObject({ USD: '11.8', CHF: '1.18' })
-  expect(after.total_revenue - before.total_revenue).toBeCloseTo(118, 6)
+  expect(after.total_revenue - before.total_revenue).toBeCloseTo(118, 3)
   const inUsd = await useApp(space, 'api', { DEFAULT_CURRENCY: 'USD' })
-  expect((await stats(inUsd)).total_revenue - after.total_revenue).toBeCloseTo(11.8, 6)
+  expect((await stats(inUsd)).total_revenue - after.total_revenue).toBeCloseTo(11.8, 3)
 })

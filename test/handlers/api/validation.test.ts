@@ -19,8 +19,8 @@ const isId = (id: unknown) =>
   [...id].every(c => 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-'.includes(c))
 const isAmount = (amount: unknown) => {
   if (typeof amount === 'number')
-    return amount > 0 && amount <= 999999.9999 && Number(amount.toFixed(4)) === amount
-  return typeof amount === 'string' && /^(0|[1-9]\d{0,5})(\.\d{1,4}0*)?$/.test(amount) && Number(amount) > 0
+    return amount > 0 && amount <= 9999999999.9999 && Number(amount.toFixed(4)) === amount
+  return typeof amount === 'string' && /^(0|[1-9]\d{0,9})(\.\d{1,4}0*)?$/.test(amount) && Number(amount) > 0
 }
 const isOrder = (body: unknown) =>
   typeof body === 'object' &&
@@ -60,9 +60,9 @@ const amounts = fc.oneof(
     0.0001,
     0.00001,
     1e-5,
-    999999.9999,
-    1000000,
-    999999.99991,
+    9999999999.9999,
+    1e10,
+    9999999999.99991,
     Number.MAX_VALUE
   ),
   fc.constantFrom(
@@ -82,8 +82,8 @@ const amounts = fc.oneof(
     '0.00010',
     '0.00000',
     '1.000010',
-    '999999.9999',
-    '1000000',
+    '9999999999.9999',
+    '10000000000',
     '',
     'NaN',
     '１',
@@ -170,11 +170,11 @@ test.each([
   [true, 'must be a number or a string'],
   [0, 'must be > 0'],
   [-5, 'must be > 0'],
-  [1_000_000, 'must be <= 999999.9999'],
-  [1e30, 'must be <= 999999.9999'],
+  [10_000_000_000, 'must be <= 9999999999.9999'],
+  [1e30, 'must be <= 9999999999.9999'],
   [
     '1e3',
-    'is not valid. Expected: A number or a string, above 0, at most 999999.9999, with at most four decimals as it is written; zeros at the end do not count. Only a number may have an exponent.'
+    'is not valid. Expected: A number or a string, above 0, at most 9999999999.9999, with at most four decimals as it is written, and no more than the currency has; zeros at the end do not count. Only a number may have an exponent.'
   ]
 ])('the fault of the amount %s states the rule', async (amount, detail) => {
   const { errors } = (await api.post({ order_id: 'amount', amount })).json()
@@ -195,8 +195,8 @@ test('the faults of an id, a media type and a size state the rule', async () => 
     return (await api.call({ method: 'POST', url: '/orders', payload, headers })).json().detail
   }
   expect(await send('<order/>', 'application/xml')).toContain('Content-Type: application/json')
-  expect(await send(`"${'x'.repeat(20_000)}"`, 'application/json')).toBe(
-    'The body may have at most 16384 bytes.'
+  expect(await send(`"${'x'.repeat(270_000)}"`, 'application/json')).toBe(
+    'The body may have at most 262144 bytes.'
   )
 })
 
@@ -206,7 +206,7 @@ test.each([
   ['a form', 'order_id=a&amount=1', { 'content-type': 'application/x-www-form-urlencoded' }, 415],
   [
     'a huge body',
-    JSON.stringify({ order_id: 'x'.repeat(20_000), amount: 1 }),
+    JSON.stringify({ order_id: 'x'.repeat(270_000), amount: 1 }),
     { 'content-type': 'application/json' },
     413
   ]

@@ -107,7 +107,8 @@ test('metrics count waiting and completed orders, and their revenue', async () =
     completed_orders: 0,
     processing_orders: 5,
     failed_orders: 0,
-    total_revenue: 0
+    total_revenue: 0,
+    revenue: {}
   })
   expect(waiting.queue).toMatchObject({ depth: 5, pending: 0, oldest_seconds: expect.any(Number) })
 
@@ -121,7 +122,8 @@ test('metrics count waiting and completed orders, and their revenue', async () =
     completed_orders: 5,
     processing_orders: 0,
     failed_orders: 0,
-    total_revenue: 59.059
+    total_revenue: 59.059,
+    revenue: {}
   })
   expect(done.queue).toEqual({ depth: 0, pending: 0, oldest_seconds: 0 })
 
