@@ -4,6 +4,7 @@ import type { DeadLetter, Dealt } from '../schema/http/dead-letter.ts'
 import type { Forgotten } from '../schema/http/function.ts'
 import type { Problem } from '../schema/http/problem.ts'
 import { problemType } from '../schema/http/problem-types.ts'
+import type { NewTaxRate, TaxRate } from '../schema/http/tax-rate.ts'
 
 /** The service refuses a request or does not answer. The message is advice for the operator. */
 export class AdminError extends Error {
@@ -19,6 +20,8 @@ export interface AdminClient {
   redrive: (name: string, ids: string[] | undefined, rate: number | undefined) => Promise<Dealt>
   discard: (name: string, ids: string[], reason: string) => Promise<Dealt>
   forget: (name: string) => Promise<Forgotten>
+  listTaxRates: () => Promise<{ tax_rates: TaxRate[] }>
+  setTaxRate: (rate: NewTaxRate) => Promise<TaxRate>
 }
 
 /**
@@ -68,7 +71,9 @@ export function createAdminClient(url: string, token: string): AdminClient {
         ...(rate !== undefined && { rate })
       }),
     discard: (name, ids, reason) => call('/admin/dead-letters/discard', { function: name, ids, reason }),
-    forget: name => call(`/admin/functions/${encodeURIComponent(name)}`, undefined, 'DELETE')
+    forget: name => call(`/admin/functions/${encodeURIComponent(name)}`, undefined, 'DELETE'),
+    listTaxRates: () => call('/admin/tax-rates'),
+    setTaxRate: rate => call('/admin/tax-rates', rate, 'PUT')
   }
 }
 

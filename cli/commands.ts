@@ -14,6 +14,7 @@ export interface Arguments {
   limit: string
   rate?: string
   reason?: string
+  from?: string
   all: boolean
 }
 
@@ -74,6 +75,24 @@ export const commands: Record<string, Command> = {
       data: result,
       text: `${result.function} is forgotten: ${result.groups} groups ended, ${result.retries} retries moved to its dead letters.`
     }
+  },
+  'tax-rates list': async (client, args) => {
+    rejectNames(args.ids)
+    const list = await client.listTaxRates()
+    if (list.tax_rates.length === 0) return { data: list, text: 'No region has a tax rate.' }
+    const rows = list.tax_rates.map(({ region, rate, valid_from, valid_to }) => [
+      region,
+      rate,
+      valid_from,
+      valid_to ?? '-'
+    ])
+    return { data: list, text: table([['region', 'rate', 'from', 'to'], ...rows]) }
+  },
+  'tax-rates set': async (client, { ids: [region, rate, ...more], from }) => {
+    if (region === undefined || rate === undefined || more.length > 0)
+      throw new UsageError('Name the region and its rate, such as DE 0.19.')
+    const set = await client.setTaxRate({ region, rate, ...(from !== undefined && { valid_from: from }) })
+    return { data: set, text: `The rate of ${set.region} is ${set.rate} from ${set.valid_from} on.` }
   }
 }
 

@@ -11,6 +11,8 @@ const USAGE = `Usage: npm run admin -- <command> [options]
   dead-letters redrive ID... | --all [--rate N]
   dead-letters discard ID... --reason TEXT
   functions forget NAME                  removes a function that no worker runs any more
+  tax-rates list
+  tax-rates set REGION RATE [--from TIME]
 
   --function NAME   the function of the dead letters (process-orders)
   --url URL         the URL of an api (ORDERSTREAM_URL, or http://127.0.0.1:3000)
@@ -25,6 +27,7 @@ const options = {
   limit: { type: 'string', default: '50' },
   rate: { type: 'string' },
   reason: { type: 'string' },
+  from: { type: 'string' },
   all: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false }

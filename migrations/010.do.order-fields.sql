@@ -7,6 +7,7 @@ ALTER TABLE orders
   MODIFY COLUMN status ENUM('processing', 'completed', 'failed', 'waiting') NOT NULL,
   ADD COLUMN currency    CHAR(3) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'ISO 4217',
   ADD COLUMN customer_id VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NULL,
+  ADD COLUMN region      VARCHAR(20) CHARACTER SET ascii COLLATE ascii_bin NULL,
   ADD COLUMN items       JSON NULL,
   ADD COLUMN metadata    JSON NULL;
 

@@ -12,6 +12,7 @@ import { Health, Probe } from '../../schema/http/health.ts'
 import { Metrics } from '../../schema/http/metrics.ts'
 import { NewOrder, Order } from '../../schema/http/order.ts'
 import { Problem } from '../../schema/http/problem.ts'
+import { NewTaxRate, TaxRate, TaxRates } from '../../schema/http/tax-rate.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
 
 const COMMON = [Problem, Health, Probe, Metrics]
@@ -25,7 +26,10 @@ const ADMIN = [
   Dealt,
   Discard,
   Redrive,
-  Forgotten
+  Forgotten,
+  NewTaxRate,
+  TaxRate,
+  TaxRates
 ]
 
 /** Returns the schemas that the routes of this process refer to. */
@@ -62,7 +66,8 @@ async function openapi(app: FastifyInstance) {
         { name: 'operations', description: 'Health, metrics and this document.' },
         {
           name: 'admin',
-          description: 'Audit, dead letters and functions. These routes exist when ADMIN_TOKEN is set.'
+          description:
+            'Audit, dead letters, functions and tax rates. These routes exist when ADMIN_TOKEN is set.'
         }
       ],
       ...(schemas.includes(Audit) && {

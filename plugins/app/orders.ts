@@ -8,6 +8,7 @@ import { createDocuments, type Documents } from '../../src/orders/read/documents
 import { createOrderReader, type OrderReader } from '../../src/orders/read/reader.ts'
 import { createRecentDocuments } from '../../src/orders/read/recent-documents.ts'
 import { createOrderStore, type OrderStore } from '../../src/orders/tables/order-store.ts'
+import { createTaxRates, type TaxRates } from '../../src/orders/tax/tax-rates.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -25,6 +26,8 @@ declare module 'fastify' {
       documents: Documents
       /** The watermarks of the counters of accepted orders. */
       watermarks: Watermarks
+      /** The tax rates of the regions. */
+      taxRates: TaxRates
       /** Makes the document and the event of a finished order. */
       toPublication: ToPublication
     }
@@ -40,6 +43,7 @@ async function orders(app: FastifyInstance) {
   const documents = createDocuments(redis, keys, ttl, () => metrics.corrupt('document'))
   const watermarks = createWatermarks(keys.partitions)
   const toPublication = createToPublication(keys, ttl)
+  const taxRates = createTaxRates({ redis, mysql, keys, log: app.log })
   app.decorate('orders', {
     intake: createIntake({
       redis,
@@ -48,6 +52,7 @@ async function orders(app: FastifyInstance) {
       keys,
       watermarks,
       taxRate: config.TAX_RATE,
+      taxRates,
       defaultCurrency: config.DEFAULT_CURRENCY,
       timeout: config.STORE_TIMEOUT_MS,
       maxBacklog: config.MAX_BACKLOG,
@@ -59,6 +64,7 @@ async function orders(app: FastifyInstance) {
     store,
     documents,
     watermarks,
+    taxRates,
     toPublication
   })
 }

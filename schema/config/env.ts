@@ -4,6 +4,7 @@ import type { FastifySchemaValidationError } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { TOKEN_PATTERN } from '../http/admin-token.ts'
 import { Currency } from '../http/currency.ts'
+import { RATE_PATTERN } from '../http/tax-rate.ts'
 
 /** A port number with a default. */
 const port = (fallback: number, description: string) =>
@@ -79,7 +80,7 @@ export const Env = Type.Object({
   }),
 
   TAX_RATE: Type.String({
-    pattern: '^(0(\\.\\d{1,6})?|1(\\.0{1,6})?)$',
+    pattern: RATE_PATTERN,
     default: '0.18',
     description:
       'Tax rate from 0 to 1, with at most six decimals. An order keeps the rate of the time when it was accepted.'

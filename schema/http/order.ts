@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { Currency } from './currency.ts'
+import { Region } from './tax-rate.ts'
 
 /** The source of a RegExp for order ids. */
 const ORDER_ID = '^[A-Za-z0-9_-]{1,100}$'
@@ -95,6 +96,7 @@ export const NewOrder = Type.Object(
     amount: Amount,
     currency: Type.Optional(Currency),
     customer_id: Type.Optional(CustomerId),
+    region: Type.Optional(Region),
     items: Type.Optional(
       Type.Array(NewItem, {
         minItems: 1,
@@ -153,6 +155,7 @@ export const Order = Type.Object(
     processed_at: Type.Union([Time('When the order was finished (UTC).'), Type.Null()]),
     currency: Type.Optional(Currency),
     customer_id: Type.Optional(CustomerId),
+    region: Type.Optional(Region),
     items: Type.Optional(Type.Array(Item)),
     metadata: Type.Optional(Metadata),
     failure: Type.Optional(Failure)

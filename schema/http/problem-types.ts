@@ -27,6 +27,7 @@ export const PROBLEMS = {
   'order-conflict': { status: 409, title: 'The order exists with another body' },
   'function-in-use': { status: 409, title: 'The function is in use' },
   'letter-refused': { status: 409, title: 'The letter cannot be redriven' },
+  'tax-rate-refused': { status: 409, title: 'The tax rate cannot begin at that time' },
   'no-loss': { status: 409, title: 'There is no loss to acknowledge' },
   'body-too-large': { status: 413, title: 'The request body is too large' },
   'unsupported-media-type': { status: 415, title: 'The media type is not supported' },

@@ -25,6 +25,7 @@ export const OrderPlaced = Type.Object(
     accepted_at: Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$' }),
     currency: Type.Optional(Currency),
     customer_id: Type.Optional(Type.String()),
+    region: Type.Optional(Type.String()),
     items: Type.Optional(Type.Array(Item)),
     metadata: Type.Optional(Type.Record(Type.String(), Type.String()))
   },

@@ -6,6 +6,7 @@ import { PROBLEMS, type ProblemKind, type ProblemName, problemType } from '../..
 import { asError } from '../async/as-error.ts'
 import { BacklogFull } from '../orders/accept/backlog.ts'
 import { InvalidOrder, OrderConflict, OrderNotFound } from '../orders/errors.ts'
+import { TaxRateRefused } from '../orders/tax/rate-table.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
 import { RedriveRefused } from '../streams/dead-letters/redrive.ts'
 import { FunctionInUse } from '../streams/operate/forget.ts'
@@ -29,6 +30,7 @@ const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
   [OrderConflict, 'order-conflict'],
   [FunctionInUse, 'function-in-use'],
   [RedriveRefused, 'letter-refused'],
+  [TaxRateRefused, 'tax-rate-refused'],
   [BacklogFull, 'backlog-full'],
   [StoreUnavailable, 'unavailable']
 ])

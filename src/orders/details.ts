@@ -5,6 +5,7 @@ import type { Item } from '../../schema/http/order.ts'
 export interface Details {
   currency: string | null
   customer_id: string | null
+  region: string | null
   /** JSON text in one form, so that equal items have equal texts. */
   items: string | null
   /** JSON text in one form, as above: sorted by key. */
@@ -15,16 +16,18 @@ export interface Details {
 export interface DetailsSource {
   currency?: string | null
   customer_id?: string | null
+  region?: string | null
   items?: (Omit<Item, 'unit_price'> & { unit_price: number | string })[] | null
   metadata?: Record<string, string> | null
 }
 
 /** Returns the details of an order; null when it has none, as most orders. */
-export function toDetails({ currency, customer_id, items, metadata }: DetailsSource): Details | null {
-  if (!currency && !customer_id && !items && !metadata) return null
+export function toDetails({ currency, customer_id, region, items, metadata }: DetailsSource): Details | null {
+  if (!currency && !customer_id && !region && !items && !metadata) return null
   return {
     currency: currency ?? null,
     customer_id: customer_id ?? null,
+    region: region ?? null,
     items: items ? renderItems(items) : null,
     metadata: metadata ? renderMetadata(metadata) : null
   }
@@ -33,10 +36,11 @@ export function toDetails({ currency, customer_id, items, metadata }: DetailsSou
 /** Renders details as members of a JSON object, each after a comma; '' for none. */
 export function renderDetails(details: Details | null): string {
   if (details === null) return ''
-  const { currency, customer_id, items, metadata } = details
+  const { currency, customer_id, region, items, metadata } = details
   return (
     (currency === null ? '' : `,"currency":"${currency}"`) +
     (customer_id === null ? '' : `,"customer_id":${JSON.stringify(customer_id)}`) +
+    (region === null ? '' : `,"region":"${region}"`) +
     (items === null ? '' : `,"items":${items}`) +
     (metadata === null ? '' : `,"metadata":${metadata}`)
   )

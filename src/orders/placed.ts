@@ -20,11 +20,12 @@ export function toPlaced(
 ): OrderPlaced {
   const placed: OrderPlaced = { order_id, amount, tax_rate: taxRate, accepted_at: created_at }
   if (details === null) return placed
-  const { currency, customer_id, items, metadata } = details
+  const { currency, customer_id, region, items, metadata } = details
   return {
     ...placed,
     ...(currency !== null && { currency }),
     ...(customer_id !== null && { customer_id }),
+    ...(region !== null && { region }),
     ...(items !== null && { items: JSON.parse(items) }),
     ...(metadata !== null && { metadata: JSON.parse(metadata) })
   }

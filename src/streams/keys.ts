@@ -32,6 +32,8 @@ export interface Keys {
   partitionCount: () => string
   /** Hash of the processes that live, each with its settings. */
   processes: () => string
+  /** Hash that mirrors the tax rates in MySQL: `stamp` and `rates`. */
+  taxRates: () => string
   /** Requests of one client in one second. */
   rate: (client: string, second: number) => string
 }
@@ -56,6 +58,7 @@ export function createKeys(prefix: string, partitions: number): Keys {
     alive: partition => key(partition, 'alive'),
     partitionCount: () => key(0, 'partitions'),
     processes: () => key(0, 'processes'),
+    taxRates: () => key(0, 'tax-rates'),
     rate: (client, second) => key(0, `rate:${second}:${client}`)
   }
 }

@@ -74,6 +74,31 @@ test('npm run admin does what the routes do', async () => {
   expect((await run('dead-letters', 'list', '--url', url)).out).toBe('process-orders has no dead letters.\n')
 })
 
+test('npm run admin sets and lists tax rates', async () => {
+  const { app } = await useApp(space, 'api', { ADMIN_TOKEN, MAX_EVENT_LOOP_DELAY_MS: 0 })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const taxRates = (...args: string[]) => run('tax-rates', ...args, '--url', url)
+  expect((await taxRates('list')).out).toBe('No region has a tax rate.\n')
+  expect((await taxRates('set', 'DE', '0.19', '--from', '2026-01-01T00:00:00Z')).out).toBe(
+    'The rate of DE is 0.19 from 2026-01-01T00:00:00.000Z on.\n'
+  )
+  expect(await taxRates('set', 'DE', '0.2', '--from', '2026-02-01T00:00:00Z')).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/^DE has a rate already\. Another one can begin at /)
+  })
+  await taxRates('set', 'DE', '0.2', '--from', '2090-01-01T00:00:00Z')
+  expect((await taxRates('list')).out).toBe(
+    [
+      'region  rate  from                      to',
+      'DE      0.19  2026-01-01T00:00:00.000Z  2090-01-01T00:00:00.000Z',
+      'DE      0.2   2090-01-01T00:00:00.000Z  -\n'
+    ].join('\n')
+  )
+  expect(JSON.parse((await taxRates('list', '--json')).out).tax_rates).toHaveLength(2)
+  expect((await taxRates('set', 'DE')).err).toBe('Name the region and its rate, such as DE 0.19.\n')
+  expect((await taxRates('set', 'DE', '19')).err).toMatch(/^The body does not match its schema\.\n\/rate /)
+})
+
 test('npm run admin names what is missing', async () => {
   expect(await run('dead-letters', 'redrive')).toEqual({
     code: 1,

@@ -36,7 +36,9 @@ const PRINTED: [command: RegExp, output: RegExp][] = [
   [/ dead-letters show /, /"id": "0:1769860800000-0"/],
   [/ dead-letters redrive /, /^1 sent back to process-orders\.$/m],
   [/ dead-letters discard /, /^1 discarded\.$/m],
-  [/ functions forget /, /^send-receipt is forgotten/m]
+  [/ functions forget /, /^send-receipt is forgotten/m],
+  [/ tax-rates set /, /^The rate of DE is 0\.(19|2) from 20/],
+  [/ tax-rates list$/, /^DE +0\.2 +2090-01-01T00:00:00\.000Z +-$/m]
 ]
 
 test('a test runs every command of the README and of docs', async () => {

@@ -70,6 +70,7 @@ test('docs/architecture.md lists every key of Redis', async () => {
     alive: keys.alive(0),
     partitionCount: keys.partitionCount(),
     processes: keys.processes(),
+    taxRates: keys.taxRates(),
     rate: keys.rate('<client>', '<second>' as unknown as number)
   }
   const used = [keys.stream('placed', 0), keys.stream('events', 0), ...Object.values(all)]

@@ -36,6 +36,7 @@ const item = fc.record(
 const fields = fc.record(
   {
     currency: fc.constantFrom('EUR' as const, 'JPY' as const),
+    region: fc.constantFrom('DE', 'US-CA'),
     customer_id: fc.stringMatching(/^[\x21-\x7E]{1,20}$/),
     items: fc.array(item as fc.Arbitrary<Item>, { minLength: 1, maxLength: 5 }),
     metadata: fc.dictionary(text, text, { maxKeys: 5 })

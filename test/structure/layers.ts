@@ -15,6 +15,7 @@ export const LAYERS: string[][] = [
   ['src/http'],
   ['src/orders/accept', 'src/orders/process', 'src/orders/read', 'src/orders/recover'],
   ['src/orders/audit'],
+  ['src/orders/tax'],
   ['src/orders/tables'],
   ['src/orders'],
   ['src/streams/operate'],

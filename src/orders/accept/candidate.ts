@@ -23,9 +23,9 @@ export interface Candidate {
   origin: Origin
 }
 
-/** Makes a candidate of a request. `taxRate` is decimal text; the order keeps it. */
-export function toCandidate(body: NewOrder, taxRate: string, origin: Origin): Candidate {
-  const order = newRecord(body.order_id, canonicalAmount(body.amount), isoNow(), toDetails(body))
+/** Makes a candidate of a request, accepted `at` that time. `taxRate` is decimal text; the order keeps it. */
+export function toCandidate(body: NewOrder, taxRate: string, origin: Origin, at = isoNow()): Candidate {
+  const order = newRecord(body.order_id, canonicalAmount(body.amount), at, toDetails(body))
   return {
     order,
     document: renderDocument(order),

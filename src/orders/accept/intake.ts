@@ -1,15 +1,17 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Currency } from '../../../schema/http/currency.ts'
 import type { NewOrder } from '../../../schema/http/order.ts'
+import { isoNow } from '../../async/clock.ts'
 import { createMicroBatch } from '../../async/micro-batch.ts'
 import { StoreRefused, StoreUnavailable, UnexplainedStoreError } from '../../stores/errors.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
 import type { Watermarks } from '../audit/watermarks.ts'
-import { OrderConflict } from '../errors.ts'
+import { InvalidOrder, OrderConflict } from '../errors.ts'
 import { hasBodyOf, isDocumentOf, type OrderRecord, renderDocument } from '../order.ts'
 import type { OrderStore } from '../tables/order-store.ts'
+import type { TaxRates } from '../tax/tax-rates.ts'
 import { createAppend } from './append.ts'
 import { type Candidate, type Origin, toCandidate } from './candidate.ts'
 import { checkOrder } from './check-order.ts'
@@ -34,7 +36,7 @@ export interface Acceptance {
 export interface Intake {
   /**
    * Accepts an order, or finds the order that its id names.
-   * @throws {InvalidOrder} when the order contradicts itself.
+   * @throws {InvalidOrder} when the order contradicts itself, or its region has no tax rate.
    * @throws {OrderConflict} when the id names an order with another body.
    * @throws {BacklogFull} when too many messages wait.
    * @throws {StoreUnavailable} when no store confirms the order. It may still be accepted; sending it again shows that.
@@ -51,8 +53,10 @@ export interface IntakeOptions {
   store: OrderStore
   keys: Keys
   watermarks: Watermarks
-  /** Decimal text. */
+  /** The rate of orders without a region; decimal text. */
   taxRate: string
+  /** The rates of the regions. */
+  taxRates: Pick<TaxRates, 'rateOf'>
   /** The currency of orders that are sent without one. */
   defaultCurrency: Currency | undefined
   /** How long a call to Redis may take (ms). */
@@ -116,7 +120,8 @@ export function createIntake(options: IntakeOptions): Intake {
     accept: async (body, origin) => {
       const order = defaultCurrency === undefined ? body : { currency: defaultCurrency, ...body }
       checkOrder(order)
-      const candidate = toCandidate(order, options.taxRate, origin)
+      const at = isoNow()
+      const candidate = toCandidate(order, rateOf(order.region, at, options), origin, at)
       const batch = batches[keys.partitionOf(order.order_id)] as (typeof batches)[number]
       const result = await batch(candidate)
       if ('error' in result) throw result.error
@@ -156,4 +161,16 @@ async function findRows(
       if (attempt === 2 || !(await mysql.availability.stillUp())) return new Map()
     }
   }
+}
+
+/** The tax rate of a region at a time; that of orders without a region where it is undefined. Decimal text. */
+function rateOf(
+  region: string | undefined,
+  at: string,
+  { taxRate, taxRates }: Pick<IntakeOptions, 'taxRate' | 'taxRates'>
+): string {
+  if (region === undefined) return taxRate
+  const rate = taxRates.rateOf(region, at)
+  if (rate !== undefined) return rate
+  throw new InvalidOrder([{ pointer: '/region', detail: `the region ${region} has no tax rate` }])
 }

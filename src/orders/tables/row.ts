@@ -8,6 +8,7 @@ export interface OrderRow extends Omit<OrderRecord, 'failure' | 'details' | 'sta
   status: OrderRecord['status'] | typeof WAITING
   currency: string | null
   customer_id: string | null
+  region: string | null
   /** JSON: MySQL's driver parses it, MariaDB returns text. */
   items: NonNullable<DetailsSource['items']> | string | null
   metadata: NonNullable<DetailsSource['metadata']> | string | null
@@ -32,7 +33,7 @@ export const PLAIN_COLUMNS =
   'order_id, amount, tax, total, status, created_at, updated_at, processed_at, message_id, failure_code, failure_detail'
 
 /** The columns of the optional fields, in the order of `toDetailValues`. */
-export const DETAIL_COLUMNS = 'currency, customer_id, items, metadata'
+export const DETAIL_COLUMNS = 'currency, customer_id, region, items, metadata'
 
 /** The columns of an order. */
 export const COLUMNS = `${PLAIN_COLUMNS}, ${DETAIL_COLUMNS}`
@@ -51,6 +52,7 @@ export function fromRow(row: OrderRow): StoredOrder {
     details: toDetails({
       currency: row.currency,
       customer_id: row.customer_id,
+      region: row.region,
       items: parsed(row.items),
       metadata: parsed(row.metadata)
     }),
@@ -75,8 +77,8 @@ export async function insertOrders(transaction: Transaction, orders: StoredOrder
 /** Converts details to the values of `DETAIL_COLUMNS`. */
 export function toDetailValues(details: Details | null): (string | null)[] {
   return details === null
-    ? [null, null, null, null]
-    : [details.currency, details.customer_id, details.items, details.metadata]
+    ? [null, null, null, null, null]
+    : [details.currency, details.customer_id, details.region, details.items, details.metadata]
 }
 
 /** Converts an order to the values of the columns that every order has. */
