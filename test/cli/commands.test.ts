@@ -75,7 +75,7 @@ test('npm run admin does what the routes do', async () => {
 })
 
 test('npm run admin sets and lists tax rates', async () => {
-  const { app } = await useApp(space, 'api', { ADMIN_TOKEN, MAX_EVENT_LOOP_DELAY_MS: 0 })
+  const { app } = await useApp(space, 'api', { ADMIN_TOKEN })
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   const taxRates = (...args: string[]) => run('tax-rates', ...args, '--url', url)
   expect((await taxRates('list')).out).toBe('No region has a tax rate.\n')
@@ -171,7 +171,7 @@ test('npm run admin explains a missing or wrong token', async () => {
     out: '',
     err: 'No token: set ADMIN_TOKEN to the value that the api has (export ADMIN_TOKEN=…), or use --token.\n'
   })
-  const { app } = await useApp(space, 'api', { ADMIN_TOKEN, MAX_EVENT_LOOP_DELAY_MS: 0 })
+  const { app } = await useApp(space, 'api', { ADMIN_TOKEN })
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   expect(await run('audit', '--url', url, '--token', 'another-token-than-that')).toEqual({
     code: 1,

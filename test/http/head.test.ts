@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openApp, type TestApp } from '../harness/app.ts'
 import { useSpace } from '../harness/space.ts'
-import { converse, post, request, statuses, UNSHED } from './raw.ts'
+import { converse, post, request, statuses } from './raw.ts'
 
 const space = await useSpace()
 let api: TestApp
 let port: number
 
 beforeAll(async () => {
-  api = await openApp(space, 'api', { ADMIN_TOKEN: 'sixteen characters', ...UNSHED })
+  api = await openApp(space, 'api', { ADMIN_TOKEN: 'sixteen characters' })
   port = Number(new URL(await api.app.listen({ port: 0, host: '127.0.0.1' })).port)
 })
 afterAll(() => api.close())
@@ -107,8 +107,7 @@ describe('the router', () => {
   test.each(['api', 'worker'] as const)(
     'answers 405 with the methods of the route, for every path of mode %s',
     async mode => {
-      const { app, call, close } =
-        mode === 'api' ? { ...api, close: undefined } : await openApp(space, mode, UNSHED)
+      const { app, call, close } = mode === 'api' ? { ...api, close: undefined } : await openApp(space, mode)
       const { paths } = (await call('/openapi.json')).json()
       for (const path of Object.keys(paths)) {
         const url = path.replace(/\{[^}]+\}/g, 'some')

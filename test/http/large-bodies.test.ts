@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openApp, type TestApp } from '../harness/app.ts'
 import { useSpace } from '../harness/space.ts'
-import { open, post, request, statuses, UNSHED } from './raw.ts'
+import { open, post, request, statuses } from './raw.ts'
 
 const space = await useSpace()
 const MEGABYTE = 1024 * 1024
@@ -13,8 +13,7 @@ let port: number
 beforeAll(async () => {
   api = await openApp(space, 'api', {
     ADMIN_TOKEN: 'sixteen characters',
-    BODY_LIMIT_BYTES: 16_384,
-    ...UNSHED
+    BODY_LIMIT_BYTES: 16_384
   })
   port = Number(new URL(await api.app.listen({ port: 0, host: '127.0.0.1' })).port)
 })

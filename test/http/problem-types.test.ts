@@ -6,7 +6,7 @@ import { useSpace } from '../harness/space.ts'
 const space = await useSpace()
 
 test('each kind of refusal has a problem type of its own', async () => {
-  const { call, post } = await useApp(space, 'api', { MAX_EVENT_LOOP_DELAY_MS: 0 })
+  const { call, post } = await useApp(space, 'api')
   const typed = async (answer: ReturnType<typeof call>) => (await answer).json().type
   const body = (headers: Record<string, string>) => post('{"order_id":"a","amount":1}', headers)
   expect({

@@ -17,9 +17,6 @@ export interface RawClient {
   answers: () => Promise<RawAnswer[]>
 }
 
-/** The environment of a service that sheds no load, because the machine of the tests may be busy. */
-export const UNSHED = { MAX_EVENT_LOOP_DELAY_MS: '0' }
-
 /** Opens a connection to a local port; the side of the client stays open until the test ends it. */
 export async function open(port: number): Promise<RawClient> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openApp, type TestApp } from '../harness/app.ts'
 import { until, useSpace } from '../harness/space.ts'
-import { converse, open, post, request, statuses, UNSHED } from './raw.ts'
+import { converse, open, post, request, statuses } from './raw.ts'
 
 const space = await useSpace()
 const slow = Promise.withResolvers<string>()
@@ -9,7 +9,7 @@ let api: TestApp
 let port: number
 
 beforeAll(async () => {
-  api = await openApp(space, 'api', { REQUEST_TIMEOUT_MS: '1000', ...UNSHED }, app =>
+  api = await openApp(space, 'api', { REQUEST_TIMEOUT_MS: '1000' }, app =>
     app.get('/slow', () => slow.promise)
   )
   port = Number(new URL(await api.app.listen({ port: 0, host: '127.0.0.1' })).port)

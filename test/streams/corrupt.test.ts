@@ -61,7 +61,7 @@ test('an unreadable retry record becomes a dead letter with its text, and holds 
 })
 
 test('a dead letter with missing or unreadable fields can be listed, shown, redriven and discarded', async () => {
-  const api = await useApp(space, 'api', { ADMIN_TOKEN, MAX_EVENT_LOOP_DELAY_MS: 0 })
+  const api = await useApp(space, 'api', { ADMIN_TOKEN })
   const dead = api.app.keys.dead('gone', 0)
   const all = {
     id: '5-5',

@@ -96,7 +96,7 @@ test('health warns of messages for a renamed function, until an operator ends th
     '1-1#',
     '1'
   )
-  const api = await useApp(space, 'api', { ...overrides, MAX_EVENT_LOOP_DELAY_MS: 0 })
+  const api = await useApp(space, 'api', overrides)
   await untilRead(api)
   await untilRead(api)
   expect([(await gauges(api, name)).length > 0, await warningsOf(api)]).toEqual([true, []])
