@@ -11,12 +11,13 @@ import { Forgotten } from '../../schema/http/function.ts'
 import { Health, Probe } from '../../schema/http/health.ts'
 import { Metrics } from '../../schema/http/metrics.ts'
 import { NewOrder, Order } from '../../schema/http/order.ts'
+import { OrderList } from '../../schema/http/order-list.ts'
 import { Problem } from '../../schema/http/problem.ts'
 import { NewTaxRate, TaxRate, TaxRates } from '../../schema/http/tax-rate.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
 
 const COMMON = [Problem, Health, Probe, Metrics]
-const API = [NewOrder, Order]
+const API = [NewOrder, Order, OrderList]
 const ADMIN = [
   AcknowledgeLoss,
   Acknowledged,

@@ -2,6 +2,8 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createIntake, type Intake } from '../../src/orders/accept/intake.ts'
 import { createWatermarks, type Watermarks } from '../../src/orders/audit/watermarks.ts'
+import { createAsOf } from '../../src/orders/list/as-of.ts'
+import { createOrderLists, type OrderLists } from '../../src/orders/list/list-orders.ts'
 import { createOrderProcessor, type OrderProcessor } from '../../src/orders/process/process-orders.ts'
 import { createToPublication, type ToPublication } from '../../src/orders/publication.ts'
 import { createDocuments, type Documents } from '../../src/orders/read/documents.ts'
@@ -18,6 +20,8 @@ declare module 'fastify' {
       intake: Intake
       /** Reads orders from the nearest place that has them. */
       reader: OrderReader
+      /** Lists orders. */
+      lists: OrderLists
       /** Processes the messages on `placed`. */
       processor: OrderProcessor
       /** Reads orders from MySQL. */
@@ -33,6 +37,9 @@ declare module 'fastify' {
     }
   }
 }
+
+/** The longest time from the acceptance of an order to its message or its row, in calls that time out. */
+const LONGEST_ACCEPT = 10
 
 /** `app.orders`: the order domain on the two stores. */
 async function orders(app: FastifyInstance) {
@@ -60,6 +67,7 @@ async function orders(app: FastifyInstance) {
       log: app.log
     }),
     reader: createOrderReader({ documents, recent: createRecentDocuments(ttl), store }),
+    lists: createOrderLists(mysql, createAsOf(redis, keys, LONGEST_ACCEPT * config.STORE_TIMEOUT_MS)),
     processor: createOrderProcessor({ mysql, store, keys, toPublication }),
     store,
     documents,

@@ -74,7 +74,8 @@ const NewItem = Type.Object(
   { additionalProperties: false }
 )
 
-const CustomerId = Type.String({
+/** Id of a customer, as the client chooses it. */
+export const CustomerId = Type.String({
   pattern: '^[\\x21-\\x7E]{1,100}$',
   description: '1 to 100 visible ASCII characters: whose order it is.',
   examples: ['customer-42']

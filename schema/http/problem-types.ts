@@ -14,6 +14,8 @@ export const PROBLEMS = {
   'refused-json': { status: 400, title: 'The JSON of the body is refused' },
   'validation-failed': { status: 400, title: 'The request does not match its schema' },
   'invalid-order': { status: 400, title: 'The order is not valid' },
+  'invalid-cursor': { status: 400, title: 'The cursor is not of this list' },
+  'unsupported-filter': { status: 400, title: 'The list cannot be filtered so' },
   'invalid-host': { status: 400, title: 'The Host header is not valid' },
   'invalid-transfer-encoding': { status: 400, title: 'The Transfer-Encoding is not valid' },
   unauthorized: { status: 401, title: 'The credentials are missing or wrong' },

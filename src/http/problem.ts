@@ -6,6 +6,8 @@ import { PROBLEMS, type ProblemKind, type ProblemName, problemType } from '../..
 import { asError } from '../async/as-error.ts'
 import { BacklogFull } from '../orders/accept/backlog.ts'
 import { InvalidOrder, OrderConflict, OrderNotFound } from '../orders/errors.ts'
+import { InvalidCursor } from '../orders/list/cursor.ts'
+import { UnsupportedFilter } from '../orders/list/select.ts'
 import { TaxRateRefused } from '../orders/tax/rate-table.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
 import { RedriveRefused } from '../streams/dead-letters/redrive.ts'
@@ -26,6 +28,8 @@ export const PROBLEM_MEDIA_TYPE = 'application/problem+json; charset=utf-8'
 const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
   [RefusedJson, 'refused-json'],
   [InvalidOrder, 'invalid-order'],
+  [InvalidCursor, 'invalid-cursor'],
+  [UnsupportedFilter, 'unsupported-filter'],
   [OrderNotFound, 'order-not-found'],
   [OrderConflict, 'order-conflict'],
   [FunctionInUse, 'function-in-use'],
@@ -104,7 +108,11 @@ function toProblem(
     instance: publicPath(request.server.config) + (request.url.split('?', 1)[0]?.slice(0, 500) ?? '/'),
     error_id: errorId,
     ...(validation && { errors: validation.map(describeFault) }),
-    ...((error instanceof RefusedJson || error instanceof InvalidOrder) && { errors: error.faults })
+    ...((error instanceof RefusedJson ||
+      error instanceof InvalidOrder ||
+      error instanceof UnsupportedFilter) && {
+      errors: error.faults
+    })
   }
 }
 

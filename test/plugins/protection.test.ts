@@ -37,7 +37,7 @@ describe('an answer', () => {
       expect(await idFor(hostile)).toMatch(/^[0-9a-f-]{36}$/)
   })
 
-  test.each(['/nope', '/orders', '/orders/', '/orders/%zz', '/docs/../etc'])(
+  test.each(['/nope', '/orders?cursor=x', '/orders/', '/orders/%zz', '/docs/../etc'])(
     'to GET %s is a problem, not a page',
     async url => {
       const { call } = await useApp(space, 'api')

@@ -37,8 +37,14 @@ export async function completeSpilled(mysql: MysqlStore): Promise<Completion> {
   try {
     // One status at a time: the index then has the oldest rows first.
     const counts = [
-      await completeRows(mysql, `status = 'processing' AND ${IS_DUE} ORDER BY created_at LIMIT ${SIZE}`),
-      await completeRows(mysql, `status = '${WAITING}' AND ${IS_DUE} ORDER BY created_at LIMIT ${SIZE}`)
+      await completeRows(
+        mysql,
+        `status = 'processing' AND ${IS_DUE} ORDER BY tenant, created_at LIMIT ${SIZE}`
+      ),
+      await completeRows(
+        mysql,
+        `status = '${WAITING}' AND ${IS_DUE} ORDER BY tenant, created_at LIMIT ${SIZE}`
+      )
     ]
     const completed = counts.reduce((sum, count) => sum + count, 0)
     return { completed, more: counts.includes(SIZE), retrying: new Map(), failed: new Map() }
@@ -71,7 +77,7 @@ export function createSpillCompleter({
 
 async function completeEach(mysql: MysqlStore): Promise<Completion> {
   const rows = await mysql.rows<{ order_id: string }>(
-    `SELECT order_id FROM orders WHERE ${IS_WAITING} AND ${IS_DUE} ORDER BY created_at LIMIT ${SIZE}`,
+    `SELECT order_id FROM orders WHERE ${IS_WAITING} AND ${IS_DUE} ORDER BY tenant, created_at LIMIT ${SIZE}`,
     []
   )
   const result: Completion = {
