@@ -27,6 +27,19 @@ test('I3: tax is amount × rate, half up to four places, and amount + tax = tota
   )
 })
 
+test('I3: tax is rounded half up to the decimals of a currency, and amount + tax = total', () => {
+  fc.assert(
+    fc.property(amounts, rates, fc.integer({ min: 0, max: 4 }), (amount, rate, places) => {
+      const { tax, total } = price(asText(amount, 4), asText(rate, 6), places)
+      const unit = 10n ** BigInt(4 - places)
+      const divisor = unit * 1_000_000n
+      expect(units(tax)).toBe(((amount * rate + divisor / 2n) / divisor) * unit)
+      expect(units(total)).toBe(amount + units(tax))
+    }),
+    { numRuns: 5000 }
+  )
+})
+
 test.each([
   ['100', '0.18', '18', '118'],
   ['0.0001', '0.18', '0', '0.0001'],
