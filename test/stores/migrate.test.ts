@@ -51,7 +51,10 @@ function openDatabase(name: string, account = {}) {
   }
 }
 
-test('the next start completes a migration that was cut off after any statement', async () => {
+test('the next start completes a migration that was cut off after any statement', {
+  // Makes a database for each statement of all migrations.
+  timeout: 120_000
+}, async () => {
   const statements = await readStatements()
   const last = statements.at(-1)?.version
   const whole = await makeDatabase('whole')
