@@ -5,7 +5,7 @@ ALTER TABLE orders
   MODIFY COLUMN amount DECIMAL(14, 4) NOT NULL,
   MODIFY COLUMN tax    DECIMAL(15, 4) NULL,
   MODIFY COLUMN total  DECIMAL(15, 4) NULL,
-  MODIFY COLUMN status ENUM('processing', 'completed', 'failed', 'waiting') NOT NULL,
+  MODIFY COLUMN status ENUM('processing', 'completed', 'failed', 'waiting', 'cancelled') NOT NULL,
   ADD COLUMN currency    CHAR(3) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'ISO 4217',
   ADD COLUMN customer_id VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NULL,
   ADD COLUMN region      VARCHAR(20) CHARACTER SET ascii COLLATE ascii_bin NULL,
@@ -16,6 +16,8 @@ ALTER TABLE orders
   ADD KEY orders_status_tenant_created_at (status, tenant, created_at),
   ADD KEY orders_customer_tenant_status_created_at (customer_id, tenant, status, created_at),
   ADD KEY orders_tenant_amount (tenant, amount);
+
+ALTER TABLE order_totals ADD COLUMN cancelled BIGINT NOT NULL DEFAULT 0;
 
 -- Revenue of orders with a currency. That of the others is in order_totals, whose slot is locked first.
 CREATE TABLE IF NOT EXISTS order_revenue (

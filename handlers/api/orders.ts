@@ -63,9 +63,27 @@ const getOrder = {
   }
 } as const
 
-/** POST /orders accepts an order; GET /orders/:order_id reads it. */
+const cancelOrder = {
+  operationId: 'cancelOrder',
+  summary: 'Cancel an order',
+  description:
+    'Cancels an order while it is processing. It then never completes. An order that is cancelled already is returned as it is.',
+  tags: ['orders'],
+  params: OrderParams,
+  response: {
+    ...anyRoute,
+    200: rendered(Order, { description: 'The order is cancelled.' }),
+    400: problem('The id is invalid.'),
+    404: problem('There is no such order.'),
+    409: problem('The order is completed or failed.'),
+    429: retryable('Too many requests.'),
+    503: retryable('A store is unavailable: a cancel needs both. Send the same request again.')
+  }
+} as const
+
+/** POST /orders accepts an order; GET /orders/:order_id reads it; POST /orders/:order_id/cancel cancels it. */
 export default async function orderRoutes(app: App) {
-  const { intake, reader } = app.orders
+  const { canceller, intake, reader } = app.orders
   const location = `${publicUrl(app.config)}/orders/`
 
   app.post('/orders', { schema: createOrder }, async (request, reply) => {
@@ -86,5 +104,10 @@ export default async function orderRoutes(app: App) {
     reply.header('etag', etag)
     if (hasCurrent(request.headers['if-none-match'], etag)) return reply.code(304).send()
     return reply.header('content-type', JSON_TYPE).header('x-cache', cache).send(document)
+  })
+
+  app.post('/orders/:order_id/cancel', { schema: cancelOrder }, async (request, reply) => {
+    const document = await canceller.cancel(request.params.order_id)
+    return reply.header('content-type', JSON_TYPE).send(document)
   })
 }

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createIntake, type Intake } from '../../src/orders/accept/intake.ts'
 import { createWatermarks, type Watermarks } from '../../src/orders/audit/watermarks.ts'
+import { type Canceller, createCanceller } from '../../src/orders/cancel/cancel-order.ts'
 import { createAsOf } from '../../src/orders/list/as-of.ts'
 import { createOrderLists, type OrderLists } from '../../src/orders/list/list-orders.ts'
 import { createOrderProcessor, type OrderProcessor } from '../../src/orders/process/process-orders.ts'
@@ -20,6 +21,8 @@ declare module 'fastify' {
       intake: Intake
       /** Reads orders from the nearest place that has them. */
       reader: OrderReader
+      /** Cancels orders. */
+      canceller: Canceller
       /** Lists orders. */
       lists: OrderLists
       /** Processes the messages on `placed`. */
@@ -37,6 +40,9 @@ declare module 'fastify' {
     }
   }
 }
+
+/** The first RELEASE that knows cancelled orders. */
+const KNOWS_CANCELLED = 2
 
 /** The longest time from the acceptance of an order to its message or its row, in calls that time out. */
 const LONGEST_ACCEPT = 10
@@ -67,6 +73,11 @@ async function orders(app: FastifyInstance) {
       log: app.log
     }),
     reader: createOrderReader({ documents, recent: createRecentDocuments(ttl), store }),
+    canceller: createCanceller({
+      mysql,
+      documentOf: documents.get,
+      isKnown: () => (app.processes.oldestRelease() ?? 0) >= KNOWS_CANCELLED
+    }),
     lists: createOrderLists(mysql, createAsOf(redis, keys, LONGEST_ACCEPT * config.STORE_TIMEOUT_MS)),
     processor: createOrderProcessor({ mysql, store, keys, toPublication }),
     store,
@@ -77,4 +88,4 @@ async function orders(app: FastifyInstance) {
   })
 }
 
-export default fp(orders, { name: 'orders', dependencies: ['stores', 'metrics'] })
+export default fp(orders, { name: 'orders', dependencies: ['stores', 'metrics', 'processes'] })

@@ -12,6 +12,7 @@ export const Audit = Type.Object(
     ),
     completed: Count('Rows of completed orders.'),
     failed: Count('Rows of failed orders.'),
+    cancelled: Count('Rows of cancelled orders whose messages are settled.'),
     in_flight: Count('Messages and spilled rows that wait for a worker, or are being processed.'),
     retrying: Count('Messages that wait for another attempt.'),
     conflicts: Count('Dead letters of messages with a known id and another body.'),
@@ -21,7 +22,7 @@ export const Audit = Type.Object(
     dead_letters: Count('All dead letters of orders. `conflicts` and `failed` count them, too.'),
     difference: Type.Integer({
       description:
-        'accepted − duplicates − (completed + failed + in_flight + retrying + conflicts + lost): 0 at rest. Above 0: orders are missing. Below 0: orders moved while they were counted.'
+        'accepted − duplicates − (completed + failed + cancelled + in_flight + retrying + conflicts + lost): 0 at rest. Above 0: orders are missing. Below 0: orders moved while they were counted.'
     }),
     lost_unacknowledged: Count('The lost orders that no operator has acknowledged.'),
     redis_lost_data: Type.Boolean({

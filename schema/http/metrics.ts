@@ -19,7 +19,9 @@ export const Metrics = Type.Object(
       database: Type.Object({
         status: Connection,
         stats: Type.Object({
-          total_orders: Nullable(Type.Integer({ description: 'Completed, processing and failed together.' })),
+          total_orders: Nullable(
+            Type.Integer({ description: 'Completed, processing, failed and cancelled together.' })
+          ),
           completed_orders: Nullable(Type.Integer()),
           processing_orders: Nullable(
             Type.Integer({
@@ -28,6 +30,7 @@ export const Metrics = Type.Object(
             })
           ),
           failed_orders: Nullable(Type.Integer()),
+          cancelled_orders: Nullable(Type.Integer()),
           total_revenue: Nullable(
             Type.Number({
               description:

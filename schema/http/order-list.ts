@@ -21,7 +21,9 @@ const Time = (description: string) =>
 export const OrderQuery = Type.Object(
   {
     status: Type.Optional(
-      Type.Enum(['processing', 'completed', 'failed'], { description: 'Only orders with this status.' })
+      Type.Enum(['processing', 'completed', 'failed', 'cancelled'], {
+        description: 'Only orders with this status.'
+      })
     ),
     customer_id: Type.Optional(CustomerId),
     created_after: Time('Only orders accepted after this time.'),

@@ -150,7 +150,7 @@ export const Order = Type.Object(
       Type.Null()
     ]),
     total: Type.Union([Money('amount + tax.'), Type.Null()]),
-    status: Type.Enum(['processing', 'completed', 'failed']),
+    status: Type.Enum(['processing', 'completed', 'failed', 'cancelled']),
     created_at: Time('When the order was accepted (UTC).'),
     updated_at: Time('When the document last changed (UTC).'),
     processed_at: Type.Union([Time('When the order was finished (UTC).'), Type.Null()]),
@@ -165,7 +165,7 @@ export const Order = Type.Object(
     $id: 'Order',
     additionalProperties: false,
     description:
-      'An order as it is now. tax, total and processed_at are null while it is processing. failure exists only when it failed; the optional fields of a new order only when it was sent with them.'
+      'An order as it is now. tax, total and processed_at are null while it is processing; tax and total stay null when it failed or was cancelled. failure exists only when it failed; the optional fields of a new order only when it was sent with them.'
   }
 )
 /** The document of an order. */

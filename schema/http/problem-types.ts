@@ -27,6 +27,7 @@ export const PROBLEMS = {
   'method-not-allowed': { status: 405, title: 'The method is not served here' },
   'request-timeout': { status: 408, title: 'The request took too long to arrive' },
   'order-conflict': { status: 409, title: 'The order exists with another body' },
+  'order-final': { status: 409, title: 'The order is final' },
   'function-in-use': { status: 409, title: 'The function is in use' },
   'letter-refused': { status: 409, title: 'The letter cannot be redriven' },
   'tax-rate-refused': { status: 409, title: 'The tax rate cannot begin at that time' },

@@ -9,7 +9,7 @@ export const OrderEvent = Type.Object({
     examples: ['test-001:completed']
   }),
   source: Type.String(),
-  type: Type.Enum(['order.completed', 'order.failed']),
+  type: Type.Enum(['order.completed', 'order.failed', 'order.cancelled']),
   subject: Type.String({ description: 'The order id.' }),
   time: Type.String(),
   traceparent: Type.Optional(Type.String()),

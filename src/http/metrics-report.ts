@@ -56,10 +56,12 @@ function orderStats(
 ): Metrics['services']['database']['stats'] {
   const processing = totals && queue ? totals.processing + queue.depth + queue.retrying : null
   return {
-    total_orders: totals && processing !== null ? processing + totals.completed + totals.failed : null,
+    total_orders:
+      totals && processing !== null ? processing + totals.completed + totals.failed + totals.cancelled : null,
     completed_orders: totals?.completed ?? null,
     processing_orders: processing,
     failed_orders: totals?.failed ?? null,
+    cancelled_orders: totals?.cancelled ?? null,
     // A double holds 15 decimal digits: a revenue of 99 billion with all four decimals.
     total_revenue: totals && Number(sum([totals.revenue, totals.revenueIn.get(defaultCurrency) ?? '0'])),
     revenue: totals && Object.fromEntries(totals.revenueIn)

@@ -5,7 +5,7 @@ import type { Problem } from '../../schema/http/problem.ts'
 import { PROBLEMS, type ProblemKind, type ProblemName, problemType } from '../../schema/http/problem-types.ts'
 import { asError } from '../async/as-error.ts'
 import { BacklogFull } from '../orders/accept/backlog.ts'
-import { InvalidOrder, OrderConflict, OrderNotFound } from '../orders/errors.ts'
+import { InvalidOrder, OrderConflict, OrderFinal, OrderNotFound } from '../orders/errors.ts'
 import { InvalidCursor } from '../orders/list/cursor.ts'
 import { UnsupportedFilter } from '../orders/list/select.ts'
 import { TaxRateRefused } from '../orders/tax/rate-table.ts'
@@ -32,6 +32,7 @@ const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
   [UnsupportedFilter, 'unsupported-filter'],
   [OrderNotFound, 'order-not-found'],
   [OrderConflict, 'order-conflict'],
+  [OrderFinal, 'order-final'],
   [FunctionInUse, 'function-in-use'],
   [RedriveRefused, 'letter-refused'],
   [TaxRateRefused, 'tax-rate-refused'],

@@ -30,6 +30,15 @@ export class InvalidOrder extends Error {
   }
 }
 
+/** The order is final, so it cannot be cancelled. */
+export class OrderFinal extends Error {
+  override name = 'OrderFinal'
+
+  constructor(orderId: string, status: string) {
+    super(`The order ${orderId} is ${status}. Only an order that is processing can be cancelled.`)
+  }
+}
+
 /** Neither store has an order with the id. */
 export class OrderNotFound extends Error {
   override name = 'OrderNotFound'

@@ -41,7 +41,9 @@ test('10,000 orders from 64 concurrent clients become 10,000 completed rows with
     completed_orders: 10_000,
     processing_orders: 0,
     failed_orders: 0,
-    total_revenue: Number(exact)
+    cancelled_orders: 0,
+    total_revenue: Number(exact),
+    revenue: {}
   })
   expect(metrics.queue).toEqual({ depth: 0, pending: 0, oldest_seconds: 0 })
   expect((await worker.end('SIGTERM')).code).toBe(0)

@@ -13,7 +13,14 @@ export const LAYERS: string[][] = [
   ['src/app.ts'],
   ['src/boot'],
   ['src/http'],
-  ['src/orders/accept', 'src/orders/process', 'src/orders/read', 'src/orders/list', 'src/orders/recover'],
+  [
+    'src/orders/accept',
+    'src/orders/process',
+    'src/orders/read',
+    'src/orders/list',
+    'src/orders/cancel',
+    'src/orders/recover'
+  ],
   ['src/orders/audit'],
   ['src/orders/tax'],
   ['src/orders/tables'],

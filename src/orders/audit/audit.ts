@@ -52,6 +52,7 @@ export async function readAudit(redis: RedisStore, mysql: MysqlStore, keys: Keys
     duplicates: sum('duplicates') + sumOf('duplicates'),
     completed: totals.completed,
     failed: totals.failed,
+    cancelled: totals.cancelled,
     in_flight: sum('waiting') + totals.processing,
     // A redriven order is still a failed row.
     retrying: sum('retrying') - sum('redriving'),

@@ -18,7 +18,8 @@ export class UnsupportedFilter extends Error {
 const ROW_STATUSES = {
   processing: ['processing', WAITING],
   completed: ['completed'],
-  failed: ['failed']
+  failed: ['failed'],
+  cancelled: ['cancelled']
 } as const
 
 /** A part of a condition, and its values. */

@@ -16,7 +16,7 @@ export interface ProcessedOrder {
 
 /**
  * The outcome of one message, with the order as its row now is:
- * - `written`: the message made the row, or was redriven and completed a failed row.
+ * - `written`: the message made the row, was redriven and completed a failed row, or is that of a cancelled order.
  * - `repeated`: the message had written the row before, and was delivered again.
  * - `duplicate`: another message, or a spilled accept, made the row of the same order. The row is final, unless it is a
  *   spilled row that still waits and this message failed.
@@ -31,12 +31,14 @@ export interface WriteOutcome {
 export interface WritePlan {
   insert: StoredOrder[]
   finish: { order: StoredOrder; from: 'processing' | 'failed' }[]
+  /** Rows of cancelled orders that get their message now. */
+  stamp: StoredOrder[]
   outcomes: WriteOutcome[]
 }
 
 /** Decides what to write for each order, in turn. `existing` has the rows that exist, by order id. */
 export function planWrites(orders: ProcessedOrder[], existing: ReadonlyMap<string, StoredOrder>): WritePlan {
-  const plan: WritePlan = { insert: [], finish: [], outcomes: [] }
+  const plan: WritePlan = { insert: [], finish: [], stamp: [], outcomes: [] }
   /** The rows as the decisions so far leave them. */
   const rows = new Map(existing)
   for (const { order, messageId, redriven } of orders) {
@@ -50,6 +52,14 @@ export function planWrites(orders: ProcessedOrder[], existing: ReadonlyMap<strin
     }
     if (!haveSameBody(row, order)) {
       plan.outcomes.push({ kind: 'conflict', order: row })
+      continue
+    }
+    // The order was cancelled while its message waited. The row gets the message that it was accepted with.
+    if (row.status === 'cancelled' && row.messageId === null) {
+      const stamped = { ...row, messageId }
+      plan.stamp.push(stamped)
+      rows.set(order.order_id, stamped)
+      plan.outcomes.push({ kind: 'written', order: stamped })
       continue
     }
     // A spilled row was accepted, and counted, on its own. The message may complete it, but must not fail it: a failed
@@ -80,9 +90,9 @@ function finishRow(row: StoredOrder, order: OrderRecord): StoredOrder {
 }
 
 /** The changes of status that a plan makes, for the totals. */
-export function transitionsOf({ insert, finish }: WritePlan): Transition[] {
+export function transitionsOf({ insert, finish, stamp }: WritePlan): Transition[] {
   return [
-    ...insert.map(order => transitionOf(null, order)),
+    ...[...insert, ...stamp].map(order => transitionOf(null, order)),
     ...finish.map(({ order, from }) => transitionOf(from, order))
   ]
 }

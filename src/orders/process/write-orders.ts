@@ -48,6 +48,7 @@ async function writeSorted(mysql: MysqlStore, orders: ProcessedOrder[]): Promise
         const plan = planWrites(orders, attempt === 1 ? NO_ROWS : await lockRows(transaction, orders))
         await insertOrders(transaction, plan.insert)
         for (const { order } of plan.finish) await finish(transaction, order)
+        for (const order of plan.stamp) await stamp(transaction, order)
         await recordOutcomes(transaction, outcomesOf(orders, plan))
         await addToTotals(transaction, transitionsOf(plan))
         return plan.outcomes
@@ -85,4 +86,9 @@ async function finish(transaction: Transaction, order: StoredOrder): Promise<voi
     'UPDATE orders SET tax = ?, total = ?, status = ?, updated_at = ?, processed_at = ?, failure_code = ?, failure_detail = ? WHERE order_id = ?',
     [tax, total, status, updatedAt, processedAt, failureCode, failureDetail, id]
   )
+}
+
+/** Gives the row of a cancelled order its message. */
+async function stamp(transaction: Transaction, { order_id, messageId }: StoredOrder): Promise<void> {
+  await transaction.run('UPDATE orders SET message_id = ? WHERE order_id = ?', [messageId, order_id])
 }

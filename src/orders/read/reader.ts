@@ -11,6 +11,9 @@ import type { RecentDocuments } from './recent-documents.ts'
 const FIND_SIZE = 200
 const FIND_IN_FLIGHT = 2
 
+/** The statuses of orders that never change again. */
+const NEVER_CHANGES = new Set<OrderRecord['status']>(['completed', 'cancelled'])
+
 /** An order that was found. */
 export interface FoundOrder {
   document: string
@@ -52,7 +55,7 @@ export function createOrderReader({ documents, recent, store }: OrderReaderOptio
    */
   const confirm = async (id: string, document: string): Promise<FoundOrder> => {
     const status = statusOf(document)
-    if (status === 'completed') recent.keep(id, document)
+    if (NEVER_CHANGES.has(status)) recent.keep(id, document)
     // A failed order can still be completed by a redrive, which writes its document.
     if (status !== 'processing') return { document, cache: 'hit' }
     const row = await find(id).catch(orUnavailable)
@@ -60,7 +63,7 @@ export function createOrderReader({ documents, recent, store }: OrderReaderOptio
       return { document, cache: 'hit' }
     const newer = renderDocument(row)
     // The next read must not get an older document, even if MySQL is unavailable by then.
-    if (row.status === 'completed') recent.keep(id, newer)
+    if (NEVER_CHANGES.has(row.status)) recent.keep(id, newer)
     return { document: newer, cache: 'miss' }
   }
 

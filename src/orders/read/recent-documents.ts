@@ -5,15 +5,15 @@ const SIZE = 10_000
 const LIFETIME = 5000
 
 /**
- * Documents of completed orders that this process has just read. A completed order never changes, so the next read of it
+ * Documents of completed and cancelled orders that this process has just read. They never change, so the next read of it
  * needs no store. There are two generations. When the young one is full or its time is over, it becomes the old one, and
  * the old one is dropped. So a document is kept for two lifetimes at most, however often it is read. Then a read goes to
  * Redis again, which renews the document's TTL.
  */
 export interface RecentDocuments {
-  /** Returns the document of a completed order, if it was kept recently. */
+  /** Returns the document of an order, if it was kept recently. */
   get: (id: string) => string | undefined
-  /** Keeps the document of a completed order. */
+  /** Keeps the document of an order that never changes again. */
   keep: (id: string, document: string) => void
 }
 

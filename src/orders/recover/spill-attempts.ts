@@ -5,7 +5,7 @@ import type { Transaction } from '../../stores/mysql/transaction.ts'
 import { failureOf, ORDER_RETRY } from '../failure.ts'
 import { toPlaced } from '../placed.ts'
 import { fail } from '../pricing.ts'
-import { COLUMNS, fromRow, type OrderRow, toDatetime, WAITING } from '../tables/row.ts'
+import { COLUMNS, fromRow, type OrderRow, SPILLED, toDatetime, WAITING } from '../tables/row.ts'
 import { addToTotals, transitionOf } from '../tables/totals.ts'
 
 /** SQL condition on `orders`: the row's next attempt is due. */
@@ -14,9 +14,6 @@ export const IS_DUE =
 
 /** SQL condition on `orders`: the row is a spilled order that waits. */
 export const IS_WAITING = `status IN ('processing', '${WAITING}')`
-
-/** The beginning of the message id that a spilled order gets when it fails. */
-const SPILLED = 'spilled-'
 
 /** Whether a row is a spilled order that failed. It has no message in Redis that could become a dead letter. */
 export function isFailedSpill({ status, message_id }: Pick<OrderRow, 'status' | 'message_id'>): boolean {

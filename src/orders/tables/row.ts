@@ -28,6 +28,9 @@ export interface StoredOrder extends OrderRecord {
  */
 export const WAITING = 'waiting'
 
+/** The beginning of the message id that a spilled order gets when it fails or is cancelled: it has no message. */
+export const SPILLED = 'spilled-'
+
 /** The columns that every order has, in the order of `toValues`. */
 export const PLAIN_COLUMNS =
   'order_id, amount, tax, total, status, created_at, updated_at, processed_at, message_id, failure_code, failure_detail'

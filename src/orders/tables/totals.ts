@@ -9,6 +9,8 @@ export interface Totals {
   processing: number
   completed: number
   failed: number
+  /** Without the cancelled orders whose messages still wait: these count as waiting. */
+  cancelled: number
   /** Spilled orders: accepted in MySQL, not in Redis. */
   accepted: number
   /** Sum of the totals of completed orders without a currency; decimal text. */
@@ -68,8 +70,16 @@ export async function addToTotals(
   const revenueIn = (currency: string) =>
     sum(completed.filter(own => own.currency === currency).map(({ total }) => total ?? '0'))
   await transaction.run(
-    'UPDATE order_totals SET processing = processing + ?, completed = completed + ?, failed = failed + ?, accepted = accepted + ?, revenue = revenue + ? WHERE slot = ?',
-    [change('processing'), change('completed'), change('failed'), accepted, revenueIn(''), slot]
+    'UPDATE order_totals SET processing = processing + ?, completed = completed + ?, failed = failed + ?, cancelled = cancelled + ?, accepted = accepted + ?, revenue = revenue + ? WHERE slot = ?',
+    [
+      change('processing'),
+      change('completed'),
+      change('failed'),
+      change('cancelled'),
+      accepted,
+      revenueIn(''),
+      slot
+    ]
   )
   const currencies = new Set(completed.map(({ currency }) => currency).filter(currency => currency !== ''))
   if (currencies.size === 0) return
@@ -86,8 +96,8 @@ export async function addToTotals(
  */
 export async function readTotals(mysql: MysqlStore): Promise<Totals> {
   const [[row], currencies] = await Promise.all([
-    mysql.rows<Record<'processing' | 'completed' | 'failed' | 'accepted' | 'revenue', string>>(
-      'SELECT SUM(processing) AS processing, SUM(completed) AS completed, SUM(failed) AS failed, SUM(accepted) AS accepted, SUM(revenue) AS revenue FROM order_totals',
+    mysql.rows<Record<'processing' | 'completed' | 'failed' | 'cancelled' | 'accepted' | 'revenue', string>>(
+      'SELECT SUM(processing) AS processing, SUM(completed) AS completed, SUM(failed) AS failed, SUM(cancelled) AS cancelled, SUM(accepted) AS accepted, SUM(revenue) AS revenue FROM order_totals',
       []
     ),
     mysql.rows<{ currency: string; revenue: string }>(
@@ -100,6 +110,7 @@ export async function readTotals(mysql: MysqlStore): Promise<Totals> {
     processing: Number(row.processing),
     completed: Number(row.completed),
     failed: Number(row.failed),
+    cancelled: Number(row.cancelled),
     accepted: Number(row.accepted),
     revenue: canonicalAmount(row.revenue),
     revenueIn: new Map(currencies.map(own => [own.currency, canonicalAmount(own.revenue)]))

@@ -2,6 +2,9 @@ import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { KnownFunction } from './known-functions.ts'
 
+/** Number of this release for the others. It rises when a release can meet what the one before does not know: 2, cancelled orders. */
+export const RELEASE = 2
+
 /** What a process publishes about itself, as JSON in the hash `processes`. */
 const ProcessRecord = Type.Object({
   mode: Type.Enum(['api', 'worker']),
@@ -13,6 +16,8 @@ const ProcessRecord = Type.Object({
   consumes: Type.Optional(
     Type.Array(Type.Object({ name: Type.String(), stream: Type.String(), group: Type.String() }))
   ),
+  /** Its RELEASE. Releases before 2 do not write it. */
+  release: Type.Optional(Type.Integer()),
   taxRate: Type.Number(),
   database: Type.String()
 })

@@ -4,7 +4,7 @@ import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../keys.ts'
 import type { KnownFunction } from './known-functions.ts'
-import { findDifferences, type ProcessRecord, readProcessRecord, runs } from './process-record.ts'
+import { findDifferences, type ProcessRecord, RELEASE, readProcessRecord, runs } from './process-record.ts'
 
 const script = loadScript(new URL('exchange.lua', import.meta.url))
 
@@ -23,6 +23,8 @@ export interface Processes {
   isRun: () => IsRun | undefined
   /** Whether a process of the version before lives, which reads the hash `alive`. */
   hasOlder: () => boolean
+  /** Returns the lowest RELEASE of the processes that run, 1 for those that state none; undefined while that is unknown. */
+  oldestRelease: () => number | undefined
   /** Resolves when the others can know of this process, or when `signal` is aborted. */
   joined: (signal: AbortSignal) => Promise<void>
   /** Returns a sentence for each setting that differs and must not. */
@@ -51,7 +53,7 @@ export interface ProcessesOptions {
 
 /** Creates the register of live processes. It logs each difference in settings once, and once when it is gone. */
 export function createProcesses({ redis, keys, name, settings, grace, log }: ProcessesOptions): Processes {
-  const own = { ...settings, functions: [] as string[], consumes: [] as KnownFunction[] }
+  const own = { ...settings, release: RELEASE, functions: [] as string[], consumes: [] as KnownFunction[] }
   const joined = Promise.withResolvers<void>()
   let others: ProcessRecord[] = []
   let exchangedAt = Number.NEGATIVE_INFINITY
@@ -102,6 +104,10 @@ export function createProcesses({ redis, keys, name, settings, grace, log }: Pro
       return known => others.some(record => runs(record, known))
     },
     hasOlder: () => others.some(({ consumes }) => consumes === undefined),
+    oldestRelease: () => {
+      if (refused || !current()) return undefined
+      return Math.min(RELEASE, ...others.map(({ release = 1 }) => release))
+    },
     joined: async signal => {
       const { promise: aborted, resolve } = Promise.withResolvers<void>()
       const stop = () => resolve()

@@ -107,6 +107,7 @@ test('metrics count waiting and completed orders, and their revenue', async () =
     completed_orders: 0,
     processing_orders: 5,
     failed_orders: 0,
+    cancelled_orders: 0,
     total_revenue: 0,
     revenue: {}
   })
@@ -122,6 +123,7 @@ test('metrics count waiting and completed orders, and their revenue', async () =
     completed_orders: 5,
     processing_orders: 0,
     failed_orders: 0,
+    cancelled_orders: 0,
     total_revenue: 59.059,
     revenue: {}
   })

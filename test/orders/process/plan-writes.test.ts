@@ -32,10 +32,14 @@ const orders: fc.Arbitrary<ProcessedOrder> = fc
   }))
 
 const rows: fc.Arbitrary<StoredOrder> = fc
-  .record({ id: ids, amount: amounts, state: fc.constantFrom('processing', 'completed', 'failed') })
+  .record({
+    id: ids,
+    amount: amounts,
+    state: fc.constantFrom('processing', 'completed', 'failed', 'cancelled')
+  })
   .map(({ id, amount, state }) =>
-    state === 'processing'
-      ? { ...newRecord(id, amount, AT), messageId: null }
+    state === 'processing' || state === 'cancelled'
+      ? { ...newRecord(id, amount, AT), status: state, messageId: null }
       : { ...finalOrder(id, amount, state === 'completed'), messageId: '1-0' }
   )
 
@@ -44,7 +48,7 @@ const cases = fc.tuple(
   fc.uniqueArray(rows, { selector: ({ order_id }) => order_id })
 )
 
-test('I2: a plan writes each id once, keeps the first amount and never changes a completed row', () => {
+test('I2: a plan writes each id once, keeps the first amount and never changes a completed or cancelled row', () => {
   fc.assert(
     fc.property(cases, ([batch, stored]) => {
       const existing = new Map(stored.map(row => [row.order_id, row]))
@@ -52,7 +56,7 @@ test('I2: a plan writes each id once, keeps the first amount and never changes a
       expect(existing).toEqual(new Map(stored.map(row => [row.order_id, row])))
 
       const current = new Map(existing)
-      const { insert, finish } = { insert: [...plan.insert], finish: [...plan.finish] }
+      const [insert, finish, stamp] = [[...plan.insert], [...plan.finish], [...plan.stamp]]
       for (const [index, { order, messageId, redriven }] of batch.entries()) {
         const row = current.get(order.order_id)
         const outcome = plan.outcomes[index]
@@ -72,9 +76,15 @@ test('I2: a plan writes each id once, keeps the first amount and never changes a
           })
           current.set(order.order_id, finished?.order as StoredOrder)
         }
+        // The first message of a cancelled order is the one that it was accepted with.
+        if (order.amount === row.amount && row.status === 'cancelled' && row.messageId === null) {
+          expect(outcome?.kind).toBe('written')
+          current.set(order.order_id, stamp.shift() as StoredOrder)
+          expect(current.get(order.order_id)).toEqual({ ...row, messageId })
+        }
         expect(outcome?.order).toEqual(current.get(order.order_id))
       }
-      expect([insert, finish]).toEqual([[], []])
+      expect([insert, finish, stamp]).toEqual([[], [], []])
     }),
     { numRuns: 2000 }
   )

@@ -59,6 +59,7 @@ test('new orders become rows, exact to the last place and the millisecond', asyn
     processing: 0,
     completed: 2,
     failed: 0,
+    cancelled: 0,
     accepted: 0,
     revenue: '1180000.3539',
     revenueIn: new Map()
@@ -121,6 +122,7 @@ test('a spilled row is completed and keeps the time of its acceptance', async ()
     processing: 0,
     completed: 1,
     failed: 0,
+    cancelled: 0,
     accepted: 0,
     revenue: '118',
     revenueIn: new Map()

@@ -1,0 +1,112 @@
+import type { Order } from '../../../schema/http/order.ts'
+import { isoNow, later } from '../../async/clock.ts'
+import { DuplicateKey, StoreUnavailable } from '../../stores/errors.ts'
+import type { MysqlStore } from '../../stores/mysql/store.ts'
+import type { Transaction } from '../../stores/mysql/transaction.ts'
+import { toDetails } from '../details.ts'
+import { OrderFinal, OrderNotFound } from '../errors.ts'
+import { type OrderRecord, renderDocument } from '../order.ts'
+import { COLUMNS, fromRow, insertOrders, type OrderRow, SPILLED, toDatetime } from '../tables/row.ts'
+import { addToTotals, transitionOf } from '../tables/totals.ts'
+
+/** How often a cancel is tried while others write the same row. */
+const ATTEMPTS = 5
+
+/** Cancels orders, for one api process. */
+export interface Canceller {
+  /**
+   * Cancels an order that is processing, and returns its document. An order that is cancelled already stays as it is.
+   * @throws {OrderNotFound} when neither store has it.
+   * @throws {OrderFinal} when it is completed or failed.
+   * @throws {StoreUnavailable} when a store is unavailable, or a process runs that does not know cancelled orders.
+   */
+  cancel: (id: string) => Promise<string>
+}
+
+/** What the canceller needs. */
+export interface CancellerOptions {
+  mysql: MysqlStore
+  /** Reads the document of an order from Redis; undefined when there is none. */
+  documentOf: (id: string) => Promise<string | undefined>
+  /** Whether every process that runs knows cancelled orders. */
+  isKnown: () => boolean
+}
+
+/**
+ * Creates the canceller. The row in MySQL decides between a cancel and the worker that finishes the order: whoever writes it
+ * first wins. The order's message stays in Redis, and gives the row its id when a worker meets it: until then the order
+ * counts as waiting.
+ */
+export function createCanceller({ mysql, documentOf, isKnown }: CancellerOptions): Canceller {
+  return {
+    cancel: async id => {
+      if (!isKnown())
+        throw new StoreUnavailable(
+          'redis',
+          new Error('a process may run that does not know cancelled orders')
+        )
+      const document = await documentOf(id)
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return renderDocument(
+            await mysql.transaction(transaction => cancelIn(transaction, id, document), 'short')
+          )
+        } catch (error) {
+          if (!(error instanceof DuplicateKey)) throw error
+          if (attempt === ATTEMPTS) throw new StoreUnavailable('mysql', error)
+        }
+      }
+    }
+  }
+}
+
+async function cancelIn(
+  transaction: Transaction,
+  id: string,
+  document: string | undefined
+): Promise<OrderRecord> {
+  const [row] = await transaction.rows<OrderRow & { id: string }>(
+    `SELECT id, ${COLUMNS} FROM orders WHERE order_id = ? FOR UPDATE`,
+    [id]
+  )
+  if (!row && document === undefined) throw new OrderNotFound(id)
+  const known = row ? fromRow(row) : fromDocument(document as string)
+  if (known.status === 'cancelled') return known
+  if (known.status !== 'processing') throw new OrderFinal(id, known.status)
+  const at = later(isoNow(), known.updated_at)
+  const order: OrderRecord = { ...known, status: 'cancelled', updated_at: at, processed_at: at }
+  if (row) await cancelSpilled(transaction, row.id, order)
+  else await insertOrders(transaction, [{ ...order, messageId: null }])
+  await transaction.run('INSERT INTO outbox (order_id) VALUES (?)', [id])
+  return order
+}
+
+/** Cancels a spilled row. No message will come for it, so it gets the id that such rows have, and is counted at once. */
+async function cancelSpilled(transaction: Transaction, rowId: string, order: OrderRecord): Promise<void> {
+  const at = toDatetime(order.updated_at)
+  await transaction.run(
+    "UPDATE orders SET status = 'cancelled', updated_at = ?, processed_at = ?, message_id = ? WHERE id = ?",
+    [at, at, `${SPILLED}${rowId}`, rowId]
+  )
+  await transaction.run('DELETE FROM spill_attempts WHERE order_id = ?', [order.order_id])
+  await addToTotals(transaction, [transitionOf('processing', order)])
+}
+
+/** Converts the document of an order that has no row. */
+function fromDocument(document: string): OrderRecord {
+  const order: Order = JSON.parse(document)
+  const { order_id, amount, status, created_at, updated_at, processed_at, failure = null } = order
+  const priced = (money: number | null) => (money === null ? null : String(money))
+  return {
+    order_id,
+    amount: String(amount),
+    tax: priced(order.tax),
+    total: priced(order.total),
+    status,
+    created_at,
+    updated_at,
+    processed_at,
+    details: toDetails(order),
+    failure
+  }
+}
