@@ -36,7 +36,7 @@ async function auditMetrics(app: FastifyInstance) {
 
   new Gauge({
     name: 'orderstream_audit',
-    help: `What became of every order, as /admin/audit tells it; absent while it cannot be read. ${GLOBAL}`,
+    help: `What became of every order, as /admin/audit reports it; absent while it cannot be read. ${GLOBAL}`,
     labelNames: ['figure'],
     registers,
     async collect() {

@@ -7,7 +7,7 @@ export interface Deadline<T> {
 }
 
 /**
- * Waits for `work`, but no longer than the deadline. Late work goes on, and its outcome is ignored. A single command or
+ * Waits for `work`, but no longer than the deadline. Late work continues, and its outcome is ignored. A single command or
  * statement uses the limit of its driver instead: only the driver knows when it begins, and it needs no extra promise.
  * @throws what `work` rejects with, or what `late` throws.
  */

@@ -13,7 +13,7 @@ export interface StopHandlers {
   begin: (signal: StopSignal) => void
   /** A second Ctrl-C: ends the process at once. */
   endNow: () => void
-  /** Any other signal during the stop: the stop goes on. */
+  /** Any other signal during the stop: the stop continues. */
   ignore?: (signal: StopSignal) => void
 }
 

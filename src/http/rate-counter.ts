@@ -16,7 +16,7 @@ interface Count {
 
 /**
  * Counts the requests of each client in each second, over all processes, without a round trip per request. A process counts
- * a request at once, and adds its counts to Redis ten times a second. While Redis is unavailable, each process goes on with
+ * a request at once, and adds its counts to Redis ten times a second. While Redis is unavailable, each process continues with
  * its own count.
  */
 export interface RateCounter {

@@ -12,7 +12,7 @@ export function isServerAnswer(error: unknown): boolean {
  */
 export function describeAuthentication(error: unknown): string | undefined {
   if (!(error instanceof StoreUnavailable) || !isAuthentication(error.cause)) return undefined
-  return `${error.store} refuses the credentials of this process: see ${CREDENTIALS[error.store]}, and start it anew.`
+  return `${error.store} refuses the credentials of this process: see ${CREDENTIALS[error.store]}, and restart it.`
 }
 
 /**

@@ -90,6 +90,6 @@ test.each<[string, (redis: Redis) => Promise<unknown>, (redis: Redis) => Promise
     await fn.add(2)
     await fn.settled()
     await until('the worker is healthy', async () => (await state())[0] === 'healthy')
-    expect(own().filter(({ msg }) => msg === 'the function goes on')).toHaveLength(1)
+    expect(own().filter(({ msg }) => msg === 'the function continues')).toHaveLength(1)
   }
 )

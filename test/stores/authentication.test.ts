@@ -45,7 +45,7 @@ test('a Redis that refuses the password of a running process is reported once in
   const warned = await until('health names the password', async () => {
     const { warnings } = (await call('/health')).json()
     return warnings?.includes(
-      'redis refuses the credentials of this process: see REDIS_USERNAME and REDIS_PASSWORD, and start it anew.'
+      'redis refuses the credentials of this process: see REDIS_USERNAME and REDIS_PASSWORD, and restart it.'
     )
   })
   expect(warned).toBe(true)

@@ -91,7 +91,7 @@ test('a pool closes while it opens a connection to a server that hangs', async (
   await used
 })
 
-test('a pool closes while it gives up a statement without an answer', async () => {
+test('a pool closes while it abandons a statement without an answer', async () => {
   const proxy = await startProxy(Number(space.env.DB_PORT))
   const pool = createMysqlPool(space.config({ MODE: 'api', DB_PORT: proxy.port }), 2)
   const held = proxy.holdAt('SELECT 1')

@@ -227,7 +227,7 @@ test('a store that refuses costs no attempts, is tried after growing pauses, and
   expect(log.filter(({ function: name, level }) => name === fn.name && Number(level) > 30)).toEqual([
     expect.objectContaining({ store: 'mysql', msg: 'the function waits for a store that takes no writes' })
   ])
-  expect(log.filter(({ msg }) => msg === 'the function goes on')).toHaveLength(1)
+  expect(log.filter(({ msg }) => msg === 'the function continues')).toHaveLength(1)
 })
 
 test('I8: a worker stops while a store is unavailable, and another worker gets its messages at once', async () => {

@@ -62,5 +62,5 @@ test.each([
   await fn.settled()
   const dead = worker.app.keys.dead(fn.name, 0)
   expect(await space.redis.xlen(dead)).toBe(0)
-  await until('the log shows the end', () => logged('the function goes on'))
+  await until('the log shows the end', () => logged('the function continues'))
 })

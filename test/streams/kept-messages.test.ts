@@ -33,7 +33,7 @@ test('a handler does not run again in a process that has a fault of its own whil
     before = idle
     return renewals >= RENEWALS
   })
-  // The function goes on with other messages.
+  // The function continues with other messages.
   await fn.add(2)
   await until('the other message is settled', async () => (await space.redis.xlen(fn.key)) === 1)
   expect(calls).toEqual([1, 2])

@@ -95,7 +95,7 @@ test('messages that a handler reports as failed by an outage wait without an att
   await fn.settled()
   expect([calls.get(1), await deadLetters()]).toEqual([1, []])
   expect(lines('the function waits for a store that takes no writes')).toHaveLength(1)
-  expect(lines('the function goes on')).toHaveLength(1)
+  expect(lines('the function continues')).toHaveLength(1)
 })
 
 test('a function that uses all its connections holds up no order, and reports what it waits for', async () => {

@@ -68,7 +68,7 @@ test.each([
     expect(seen).toEqual([1, 2])
     await until('it is healthy', async () => (await health()).status === 'healthy')
     expect(await metric()).toContain(`orderstream_function_paused{function="${fn.name}"} 0`)
-    expect(own().filter(({ msg }) => msg === 'the function goes on')).toHaveLength(1)
+    expect(own().filter(({ msg }) => msg === 'the function continues')).toHaveLength(1)
   }
 )
 

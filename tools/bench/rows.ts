@@ -27,7 +27,7 @@ export async function addRows({ sql }: Place, from: number, to: number): Promise
 const DIRTY = 5
 const FLUSHED_WITHIN = 120_000
 
-/** Waits until bulk writes are on disk: otherwise the server goes on writing them during a measurement. */
+/** Waits until bulk writes are on disk: otherwise the server keeps writing them during a measurement. */
 export async function untilFlushed({ sql }: Place): Promise<void> {
   const [before] = await sql<{ percent: string }>('SELECT @@GLOBAL.innodb_max_dirty_pages_pct AS percent')
   await sql('SET GLOBAL innodb_max_dirty_pages_pct = 0')

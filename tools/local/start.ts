@@ -241,7 +241,7 @@ async function stop({ stores, services, watches, over }: Running): Promise<void>
     if (group.size === 0) continue
     const began = performance.now()
     await Promise.allSettled([...group.values()].map(server => server.stop()))
-    // A service that starts anew just now is stopped by its watch.
+    // A service that restarts just now is stopped by its watch.
     await Promise.allSettled(watches)
     print(`Stopped ${[...group.keys()].join(' and ')} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
   }

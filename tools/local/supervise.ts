@@ -8,7 +8,7 @@ import { modes, startService } from './service.ts'
 const QUICK = 60_000
 const MOST_QUICK = 5
 
-/** Pause before the first start anew; it doubles with each quick end (ms). */
+/** Pause before the first restart; it doubles with each quick end (ms). */
 const PAUSE = 500
 
 /** What this launcher has started. */
@@ -31,7 +31,7 @@ export interface ServiceStart {
   signal: AbortSignal
 }
 
-/** Waits for the stop signal. Throws when a process ends before it, and is not started anew. */
+/** Waits for the stop signal. Throws when a process ends before it, and is not restarted. */
 export async function untilOver(options: ServiceStart): Promise<void> {
   const { running, signal } = options
   signal.throwIfAborted()
@@ -45,7 +45,7 @@ export async function untilOver(options: ServiceStart): Promise<void> {
   await Promise.race([asked, ...deaths, ...running.watches])
 }
 
-/** Starts a service anew when it asks for that. Throws when it ends for good. */
+/** Restarts a service when it asks for that. Throws when it ends for good. */
 async function watch(mode: (typeof modes)[number], options: ServiceStart): Promise<never> {
   const { services, over } = options.running
   const signal = AbortSignal.any([options.signal, over.signal])
@@ -60,7 +60,7 @@ async function watch(mode: (typeof modes)[number], options: ServiceStart): Promi
     return started
   }
   const onEnd = (exit: Exit, pause: number) =>
-    console.log(`${mode} ended by itself with ${describeExit(exit)}; it starts anew in ${pause / 1000} s …`)
+    console.log(`${mode} ended by itself with ${describeExit(exit)}; it restarts in ${pause / 1000} s …`)
   return endedBy(mode, await keepRunning({ server, start, onEnd, signal }), server.log)
 }
 
@@ -74,7 +74,7 @@ function endedBy(name: string, exit: Exit, log: string): never {
 /** A service to keep running. */
 interface KeepRunning {
   server: LocalServer
-  /** Starts it anew on the same port. */
+  /** Restarts it on the same port. */
   start: (port: number) => Promise<LocalServer>
   /** Called before each pause (ms). */
   onEnd: (exit: Exit, pause: number) => void
@@ -83,9 +83,9 @@ interface KeepRunning {
 }
 
 /**
- * Starts a service anew each time that it ends by itself with exit code 1: it asks for that, as when a function is stuck.
+ * Restarts a service each time that it ends by itself with exit code 1: it asks for that, as when a function is stuck.
  * Resolves when it ends in another way, or too often in a row, to how it ended.
- * @throws the reason of the signal, or why the service cannot be started anew.
+ * @throws the reason of the signal, or why the service cannot be restarted.
  */
 async function keepRunning({ server, start, onEnd, signal }: KeepRunning): Promise<Exit> {
   let quick = 0

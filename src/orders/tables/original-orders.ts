@@ -87,7 +87,7 @@ async function finishCopy(connection: Connection, log: FastifyBaseLogger, option
   if (backup?.mark !== MARK) {
     if (!progress) return
     const why = 'is missing, or has lost its comment, before all its orders were copied'
-    throw new SchemaRefused(BACKUP, `The table ${BACKUP} ${why}. Restore it: the copy then goes on.`)
+    throw new SchemaRefused(BACKUP, `The table ${BACKUP} ${why}. Restore it: the copy then continues.`)
   }
   const columns = (await readTables(connection, [BACKUP])).get(BACKUP) ?? []
   log.info({ backup: BACKUP }, 'converting original orders')

@@ -22,7 +22,7 @@ export interface RateOrigin {
   requestId: string
 }
 
-/** How often a change is checked anew because another one came first. */
+/** How often a change is checked again because another one came first. */
 const ATTEMPTS = 10
 
 /** Reads the stamp of the last change; '' when there is none. */
@@ -50,7 +50,7 @@ export async function readChanges(mysql: Pick<MysqlStore | Transaction, 'rows'>)
 
 /**
  * Adds a change, unless the region has that rate from that time on already. The key refuses a change that was checked
- * against an outdated table; it is then checked anew.
+ * against an outdated table; it is then checked again.
  * @returns the rate with its period.
  * @throws {TaxRateRefused} when the rate would begin too early.
  */

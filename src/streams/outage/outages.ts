@@ -77,7 +77,7 @@ export function createOutages(
     const end = () => {
       if (store && --waiting[store] === 0 && logged[store].size > 0) {
         logged[store].clear()
-        log.info({ store }, 'the function goes on')
+        log.info({ store }, 'the function continues')
       }
       store = undefined
     }

@@ -121,7 +121,7 @@ describe('GET /orders', () => {
     expect(response.json().errors.map(({ pointer }: { pointer: string }) => pointer)).toEqual(pointers)
   })
 
-  test('refuses the cursor of another list, and what is no cursor', async () => {
+  test('refuses the cursor of another list and an invalid one', async () => {
     const { next } = await read({ limit: 1 })
     const json = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
     for (const query of [
@@ -260,7 +260,7 @@ test('a walk in both directions finds each accepted order once while others are 
     expect(new Set(ids).size).toBe(ids.length)
     expect(ids).toEqual(expect.arrayContaining(known))
   }
-  // The end of a list by time is where it goes on.
+  // The end of a list by time is where the next page begins.
   const all = [...accepted]
   const newest = (await own.call(`/orders/${all.at(-1)}`)).json().created_at
   await until('all orders are listed', async () => (await read({}, own)).as_of > newest, 60_000)

@@ -33,13 +33,13 @@ async function launchEnding() {
   }
 }
 
-test('the launcher starts a worker anew that ends with exit code 1, and stops it in order', {
+test('the launcher restarts a worker that ends with exit code 1, and stops it in order', {
   timeout: 90_000
 }, async () => {
   const { data, program, worker, endWorker, restarts } = await launchEnding()
   const before = recordedPids(data)
   endWorker()
-  await program.prints(/worker ended by itself with code 1; it starts anew in 1 s …/)
+  await program.prints(/worker ended by itself with code 1; it restarts in 1 s …/)
   await until('it runs again', () => restarts() === 1, 60_000)
   const after = recordedPids(data)
   expect(after).toMatchObject({ api: before.api, redis: before.redis, mariadb: before.mariadb })
@@ -50,7 +50,7 @@ test('the launcher starts a worker anew that ends with exit code 1, and stops it
   expect(await alive(Object.values(after))).toEqual([])
 })
 
-test('the launcher pauses longer each time, and gives up after five quick ends in a row', {
+test('the launcher pauses longer each time, and ends after five quick ends in a row', {
   timeout: 180_000
 }, async () => {
   const { data, program, endWorker, restarts } = await launchEnding()
@@ -61,22 +61,20 @@ test('the launcher pauses longer each time, and gives up after five quick ends i
   const pids = recordedPids(data)
   endWorker()
   expect(await program.ended).toBe(1)
-  const pauses = [...program.output().matchAll(/it starts anew in (\S+) s/g)].map(([, pause]) =>
-    Number(pause)
-  )
+  const pauses = [...program.output().matchAll(/it restarts in (\S+) s/g)].map(([, pause]) => Number(pause))
   expect(pauses).toEqual([1, 2, 4, 8])
   expect(program.output()).toContain('worker ended by itself with code 1; everything is stopped.')
   expect(await alive(Object.values(pids))).toEqual([])
 })
 
 test.each([
-  ['in the pause before the worker starts anew', () => true],
-  ['while the worker starts anew', (data: string) => existsSync(join(data, 'worker.pid'))]
+  ['in the pause before the worker restarts', () => true],
+  ['while the worker restarts', (data: string) => existsSync(join(data, 'worker.pid'))]
 ])('a signal %s stops everything', { timeout: 90_000 }, async (_moment, hasCome) => {
   const { data, program, endWorker, restarts } = await launchEnding()
   const pids = Object.values(recordedPids(data))
   endWorker()
-  await program.prints(/it starts anew/)
+  await program.prints(/it restarts/)
   await until('the moment has come', () => hasCome(data))
   program.child.kill('SIGINT')
   expect(await program.ended).toBe(0)
