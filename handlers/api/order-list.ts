@@ -24,11 +24,10 @@ const listOrders = {
 
 /** GET /orders lists orders. */
 export default async function orderListRoute(app: App) {
-  const { lists } = app.orders
   const url = `${publicUrl(app.config)}/orders`
 
   app.get('/orders', { schema: listOrders }, async ({ query }, reply) => {
-    const { documents, hasMore, next, asOf } = await lists.page(query, DEFAULT_TENANT)
+    const { documents, hasMore, next, asOf } = await app.orders.lists.page(query, DEFAULT_TENANT)
     if (next !== null) {
       const params = new URLSearchParams()
       for (const [name, value] of Object.entries({ ...query, cursor: next })) params.set(name, String(value))
