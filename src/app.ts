@@ -24,11 +24,13 @@ declare module 'fastify' {
 
 const ROOT = join(import.meta.dirname, '..')
 
-/** What `buildApp` takes beside the configuration. */
+/** The options of `buildApp`, beside the configuration. */
 export interface AppOptions {
-  /** Where the log goes; standard output by default. */
+  /** The destination of the log; standard output by default. */
   logStream?: Writable
-  /** Whether to load the functions of the mode; true by default. A test of one function registers only that function. */
+  /**
+   * Whether to load the functions of the mode; true by default. A test of one function registers only that function.
+   */
   functions?: boolean
 }
 
@@ -44,7 +46,7 @@ export async function buildApp(config: Config, options: AppOptions = {}) {
   return app
 }
 
-/** What a function receives: the Fastify instance, with schemas as types and what the plugins add. */
+/** The argument of a function: the Fastify instance, with schemas as types and what the plugins add. */
 export type App = ReturnType<typeof createServer>
 
 /** Longest pause between two checks for requests that take too long to arrive (ms). */

@@ -18,8 +18,8 @@ try {
 }
 
 /**
- * Returns the address to listen on. Fastify opens a server for each address of `localhost`, and only the first server has
- * our handling of connections.
+ * Returns the address to listen on. Fastify opens a server for each address of `localhost`, and only the first server
+ * has our handling of connections.
  */
 async function addressOf(host: string): Promise<string> {
   return host === 'localhost' ? (await lookup(host, { order: 'ipv4first' })).address : host
@@ -64,7 +64,7 @@ function stopInOrder(building: Promise<App>, delay: number): void {
       else close()
     },
     endNow: () => {
-      console.error('Ended at once by a second Ctrl-C: what was under way is cut off.')
+      console.error('A second Ctrl-C ended the process: work in flight was aborted.')
       process.exit(1)
     },
     ignore: signal => void log(signal).catch(() => {})

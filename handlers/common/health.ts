@@ -10,7 +10,7 @@ import { MANY_UNSETTLED } from '../../src/streams/registry/unsettled.ts'
 const config = { rateLimit: false, pressureHandler: () => undefined } as const
 const probe = { ...config, quiet: true } as const
 
-/** The warning while MySQL answers but takes no writes: no order can be completed. */
+/** The warning while MySQL answers but refuses writes: no order can be completed. */
 const writesWarning = (reason: string) => `Orders are accepted in Redis and not completed: ${reason}.`
 
 /** The warning about a group with many unsettled events: the group of a removed function keeps them forever. */

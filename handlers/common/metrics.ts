@@ -19,7 +19,9 @@ const TYPES = [
   'application/openmetrics-text; version=0.0.1; charset=utf-8'
 ]
 
-/** Whether a client prefers text to JSON. One that accepts neither gets JSON: it is more useful than a refusal. */
+/**
+ * Returns whether a client prefers text to JSON. One that accepts neither gets JSON: it is more useful than a refusal.
+ */
 function prefersText(headers: IncomingHttpHeaders): boolean {
   return (new Negotiator({ headers }).mediaType(TYPES) ?? JSON_TYPE) !== JSON_TYPE
 }

@@ -26,7 +26,7 @@ declare module 'fastify' {
   }
 }
 
-/** How often the states of functions are read (ms). */
+/** The interval at which the states of functions are read (ms). */
 const READ_EVERY = 5000
 
 /** `app.functions`: what waits for the functions of all processes. */

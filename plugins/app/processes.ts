@@ -15,7 +15,7 @@ declare module 'fastify' {
 /** Longest pause between two exchanges (ms). */
 const EVERY = 1000
 
-/** How long a silent process still counts as running, beyond the time of a stop (ms). */
+/** The time for which a silent process still counts as running, beyond the time of a stop (ms). */
 const SILENCE = 10_000
 
 /** `app.processes`: the running processes, and their settings that must be the same. */

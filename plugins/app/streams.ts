@@ -29,7 +29,7 @@ declare module 'fastify' {
   }
 }
 
-/** How often groups are recorded that were created while MySQL was unavailable (ms). */
+/** The interval at which groups are recorded that were created while MySQL was unavailable (ms). */
 const RECORD_EVERY = 5000
 
 /** The function of the service that owns a stream, by stream. */
@@ -38,7 +38,7 @@ const OWNERS = new Map(SERVICE_FUNCTIONS.map(({ stream, name }) => [stream, name
 /** Longest time before the end of the grace period at which a stop releases messages in flight (ms). */
 const RELEASE_BEFORE = 1000
 
-/** How long a start waits until functions on logs have begun (ms). Fastify fails a start after 10 s. */
+/** The longest time that a start waits for functions on logs to begin (ms). Fastify fails a start after 10 s. */
 const BEGIN_WAIT = 5000
 
 /** Adds `app.consume`, which is to streams what `app.post` is to HTTP. */
@@ -125,8 +125,8 @@ function patienceOf({ DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS }: FastifyInstance['conf
 }
 
 /**
- * Begins all functions on logs, so that a ready process misses no event. While a store is unavailable or slow, a function
- * begins later, when its consumer joins.
+ * Begins all functions on logs, so that a ready process misses no event. While a store is unavailable or slow, a
+ * function begins later, when its consumer joins.
  */
 async function beginAll(starts: Starts, functions: ResolvedFunction[]): Promise<void> {
   const onLogs = functions.filter(({ stream }) => LOGS.includes(stream))

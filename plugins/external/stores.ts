@@ -21,7 +21,7 @@ export interface Stores {
   redis: RedisStore
   /** MySQL for functions, on connections of their own. */
   mysql: FunctionMysqlStore
-  /** MySQL for orders. A function that took these connections would hold up orders. */
+  /** MySQL for orders. A function that took these connections would delay orders. */
   orders: MysqlStore
 }
 

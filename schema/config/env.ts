@@ -265,7 +265,7 @@ function isRange(text: string): boolean {
   return prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= bits)
 }
 
-/** Whether a value is no number, although the validator would convert it: ' ' to 0, or Infinity. */
+/** Returns whether a value is not a number, although the validator would convert it: ' ' to 0, or Infinity. */
 function isMalformedNumber([name, value]: [string, unknown]): boolean {
   const { type } = (Env.properties as Record<string, { type?: string }>)[name] ?? {}
   return type === 'integer' && typeof value === 'string' && !/^-?\d{1,15}$/.test(value)

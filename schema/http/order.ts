@@ -15,9 +15,9 @@ const MONEY_TEXT = '(0|[1-9]\\d{0,9})(\\.\\d{1,4}0*)?$'
 const LARGEST = 9_999_999_999.9999
 
 /**
- * Whether a JSON number has at most four decimals. Tests the shortest text of the number (0.3, 100.1, 1000), which is what
- * the client sent: a number with more digits is refused before. `multipleOf: 0.0001` would refuse valid numbers, since
- * 0.0001 has no exact double.
+ * Returns whether a JSON number has at most four decimals. Tests the shortest text of the number (0.3, 100.1, 1000),
+ * which is what the client sent: a number with more digits is refused before. `multipleOf: 0.0001` would refuse valid
+ * numbers, since 0.0001 has no exact double.
  */
 export function hasFourDecimals(value: number): boolean {
   return Number.isInteger(value) || /^-?\d+\.\d{1,4}$/.test(String(value))
@@ -120,12 +120,12 @@ const Time = (description: string) =>
 
 const Money = (description: string) => Type.Number({ description, examples: [118] })
 
-/** Why an order failed. */
+/** The reason why an order failed. */
 export const Failure = Type.Object({
   code: Type.String({ description: 'A short code for programs.', examples: ['exhausted'] }),
   detail: Type.String({ description: 'What went wrong.' })
 })
-/** Why an order failed. */
+/** The reason why an order failed. */
 export type Failure = Static<typeof Failure>
 
 /** An item of an order. */

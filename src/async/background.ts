@@ -11,18 +11,18 @@ export interface BackgroundTask {
   run: () => Promise<boolean>
 }
 
-/** What the error of a run means. */
+/** The meaning of the error of a run. */
 export interface TaskFailure {
   /** Whether the next run may succeed by itself; such a failure is not logged. */
   passing: boolean
-  /** Why a store that answers refuses the task, if it does. */
+  /** The reason why an available store refuses the task; undefined when it does not. */
   refusal?: string | undefined
 }
 
 /** A task that can be started and stopped once. */
 export interface Background {
   start: () => void
-  /** Why a store that answers refuses the task, if it does. */
+  /** Returns the reason why an available store refuses the task; undefined when it does not. */
   refusedBy: () => string | undefined
   /** Ends the task after the run in progress. */
   stop: () => Promise<void>

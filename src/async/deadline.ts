@@ -1,14 +1,15 @@
 /** A limit on how long a caller waits. */
 export interface Deadline<T> {
-  /** How long to wait, in milliseconds. */
+  /** The time to wait, in milliseconds. */
   after: number
   /** Returns the outcome, or throws, once that time is over. */
   late: () => T | Promise<T>
 }
 
 /**
- * Waits for `work`, but no longer than the deadline. Late work continues, and its outcome is ignored. A single command or
- * statement uses the limit of its driver instead: only the driver knows when it begins, and it needs no extra promise.
+ * Waits for `work`, but no longer than the deadline. Late work continues, and its outcome is ignored. A single command
+ * or statement uses the limit of its driver instead: only the driver knows when it begins, and it needs no extra
+ * promise.
  * @throws what `work` rejects with, or what `late` throws.
  */
 export async function withDeadline<T>(work: Promise<T>, { after, late }: Deadline<T>): Promise<T> {

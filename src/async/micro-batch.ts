@@ -1,4 +1,4 @@
-/** How callers share a call. */
+/** The limits of a call that several callers share. */
 export interface MicroBatchOptions<Item, Result> {
   /** Does the work for all items at once. Resolves to one result for each item, in their order. */
   run: (items: Item[]) => Promise<Result[]>
@@ -18,10 +18,10 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Lets concurrent callers share one round trip. With no call in flight, a call begins with all items of this turn of the
- * event loop. A call costs about the same for few items as for many. While other calls are in flight, the next one
- * therefore begins only with `ENOUGH` items, or with half as many as are in flight. Fewer items wait, at most for the next
- * answer. No caller joins a call that has begun, so no answer is older than its question.
+ * Lets concurrent callers share one round trip. With no call in flight, a call begins with all items of this turn of
+ * the event loop. A call costs about the same for few items as for many. While other calls are in flight, the next one
+ * therefore begins only with `ENOUGH` items, or with half as many as are in flight. Fewer items wait, at most for the
+ * next answer. No caller joins a call that has begun, so no answer is older than its question.
  */
 export function createMicroBatch<Item, Result>(
   options: MicroBatchOptions<Item, Result>

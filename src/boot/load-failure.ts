@@ -1,6 +1,6 @@
 import { relative } from 'node:path'
 
-/** What to write in place of TypeScript that Node.js cannot remove, by the word in its error. */
+/** The replacement of TypeScript that Node.js cannot remove, by the word in its error. */
 const REPLACEMENTS: [word: string, advice: string][] = [
   ['enum', "write `const Status = { Paid: 'paid' } as const` in place of the enum"],
   ['parameter property', 'declare a field and set it in the constructor in place of the parameter property'],
@@ -39,7 +39,9 @@ export function textOf(error: unknown): string {
   return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message
 }
 
-/** Returns where below `dir` an error arose, as `file:line`, without packages; undefined if its stack does not show it. */
+/**
+ * Returns where below `dir` an error arose, as `file:line`, without packages; undefined if its stack does not show it.
+ */
 export function placeOf(error: unknown, dir = ''): string | undefined {
   if (!(error instanceof Error)) return undefined
   // The message may name other files.

@@ -7,7 +7,7 @@ export type StopSignal = (typeof STOP_SIGNALS)[number]
 /** Interrupts within this time are one Ctrl-C (ms): the terminal sends it to every process, and npm passes it on. */
 const SAME_KEY = 500
 
-/** What a process does at the signals that ask it to stop. */
+/** The actions of a process at the signals that ask it to stop. */
 export interface StopHandlers {
   /** The first signal: begins the stop. */
   begin: (signal: StopSignal) => void

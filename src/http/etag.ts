@@ -1,6 +1,6 @@
 /**
- * Whether a client has the representation that an entity tag names, by its header If-None-Match (RFC 9110, section 13.1.2).
- * Tags compare weakly: `W/` does not count. `etag` has its quotes, and no comma.
+ * Returns whether a client has the representation that an entity tag names, by its header If-None-Match (RFC 9110,
+ * section 13.1.2). Tags compare weakly: `W/` does not count. `etag` has its quotes, and no comma.
  */
 export function hasCurrent(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false

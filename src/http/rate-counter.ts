@@ -1,10 +1,13 @@
 import type { RedisStore } from '../stores/redis/store.ts'
 import type { Keys } from '../streams/keys.ts'
 
-/** How often the processes add up their counts in Redis (ms). Requests within this time may exceed the limit. */
+/**
+ * The interval at which the processes add up their counts in Redis (ms). Requests within this time may exceed the
+ * limit.
+ */
 const SYNC_INTERVAL = 100
 
-/** How long a count stays in Redis, in seconds: its own second, and a few more for late replies. */
+/** The time for which a count stays in Redis, in seconds: its own second, and a few more for late replies. */
 const KEEP = 5
 
 interface Count {
@@ -15,9 +18,9 @@ interface Count {
 }
 
 /**
- * Counts the requests of each client in each second, over all processes, without a round trip per request. A process counts
- * a request at once, and adds its counts to Redis ten times a second. While Redis is unavailable, each process continues with
- * its own count.
+ * Counts the requests of each client in each second, over all processes, without a round trip per request. A process
+ * counts a request at once, and adds its counts to Redis ten times a second. While Redis is unavailable, each process
+ * continues with its own count.
  */
 export interface RateCounter {
   /** Counts a request from an address. Returns the count of its client in this second so far. */

@@ -15,7 +15,7 @@ declare module 'fastify' {
   }
 }
 
-/** What the log of requests needs. */
+/** The dependencies of the request log. */
 export interface RequestLogOptions {
   requestIdLogLabel: string
   /** The fields of every line of this process. */
@@ -25,9 +25,9 @@ export interface RequestLogOptions {
 }
 
 /**
- * Logs one line for each request when it is finished, and none when it begins. A request whose client disconnects before
- * the answer has a line too, since it may have accepted an order. Fastify does not report such requests, so they are found
- * when the connection closes; a listener for each request would slow down every request.
+ * Logs one line for each request when it is finished, and none when it begins. A request whose client disconnects
+ * before the answer has a line too, since it may have accepted an order. Fastify does not report such requests, so they
+ * are found when the connection closes; a listener for each request would slow down every request.
  */
 export class RequestLog extends LogController {
   readonly #write: RequestLogOptions['write']

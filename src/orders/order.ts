@@ -13,7 +13,7 @@ export interface OrderRecord {
   processed_at: string | null
   /** The optional fields; null for an order without any. */
   details: Details | null
-  /** Why it failed; null for any other status. */
+  /** The reason why it failed; null for any other status. */
   failure: Failure | null
 }
 
@@ -39,8 +39,8 @@ export function newRecord(
 }
 
 /**
- * Renders the beginning of a document up to its status. The document of an order in the same state begins so, and no other.
- * It holds no text of a client but the id, which has no quotes.
+ * Renders the beginning of a document up to its status. The document of an order in the same state begins so, and no
+ * other. It holds no text of a client but the id, which has no quotes.
  */
 export function renderState({ order_id, amount, tax, total, status }: OrderRecord): string {
   return `${startOfDocument(order_id)}"amount":${amount},"tax":${tax},"total":${total},"status":"${status}"`
@@ -61,7 +61,7 @@ export function startOfDocument(id: string): string {
   return `{"order_id":"${id}",`
 }
 
-/** Whether a text looks like the document of an order. Checks its beginning and end only, so it is cheap. */
+/** Returns whether a text looks like the document of an order. Checks its beginning and end only, so it is cheap. */
 export function isDocumentOf(id: string, text: string): boolean {
   return text.startsWith(startOfDocument(id)) && text.endsWith('}')
 }
@@ -69,8 +69,8 @@ export function isDocumentOf(id: string, text: string): boolean {
 const STATUS = '"status":"'
 
 /**
- * The status in a document of an order. It stands before all text of clients, so the first one is the order's own, and so
- * is the first time of the last change. Parsing each read would cost more.
+ * The status in a document of an order. It stands before all text of clients, so the first one is the order's own, and
+ * so is the first time of the last change. Parsing each read would cost more.
  */
 export function statusOf(document: string): Order['status'] {
   const start = document.indexOf(STATUS) + STATUS.length
@@ -85,13 +85,13 @@ export function versionOfDocument(document: string): string {
   return `${statusOf(document)}.${document.slice(start, document.indexOf('"', start))}`
 }
 
-/** Whether an order has the same body as the order of a document: the amount, and each optional field. */
+/** Returns whether an order has the same body as the order of a document: the amount, and each optional field. */
 export function hasBodyOf({ amount, details }: OrderRecord, document: string): boolean {
   const other = JSON.parse(document) as Order
   return String(other.amount) === amount && renderDetails(toDetails(other)) === renderDetails(details)
 }
 
-/** Whether two orders have the same body. */
+/** Returns whether two orders have the same body. */
 export function haveSameBody(a: OrderRecord, b: OrderRecord): boolean {
   return a.amount === b.amount && renderDetails(a.details) === renderDetails(b.details)
 }

@@ -2,7 +2,10 @@ import type { Keys } from '../streams/keys.ts'
 import { orderEvent } from './events.ts'
 import { type OrderRecord, renderDocument } from './order.ts'
 
-/** What Redis receives of a final order: its document, with the time that it is kept unread (ms), and its event. */
+/**
+ * The part of a final order that Redis receives: its document, with the time that it is kept unread (ms), and its
+ * event.
+ */
 export interface Publication {
   write: { key: string; value: string; ttl: number }
   event: ReturnType<typeof orderEvent>

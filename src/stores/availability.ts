@@ -13,15 +13,15 @@ import {
 } from './errors.ts'
 import { isServerAnswer } from './reason.ts'
 
-/** What the availability of a store depends on. */
+/** The dependencies of the availability of a store. */
 export interface AvailabilityOptions {
   store: StoreName
   log: FastifyBaseLogger
   /** Resolves when the store can serve. Does first what a new connection needs (migrations, checks). */
   probe: () => Promise<void>
   /**
-   * Writes and leaves nothing behind. Rejects when the store takes no writes, or when something else is in the way. Without
-   * it a store that answers its probe counts as one that takes writes.
+   * Writes and leaves nothing behind. Rejects when the store refuses writes, or when something else is in the way.
+   * Without it a store that answers its probe counts as one that takes writes.
    */
   tryWrite?: () => Promise<void>
   /** Longest time one probe may take, in milliseconds. */
@@ -33,10 +33,10 @@ const INTERVAL = 2000
 const LONGEST_PAUSE = 1000
 const SHORTEST_PAUSE = 100
 
-/** How long health trusts a trial write that succeeded (ms). */
+/** The time for which health trusts a trial write that succeeded (ms). */
 const WRITE_VALID = 10_000
 
-/** How long after it went down a store is probed again for a caller, and how long that caller waits (ms). */
+/** A store that went down within this time (ms) is probed again for a caller, who waits as long for the answer. */
 const FRESH = 500
 const SECOND_LOOK = 150
 
@@ -71,12 +71,15 @@ export class Availability {
     return this.#up
   }
 
-  /** Why the store is down, or was the last time. */
+  /** Returns the reason why the store is down, or was down the last time. */
   get reason(): unknown {
     return this.#reason
   }
 
-  /** Why the store answers but takes no writes; undefined while it takes them, or nothing else is known. */
+  /**
+   * Returns the reason why an available store refuses writes; undefined while it accepts them, or nothing else is
+   * known.
+   */
   get refusal(): StoreUnavailable | undefined {
     return this.#refusal
   }
@@ -94,8 +97,8 @@ export class Availability {
   }
 
   /**
-   * Does `work` if the store is up. Without an answer the store counts as down. Work that is not `trusted` may be slow by
-   * itself, so a probe decides.
+   * Does `work` if the store is up. Without an answer the store counts as down. Work that is not `trusted` may be slow
+   * by itself, so a probe decides.
    * @throws {StoreUnavailable} at once while the store is down, and when `work` gets no answer.
    */
   async run<T>(work: () => Promise<T>, trusted = true): Promise<T> {
@@ -113,14 +116,15 @@ export class Availability {
   readonly check = singleFlight(() => this.#probe())
 
   /**
-   * Probes the store now, and tries a write if it answers. Resolves to whether the store takes writes: a store that takes
-   * none may still answer its probes. Concurrent callers share one trial. For a caller whose call has just failed.
+   * Probes the store now, and tries a write if it answers. Resolves to whether the store takes writes: a store that
+   * takes none may still answer its probes. Concurrent callers share one trial. For a caller whose call has just
+   * failed.
    */
   readonly takesWrites = singleFlight(() => this.#tryWrite())
 
   /**
-   * Whether the store takes writes, for health. Tries a write when none was tried lately, and waits for it no longer than
-   * for a probe. After that wait, what was known before counts.
+   * Returns whether the store takes writes, for health. Tries a write when none was tried lately, and waits for it no
+   * longer than for a probe. After that wait, what was known before counts.
    */
   async writable(): Promise<boolean> {
     const known = this.#refusal !== undefined || performance.now() - this.#triedAt < WRITE_VALID
@@ -129,8 +133,8 @@ export class Availability {
   }
 
   /**
-   * Whether the store is up, for a caller whose call has just failed. A store that went down only now is probed again,
-   * since a single late answer is no outage.
+   * Returns whether the store is up, for a caller whose call has just failed. A store that went down only now is probed
+   * again, since a single late answer is not an outage.
    */
   async stillUp(): Promise<boolean> {
     if (this.#up) return true
@@ -167,7 +171,7 @@ export class Availability {
     return this.#up
   }
 
-  /** Whether an error may be the first sign that the store takes no writes. */
+  /** Returns whether an error may be the first sign that the store refuses writes. */
   #isFirstSign(error: unknown): boolean {
     const refused = error instanceof StoreRefused && !(error instanceof NoFreeConnection)
     return refused && error.store === this.store && this.#refusal === undefined
@@ -179,15 +183,15 @@ export class Availability {
     try {
       await this.#options.tryWrite()
       if (this.#refusal !== undefined)
-        this.#options.log.info({ store: this.store }, `${this.store} takes writes again`)
+        this.#options.log.info({ store: this.store }, `${this.store} accepts writes again`)
       this.#refusal = undefined
       return true
     } catch (error) {
       if (!isRefusal(error)) return true
-      // Open connections may still work, so this is no refusal.
+      // Open connections may still work, so this is not a refusal.
       if (error instanceof NoNewConnection) return false
       if (this.#refusal === undefined)
-        this.#options.log.error({ store: this.store, err: error }, `${this.store} takes no writes`)
+        this.#options.log.error({ store: this.store, err: error }, `${this.store} refuses writes`)
       this.#refusal = error instanceof StoreUnavailable ? error : new StoreRefused(this.store, error)
       return false
     } finally {

@@ -1,7 +1,7 @@
 import { fromMysql, fromRedis } from './driver-errors.ts'
 import { isMysqlAnswer, isRedisAnswer } from './server-answer.ts'
 
-/** How the messages of ioredis's own errors begin that have no class. */
+/** The beginnings of the messages of ioredis's own errors that have no class. */
 const IOREDIS_TEXTS = [
   "Stream isn't writeable",
   'Connection is closed.',
@@ -16,8 +16,8 @@ const IOREDIS_NAMES = new Set(['MaxRetriesPerRequestError', 'ClusterAllFailedErr
 const MYSQL_POOL_TEXTS = new Set(['Pool is closed.', 'No connections available.', 'Queue limit reached.'])
 
 /**
- * Returns the class for an error of the bare ioredis or mysql2, recognised by the marks of the driver. Returns undefined
- * for any other error: a `code` alone is not a mark, since fetch and the file system set it, too.
+ * Returns the class for an error of the bare ioredis or mysql2, recognised by the marks of the driver. Returns
+ * undefined for any other error: a `code` alone is not a mark, since fetch and the file system set it, too.
  */
 export function fromBareDriver(error: Error): Error | undefined {
   if (isRedisAnswer(error) || isIoredisFailure(error)) return fromRedis(error)

@@ -28,7 +28,7 @@ const CLASSES = [
   Contention
 ]
 
-/** Whether an error has one of our classes already. An error that was mapped further in keeps its class. */
+/** Returns whether an error has one of our classes already. An error that was mapped further in keeps its class. */
 function isClassified(error: Error): boolean {
   return CLASSES.some(type => error instanceof type)
 }
@@ -49,16 +49,17 @@ const REDIS_REFUSED = new Set([
   'NOREPLICAS'
 ])
 
-/** How the driver's error begins for a call that finds no connection. */
+/** The beginning of the driver's error for a call that finds no connection. */
 const UNSENT = "Stream isn't writeable"
 
-/** How errors begin that have no word of their own. */
+/** The beginnings of errors that have no code of their own. */
 const FORBIDDEN_IN_SCRIPT = "ERR The user executing the script can't " // Redis 7.0 for NOPERM of a command in a script
 const TOO_MANY_CLIENTS = 'ERR max number of clients reached'
 
 /**
- * Maps an error of the Redis driver to a class of errors.ts. The first word distinguishes errors of the server. Any other
- * error (closed socket, timeout, refused connection) means that no answer came. Only for errors of the driver's own calls.
+ * Maps an error of the Redis driver to a class of errors.ts. The first word distinguishes errors of the server. Any
+ * other error (closed socket, timeout, refused connection) means that no answer came. Only for errors of the driver's
+ * own calls.
  */
 export function fromRedis(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error))
@@ -125,8 +126,8 @@ const MYSQL_ALREADY_CHANGED = new Set([
 const DUPLICATE_KEY = 1062
 
 /**
- * Maps an error of the MySQL driver to a class of errors.ts, by errno. Without an errno of the server no answer came. Only
- * for errors of the driver's own calls: an error of another library may have a `code` too.
+ * Maps an error of the MySQL driver to a class of errors.ts, by errno. Without an errno of the server no answer came.
+ * Only for errors of the driver's own calls: an error of another library may have a `code` too.
  */
 export function fromMysql(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error))

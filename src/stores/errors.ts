@@ -9,7 +9,10 @@ export const CREDENTIALS: Record<StoreName, string> = {
   mysql: 'DB_USER and DB_PASSWORD'
 }
 
-/** The store sent no answer, or sent it too late, or refused for a reason that lies with the store and not with the call. */
+/**
+ * The store sent no answer, or sent it too late, or refused for a reason that lies with the store and not with the
+ * call.
+ */
 export class StoreUnavailable extends Error {
   override name = 'StoreUnavailable'
   readonly store: StoreName
@@ -24,7 +27,10 @@ export class StoreUnavailable extends Error {
   }
 }
 
-/** The store answers and refuses this call: it takes no writes now (full, read-only, cannot persist), or forbids the call. */
+/**
+ * The store answers and refuses this call: it refuses writes now (full, read-only, cannot persist), or forbids the
+ * call.
+ */
 export class StoreRefused extends StoreUnavailable {
   override name = 'StoreRefused'
 }
@@ -40,8 +46,8 @@ export class ReadOnlyReplica extends StoreRefused {
 }
 
 /**
- * Other calls of this process held all its connections for longer than this call could wait. The store received no call. The
- * call is not at fault, and the store counts as available.
+ * Other calls of this process held all its connections for longer than this call could wait. The store received no
+ * call. The call is not at fault, and the store counts as available.
  */
 export class NoFreeConnection extends StoreRefused {
   override name = 'NoFreeConnection'
@@ -83,8 +89,8 @@ export class Contention extends Error {
 }
 
 /**
- * The store answered with an error that blames neither the data nor the store. Only a write that has nothing to do with the
- * call shows which of the two is at fault.
+ * The store answered with an error that blames neither the data nor the store. Only a write that has nothing to do with
+ * the call shows which of the two is at fault.
  */
 export class UnexplainedStoreError extends Error {
   override name = 'UnexplainedStoreError'
@@ -99,12 +105,18 @@ export class UnexplainedStoreError extends Error {
   }
 }
 
-/** Whether an error means that this store sent no usable answer. False for refusals and for errors of the other store. */
+/**
+ * Returns whether an error means that this store sent no usable answer. False for refusals and for errors of the other
+ * store.
+ */
 export function isUnavailable(error: unknown, store: StoreName): boolean {
   return error instanceof StoreUnavailable && !(error instanceof StoreRefused) && error.store === store
 }
 
-/** Whether the error of a trial write means that the store takes no writes, and not that something else was in its way. */
+/**
+ * Returns whether the error of a trial write means that the store refuses writes, and not that something else was in
+ * its way.
+ */
 export function isRefusal(error: unknown): boolean {
   return (
     error instanceof UnexplainedStoreError ||

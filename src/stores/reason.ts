@@ -1,14 +1,14 @@
 import { CREDENTIALS, NoFreeConnection, NotPermitted, StoreUnavailable } from './errors.ts'
 import { isAuthentication, isMysqlAnswer, isRedisAnswer } from './server-answer.ts'
 
-/** Whether a store is unavailable because of an error that its server sent. */
+/** Returns whether a store is unavailable because of an error that its server sent. */
 export function isServerAnswer(error: unknown): boolean {
   return error instanceof StoreUnavailable && (isRedisAnswer(error.cause) || isMysqlAnswer(error.cause))
 }
 
 /**
- * Returns advice when a store refuses the credentials, for readers of health who may not read the log. Returns undefined
- * for any other error.
+ * Returns advice when a store refuses the credentials, for readers of health who may not read the log. Returns
+ * undefined for any other error.
  */
 export function describeAuthentication(error: unknown): string | undefined {
   if (!(error instanceof StoreUnavailable) || !isAuthentication(error.cause)) return undefined
@@ -16,8 +16,8 @@ export function describeAuthentication(error: unknown): string | undefined {
 }
 
 /**
- * Returns why a store refuses calls, for readers who may not read the log: the store and the code of its error, without an
- * address, a user or a query.
+ * Returns why a store refuses calls, for readers who may not read the log: the store and the code of its error, without
+ * an address, a user or a query.
  */
 export function reasonOf(error: StoreUnavailable): string {
   const { store, cause } = error

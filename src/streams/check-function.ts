@@ -81,7 +81,7 @@ function descriptionOf(path: string[]): string {
   return schema.description ?? ''
 }
 
-/** What no schema can check: functions, and the schema itself. */
+/** Returns the faults that a schema cannot find: in functions, and in the schema itself. */
 function faultsOfCode(definition: ResolvedFunction): string[] {
   const faults = (['handler', 'filter', 'onDead'] as const)
     .filter(name => definition[name] !== undefined && typeof definition[name] !== 'function')

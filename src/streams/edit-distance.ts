@@ -1,4 +1,4 @@
-/** How many characters must be added, removed or replaced to turn one text into the other (Levenshtein). */
+/** Returns the number of characters to add, remove or replace to turn one text into the other (Levenshtein). */
 export function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (const [i, character] of [...a].entries()) {

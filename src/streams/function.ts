@@ -7,9 +7,9 @@ export interface Message<Body = unknown> {
   id: string
   body: Body
   /**
-   * Names the effect of this function for this message, over all partitions and forever. Pass it to an outside system as
-   * idempotency key, so that a message that is delivered twice has one effect. An event may come as two messages; use the
-   * event's own id there.
+   * Names the effect of this function for this message, over all partitions and forever. Pass it to an outside system
+   * as idempotency key, so that a message that is delivered twice has one effect. An event may come as two messages;
+   * use the event's own id there.
    */
   effectKey: string
   /** Which attempt this is; 1 for the first. */
@@ -42,13 +42,13 @@ export interface OutgoingEvent {
   /** CloudEvents 1.0 in JSON. */
   data: string
   /**
-   * The event is not published when the value that the message's first `KeyWrite` replaces begins with this text: another
-   * message, or an earlier delivery, has published it. '' publishes it in any case.
+   * The event is not published when the value that the message's first `KeyWrite` replaces begins with this text:
+   * another message, or an earlier delivery, has published it. '' publishes it in any case.
    */
   unless: string
 }
 
-/** What a handler may return. Messages that `failed` does not name are done. */
+/** The result of a handler. Messages that `failed` does not name are done. */
 export interface BatchResult {
   writes?: KeyWrite[]
   events?: OutgoingEvent[]
@@ -70,12 +70,14 @@ export class TerminalError extends Error {
   }
 }
 
-/** The code of a failure, as dead letters and failed orders carry it: `exhausted` unless a `TerminalError` names one. */
+/**
+ * The code of a failure, as dead letters and failed orders carry it: `exhausted` unless a `TerminalError` names one.
+ */
 export function codeOf(cause: Error): string {
   return cause instanceof TerminalError ? cause.code : 'exhausted'
 }
 
-/** What a handler receives beside its messages. */
+/** The second argument of a handler, beside its messages. */
 export interface BatchContext {
   /** Logger that names the function. */
   log: FastifyBaseLogger
@@ -96,7 +98,7 @@ export interface MessageEnd {
   redriven: '' | 'failed' | 'conflict'
 }
 
-/** How the end of a message changes counters of the hash `settled`, which the audit reads. */
+/** The changes of counters of the hash `settled`, which the audit reads, when a message ends. */
 export type Counters = (end: MessageEnd) => [counter: string, change: number][]
 
 /** Messages, and milliseconds to wait for more when a batch is not full. */
@@ -112,7 +114,7 @@ export interface RetryLimits {
   max: number
 }
 
-/** What `app.consume` may leave out. */
+/** The options of `app.consume` that have a default. */
 const DEFAULTS = {
   version: '1',
   start: 'new' as const,
@@ -125,10 +127,10 @@ const DEFAULTS = {
 }
 
 /**
- * A function that a stream triggers: what `app.consume` takes, within the bounds of schema/config/function.ts. A batch that
- * throws is split in two until the failing message is alone. That one is retried with growing pauses, and dead-lettered in
- * the end. A batch that runs out of time is not split: its messages run alone next. A handler may receive a message more
- * than once: delivery is at least once.
+ * A function that a stream triggers: what `app.consume` takes, within the bounds of schema/config/function.ts. A batch
+ * that throws is split in two until the failing message is alone. That one is retried with growing pauses, and
+ * dead-lettered in the end. A batch that runs out of time is not split: its messages run alone next. A handler may
+ * receive a message more than once: delivery is at least once.
  */
 export interface StreamFunction<Schema extends TSchema = TSchema> {
   /** Name of the function, in logs, metrics and dead letters; no two have the same. */
@@ -137,18 +139,20 @@ export interface StreamFunction<Schema extends TSchema = TSchema> {
   stream: string
   /** Consumer group; the function's name by default. Each group of a log sees every message. */
   group?: string
-  /** What the body of a message must match; one that does not is a dead letter. */
+  /** The schema of the body of a message; a message that does not match becomes a dead letter. */
   schema: Schema
   /**
-   * Where a new function on `events` begins: at the events from now on, or at all that are still kept. A function that
+   * The start of a new function on `events`: at the events from now on, or at all that are still kept. A function that
    * has consumed before continues where it was.
    */
   start?: 'new' | 'all'
-  /** The versions of messages that the schema describes. A message of another version is left to a worker that knows it. */
+  /**
+   * The versions of messages that the schema describes. A message of another version is left to a worker that knows it.
+   */
   version?: string | string[]
-  /** Whether the function wants a message. The others are settled without a call. All by default. */
+  /** Returns whether the function wants a message. The others are settled without a call. All by default. */
   filter?: (body: Static<Schema>) => boolean
-  /** What is left out of `batch` or of `retry` has its default. */
+  /** Any part of `batch` or `retry` that is left out has its default. */
   batch?: Partial<BatchLimits>
   concurrency?: number
   retry?: Partial<RetryLimits>

@@ -18,7 +18,7 @@ export interface Keys {
   retry: (name: string, partition: number) => string
   /** Hash of the messages in `retry`, by id. */
   retrying: (name: string, partition: number) => string
-  /** Stream of the messages that a function has given up. */
+  /** Stream of the dead letters of a function. */
   dead: (name: string, partition: number) => string
   /** Mark that a dead letter was appended for something that was never in a stream. */
   deadLetterMark: (name: string, partition: number, id: string) => string
@@ -28,7 +28,7 @@ export interface Keys {
   functions: (partition: number) => string
   /** Hash of when a worker last ran each function of that set (ms). */
   alive: (partition: number) => string
-  /** How many partitions the orders were spread over when they were accepted. */
+  /** Returns the key of the number of partitions that orders were accepted with. */
   partitionCount: () => string
   /** Hash of the processes that live, each with its settings. */
   processes: () => string

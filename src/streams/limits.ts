@@ -1,8 +1,8 @@
 const MIB = 1024 * 1024
 
 /**
- * The largest message in bytes: its data and the fields beside it. A larger one cannot be published, and is dead-lettered
- * when it arrives anyway.
+ * The largest message in bytes: its data and the fields beside it. A larger one cannot be published, and is
+ * dead-lettered when it arrives anyway.
  */
 export const LARGEST_MESSAGE = 8 * MIB
 
@@ -12,18 +12,18 @@ export const LARGEST_MESSAGE = 8 * MIB
  */
 export const CALL_BYTES = 4 * MIB
 
-/** How much is kept of each field of a message that is too large, and of a discarded dead letter (bytes). */
+/** The length to which the fields of too large messages and of discarded dead letters are cut (bytes). */
 export const KEPT_BYTES = 65_536
 
-/** How much of the data of each dead letter a list shows (bytes). */
+/** The length to which a list cuts the data of each dead letter (bytes). */
 export const LISTED_BYTES = 4096
 
-/** Whether so many characters are surely no larger than a message may be: one has 3 bytes at most. */
+/** Returns whether so many characters are surely no larger than a message may be: one has 3 bytes at most. */
 export function isSmall(characters: number): boolean {
   return characters * 3 <= LARGEST_MESSAGE
 }
 
-/** Whether texts are together larger than a message may be. Only long ones are measured. */
+/** Returns whether texts are together larger than a message may be. Only long ones are measured. */
 export function isTooLarge(...texts: string[]): boolean {
   let characters = 0
   for (const text of texts) characters += text.length

@@ -14,7 +14,7 @@ export interface Origin {
   traceparent: string
 }
 
-/** What `publish` may leave out. */
+/** The options of `publish` that have a default. */
 export interface PublishOptions {
   /** Messages with the same key go to the same partition. Without a key, the partition is random. */
   key?: string

@@ -1,6 +1,6 @@
 import { destination } from 'pino'
 
-/** Where pino writes its lines. */
+/** The destination of pino's lines. */
 export interface LogLines {
   write: (line: string) => void
   flushSync: () => void
@@ -9,8 +9,8 @@ export interface LogLines {
 let output: LogLines | undefined
 
 /**
- * Returns standard output for the log, one for the process. The lines of one turn of the event loop go out in one write,
- * since each write stops the process. The last lines go out when the process exits.
+ * Returns standard output for the log, one for the process. The lines of one turn of the event loop go out in one
+ * write, since each write stops the process. The last lines go out when the process exits.
  */
 export function standardOutput(): LogLines {
   output ??= createLines()

@@ -45,12 +45,12 @@ test('items that arrive during a call go into a later one', async () => {
     }
   })
   const first = ask('a')
-  await until('the first call is under way', () => calls.length === 1)
+  await until('the first call is in flight', () => calls.length === 1)
   const second = ask('b')
   const third = ask('c')
   release()
   await first
-  await until('the second call is under way', () => calls.length === 2)
+  await until('the second call is in flight', () => calls.length === 2)
   release()
   await Promise.all([second, third])
   expect(calls).toEqual([['a'], ['b', 'c']])

@@ -28,7 +28,7 @@ const RUN_ELSEWHERE: [command: RegExp, file: string, evidence: string | RegExp][
   [/^node cli\/main\.ts$/, 'test/cli/commands.test.ts', 'cli/main.ts']
 ]
 
-/** What the admin commands print. */
+/** The output of the admin commands. */
 const PRINTED: [command: RegExp, output: RegExp][] = [
   [/ audit$/, /^difference +-?\d+$/m],
   [/ audit acknowledge /, /^3 lost orders acknowledged\.$/m],

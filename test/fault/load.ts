@@ -4,7 +4,7 @@ import { until } from '../harness/space.ts'
 /** One POST with its answer. Times are those of `performance.now()`. */
 export interface Answer {
   id: string
-  /** When it should have been sent. */
+  /** The time when it should have been sent. */
   due: number
   answered: number
   /** 0 without an answer. */
@@ -104,7 +104,7 @@ export function startLoad(url: string, rate: number, prefix: string): Load {
   }
 }
 
-/** How long the answers took, in milliseconds. */
+/** Returns the times that the answers took, in milliseconds. */
 export interface Latency {
   count: number
   p50: number

@@ -8,7 +8,9 @@ import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-/** Creates a user whose writes a read-only server refuses. The space's own user is an administrator and still writes. */
+/**
+ * Creates a user whose writes a read-only server refuses. The space's own user is an administrator and still writes.
+ */
 async function plainUser({ sql, env }: Space) {
   await sql("CREATE USER IF NOT EXISTS 'plain'@'127.0.0.1' IDENTIFIED BY 'plain'")
   await sql(`GRANT ALL PRIVILEGES ON ${env.DB_NAME}.* TO 'plain'@'127.0.0.1'`)
@@ -23,7 +25,7 @@ async function setReadOnly(space: Space) {
   })
 }
 
-test('orders are accepted while MySQL takes no writes, and all of them are completed afterwards', {
+test('orders are accepted while MySQL refuses writes, and all of them are completed afterwards', {
   timeout: 90_000
 }, async () => {
   const space = await stores.space()
@@ -39,7 +41,7 @@ test('orders are accepted while MySQL takes no writes, and all of them are compl
   await inParallel(ids, 32, async id => expect((await send(api.url, id)).durability).toBe('fsync'))
   // A worker that starts now finds a valid schema, and waits like the first one.
   const late = await startService(space, 'worker', env, 'live')
-  const waits = 'the function waits for a store that takes no writes'
+  const waits = 'the function waits for a store that refuses writes'
   await until('both workers wait', () =>
     [early, late].every(worker => worker.lines().some(({ msg }) => msg === waits))
   )
@@ -66,7 +68,7 @@ test('orders are accepted while MySQL takes no writes, and all of them are compl
   await expectCompleted(space, ['before', ...ids])
 })
 
-test('an order is refused while Redis is unavailable and MySQL takes no writes, and can be sent again', {
+test('an order is refused while Redis is unavailable and MySQL refuses writes, and can be sent again', {
   timeout: 60_000
 }, async () => {
   const space = await stores.space()

@@ -116,7 +116,7 @@ test('while MySQL answers and refuses orders, all wait without spending an attem
       await until(`${name}: it is healthy again`, async () => (await healthOf(service.url)) === 'healthy')
     expect(waits(), name).toBe(warned + 1)
   }
-  for (const text of ['mysql takes no writes', 'mysql takes writes again'])
+  for (const text of ['mysql refuses writes', 'mysql accepts writes again'])
     expect(linesOf(worker, text)).toHaveLength(refusals(account).length)
   expect(linesOf(worker, 'message failed and is tried again')).toEqual([])
   expect(await untilAtRest(api)).toMatchObject({

@@ -26,7 +26,7 @@ const RESERVATIONS = `CREATE TABLE reservations (
 /** The share of its calls that the payment service fails (percent). */
 const FAILURES = 30
 
-/** How long each fault lasts (ms). */
+/** The duration of each fault (ms). */
 const FAULT_DURATION = 4000
 
 /** Starts a payment service that fails at random. It pays once for each idempotency key. */
@@ -47,7 +47,7 @@ async function startPayments() {
   return { paid, calls: () => calls, url: `http://127.0.0.1:${port}` }
 }
 
-/** Creates an account that is no administrator, so that a read-only server refuses its writes. */
+/** Creates an account that is not an administrator, so that a read-only server refuses its writes. */
 async function plainUser({ sql, env }: Space) {
   const account = "'payer'@'127.0.0.1'"
   await sql(`CREATE USER IF NOT EXISTS ${account} IDENTIFIED BY 'word'`)

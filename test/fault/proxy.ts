@@ -24,7 +24,7 @@ interface Link {
   store: Socket
   /** The end of the sent data, which may contain the start of a mark. */
   tail: string
-  /** How many marks were seen. */
+  /** The number of marks that were seen. */
   seen: number
   held: Buffer[]
   frozen: boolean

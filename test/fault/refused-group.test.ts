@@ -48,7 +48,7 @@ test('a function waits for its group while a full Redis refuses to create it, lo
   const before = await refusals()
   await until('the worker has tried again', async () => (await refusals()) > before + 1)
   const warnings = log.filter(line => line.function === fn.name && line.err)
-  expect(warnings.map(({ msg }) => msg)).toEqual(['the function waits for a store that takes no writes'])
+  expect(warnings.map(({ msg }) => msg)).toEqual(['the function waits for a store that refuses writes'])
   expect(log.filter(({ task }) => task)).toEqual([])
 
   await space.redis.config('SET', 'maxmemory', 0)

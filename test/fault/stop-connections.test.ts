@@ -10,7 +10,10 @@ const LIVE = request('GET /health/live')
 
 const LARGE = 'a part of a large body'
 
-/** What each connection has sent when the stop begins, and the statuses that it has received when it is closed. */
+/**
+ * The bytes that each connection has sent when the stop begins, and the statuses that it has received when it is
+ * closed.
+ */
 const SENT: Record<string, [bytes: string, answers: number[]]> = {
   nothing: ['', []],
   'an empty line': ['\r\n', []],

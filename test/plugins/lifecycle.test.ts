@@ -19,7 +19,7 @@ test('a request whose head is complete only after the close begins is served, an
     answer += chunk
   })
   socket.write('GET /health/live HTTP/1.1\r\n')
-  // This request is under way when the stop begins.
+  // This request is in flight when the stop begins.
   await until('the request is there', takesMore)
   const closed = app.close()
   await until('it accepts no more connections', async () => !(await takesMore()))

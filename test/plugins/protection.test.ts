@@ -173,10 +173,10 @@ test('I9: a request without Host gets a problem, and one with an unknown Expect 
 describe('the log', () => {
   test('has a line without a status for each request whose client closes before the answer', async () => {
     const answer = Promise.withResolvers<string>()
-    let underWay = 0
+    let inFlight = 0
     const { app, log } = await useApp(space, 'api', {}, app => {
       app.get('/slow', () => {
-        underWay++
+        inFlight++
         return answer.promise
       })
     })
@@ -184,7 +184,7 @@ describe('the log', () => {
     const socket = connect(Number(port), '127.0.0.1')
     for (const id of ['gone-1', 'gone-2'])
       socket.write(`GET /slow HTTP/1.1\r\nhost: x\r\nx-request-id: ${id}\r\n\r\n`)
-    await until('both are under way', () => underWay === 2)
+    await until('both are in flight', () => inFlight === 2)
     // A client that only closes its side may still wait for its answers.
     socket.resetAndDestroy()
     const lines = await until('the lines', () => {

@@ -192,7 +192,7 @@ async function removeAll(withLogs: boolean): Promise<string[]> {
   return faults
 }
 
-/** What the engine still has of this run. */
+/** Returns what the engine still has of this run. */
 export async function remains(): Promise<string[]> {
   const filter = ['--filter', `label=com.docker.compose.project=${project}`]
   const lists = await Promise.all([

@@ -118,7 +118,7 @@ test('a start refuses a server that is too old and names the reason', async () =
   expect(line).toMatchObject({ err: { message: expect.stringContaining('MySQL is older than 8.0') } })
 })
 
-test('the tables of functions have their own versions, and an error in them holds up no order', async () => {
+test('the tables of functions have their own versions, and an error in them delays no order', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'orderstream-functions-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   const database = await makeDatabase('functions')

@@ -13,12 +13,12 @@ import { makeFunction } from './functions.ts'
 
 const shared = await useSpace()
 
-/** How long a store may take to answer (ms), for the service and for drivers of the author's own. */
+/** The longest time that a store may take to answer (ms), for the service and for drivers of the author's own. */
 const TIMEOUT = 250
 
 /**
- * A worker with a function that calls a driver for each message. The call begins once the gate is open. `errors` has what
- * it has thrown, and `attempts` the number of the attempt each time.
+ * A worker with a function that calls a driver for each message. The call begins once the gate is open. `errors` has
+ * what it has thrown, and `attempts` the number of the attempt each time.
  */
 async function callDriver(
   space: Space,

@@ -16,7 +16,7 @@ async function corruptIn({ call }: TestApp, kind: string): Promise<number> {
   return Number(RegExp(`^orderstream_corrupt_entries_total\\{kind="${kind}"\\} (\\d+)$`, 'm').exec(body)?.[1])
 }
 
-test('an unreadable retry record becomes a dead letter with its text, and holds up no other retry', async () => {
+test('an unreadable retry record becomes a dead letter with its text, and does not delay other retries', async () => {
   const tried: number[] = []
   const notified: unknown[] = []
   const fn = makeFunction(space, async messages => void tried.push(...messages.map(({ body }) => body.n)), {

@@ -78,7 +78,7 @@ test('the stream of discarded dead letters keeps the newest ones', async () => {
   expect(await space.redis.xlen(keys.discarded('gone', 0))).toBeLessThan(10_500)
 })
 
-test('a message whose onDead throws holds up no other, and becomes a dead letter', async () => {
+test('a message whose onDead throws does not delay others, and becomes a dead letter', async () => {
   const fn = makeFunction(space, async () => undefined, {
     retry: { attempts: 2, base: 1, max: 1 },
     handler: async messages => ({

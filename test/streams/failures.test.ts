@@ -225,7 +225,7 @@ test('a store that refuses costs no attempts, is tried after growing pauses, and
   expect(pauses.filter((pause, index) => pause < (least[index] as number) - 1)).toEqual([])
   expect((await app.streams.deadLetters.list(fn.name, '', 10)).deadLetters).toEqual([])
   expect(log.filter(({ function: name, level }) => name === fn.name && Number(level) > 30)).toEqual([
-    expect.objectContaining({ store: 'mysql', msg: 'the function waits for a store that takes no writes' })
+    expect.objectContaining({ store: 'mysql', msg: 'the function waits for a store that refuses writes' })
   ])
   expect(log.filter(({ msg }) => msg === 'the function continues')).toHaveLength(1)
 })

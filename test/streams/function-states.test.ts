@@ -56,7 +56,7 @@ test('the help of a service-wide gauge states that it must not be summed over pr
   ])
 })
 
-/** How far the clock of this process is ahead, in milliseconds. */
+/** The time that the clock of this process is ahead, in milliseconds. */
 let ahead = 0
 const now = performance.now.bind(performance)
 performance.now = () => now() + ahead
@@ -85,7 +85,7 @@ test('health warns of messages for a renamed function, until an operator ends th
   const { name, stream } = fn.definition
   const renamed = `${name}-v2`
   await useApp(space, 'worker', overrides, app => app.consume({ ...fn.definition, name: renamed }))
-  // What the function left under its old name.
+  // The work that the function left under its old name.
   await space.redis.xgroup('CREATE', keys.stream(stream, 0), name, '0', 'MKSTREAM')
   await space.redis.sadd(keys.functions(0), `${name} ${stream} ${name}`)
   await space.redis.zadd(keys.retry(name, 0), 1, '1-1')

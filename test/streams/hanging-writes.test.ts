@@ -57,7 +57,7 @@ test.each([
   // A batch that fails by itself has fewer attempts.
   await until('it has failed several times', () => tries > before + 4)
   const logged = (text: string) => worker.log.some(line => line.function === fn.name && line.msg === text)
-  await until('the log shows it', () => logged('the function waits for a store that takes no writes'))
+  await until('the log shows it', () => logged('the function waits for a store that refuses writes'))
   await resume()
   await fn.settled()
   const dead = worker.app.keys.dead(fn.name, 0)

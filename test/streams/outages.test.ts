@@ -66,7 +66,7 @@ test.each([
   const { fn, deadLetters, lines } = await callEach(mysql => mysql.rows(sql, []))
   await fn.add(1)
   await until('it is a dead letter', async () => (await deadLetters()).length === 1)
-  expect(lines('the function waits for a store that takes no writes')).toEqual([])
+  expect(lines('the function waits for a store that refuses writes')).toEqual([])
 })
 
 test('a locked row does not count as an outage of MySQL', async () => {
@@ -88,17 +88,17 @@ test('messages that a handler reports as failed by an outage wait without an att
   })
   const end = await refuseOrders()
   for (const n of [1, 2, 3]) await fn.add(n)
-  await until('it waits', () => lines('the function waits for a store that takes no writes').length === 1)
+  await until('it waits', () => lines('the function waits for a store that refuses writes').length === 1)
   await until('it has run several times', () => Math.max(...calls.values()) > 4)
   expect(await deadLetters()).toEqual([])
   await end()
   await fn.settled()
   expect([calls.get(1), await deadLetters()]).toEqual([1, []])
-  expect(lines('the function waits for a store that takes no writes')).toHaveLength(1)
+  expect(lines('the function waits for a store that refuses writes')).toHaveLength(1)
   expect(lines('the function continues')).toHaveLength(1)
 })
 
-test('a function that uses all its connections holds up no order, and reports what it waits for', async () => {
+test('a function that uses all its connections delays no order, and reports what it waits for', async () => {
   const enough = Promise.withResolvers<void>()
   onTestFinished(() => enough.resolve())
   const { fn, worker, deadLetters, lines } = await callEach(
@@ -117,7 +117,7 @@ test('a function that uses all its connections holds up no order, and reports wh
       10_000
     )
   }
-  expect(lines('the function waits for a store that takes no writes')).toEqual([])
+  expect(lines('the function waits for a store that refuses writes')).toEqual([])
   expect(
     worker.log.filter(({ function: name, level }) => name === 'process-orders' && Number(level) > 30)
   ).toEqual([])

@@ -88,7 +88,7 @@ test('the record of a process goes at once when it ends, and after a while when 
   expect(await space.redis.exists(key)).toBe(0)
 })
 
-test('unreadable records of processes hold up no worker', async () => {
+test('unreadable records of processes delay no worker', async () => {
   const key = (prefix: string) => `{${prefix}:0}:processes`
   const unreadable = `${space.env.KEY_PREFIX}.unreadable`
   await space.redis.hset(key(unreadable), 'x', '9999999999999 {"mode":', 'y', '9999999999999 {"lease":1}')

@@ -12,7 +12,7 @@ async function makeUser(name: string) {
   const user = `${space.env.KEY_PREFIX}-${name}`
   const may = (...rules: string[]) => space.redis.call('ACL', 'SETUSER', user, ...rules)
   await may('on', '>secret', '~*', '&*', '+@all')
-  /** How often Redis has refused this user a command, alone or in a script. */
+  /** Returns how often Redis has refused this user a command, alone or in a script. */
   const refusals = async (command: string) => {
     const entries = (await space.redis.call('ACL', 'LOG')) as (string | number)[][]
     const field = (entry: (string | number)[], name: string) => entry[entry.indexOf(name) + 1]

@@ -106,10 +106,10 @@ test('a result that cannot be written as a whole is refused', () => {
     [{ failed: [{ message: stranger, cause }] }, /failed\[0\] is of/],
     [{ writes: [{ message, key: '', value, ttl }] }, /has no key/],
     [{ writes: [{ message, key: undefined as never, value, ttl }] }, /has no key/],
-    [{ writes: [{ message, key, value: 1 as never, ttl }] }, /has a value that is no text/],
+    [{ writes: [{ message, key, value: 1 as never, ttl }] }, /has a value that is not text/],
     [
       { events: [{ message, data: {} as never, unless: '' }] },
-      /events\[0\] has data or unless that is no text/
+      /events\[0\] has data or unless that is not text/
     ]
   ]
   for (const [result, fault] of refused) expect(() => checkResult(result, [message])).toThrow(fault)

@@ -61,7 +61,7 @@ async function ownTwo() {
 const DEAD = { kind: 'dead', fields: ['id', '1-1', 'code', 'exhausted'] } as const
 const dead = (): Settlement['outcome'] => ({ kind: 'dead', fields: [...DEAD.fields] })
 
-/** What is wrong with a settlement, and the fault that the script reports. */
+/** The fault in a settlement, and the words in which the script reports it. */
 const FAULTS: [what: string, change: (second: Settlement) => Partial<Settlement>, fault: string][] = [
   ['a dead letter of half a field', () => ({ outcome: { kind: 'dead', fields: ['id'] } }), 'the fields'],
   ['a dead letter of no fields', () => ({ outcome: { kind: 'dead', fields: [] } }), 'the fields'],

@@ -6,7 +6,7 @@ import { makeFunction } from './functions.ts'
 const space = await useSpace()
 const LINE = 'the event loop stood still, so leases were not renewed and messages may be delivered again'
 
-/** How long the handler blocks the event loop, in milliseconds. */
+/** The time for which the handler blocks the event loop, in milliseconds. */
 function block(ms: number) {
   const end = performance.now() + ms
   while (performance.now() < end);

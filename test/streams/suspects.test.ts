@@ -49,7 +49,7 @@ describe('a suspect', () => {
     expect(batches).toEqual([[1, 3], [0], [2]])
   })
 
-  test('waits while a suspect of another function runs in this process, and holds up no other message', async () => {
+  test('waits while a suspect of another function runs in this process, and does not delay other messages', async () => {
     const steps: string[] = []
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
     const first = makeFunction(space, async () => {

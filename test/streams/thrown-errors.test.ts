@@ -11,7 +11,7 @@ const GETTER = Object.defineProperty(new Error('hidden'), 'message', {
   }
 })
 
-/** What an author may throw by mistake, and what its dead letter shows. */
+/** The value that an author may throw by mistake, and the text in its dead letter. */
 const THROWN: [what: string, thrown: () => unknown, shown: { code?: unknown; cause?: object }][] = [
   [
     'a text that the cut splits inside a surrogate pair',

@@ -35,7 +35,7 @@ interface Measured {
   seconds: number
 }
 
-/** What every contestant needs. */
+/** The dependencies of every contestant. */
 export interface ContestantOptions {
   stores: Stores
   /** The folder of the logs. */
@@ -101,7 +101,7 @@ export async function peerSystem(
   }
 }
 
-/** What the stack can do without the work of the service: an api without stores, and loops on one connection. */
+/** The limits of the stack without the work of the service: an api without stores, and loops on one connection. */
 export interface Limit {
   name: string
   place: Place

@@ -38,7 +38,7 @@ export async function drainMore(contestant: Contestant, count: number, workers =
   })
 }
 
-/** How often a depth is checked, and for how long (ms). */
+/** The interval and the length of the checks of a depth (ms). */
 export interface Waiting {
   between?: number
   within?: number

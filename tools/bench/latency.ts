@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 const EVERY = 40
 const BETWEEN_READS = 2
 
-/** How long an order may take (ms). */
+/** The longest time that an order may take (ms). */
 const WITHIN = 30_000
 
 /**

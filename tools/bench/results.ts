@@ -42,7 +42,7 @@ export interface Machine {
 
 /** The results of a run; `tools/bench/results.json` holds those of a full one. */
 export interface Results {
-  /** When the run began, ISO 8601. */
+  /** The time when the run began, ISO 8601. */
   at: string
   extent: Extent
   /** The length of the run, in seconds. */
@@ -78,7 +78,7 @@ export function ratio(
   return { name, ...spread(over.map((figure, round) => figure / (under[round] as number))), ...bounds }
 }
 
-/** Whether a ratio is within its bounds; true without bounds. */
+/** Returns whether a ratio is within its bounds; true without bounds. */
 export function holds({ median, atLeast = 0, atMost = Number.POSITIVE_INFINITY }: Ratio): boolean {
   return median >= atLeast && median <= atMost
 }

@@ -41,7 +41,7 @@ export function checkDocuments({ ledger, holdings }: Stores): void {
     try {
       document = JSON.parse(text)
     } catch {
-      wrong('a document that is no JSON')
+      wrong('a document that is not JSON')
       continue
     }
     if (!row) wrong('a document without a row')

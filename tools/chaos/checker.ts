@@ -8,7 +8,7 @@ import { taxOn, toText, toUnits } from './money.ts'
 import { isFelt, type Outage, outagesOf, overlaps } from './outages.ts'
 import type { Stall } from './stalls.ts'
 
-/** What the checker compares: the answers that clients got, the contents of the stores, and the faults. */
+/** The input of the checker: the answers that clients got, the contents of the stores, and the faults. */
 export interface Evidence {
   ledger: Ledger
   holdings: Holdings
@@ -20,11 +20,13 @@ export interface Evidence {
   audit: Audit | undefined
 }
 
-/** Counts that are no violations but worth knowing. */
+/** Counts that are not violations but worth knowing. */
 export interface Remarks {
   /** Orders with a body that got 202 more than once while a store was unavailable. */
   acceptedTwice: number
-  /** Bodies that got 202 or 200 and became a `conflict` dead letter because a store was unavailable (the limit of I2). */
+  /**
+   * Bodies that got 202 or 200 and became a `conflict` dead letter because a store was unavailable (the limit of I2).
+   */
   conflictsFoundLater: number
   /** Finished orders that were seen unfinished again because they were accepted again while MySQL was unavailable. */
   acceptedAnew: number
@@ -216,7 +218,8 @@ function checkStrayEvents({ ledger, holdings, events }: Evidence) {
       owners.set(eventId, id)
     }
   }
-  for (const text of events.faulty) ledger.violate('wrong', 'an entry of events that is no event', '', text)
+  for (const text of events.faulty)
+    ledger.violate('wrong', 'an entry of events that is not an event', '', text)
 }
 
 /** An order of the load can only become a dead letter as a conflict with an accepted one. */

@@ -22,11 +22,11 @@ export interface Client {
   close: () => void
 }
 
-/** Where a client connects. */
+/** The address that a client connects to. */
 export interface ClientOptions {
   name: string
   port: number
-  /** How long a client waits for a whole answer, ms. It closes the connection then. */
+  /** The longest time that a client waits for a whole answer, ms. It closes the connection then. */
   timeout: number
 }
 

@@ -40,7 +40,7 @@ export interface Cluster {
   stop: () => Promise<void>
 }
 
-/** Where the system keeps its files, and how many partitions it has. */
+/** The folder of the system's files, and its number of partitions. */
 export interface ClusterOptions {
   dir: string
   partitions: number

@@ -8,9 +8,9 @@ export interface EventLog {
   completed: Map<string, string[]>
   /** The distinct ids of the `order.failed` events of each order. */
   failed: Map<string, string[]>
-  /** How many entries repeat an event: delivery is at least once. */
+  /** The number of entries that repeat an event: delivery is at least once. */
   repeated: () => number
-  /** Entries that are no CloudEvent, or that were trimmed before this group read them. */
+  /** Entries that are not CloudEvents, or that were trimmed before this group read them. */
   faulty: string[]
   /** Reads every waiting entry. */
   drain: () => Promise<void>
@@ -105,7 +105,7 @@ function parse(fields: string[] | null): { id: string; type: string; subject: st
   }
 }
 
-/** Whether a stream id is newer than another. */
+/** Returns whether a stream id is newer than another. */
 function isAfter(a: string, b: string): boolean {
   const [aTime = 0, aNumber = 0] = a.split('-').map(Number)
   const [bTime = 0, bNumber = 0] = b.split('-').map(Number)

@@ -113,7 +113,7 @@ export function createLedger(): Ledger {
       known.add(order.id)
       if (toUnits(parse(text)?.amount) !== attempt.amount)
         violate('wrong', 'an answer with another order than the one sent', order.id, text)
-      // A 202 is no view of an older order: the checker judges a second 202.
+      // A 202 is not a view of an older order: the checker judges a second 202.
       if (status === 200) saw(order, text, attempt.began, `POST ${attempt.api}`)
     }
   }
@@ -136,7 +136,7 @@ function parse(text: string): Shown | undefined {
   }
 }
 
-/** Why the document cannot be one of that order in any state of the system; '' when it can. */
+/** Returns the reason why the document cannot be one of that order in any state of the system; '' when it can. */
 function faultOf(document: Shown | undefined, order: OrderHistory): string {
   if (!document) return 'no document'
   const amount = toUnits(document.amount)

@@ -21,7 +21,7 @@ export interface Counts {
   latencies: number[]
 }
 
-/** What the load needs. */
+/** The dependencies of the load. */
 export interface LoadOptions {
   seed: number
   /** Arrivals a second. */
@@ -37,13 +37,13 @@ export interface LoadOptions {
 /** Most requests in flight. At the default rate even the longest pause of a store does not reach it. */
 const OUTSTANDING = 3000
 
-/** How often a client posts a body that gets no answer or a 503, and the longest wait in between (ms). */
+/** The attempts of a client at a body that gets no answer or a 503, and the longest wait in between (ms). */
 const ATTEMPTS = 5
 const LONGEST_WAIT = 2000
 
 /**
  * Posts orders at a fixed rate: a slow service gets as many requests as a quick one. Resolves when every client has its
- * answer or has given up.
+ * answer or has timed out.
  */
 export async function runLoad(options: LoadOptions): Promise<Counts> {
   const { seed, rate, clients, ledger, signal, abandon } = options

@@ -21,7 +21,7 @@ export interface Arrival {
   postings: Posting[]
 }
 
-/** What the load is made from. */
+/** The parameters of the load. */
 export interface MixOptions {
   seed: number
   /** Arrivals a second, on average. */

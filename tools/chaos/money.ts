@@ -8,7 +8,7 @@ const UNITS = 10_000n
 /** The rate that the service is run with, in hundredths. */
 const RATE = 18n
 
-/** The units of a decimal text or a JSON number, or undefined when it is no amount of at most four decimals. */
+/** The units of a decimal text or a JSON number, or undefined when it is not an amount of at most four decimals. */
 export function toUnits(value: unknown): bigint | undefined {
   const [, sign, whole, fraction = ''] = /^(-?)(\d+)(?:\.(\d{1,4})0*)?$/.exec(String(value)) ?? []
   if (whole === undefined) return undefined

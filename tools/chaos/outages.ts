@@ -10,7 +10,9 @@ export interface Span {
 /** A time in which a store was unavailable, or had lost documents. */
 export type Outage = Span & { target: DoneFault['target'] }
 
-/** How long an outage has effects after its end, ms: until every process has noticed that the store is back. */
+/**
+ * The time for which an outage has effects after its end, ms: until every process has noticed that the store is back.
+ */
 const NOTICE = 3000
 
 const storeFaults: readonly FaultKind[] = [
@@ -26,12 +28,12 @@ const storeFaults: readonly FaultKind[] = [
   'purge-documents'
 ]
 
-/** Whether two spans overlap. */
+/** Returns whether two spans overlap. */
 export function overlaps(one: Span, other: Span): boolean {
   return one.began < other.ended && one.ended > other.began
 }
 
-/** Whether an outage overlaps that time, or ended so shortly before it that it may still have had effects. */
+/** Returns whether an outage overlaps that time, or ended so shortly before it that it may still have had effects. */
 export function isFelt({ began, ended }: Span, during: Span): boolean {
   return overlaps({ began, ended: ended + NOTICE }, during)
 }

@@ -27,8 +27,8 @@ export const memberNames = ['redis', 'mariadb', 'api-1', 'api-2', 'worker-1', 'w
 export type MemberName = (typeof memberNames)[number]
 
 /**
- * The commands that the service's user of Redis may lose, one at a time: those that read new messages, claim messages of
- * others, run scripts and read documents. A script uses them before its first write, so it fails as a whole.
+ * The commands that the service's user of Redis may lose, one at a time: those that read new messages, claim messages
+ * of others, run scripts and read documents. A script uses them before its first write, so it fails as a whole.
  */
 export const deniedCommands = ['xreadgroup', 'xautoclaim', 'evalsha', 'mget'] as const
 /** One command that a fault denies. */
@@ -40,13 +40,13 @@ export interface Fault {
   at: number
   kind: FaultKind
   target: MemberName
-  /** How long the process stays dead or stopped, or the store refuses; 0 for a fault without a length. */
+  /** The duration for which the process is dead or stopped, or the store refuses; 0 for a fault without a duration. */
   lasts: number
   /** The command that `deny-redis` denies. */
   command?: DeniedCommand
 }
 
-/** What a plan is made from. */
+/** The parameters of a plan. */
 export interface PlanOptions {
   seed: number
   /** Length of the load, ms. */

@@ -13,7 +13,7 @@ export interface Reads {
   latencies: number[]
 }
 
-/** What the reader needs. */
+/** The dependencies of the reader. */
 export interface ReaderOptions {
   seed: number
   /** Reads a second. */
@@ -25,7 +25,7 @@ export interface ReaderOptions {
 
 const OUTSTANDING = 1000
 
-/** How many of the latest orders count as fresh: they are likely to change between two reads. */
+/** The number of the latest orders that count as fresh: they are likely to change between two reads. */
 const FRESH = 150
 
 /**

@@ -25,7 +25,7 @@ export interface Outcome {
 
 const EXAMPLES = 20
 
-/** Whether the run found no violation, came to rest and injected every fault. */
+/** Returns whether the run found no violation, came to rest and injected every fault. */
 export function passed({ ledger, rest, plan, faults }: Outcome): boolean {
   return (
     ledger.violations.length === 0 &&

@@ -5,7 +5,7 @@ import type { Client } from './client.ts'
 import type { EventLog } from './events.ts'
 import { keysOf, type StoreAccess, withMysql, withRedis } from './stores.ts'
 
-/** How the system came to rest, or what work was left. */
+/** The state at rest, or the work that was left. */
 export interface Rest {
   reached: boolean
   seconds: number
@@ -26,10 +26,10 @@ export interface RestOptions {
 const LONGEST = 120_000
 const BETWEEN_CHECKS = 1000
 
-/** How many checks in a row must show the same state, and no work. */
+/** The number of checks in a row that must show the same state, and no work. */
 const SAME_CHECKS = 3
 
-/** How long events may be missing while there is no other work, ms. */
+/** The longest time for which events may be missing while there is no other work, ms. */
 const LONGEST_FOR_EVENTS = 20_000
 
 /**

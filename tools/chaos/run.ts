@@ -20,10 +20,12 @@ import { untilAtRest } from './rest.ts'
 import { createStallWatch } from './stalls.ts'
 import { withRedis } from './stores.ts'
 
-/** How long a client waits for an answer, ms: longer than the service ever takes, shorter than some pauses. */
+/**
+ * The longest time that a client waits for an answer, ms: longer than the service ever takes, shorter than some pauses.
+ */
 const CLIENT_TIMEOUT = 5000
 
-/** How many orders are read again at the end, on each api. */
+/** The number of orders that are read again at the end, on each api. */
 const READ_AT_REST = 2000
 
 const say = (line = '') => console.log(line)

@@ -19,8 +19,8 @@ const BETWEEN = 100
 
 /**
  * An answer that is late by this much is a stall, ms: half of the time that the service waits. The watch therefore sees
- * every store that is too slow for the service. It also sees a machine that stood still, because the next answer is late
- * although the store answers at once.
+ * every store that is too slow for the service. It also sees a machine that stood still, because the next answer is
+ * late although the store answers at once.
  */
 const LATE = 200
 
@@ -44,7 +44,7 @@ const mariadb: Watched = (access, use) =>
 
 /**
  * Writes to both stores until aborted and records the times in which they did not answer, with or without a fault. A
- * busy disk can hold up a store for longer than the service waits, and so can a machine that stands still.
+ * busy disk can stop a store for longer than the service waits, and so can a machine that stands still.
  */
 export function createStallWatch(access: StoreAccess): StallWatch {
   const stalls: Stall[] = []

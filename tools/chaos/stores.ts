@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import { type Connection, createConnection } from 'mysql2/promise'
 
-/** Where the stores are, and which part of them the service uses. */
+/** The addresses of the stores, and the part of them that the service uses. */
 export interface StoreAccess {
   redis: { host: string; port: number }
   mysql: { host: string; port: number; user: string; password: string; database: string }
@@ -9,7 +9,10 @@ export interface StoreAccess {
   partitions: number
 }
 
-/** How long opening a connection may take, ms: a busy machine may hold up a server, and a dead one refuses at once. */
+/**
+ * The longest time that opening a connection may take, ms: a busy machine may delay a server, and a dead one refuses at
+ * once.
+ */
 const WAIT = 30_000
 /** The same for a watch, which tries again (ms). */
 export const WATCHING = 2000

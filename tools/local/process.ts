@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** How a process ended: with an exit code, or by a signal. */
+/** The end of a process: an exit code, or a signal. */
 export interface Exit {
   code: number | null
   signal: NodeJS.Signals | null
@@ -28,7 +28,7 @@ export interface OwnProcess {
   lastLines(): string
 }
 
-/** What to start, and where its files go: `<dir>/<name>.pid` and `<dir>/<name>.log`. */
+/** The program to start, and the folder of its files: `<dir>/<name>.pid` and `<dir>/<name>.log`. */
 export interface ProcessOptions {
   name: string
   dir: string
@@ -179,7 +179,7 @@ export async function inspectProcess(pid: number): Promise<{ parent: number; com
   }
 }
 
-/** Whether a command line has `mark` as a whole argument, or as the value of one. */
+/** Returns whether a command line has `mark` as a whole argument, or as the value of one. */
 function mentions(command: string, mark: string): boolean {
   const line = ` ${command} `
   return line.includes(` ${mark} `) || line.includes(`=${mark} `)

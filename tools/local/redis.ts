@@ -7,7 +7,7 @@ import { type LocalServer, startServer } from './server.ts'
 /** A private store on 127.0.0.1, with its data and log in one directory. */
 export type LocalStore = LocalServer
 
-/** How a private store is started. */
+/** The options of a private store. */
 export interface StoreOptions {
   /** The directory of its data, created if missing. One process uses it at a time. */
   dir: string
@@ -20,8 +20,8 @@ export interface StoreOptions {
 }
 
 /**
- * Starts a private Redis (or Valkey) with the settings of docker-compose.yml: it syncs every write before its reply, and
- * evicts only keys with a TTL. Resolves when it answers PING, after loading. Keeps the data of an earlier run.
+ * Starts a private Redis (or Valkey) with the settings of docker-compose.yml: it syncs every write before its reply,
+ * and evicts only keys with a TTL. Resolves when it answers PING, after loading. Keeps the data of an earlier run.
  */
 export async function startRedis({ dir, port, args = [], signal }: StoreOptions): Promise<LocalStore> {
   const command = await findProgram('redis-server', 'valkey-server')

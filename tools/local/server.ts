@@ -26,7 +26,7 @@ export interface ServerOptions extends Omit<ProcessOptions, 'args' | 'env'> {
   port?: number | undefined
   /** Returns why the server is not ready yet; undefined when it is. Throws when it never will be. */
   notReady: (port: number) => Promise<string | undefined>
-  /** How long the server may take to be ready, ms. */
+  /** The longest time that the server may take to be ready, ms. */
   readyWithinMs?: number
   /** Ends the start and the process. */
   signal?: AbortSignal | undefined

@@ -11,7 +11,7 @@ const MOST_QUICK = 5
 /** Pause before the first restart; it doubles with each quick end (ms). */
 const PAUSE = 500
 
-/** What this launcher has started. */
+/** The processes that this launcher has started. */
 export interface Running {
   /** By name; in the order in which they became ready. */
   stores: Map<string, LocalServer>
@@ -21,7 +21,7 @@ export interface Running {
   over: AbortController
 }
 
-/** What the start of a service needs. */
+/** The dependencies of the start of a service. */
 export interface ServiceStart {
   dir: string
   env: NodeJS.ProcessEnv

@@ -12,13 +12,13 @@ const SMALL_BODY = 64 * 1024
 const closing = new WeakSet<Socket>()
 const lingering = new WeakSet<Socket>()
 
-/** Whether a connection ends after the replies in progress. */
+/** Returns whether a connection ends after the replies in progress. */
 export const isClosing = (socket: Socket) => closing.has(socket)
 
 /** Records that a connection ends after the replies in progress. */
 export const markClosing = (socket: Socket) => closing.add(socket)
 
-/** Whether the last answer of a connection is sent, and further input is only read and dropped. */
+/** Returns whether the last answer of a connection is sent, and further input is only read and dropped. */
 export const isLingering = (socket: Socket) => lingering.has(socket)
 
 /**
@@ -60,8 +60,8 @@ export function endAfterAnswer(request: IncomingMessage): void {
 }
 
 /**
- * Prepares the connection of a refused request, whose body may not have arrived yet. The connection stays open if the rest
- * is small, and ends otherwise.
+ * Prepares the connection of a refused request, whose body may not have arrived yet. The connection stays open if the
+ * rest is small, and ends otherwise.
  */
 export function prepareRefusal({ raw }: FastifyRequest, reply: FastifyReply): void {
   const { socket, headers } = raw

@@ -33,7 +33,7 @@ export function pendingReplies(socket: Socket): FastifyReply[] {
   return [...(pending.get(socket) ?? [])].filter(({ raw }) => !raw.writableFinished)
 }
 
-/** Whether the request that still arrives on a connection has its answer already. */
+/** Returns whether the request that still arrives on a connection has its answer already. */
 export function isAnswered(socket: Socket): boolean {
   return answeredEarly.get(socket)?.complete === false
 }

@@ -30,7 +30,7 @@ const UNREADABLE = new Map<string | undefined, Reason>([
 ])
 const NO_HTTP: Reason = [400, 'What arrived is not a complete HTTP/1.1 request.']
 const NO_METHOD: Reason = [501, 'The service does not know this method.']
-const NO_TUNNEL: Reason = [501, 'The service is no proxy: it does not serve CONNECT.']
+const NO_TUNNEL: Reason = [501, 'The service is not a proxy: it does not serve CONNECT.']
 
 /** The rest of a request line, from the byte at which the parser refuses an unknown method. */
 const UNKNOWN_METHOD = /^(?:[\w!#$%&'*+.^`|~-]* \S+ HTTP)?\/1\.[01]\r?\n/

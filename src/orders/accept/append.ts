@@ -19,12 +19,12 @@ export type Appended =
 
 const ACCEPTED: Appended = { kind: 'accepted' }
 
-/** What `createAppend` needs. */
+/** The dependencies of `createAppend`. */
 export interface AppendOptions {
   redis: RedisStore
   keys: Keys
   watermarks: Watermarks
-  /** How long a call may take (ms). Redis does not run it later. */
+  /** The longest time that a call may take (ms). Redis does not run it later. */
   timeout: number
   /** Most messages that may wait, over all partitions. */
   maxBacklog: number

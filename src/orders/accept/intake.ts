@@ -22,7 +22,10 @@ import { spill } from './spill.ts'
 const ACCEPT_SIZE = 128
 const ACCEPT_IN_FLIGHT = 4
 
-/** Where an accepted order is safe: on a disk (`fsync`: Redis's, `mysql`), or only in memory until the next sync. */
+/**
+ * The place where an accepted order is safe: on a disk (`fsync`: Redis's, `mysql`), or only in memory until the next
+ * sync.
+ */
 export type Durability = 'fsync' | 'mysql' | 'memory'
 
 /** The answer to an order that is accepted or known. */
@@ -42,11 +45,11 @@ export interface Intake {
    * @throws {StoreUnavailable} when no store confirms the order. It may still be accepted; sending it again shows that.
    */
   accept: (order: NewOrder, origin: Origin) => Promise<Acceptance>
-  /** Why a Redis that answers refuses orders; undefined when it does not. */
+  /** Returns the reason why an available Redis refuses orders; undefined when it does not. */
   refusedBy: () => string | undefined
 }
 
-/** What the intake needs. */
+/** The dependencies of the intake. */
 export interface IntakeOptions {
   redis: RedisStore
   mysql: MysqlStore
@@ -59,7 +62,7 @@ export interface IntakeOptions {
   taxRates: Pick<TaxRates, 'rateOf'>
   /** The currency of orders that are sent without one. */
   defaultCurrency: Currency | undefined
-  /** How long a call to Redis may take (ms). */
+  /** The longest time that a call to Redis may take (ms). */
   timeout: number
   /** Most messages that may wait, over all partitions. */
   maxBacklog: number
@@ -71,7 +74,9 @@ export interface IntakeOptions {
 /** The result for a candidate: accepted, known, or refused with an error. */
 type Result = { accepted: Durability } | { document: string } | { error: Error }
 
-/** Creates the intake. It accepts in Redis, or in MySQL while Redis is unavailable. Concurrent requests share batches. */
+/**
+ * Creates the intake. It accepts in Redis, or in MySQL while Redis is unavailable. Concurrent requests share batches.
+ */
 export function createIntake(options: IntakeOptions): Intake {
   const { redis, mysql, store, keys, count, defaultCurrency } = options
   const append = createAppend(options)

@@ -12,7 +12,7 @@ export class MayEvictOrders extends StoreRefused {
   }
 }
 
-/** How long a refusal is reported after it happened (ms): without new orders, nothing shows that it is over. */
+/** The time for which a refusal is reported (ms): without new orders, nothing shows that it is over. */
 const REPORTED = 60_000
 
 /** Watches whether a Redis that answers refuses orders, which are then accepted in MySQL. */
@@ -21,7 +21,10 @@ export interface Refusals {
   record: (cause: StoreRefused) => void
   /** Records that Redis accepted orders. Logs it after a refusal. */
   clear: () => void
-  /** Why Redis refused orders in the last minute; undefined when it did not, or has accepted some since. */
+  /**
+   * Returns the reason why Redis refused orders in the last minute; undefined when it did not, or has accepted some
+   * since.
+   */
   reason: () => string | undefined
 }
 

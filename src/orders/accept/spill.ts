@@ -9,7 +9,7 @@ import type { Candidate } from './candidate.ts'
 
 const COLUMNS = `order_id, amount, status, created_at, updated_at, tax_rate, request_id, traceparent, ${DETAIL_COLUMNS}`
 
-/** How often a spill is tried while other requests insert the same ids. */
+/** The number of attempts at a spill while other requests insert the same ids. */
 const ATTEMPTS = 5
 
 /**

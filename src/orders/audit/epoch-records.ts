@@ -1,7 +1,7 @@
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { SupersededEpoch } from './watermarks.ts'
 
-/** What MySQL knows of one epoch of a partition's counter of accepted orders. */
+/** The record in MySQL of one epoch of a partition's counter of accepted orders. */
 export interface EpochRecord {
   epoch: string
   partition: number
@@ -9,7 +9,7 @@ export interface EpochRecord {
   highest: number
   /** Low watermark: every order up to this number is settled. */
   settledTo: number
-  /** How many of its orders are acknowledged as lost; null before an operator acknowledges a loss. */
+  /** The number of its orders that are acknowledged as lost; null before an operator acknowledges a loss. */
   acknowledged: number | null
 }
 

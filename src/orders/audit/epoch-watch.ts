@@ -9,7 +9,7 @@ import type { Watermarks } from './watermarks.ts'
 
 const beginEpoch = loadScript(new URL('begin-epoch.lua', import.meta.url))
 
-/** What the watch needs. */
+/** The dependencies of the watch. */
 export interface EpochWatchOptions {
   redis: RedisStore
   mysql: MysqlStore
@@ -19,9 +19,9 @@ export interface EpochWatchOptions {
 }
 
 /**
- * Creates the check that finds lost data though no order is accepted. A check compares each partition's counter with its
- * watermark and begins a new epoch when the counter is behind. It then records the watermarks of superseded epochs in
- * MySQL; those that it cannot record wait for the next check. A check throws {StoreUnavailable} when a store is
+ * Creates the check that finds lost data though no order is accepted. A check compares each partition's counter with
+ * its watermark and begins a new epoch when the counter is behind. It then records the watermarks of superseded epochs
+ * in MySQL; those that it cannot record wait for the next check. A check throws {StoreUnavailable} when a store is
  * unavailable.
  */
 export function createEpochWatch(options: EpochWatchOptions): () => Promise<void> {

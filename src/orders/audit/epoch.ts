@@ -28,7 +28,7 @@ export function parseCount(text: unknown): number {
   return Number.isSafeInteger(count) ? count : 0
 }
 
-/** Whether a counter has lost orders: it is below the watermark, in an older epoch, or missing. */
+/** Returns whether a counter has lost orders: it is below the watermark, in an older epoch, or missing. */
 export function isBehind(counter: Watermark, watermark: Watermark): boolean {
   if (counter.epoch === watermark.epoch) return counter.count < watermark.count
   return counter.epoch === '' || generationOf(counter.epoch) < generationOf(watermark.epoch)

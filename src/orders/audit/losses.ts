@@ -20,9 +20,9 @@ export interface Counter {
 }
 
 /**
- * Finds the epochs that Redis has lost data of, and counts their lost orders. Every number above what Redis still knows,
- * up to the high watermark, is an order: it has an outcome in MySQL, or it is lost. Counting numbers keeps other faults
- * visible: the rest of the audit's sum would hide them.
+ * Finds the epochs that Redis has lost data of, and counts their lost orders. Every number above what Redis still
+ * knows, up to the high watermark, is an order: it has an outcome in MySQL, or it is lost. Counting numbers keeps other
+ * faults visible: the rest of the audit's sum would hide them.
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */
 export async function readLosses(
@@ -76,7 +76,7 @@ export function countUnacknowledged(losses: Loss[]): number | undefined {
   return open.reduce((sum, { lost, acknowledged }) => sum + lost - (acknowledged ?? 0), 0)
 }
 
-/** Who acknowledges a loss, and why. */
+/** The operator who acknowledges a loss, and the reason. */
 export interface Acknowledgement {
   reason: string
   /** Address of the client. */

@@ -1,7 +1,9 @@
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { Transaction } from '../../stores/mysql/transaction.ts'
 
-/** How an accepted order ends in MySQL: it is the row, or it repeats or contradicts the row of another message. */
+/**
+ * The outcome of an accepted order in MySQL: it is the row, or it repeats or contradicts the row of another message.
+ */
 export type OutcomeKind = 'row' | 'duplicate' | 'conflict'
 
 /** The outcome of one accepted order. */

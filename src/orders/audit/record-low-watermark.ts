@@ -12,7 +12,7 @@ const RETRIES = 100
 /** Most rows that one statement deletes: many may have gathered behind one old order. */
 const DELETE_SIZE = 10_000
 
-/** What the recorder needs. */
+/** The dependencies of the recorder. */
 export interface LowWatermarkOptions {
   redis: RedisStore
   mysql: MysqlStore

@@ -9,7 +9,7 @@ import { type OrderRecord, renderDocument } from '../order.ts'
 import { COLUMNS, fromRow, insertOrders, type OrderRow, SPILLED, toDatetime } from '../tables/row.ts'
 import { addToTotals, transitionOf } from '../tables/totals.ts'
 
-/** How often a cancel is tried while others write the same row. */
+/** The number of attempts at a cancel while others write the same row. */
 const ATTEMPTS = 5
 
 /** Cancels orders, for one api process. */
@@ -23,19 +23,19 @@ export interface Canceller {
   cancel: (id: string) => Promise<string>
 }
 
-/** What the canceller needs. */
+/** The dependencies of the canceller. */
 export interface CancellerOptions {
   mysql: MysqlStore
   /** Reads the document of an order from Redis; undefined when there is none. */
   documentOf: (id: string) => Promise<string | undefined>
-  /** Whether every process that runs knows cancelled orders. */
+  /** Returns whether every process that runs knows cancelled orders. */
   isKnown: () => boolean
 }
 
 /**
- * Creates the canceller. The row in MySQL decides between a cancel and the worker that finishes the order: whoever writes it
- * first wins. The order's message stays in Redis, and gives the row its id when a worker meets it: until then the order
- * counts as waiting.
+ * Creates the canceller. The row in MySQL decides between a cancel and the worker that finishes the order: whoever
+ * writes it first wins. The order's message stays in Redis, and gives the row its id when a worker meets it: until then
+ * the order counts as waiting.
  */
 export function createCanceller({ mysql, documentOf, isKnown }: CancellerOptions): Canceller {
   return {
@@ -81,7 +81,9 @@ async function cancelIn(
   return order
 }
 
-/** Cancels a spilled row. No message will come for it, so it gets the id that such rows have, and is counted at once. */
+/**
+ * Cancels a spilled row. No message will come for it, so it gets the id that such rows have, and is counted at once.
+ */
 async function cancelSpilled(transaction: Transaction, rowId: string, order: OrderRecord): Promise<void> {
   const at = toDatetime(order.updated_at)
   await transaction.run(

@@ -4,10 +4,10 @@ import { fromRetry } from '../../streams/group/delivery.ts'
 import type { Keys } from '../../streams/keys.ts'
 import { ORDER_FUNCTION, PLACED } from '../names.ts'
 
-/** How long an answer counts (ms). An older one is safe: it only hides the newest orders. */
+/** The time for which an answer is used again (ms). An older one is safe: it only hides the newest orders. */
 const VALID = 1000
 
-/** How far the clocks of the apis and of Redis may differ (ms). */
+/** The largest difference between the clocks of the apis and of Redis (ms). */
 const CLOCK_SKEW = 1000
 
 /** Retries whose records are read at once. */
@@ -23,8 +23,8 @@ export interface AsOf {
 }
 
 /**
- * Creates the finder. `longestAccept` is the longest time from the acceptance of an order to its message or its row (ms):
- * its time is set before.
+ * Creates the finder. `longestAccept` is the longest time from the acceptance of an order to its message or its row
+ * (ms): its time is set before.
  */
 export function createAsOf(redis: RedisStore, keys: Keys, longestAccept: number): AsOf {
   const partitions = Array.from({ length: keys.partitions }, (_, partition) => partition)
@@ -50,8 +50,8 @@ export function createAsOf(redis: RedisStore, keys: Keys, longestAccept: number)
 }
 
 /**
- * The time of the oldest message that waits or is retried in a partition (ms). A message that becomes a retry meanwhile is
- * found in the stream, which is read first.
+ * The time of the oldest message that waits or is retried in a partition (ms). A message that becomes a retry meanwhile
+ * is found in the stream, which is read first.
  */
 async function oldestWaiting(redis: RedisStore, keys: Keys, partition: number): Promise<number> {
   const [stream, retry] = [keys.stream(PLACED, partition), keys.retry(ORDER_FUNCTION, partition)]

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Ordering, OrderQuery } from '../../../schema/http/order-list.ts'
 
-/** Where a page ends: the values by which the list is sorted, of its last order. */
+/** The end of a page: the values by which the list is sorted, of its last order. */
 export interface Position {
   /** The time of acceptance (UTC ISO 8601 with milliseconds), or the amount as decimal text. */
   value: string

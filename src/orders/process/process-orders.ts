@@ -20,15 +20,17 @@ import type { OrderStore } from '../tables/order-store.ts'
 import type { WriteOutcome } from './plan-writes.ts'
 import { writeOrders } from './write-orders.ts'
 
-/** What the function of orders does with the messages of `placed`. */
+/** The processor of the messages of `placed`. */
 export interface OrderProcessor {
   /** Prices orders and writes them to MySQL. Returns what is written and published as their messages are settled. */
   process: (messages: Message<OrderPlaced>[], context: BatchContext) => Promise<BatchResult>
-  /** Writes the orders of future dead letters as failed. Returns what is written and published with the dead letters. */
+  /**
+   * Writes the orders of future dead letters as failed. Returns what is written and published with the dead letters.
+   */
   fail: (dead: FailedMessage<OrderPlaced>[], context: BatchContext) => Promise<BatchResult>
 }
 
-/** What the processor needs. */
+/** The dependencies of the processor. */
 export interface OrderProcessorOptions {
   mysql: MysqlStore
   store: OrderStore
@@ -119,7 +121,7 @@ async function findOrdersInConflict(store: OrderStore, dead: FailedMessage<Order
   })
 }
 
-/** Why a message fails although its order was written; undefined when it does not fail. */
+/** Returns the reason why a message fails although its order was written; undefined when it does not fail. */
 function failureAfter({ kind, order }: WriteOutcome, { redriven }: Message): TerminalError | undefined {
   if (kind === 'conflict') return new OrderConflict(order.order_id)
   // The order has failed, but its worker died before the message became a dead letter: without one, nobody can redrive it.

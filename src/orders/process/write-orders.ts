@@ -12,7 +12,7 @@ import {
   type WritePlan
 } from './plan-writes.ts'
 
-/** How the audit counts each outcome. */
+/** The counter of the audit for each outcome. */
 const OUTCOME_KIND: Record<WriteOutcome['kind'], OutcomeKind> = {
   written: 'row',
   repeated: 'row',
@@ -20,15 +20,16 @@ const OUTCOME_KIND: Record<WriteOutcome['kind'], OutcomeKind> = {
   conflict: 'conflict'
 }
 
-/** How often a batch is written while other workers insert the same ids. */
+/** The number of attempts to write a batch while other workers insert the same ids. */
 const ATTEMPTS = 5
 
 /** The first attempt assumes that no row exists. */
 const NO_ROWS: ReadonlyMap<string, StoredOrder> = new Map()
 
 /**
- * Writes final orders, their outcomes and their totals in one transaction. It mostly is one INSERT of all rows; only when
- * a row exists does it lock the rows and decide for each order. Rows go in id order, so that workers lock in one order.
+ * Writes final orders, their outcomes and their totals in one transaction. It mostly is one INSERT of all rows; only
+ * when a row exists does it lock the rows and decide for each order. Rows go in id order, so that workers lock in one
+ * order.
  * @returns the outcome of each order, in the order given.
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */

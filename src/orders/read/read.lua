@@ -1,6 +1,6 @@
 #!lua flags=no-writes,allow-oom
 -- Reads documents, and finds those whose TTL is due to be renewed: half of it is over. It writes nothing, so a server that
--- takes no writes (full, a replica, unable to save) answers it too.
+-- refuses writes (full, a replica, unable to save) answers it too.
 --
 -- KEYS  document keys
 -- ARGV  1 TTL of a final order's document, ms

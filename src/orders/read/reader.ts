@@ -17,7 +17,7 @@ const NEVER_CHANGES = new Set<OrderRecord['status']>(['completed', 'cancelled'])
 /** An order that was found. */
 export interface FoundOrder {
   document: string
-  /** Where the document came from: `hit` for Redis or this process's memory, `miss` for MySQL. */
+  /** The source of the document: `hit` for Redis or this process's memory, `miss` for MySQL. */
   cache: 'hit' | 'miss'
 }
 
@@ -31,7 +31,7 @@ export interface OrderReader {
   read: (id: string) => Promise<FoundOrder>
 }
 
-/** What the reader needs. */
+/** The dependencies of the reader. */
 export interface OrderReaderOptions {
   documents: Documents
   recent: RecentDocuments
@@ -50,8 +50,8 @@ export function createOrderReader({ documents, recent, store }: OrderReaderOptio
   })
 
   /**
-   * The newest document, given the one in Redis. A `processing` document may be behind: its worker may have written the row
-   * and not settled yet. MySQL confirms it; while MySQL is unavailable, the document of Redis is the answer.
+   * The newest document, given the one in Redis. A `processing` document may be behind: its worker may have written the
+   * row and not settled yet. MySQL confirms it; while MySQL is unavailable, the document of Redis is the answer.
    */
   const confirm = async (id: string, document: string): Promise<FoundOrder> => {
     const status = statusOf(document)

@@ -1,14 +1,14 @@
 /** Most documents of one generation. A document has some 250 bytes, so two full generations take less than 10 MB. */
 const SIZE = 10_000
 
-/** How long a generation accepts documents (ms). */
+/** The time for which a generation accepts documents (ms). */
 const LIFETIME = 5000
 
 /**
- * Documents of completed and cancelled orders that this process has just read. They never change, so the next read of it
- * needs no store. There are two generations. When the young one is full or its time is over, it becomes the old one, and
- * the old one is dropped. So a document is kept for two lifetimes at most, however often it is read. Then a read goes to
- * Redis again, which renews the document's TTL.
+ * Documents of completed and cancelled orders that this process has just read. They never change, so the next read of
+ * it needs no store. There are two generations. When the young one is full or its time is over, it becomes the old one,
+ * and the old one is dropped. So a document is kept for two lifetimes at most, however often it is read. Then a read
+ * goes to Redis again, which renews the document's TTL.
  */
 export interface RecentDocuments {
   /** Returns the document of an order, if it was kept recently. */
@@ -17,7 +17,10 @@ export interface RecentDocuments {
   keep: (id: string, document: string) => void
 }
 
-/** Creates an empty memory. `ttl` is how long Redis keeps a document after its last use (ms); memory keeps it for half of that. */
+/**
+ * Creates an empty memory. `ttl` is how long Redis keeps a document after its last use (ms); memory keeps it for half
+ * of that.
+ */
 export function createRecentDocuments(ttl: number): RecentDocuments {
   const lifetime = Math.min(LIFETIME, ttl / 4)
   let young = new Map<string, string>()

@@ -17,21 +17,21 @@ const SIZE = 500
 
 /** The result of one run. */
 export interface Completion {
-  /** How many orders were completed. */
+  /** The number of orders that were completed. */
   completed: number
   /** Whether there may be more to complete. */
   more: boolean
-  /** Why orders could not be completed, by id. They are tried again. */
+  /** The causes of the failures of orders that will be tried again, by id. */
   retrying: Map<string, unknown>
-  /** Why orders failed, by id: their attempts are used up. */
+  /** The causes of the orders that failed after their last attempt, by id. */
   failed: Map<string, unknown>
 }
 
 /**
- * Completes spilled orders and adds them to the outbox, in one transaction. It needs no Redis, and skips rows that another
- * worker has locked. When the transaction fails, each order gets one of its own, so that a failing order holds up no other.
- * That order is tried again after a pause, and is failed after the last attempt.
- * @throws {StoreUnavailable} when MySQL is unavailable or takes no writes.
+ * Completes spilled orders and adds them to the outbox, in one transaction. It needs no Redis, and skips rows that
+ * another worker has locked. When the transaction fails, each order gets one of its own, so that a failing order does
+ * not delay others. That order is tried again after a pause, and is failed after the last attempt.
+ * @throws {StoreUnavailable} when MySQL is unavailable or refuses writes.
  */
 export async function completeSpilled(mysql: MysqlStore): Promise<Completion> {
   try {
@@ -55,8 +55,8 @@ export async function completeSpilled(mysql: MysqlStore): Promise<Completion> {
 }
 
 /**
- * Creates the task that completes spilled orders and logs the result of each run. A run resolves to whether there may be
- * more, and throws as `completeSpilled` does.
+ * Creates the task that completes spilled orders and logs the result of each run. A run resolves to whether there may
+ * be more, and throws as `completeSpilled` does.
  */
 export function createSpillCompleter({
   mysql,
@@ -92,7 +92,7 @@ async function completeEach(mysql: MysqlStore): Promise<Completion> {
       result.completed += await completeRows(mysql, `${IS_WAITING} AND ${IS_DUE} AND order_id = ?`, order_id)
     } catch (error) {
       if (error instanceof StoreUnavailable) throw error
-      // A MySQL that takes no writes spends no attempt of the order.
+      // A MySQL that refuses writes spends no attempt of the order.
       writable ||= await mysql.availability.takesWrites()
       if (!writable) throw new StoreUnavailable('mysql', error)
       const attempts = await recordAttempt(mysql, order_id, error)
@@ -113,7 +113,7 @@ async function fail(mysql: MysqlStore, orderId: string, cause: Error, result: Co
   }
 }
 
-/** Completes the rows that match a condition, in one transaction. Returns how many. */
+/** Completes the rows that match a condition, in one transaction. Returns their number. */
 async function completeRows(mysql: MysqlStore, condition: string, ...values: string[]): Promise<number> {
   return mysql.transaction(async transaction => {
     const rows = await transaction.rows<OrderRow & { tax_rate: string }>(
@@ -139,7 +139,9 @@ async function completeRows(mysql: MysqlStore, condition: string, ...values: str
   })
 }
 
-/** Writes completed orders to rows that exist and are locked, in one statement. Their other columns stay as they are. */
+/**
+ * Writes completed orders to rows that exist and are locked, in one statement. Their other columns stay as they are.
+ */
 async function finish(transaction: Transaction, orders: OrderRecord[]): Promise<void> {
   const rows = orders.map(order => {
     const at = toDatetime(order.updated_at)

@@ -35,7 +35,7 @@ const OUTBOX_COLUMNS = [
   ...['attempts', 'first_at', 'last_at', 'error', 'message'].map(column => `spill_attempts.${column}`)
 ].join(', ')
 
-/** What the publisher needs. */
+/** The dependencies of the publisher. */
 export interface OutboxPublisherOptions {
   mysql: MysqlStore
   redis: RedisStore
@@ -44,9 +44,9 @@ export interface OutboxPublisherOptions {
 }
 
 /**
- * Publishes the orders of the outbox in Redis: their documents, as the rows are now, and their events. A spilled order that
- * failed also gets a dead letter. The commit that follows deletes them from the outbox. After a crash in between, they are
- * published again with the same event ids. While Redis is full, all of them stay in the outbox.
+ * Publishes the orders of the outbox in Redis: their documents, as the rows are now, and their events. A spilled order
+ * that failed also gets a dead letter. The commit that follows deletes them from the outbox. After a crash in between,
+ * they are published again with the same event ids. While Redis is full, all of them stay in the outbox.
  * @returns how many were published, and whether there may be more.
  * @throws {StoreUnavailable} when none was published.
  */
@@ -89,8 +89,8 @@ export async function publishOutbox(
 }
 
 /**
- * Creates the task that publishes the outbox while Redis is available, and logs how many orders a run has published. A run
- * resolves to whether there may be more, and throws as `publishOutbox` does.
+ * Creates the task that publishes the outbox while Redis is available, and logs how many orders a run has published. A
+ * run resolves to whether there may be more, and throws as `publishOutbox` does.
  */
 export function createOutboxPublisher(
   options: OutboxPublisherOptions & { log: FastifyBaseLogger }

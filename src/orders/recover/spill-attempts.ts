@@ -15,7 +15,7 @@ export const IS_DUE =
 /** SQL condition on `orders`: the row is a spilled order that waits. */
 export const IS_WAITING = `status IN ('processing', '${WAITING}')`
 
-/** Whether a row is a spilled order that failed. It has no message in Redis that could become a dead letter. */
+/** Returns whether a row is a spilled order that failed. It has no message in Redis that could become a dead letter. */
 export function isFailedSpill({ status, message_id }: Pick<OrderRow, 'status' | 'message_id'>): boolean {
   return status === 'failed' && message_id?.startsWith(SPILLED) === true
 }
@@ -52,8 +52,9 @@ export async function deleteAttempts({ run }: Transaction, orderIds: string[]): 
 }
 
 /**
- * Fails a spilled order whose attempts are used up. The outbox publisher brings its document, its event and a dead letter
- * to Redis. The row gets the message id of that dead letter, so that a redrive completes it like any failed order.
+ * Fails a spilled order whose attempts are used up. The outbox publisher brings its document, its event and a dead
+ * letter to Redis. The row gets the message id of that dead letter, so that a redrive completes it like any failed
+ * order.
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */
 export async function failSpilled(mysql: MysqlStore, orderId: string, cause: Error): Promise<void> {

@@ -1,7 +1,9 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { type Column, SchemaRefused } from '../../stores/mysql/schema-check.ts'
 
-/** The columns that the original system's `orders` may have, and their types as messages name them. Others are refused. */
+/**
+ * The columns that the original system's `orders` may have, and their types as messages name them. Others are refused.
+ */
 const COLUMNS: Record<string, { type: RegExp; word: string; optional?: true }> = {
   id: { type: /^\w*int\b/, word: 'an integer', optional: true },
   order_id: { type: /^(var)?char\(/, word: 'a VARCHAR' },
@@ -22,7 +24,7 @@ const FAILED = "LOWER(status) IN ('failed', 'error')"
 const COMPLETED = "LOWER(status) IN ('completed', 'processed')"
 const WAITING = "LOWER(status) IN ('processing', 'pending')"
 
-/** How to read the rows of an original table. */
+/** The columns by which the rows of an original table are read. */
 export interface OriginalTable {
   /** A column that is unique and never NULL. Rows are copied in its order. */
   key: 'id' | 'order_id'

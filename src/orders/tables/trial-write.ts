@@ -3,9 +3,9 @@ import type { Transaction } from '../../stores/mysql/transaction.ts'
 
 /**
  * Trial write: finds out whether MySQL takes the writes of an order. It inserts into each table that an order needs,
- * changes those rows and rolls back, so that no other session sees them. Then it inserts and deletes a row of the outbox,
- * for the commit to have a change: only such a commit waits for a log whose disk is full. A lock on all tables, as a backup
- * takes it, holds up the statements.
+ * changes those rows and rolls back, so that no other session sees them. Then it inserts and deletes a row of the
+ * outbox, for the commit to have a change: only such a commit waits for a log whose disk is full. A lock on all tables,
+ * as a backup takes it, delays the statements.
  * @throws {Contention} when another session holds a lock on a row for longer than a second; that is not an outage.
  */
 export async function trialWrite({ run }: Transaction): Promise<void> {

@@ -15,14 +15,14 @@ export interface WantedRate {
   from: string | undefined
 }
 
-/** Who sets a rate. */
+/** The operator who sets a rate. */
 export interface RateOrigin {
   /** Address of the client. */
   client: string
   requestId: string
 }
 
-/** How often a change is checked again because another one came first. */
+/** The number of attempts at a change when another one came first. */
 const ATTEMPTS = 10
 
 /** Reads the stamp of the last change; '' when there is none. */

@@ -1,6 +1,8 @@
 import type { TaxRate } from '../../../schema/http/tax-rate.ts'
 
-/** One change of the rates: a row of `tax_rates`. Times are UTC ISO 8601 with milliseconds, the rate is decimal text. */
+/**
+ * One change of the rates: a row of `tax_rates`. Times are UTC ISO 8601 with milliseconds, the rate is decimal text.
+ */
 export interface RateChange extends Omit<TaxRate, 'valid_to'> {
   version: number
 }
@@ -17,7 +19,7 @@ export interface RateTable {
   regions: Map<string, TaxRate[]>
 }
 
-/** How long before its begin a rate has to be set, so that every process knows it in time (ms). */
+/** The notice of a new rate (ms): it is set this long before it begins, so that every process knows it in time. */
 export const NOTICE = 60_000
 
 /** The rate cannot begin at that time: orders at another rate may be accepted then. */
@@ -72,8 +74,8 @@ export function rateAt({ regions }: RateTable, region: string, at: string): stri
 }
 
 /**
- * Decides when a new rate of a region begins; `from` is undefined for as soon as possible. A rate may begin at once where no
- * process can know another one for that time.
+ * Decides when a new rate of a region begins; `from` is undefined for as soon as possible. A rate may begin at once
+ * where no process can know another one for that time.
  * @throws {TaxRateRefused} when it would begin too early.
  */
 export function beginOf(

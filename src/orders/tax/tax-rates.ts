@@ -9,16 +9,16 @@ import { addChange, type RateOrigin, readChanges, readLastStamp, type WantedRate
 import { type RateTable, rateAt, toTable, versionOf } from './rate-table.ts'
 
 /**
- * How long the rates count after a store confirmed them (ms). Half of the notice of a new rate: a process that was frozen or
- * cut off must not price by outdated rates.
+ * The time for which rates are used after a store confirmed them (ms). Half of the notice of a new rate: a process that
+ * was frozen or cut off must not price by outdated rates.
  */
 const CONFIRMED_FOR = 30_000
 
 /** The tax rates of the regions. A process that prices orders has all of them in memory. */
 export interface TaxRates {
   /**
-   * Returns the rate of a region at a time (UTC ISO 8601 with milliseconds) as decimal text; undefined when the region has
-   * none then. Asks no store.
+   * Returns the rate of a region at a time (UTC ISO 8601 with milliseconds) as decimal text; undefined when the region
+   * has none then. Asks no store.
    * @throws {StoreUnavailable} while no store has confirmed the rates lately.
    */
   rateOf: (region: string, at: string) => string | undefined
@@ -37,7 +37,7 @@ export interface TaxRates {
   set: (wanted: WantedRate, origin: RateOrigin) => Promise<TaxRate>
 }
 
-/** What the tax rates need. */
+/** The dependencies of the tax rates. */
 export interface TaxRatesOptions {
   redis: RedisStore
   mysql: MysqlStore
@@ -85,8 +85,8 @@ export function createTaxRates({ redis, mysql, keys, log }: TaxRatesOptions): Ta
 }
 
 /**
- * Reads the newest rates that a store has; `known` are those of this process, `seen` is the stamp of the mirror, or undefined
- * while Redis is unavailable.
+ * Reads the newest rates that a store has; `known` are those of this process, `seen` is the stamp of the mirror, or
+ * undefined while Redis is unavailable.
  */
 async function readNewest(
   mysql: MysqlStore,

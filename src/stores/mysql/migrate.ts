@@ -10,22 +10,22 @@ import { findFaults, readVersion } from './schema-check.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '../../../migrations')
 
-/** How long a process waits for another one that migrates (s), and how much longer for the answer (ms). */
+/** The longest time that a process waits for another one that migrates (s), and the extra time for the answer (ms). */
 const LOCK_WAIT = 60
 const ANSWER_WAIT = 5000
 
-/** How long a schema change waits for other work on its table, which waits behind it meanwhile (s). */
+/** The longest time that a schema change waits for the lock on its table; other work waits behind it (s). */
 const TABLE_WAIT = 20
 
-/** When TCP begins to probe the other end (ms): a schema change may take long without a byte. */
+/** The silence after which TCP probes the other end (ms): a schema change may take long without a byte. */
 const KEEP_ALIVE_DELAY = 10_000
 
 /** errno of a statement that the server cannot parse. */
 const SYNTAX_ERROR = 1064
 
 /**
- * Steps around the migrations that SQL files alone cannot do, on the same connection and under the same lock. Each start
- * runs them again, so each step checks first whether there is anything to do.
+ * Steps around the migrations that SQL files alone cannot do, on the same connection and under the same lock. Each
+ * start runs them again, so each step checks first whether there is anything to do.
  */
 export interface MigrationSteps {
   /** Runs before the migrations, with the recorded version; 0 when there is none. */
@@ -42,8 +42,8 @@ export interface MigrationOptions {
 
 /**
  * Brings the database to the newest schema that this code knows. The first process migrates under an advisory lock; the
- * others wait and find the work done. A newer schema (rolling deploy) stays as it is. A migration that was cut off continues
- * at its next statement: a schema change commits by itself, and the version is recorded after the last one.
+ * others wait and find the work done. A newer schema (rolling deploy) stays as it is. A migration that was cut off
+ * continues at its next statement: a schema change commits by itself, and the version is recorded after the last one.
  * @throws {SchemaRefused} when a table is not as this code needs it, if possible before anything is changed.
  * @throws {Error} when the server is too old for this code.
  */
@@ -119,7 +119,7 @@ function createPostgrator({ connection, database }: Run, folder: string, table: 
   })
 }
 
-/** Applies the migrations of functions. A fault is logged and holds up nothing else; the next start tries again. */
+/** Applies the migrations of functions. A fault is logged and does not delay others; the next start tries again. */
 async function applyFunctions(run: Run, folder: string): Promise<void> {
   if (!existsSync(folder) || !readdirSync(folder).some(name => name.endsWith('.sql'))) return
   await applyFolder(run, folder, 'function_schema_version').catch(error => {
@@ -130,8 +130,8 @@ async function applyFunctions(run: Run, folder: string): Promise<void> {
 }
 
 /**
- * Checks that the server knows SKIP LOCKED, which work without Redis needs. Only prepares the statement, which reads and
- * locks nothing.
+ * Checks that the server knows SKIP LOCKED, which work without Redis needs. Only prepares the statement, which reads
+ * and locks nothing.
  * @throws {Error} when the server does not.
  */
 async function requireSkipLocked(connection: Connection): Promise<void> {
@@ -145,8 +145,8 @@ async function requireSkipLocked(connection: Connection): Promise<void> {
 }
 
 /**
- * Runs the statements of a migration. Passes over a change that exists already: an earlier start that was cut off made it,
- * or the check after the migrations finds the fault.
+ * Runs the statements of a migration. Passes over a change that exists already: an earlier start that was cut off made
+ * it, or the check after the migrations finds the fault.
  */
 async function runScript(connection: Connection, script: string): Promise<void> {
   for (const statement of statementsOf(script)) {

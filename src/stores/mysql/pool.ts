@@ -13,8 +13,8 @@ export const LONG_STATEMENT = 10
 
 /**
  * Returns the statements that set a session as this code needs it, whatever the server's defaults are. They leave alone
- * what an operator limits or forbids (a read-only default, a longest statement). `lockWait` is how long a statement waits
- * for a locked table, in seconds: a statement whose client has given up must not stay on the server for long.
+ * what an operator limits or forbids (a read-only default, a longest statement). `lockWait` is how long a statement
+ * waits for a locked table, in seconds: a statement that its client has timed out must not stay on the server for long.
  */
 export function sessionStatements(lockWait: number): string[] {
   const variables = {
@@ -50,8 +50,8 @@ export function sessionStatements(lockWait: number): string[] {
 /** Connections to MySQL. Statements fail with classes of errors.ts; other errors of `work` pass through. */
 export interface MysqlPool {
   /**
-   * Runs `work` on a connection of its own, then returns the connection to the pool. Closes it if a statement got no answer
-   * or was refused: the next user could read the late reply, and only a new session sees restored rights.
+   * Runs `work` on a connection of its own, then returns the connection to the pool. Closes it if a statement got no
+   * answer or was refused: the next user could read the late reply, and only a new session sees restored rights.
    */
   using: <T>(work: (connection: PoolConnection) => Promise<T>) => Promise<T>
   /** Closes each connection that is open now before its next use: its session may follow outdated settings. */
@@ -148,8 +148,8 @@ function onceReturned(connection: PoolConnection, back: () => void): void {
 const spoiled = new WeakSet<PoolConnection>()
 
 /**
- * Runs one statement; `timeout` is in milliseconds. Uses callbacks, since the driver's promises take a stack trace for each
- * call. Fails with classes of errors.ts.
+ * Runs one statement; `timeout` is in milliseconds. Uses callbacks, since the driver's promises take a stack trace for
+ * each call. Fails with classes of errors.ts.
  */
 export function query<T>(
   connection: PoolConnection,
@@ -168,9 +168,9 @@ export function query<T>(
 }
 
 /**
- * Takes connections from the pool and sets their sessions, with a limit of `timeout` ms for each statement. A connection is
- * handed over only once its session is set, since a statement that waits behind others has no limit. A connection that
- * cannot be set is destroyed.
+ * Takes connections from the pool and sets their sessions, with a limit of `timeout` ms for each statement. A
+ * connection is handed over only once its session is set, since a statement that waits behind others has no limit. A
+ * connection that cannot be set is destroyed.
  */
 function createTake(pool: Pool, timeout: number) {
   const getConnection = pool.getConnection.bind(pool)

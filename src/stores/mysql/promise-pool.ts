@@ -11,26 +11,26 @@ interface Command extends EventEmitter {
   onResult?: (error: Error | null, ...results: unknown[]) => void
 }
 
-/** What mysql2 does not type: every command of a connection goes through `addCommand`. */
+/** The part of mysql2 that has no types: every command of a connection goes through `addCommand`. */
 interface Internals {
   addCommand: (command: Command) => Command
   stream: Socket
 }
 
-/** What a pool of promises needs. */
+/** The dependencies of a pool of promises. */
 export interface PromisePoolOptions {
   /** Lends a connection whose session is set, until the connection is released or destroyed. */
   lend: () => Promise<PoolConnection>
   /** Has the session of a connection reset before its next use. */
   resetLater: (connection: PoolConnection) => void
-  /** How long MySQL may take to answer a command that does not state a longer `timeout` (ms). */
+  /** The longest time that MySQL may take to answer a command that does not state a longer `timeout` (ms). */
   limit: number
 }
 
 /**
- * Returns mysql2's pool of promises over a pool that this service guards, for functions that use mysql2 as it is documented.
- * A connection comes with its session set and within the deadline of the pool, and a command that MySQL does not answer
- * fails. What MySQL answers stays mysql2's error; all else fails with {StoreUnavailable}.
+ * Returns mysql2's pool of promises over a pool that this service guards, for functions that use mysql2 as it is
+ * documented. A connection comes with its session set and within the deadline of the pool, and a command that MySQL
+ * does not answer fails. What MySQL answers stays mysql2's error; all else fails with {StoreUnavailable}.
  */
 export function createPromisePool(pool: Pool, options: PromisePoolOptions): PromisePool {
   const { lend, resetLater, limit } = options

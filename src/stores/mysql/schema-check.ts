@@ -4,7 +4,10 @@ import type { Connection, RowDataPacket } from 'mysql2/promise'
 /** The type of each column, as `describeType` writes it. */
 type Types = Record<string, string>
 
-/** The columns of a table: those of its CREATE TABLE, those of later migrations, and types before a migration changed them. */
+/**
+ * The columns of a table: those of its CREATE TABLE, those of later migrations, and types before a migration changed
+ * them.
+ */
 interface TableColumns {
   created: Types
   added?: Types
@@ -121,7 +124,7 @@ function findTableFaults(
   return [...missing, ...wrong]
 }
 
-/** Whether a type is the expected one. Any collation fits where the expected type names none. */
+/** Returns whether a type is the expected one. Any collation fits where the expected type names none. */
 function fits(type: string, expected: string): boolean {
   return type === expected || type.replace(' ascii_bin', '') === expected
 }
@@ -151,7 +154,7 @@ export async function readTables(connection: Connection, names: string[]): Promi
   return tables
 }
 
-/** Whether a column is MariaDB's JSON, the only long text that this collation has by default. */
+/** Returns whether a column is MariaDB's JSON, the only long text that this collation has by default. */
 function isMariaJson(type: string, collation: string | null): boolean {
   return type === 'longtext' && collation === 'utf8mb4_bin'
 }

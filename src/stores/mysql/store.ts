@@ -9,7 +9,7 @@ import { connectionOptions, createMysqlPool, LONG_STATEMENT, type MysqlPool, que
 import { SchemaRefused } from './schema-check.ts'
 import { runTransaction, type Transaction } from './transaction.ts'
 
-/** How often a transaction that lost against another one runs again before the loss is reported. */
+/** The number of times that a transaction runs again after it lost against another one. */
 const CONTENTION_RETRIES = 3
 
 /** Limit of a statement in a short transaction, in multiples of STORE_TIMEOUT_MS. */
@@ -18,27 +18,27 @@ const SHORT_STATEMENT = 2
 /** Least limit of a statement of the trial write: longer than its wait for a row (ms). */
 const TRIAL = 1500
 
-/** How long a refused schema counts as refused until the tables are read again (ms). Reading them may take long. */
+/** The time between two reads of the tables while the schema is refused (ms). Reading them may take long. */
 const REFUSAL_HOLDS = 10_000
 
 /** Read with every probe: the setting may change while the server runs. */
 const DURABILITY = 'SELECT @@GLOBAL.innodb_flush_log_at_trx_commit AS flush'
 
 /**
- * MySQL for one kind of work. A call fails with a class of errors.ts, or with what `work` throws. An unforeseen error passes
- * through only if a trial write succeeds right after it.
+ * MySQL for one kind of work. A call fails with a class of errors.ts, or with what `work` throws. An unforeseen error
+ * passes through only if a trial write succeeds right after it.
  */
 export interface MysqlStore {
   availability: Availability
   /** Reads rows outside a transaction. */
   rows: <T>(sql: string, values: unknown[]) => Promise<T[]>
   /**
-   * Runs `work` in a READ COMMITTED transaction and commits. Whatever `work` throws rolls back and passes through. Retries
-   * deadlocks and lock waits, so `work` may run more than once. The limit of a statement is ten times STORE_TIMEOUT_MS; in
-   * a `short` transaction, for which a client waits, it is twice that time.
+   * Runs `work` in a READ COMMITTED transaction and commits. Whatever `work` throws rolls back and passes through.
+   * Retries deadlocks and lock waits, so `work` may run more than once. The limit of a statement is ten times
+   * STORE_TIMEOUT_MS; in a `short` transaction, for which a client waits, it is twice that time.
    */
   transaction: <T>(work: (transaction: Transaction) => Promise<T>, length?: 'short') => Promise<T>
-  /** Whether MySQL was last seen to answer a commit only when it is on disk. */
+  /** Returns whether MySQL was last seen to answer a commit only when it is on disk. */
   durable: () => boolean
 }
 
@@ -52,7 +52,9 @@ export interface FunctionMysqlStore extends MysqlStore {
 export interface MysqlStores {
   /** For the service itself, on connections that nothing else can take. */
   reserved: MysqlStore
-  /** For any other work. Waits longer for a connection and for rows; a slow statement does not open the circuit breaker. */
+  /**
+   * For any other work. Waits longer for a connection and for rows; a slow statement does not open the circuit breaker.
+   */
   general: FunctionMysqlStore
   start: () => Promise<void>
   close: () => Promise<void>
@@ -131,8 +133,8 @@ export function createMysqlStores(
 }
 
 /**
- * Returns a function that migrates until one run succeeds. A run may take longer than a probe, and the probes of that time
- * share it. A refused schema is logged here, once: the probe may have timed out before.
+ * Returns a function that migrates until one run succeeds. A run may take longer than a probe, and the probes of that
+ * time share it. A refused schema is logged here, once: the probe may have timed out before.
  */
 function createMigrateOnce(
   config: Config,
@@ -167,7 +169,7 @@ function createMigrateOnce(
 
 /**
  * Does `work`, and explains an unforeseen error by a trial write.
- * @throws {StoreRefused} when MySQL takes no writes right after the error, or took none before; else what `work` throws.
+ * @throws {StoreRefused} when MySQL refuses writes right after the error, or refused them before; else what `work` throws.
  */
 async function explain<T>(availability: Availability, work: () => Promise<T>): Promise<T> {
   try {

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { StoreRefused } from '../errors.ts'
 import { isRedisAnswer } from '../server-answer.ts'
 
-/** What a Redis guarantees. */
+/** The guarantees of a Redis. */
 export interface RedisFacts {
   /** `fsync`: a write is on disk before its reply. `memory`: it may be in memory alone. */
   durability: 'fsync' | 'memory'

@@ -7,11 +7,11 @@ import { fromRedis } from '../driver-errors.ts'
 import { ReadOnlyReplica, StoreUnavailable } from '../errors.ts'
 import { type RedisFacts, readFacts } from './facts.ts'
 
-/** How much longer than its BLOCK a blocking read may take before the connection counts as dead (ms). */
+/** The extra time beyond its BLOCK after which the connection of a blocking read counts as dead (ms). */
 const BLOCK_GRACE = 2000
 
 /**
- * How long the shared connection may be silent after a call before it counts as dead (ms). Without a limit, a connection
+ * The longest silence of the shared connection after a call; then it counts as dead (ms). Without a limit, a connection
  * whose other end is gone stays open for a quarter of an hour, and longer behind a middlebox that answers for it.
  */
 const SILENCE = 5000
@@ -50,7 +50,7 @@ function connectionOptions(config: Config, more: RedisOptions): RedisOptions & {
     // The driver's check needs INFO, which a user may not be allowed, and writes past the log. A probe checks instead.
     enableReadyCheck: false,
     connectTimeout: config.STORE_TIMEOUT_MS,
-    // A call that was given up must not happen later: nothing is queued while offline, nothing is sent twice.
+    // A call that timed out must not happen later: nothing is queued while offline, nothing is sent twice.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     // Fails at once what a closed connection leaves unanswered; it would wait forever.
@@ -64,8 +64,8 @@ function connectionOptions(config: Config, more: RedisOptions): RedisOptions & {
 
 /**
  * Decides whether an error is a reason to connect again; the failed command is not sent again. A server that a failover
- * turned into a replica keeps its sockets open, and only a new connection finds the new primary. While the new connection
- * leads to a replica too, the pauses grow, since reads fail meanwhile.
+ * turned into a replica keeps its sockets open, and only a new connection finds the new primary. While the new
+ * connection leads to a replica too, the pauses grow, since reads fail meanwhile.
  */
 function leaveReplica(): (error: Error) => boolean {
   let stay = 0
@@ -81,8 +81,8 @@ function leaveReplica(): (error: Error) => boolean {
 }
 
 /**
- * A connection whose commands fail with classes of errors.ts. Errors are mapped only here: an error that a caller throws
- * between two commands does not come from Redis.
+ * A connection whose commands fail with classes of errors.ts. Errors are mapped only here: an error that a caller
+ * throws between two commands does not come from Redis.
  */
 class Connection extends Redis {
   override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
@@ -97,8 +97,8 @@ class Connection extends Redis {
 }
 
 /**
- * Opens the Redis of this process: one shared connection behind a circuit breaker. A probe calls `check`, which reads a key
- * and throws when this Redis must not be used.
+ * Opens the Redis of this process: one shared connection behind a circuit breaker. A probe calls `check`, which reads a
+ * key and throws when this Redis must not be used.
  */
 export function createRedisStore(
   config: Config,

@@ -34,7 +34,7 @@ export function checkResult(returned: unknown, messages: readonly Message[]): Ba
   }
   for (const [index, { message, data, unless }] of events.entries()) {
     const isText = typeof data === 'string' && typeof unless === 'string'
-    check('events', index, message, !isText && 'has data or unless that is no text')
+    check('events', index, message, !isText && 'has data or unless that is not text')
     characters += data.length
   }
   // When everything together is small, no single message is too large.
@@ -86,8 +86,8 @@ function checkSizes(
 
 function faultOfWrite({ key, value, ttl }: KeyWrite): string | undefined {
   if (typeof key !== 'string' || key === '') return 'has no key'
-  if (typeof value !== 'string') return 'has a value that is no text'
+  if (typeof value !== 'string') return 'has a value that is not text'
   if (!Number.isSafeInteger(ttl) || ttl < 1)
-    return `has the ttl ${ttl}, which is no whole number of ms above 0`
+    return `has the ttl ${ttl}, which is not a whole number of ms above 0`
   return undefined
 }

@@ -9,7 +9,7 @@ import type { Decoded } from './decode.ts'
 import { readableError } from './readable-error.ts'
 import type { BatchRuntime } from './runtime.ts'
 
-/** What the handler did with some messages of a batch. */
+/** The outcome of a call of the handler for some messages of a batch. */
 export type HandlerOutcome =
   | { kind: 'returned'; batch: Decoded[]; result: BatchResult }
   /** A single message that failed. */
@@ -19,7 +19,7 @@ export type HandlerOutcome =
   /** Messages that were not handled, or not to the end, since the worker stops or their slot is held. */
   | { kind: 'released'; batch: Decoded[] }
 
-/** How often a call is tried while the store answers its ping but not the handler. */
+/** The number of attempts at a call while the store answers its ping but not the handler. */
 const TRIES = 3
 
 /** Messages that still need a call of the handler. `wait` is shared by calls that wait for the same outage. */
@@ -85,7 +85,7 @@ export async function* handle(runtime: BatchRuntime, messages: Decoded[]): Async
 
 /** The result of one call of the handler. */
 interface Called {
-  /** What the handler returned; undefined when the call failed. */
+  /** The result of the handler; undefined when the call failed. */
   result?: BatchResult
   /** Messages that the result settles. */
   handled: Decoded[]

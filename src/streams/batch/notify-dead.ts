@@ -70,7 +70,7 @@ function asNotified(verdict: DeadVerdict): Verdict {
   return { ...verdict, notified: true }
 }
 
-/** Whether processes kept dying with the message after it was given up: then `onDead` may kill them. */
+/** Returns whether processes kept dying with the message after its last attempt: then `onDead` may kill them. */
 function mayKill({ decoded }: DeadVerdict, { definition: { retry } }: BatchRuntime): boolean {
   return decoded.delivery.deliveries >= SUSPECT_DELIVERIES + 2 * retry.attempts
 }

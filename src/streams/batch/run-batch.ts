@@ -6,7 +6,7 @@ import { type Refusal, settle, type Tally } from './settle.ts'
 import { triage } from './triage.ts'
 import { afterRefusal, isNotified, type Verdict, verdictsOf } from './verdicts.ts'
 
-/** What became of a batch. */
+/** The outcome of a batch. */
 export interface BatchTally extends Tally {
   /** Messages that could not be read. */
   corrupt: number
@@ -38,8 +38,8 @@ export async function runBatch(runtime: BatchRuntime, deliveries: Delivery[]): P
 }
 
 /**
- * Settles what the handler did. After a fault of the runtime, a handler that has returned must not run again: this process
- * keeps the messages in flight until it exits.
+ * Settles what the handler did. After a fault of the runtime, a handler that has returned must not run again: this
+ * process keeps the messages in flight until it exits.
  */
 async function settleOutcome(runtime: BatchRuntime, outcome: HandlerOutcome, tally: Tally): Promise<void> {
   const { definition, inFlight, kept, log } = runtime

@@ -6,7 +6,7 @@ import type { Outages } from '../outage/outages.ts'
 import type { Decoded } from './decode.ts'
 import type { ReportUnknownVersion } from './unknown-versions.ts'
 
-/** What all batches of one consumer share. */
+/** The objects that all batches of one consumer share. */
 export interface ConsumerRuntime {
   definition: ResolvedFunction
   member: GroupMember
@@ -20,11 +20,11 @@ export interface ConsumerRuntime {
   /** Aborts when the worker stops and can wait no longer. Messages in flight are released then. */
   leaving: AbortSignal
   log: FastifyBaseLogger
-  /** How long a message may be idle before another worker takes it over (ms). It may change. */
+  /** Returns the lease (ms): a message that is idle for longer is taken over by another worker. It may change. */
   lease: () => number
 }
 
-/** What the steps of one batch share. */
+/** The objects that the steps of one batch share. */
 export interface BatchRuntime extends ConsumerRuntime {
   slot: Slot
 }
@@ -33,6 +33,6 @@ export interface BatchRuntime extends ConsumerRuntime {
 export interface Slot {
   /** Keeps the place taken until the call ends: it has run out of time, and may still be running. */
   hold: (call: Promise<unknown>) => void
-  /** Whether a call that has run out of time still runs. */
+  /** Returns whether a call that has run out of time still runs. */
   isHeld: () => boolean
 }

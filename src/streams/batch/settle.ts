@@ -8,7 +8,7 @@ import { type Decoded, UnusableMessage } from './decode.ts'
 import type { BatchRuntime } from './runtime.ts'
 import type { Verdict } from './verdicts.ts'
 
-/** What became of messages. Those that are `left` keep their lease for a while and come again. */
+/** The outcome of messages. Those that are `left` keep their lease for a while and come again. */
 export interface Tally {
   done: number
   retried: number
@@ -31,8 +31,9 @@ export interface SettleResult {
 type Settleable = Exclude<Verdict, { kind: 'released' }>
 
 /**
- * Settles verdicts in one call to Redis, or in several when they are large. Waits while Redis is unavailable. Releases the
- * messages that are to be released, and logs what was settled. Only refused messages are still in flight afterwards.
+ * Settles verdicts in one call to Redis, or in several when they are large. Waits while Redis is unavailable. Releases
+ * the messages that are to be released, and logs what was settled. Only refused messages are still in flight
+ * afterwards.
  */
 export async function settle(runtime: BatchRuntime, verdicts: Verdict[]): Promise<SettleResult> {
   const result: SettleResult = { tally: { done: 0, retried: 0, dead: 0, left: 0 }, refused: [] }

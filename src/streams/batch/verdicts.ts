@@ -9,7 +9,7 @@ import type { Decoded } from './decode.ts'
 import type { HandlerOutcome } from './handle.ts'
 import { readableError } from './readable-error.ts'
 
-/** What is written and published in the step that settles a message. */
+/** The writes and events of the step that settles a message. */
 export interface Extras {
   writes: KeyWrite[]
   events: OutgoingEvent[]
@@ -18,7 +18,7 @@ export interface Extras {
 /** Nothing to write or publish. */
 export const NO_EXTRAS: Extras = { writes: [], events: [] }
 
-/** What becomes of one message. */
+/** The outcome that is decided for one message. */
 export type Verdict =
   /** Handled, or not wanted. */
   | { kind: 'done'; decoded: Decoded; duplicate: boolean; notified: boolean; extras: Extras }
@@ -100,7 +100,7 @@ export function afterRefusal(verdict: Verdict, refusal: Error, definition: Resol
   return { kind: 'dead', decoded, cause, notified: true, extras: NO_EXTRAS }
 }
 
-/** Whether `onDead` knows the message. */
+/** Returns whether `onDead` knows the message. */
 export function isNotified(verdict: Verdict): boolean {
   return (verdict.kind === 'done' || verdict.kind === 'dead') && verdict.notified
 }

@@ -18,7 +18,7 @@ import { createSlots, type Slots } from './slots.ts'
 import { createSources } from './sources.ts'
 import type { Suspects } from './suspects.ts'
 
-/** What a consumer needs. */
+/** The dependencies of a consumer. */
 export interface ConsumerOptions {
   definition: ResolvedFunction
   partition: number
@@ -27,7 +27,7 @@ export interface ConsumerOptions {
   consumer: string
   redis: RedisStore
   stores: Record<StoreName, Availability>
-  /** How long a message of this process may be idle before another worker takes it over (ms). */
+  /** The lease (ms): a message of this process that is idle for longer is taken over by another worker. */
   lease: number
   /** Creates the missing groups of a function on a log. */
   begin?: (() => Promise<void>) | undefined
@@ -35,7 +35,7 @@ export interface ConsumerOptions {
   processes: Pick<Processes, 'lease' | 'current' | 'joined'>
   /** Shared by all consumers of this process. */
   suspects: Suspects
-  /** How long messages in flight may take once the worker stops, before they are released (ms). */
+  /** The longest time that messages in flight may take once the worker stops, before they are released (ms). */
   patience: number
   log: FastifyBaseLogger
   /** Called after each batch. */
@@ -52,7 +52,7 @@ export interface Consumer {
   member: GroupMember
   /** The store that the function waits for, if any. */
   waitingFor: () => StoreName | undefined
-  /** Why the function does not run, for health; undefined while it runs. */
+  /** Returns the reason why the function does not run, for health; undefined while it runs. */
   pausedBy: () => string | undefined
   start: () => void
   /** Takes no new messages, finishes or releases those in flight, and leaves the group. */

@@ -1,12 +1,12 @@
 import type { Entry } from '../group/delivery.ts'
 import { CALL_BYTES } from '../limits.ts'
 
-/** How many messages the first read asks for, and each read after messages that were larger than expected. */
+/** The size of the first read, and of each read after messages that were larger than expected. */
 const FIRST = 16
 
 /** Chooses how many messages to read at once. Redis counts messages, but their bytes are the cost. */
 export interface ReadSize {
-  /** How many messages a batch that has `read` of them still takes; 0 or less when it is full. */
+  /** Returns how many more messages to read into a batch that has `read`; 0 or less when it is full. */
   next: (read: number) => number
   /** Records what a read returned. */
   record: (entries: Entry[]) => void

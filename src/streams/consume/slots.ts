@@ -22,7 +22,7 @@ export interface Slots {
   close: () => Promise<void>
 }
 
-/** What the slots call. */
+/** The callbacks of the slots. */
 export interface SlotEvents {
   /** Called after each batch. */
   onBatch: (tally: BatchTally, seconds: number) => void
@@ -106,7 +106,7 @@ export function createSlots(runtime: ConsumerRuntime, events: SlotEvents, renewE
 
 /** A slot with the calls that hold it. */
 interface HeldSlot extends Slot {
-  /** When a call that still runs has run for twice its timeout. */
+  /** Is called when a call has run for twice its timeout and still runs. */
   readonly overdueAt: number | undefined
   /** Calls back when no call holds the slot any more; at once when none does. */
   whenFree: (callback: () => void) => void

@@ -24,7 +24,7 @@ export interface Batch {
   ended?: (() => void) | undefined
 }
 
-/** Where a consumer takes its messages from. */
+/** The sources of a consumer's messages. */
 export interface Sources {
   /** Takes the next batch. It is empty after a while without messages. */
   next: () => Promise<Batch>
@@ -32,13 +32,13 @@ export interface Sources {
   readonly healthy: boolean
 }
 
-/** What the sources need. */
+/** The dependencies of the sources. */
 export interface SourcesOptions {
   member: GroupMember
   reader: StreamReader
   batch: ResolvedFunction['batch']
   lease: () => number
-  /** Whether this process knows which other processes there are, and their leases. */
+  /** Returns whether this process knows which other processes there are, and their leases. */
   canClaim: () => boolean
   /** Messages in flight here. They are skipped: their lease may expire when the process stalls. */
   inFlight: ReadonlySet<Delivery>
@@ -108,8 +108,8 @@ export function createSources({
 }
 
 /**
- * Reads new messages, in as many reads as fill a batch: the first ones are small while the sizes are unknown. After a read
- * that returns fewer than it asked for, waits once for the window (ms) and takes what has arrived.
+ * Reads new messages, in as many reads as fill a batch: the first ones are small while the sizes are unknown. After a
+ * read that returns fewer than it asked for, waits once for the window (ms) and takes what has arrived.
  */
 async function readNew(reader: StreamReader, readSize: ReadSize, window: number): Promise<Entry[]> {
   const entries: Entry[] = []

@@ -4,7 +4,7 @@ import type { Keys } from '../keys.ts'
 
 const script = loadScript(new URL('append.lua', import.meta.url))
 
-/** How long the mark of an appended dead letter prevents another append (ms). */
+/** The time for which the mark of an appended dead letter prevents another append (ms). */
 const MARKED = 24 * 3_600_000
 
 /** A dead letter of something that was never a message. Times are in ms since 1970. */

@@ -1,4 +1,4 @@
-/** A message that a function has given up. A field that cannot be read is empty, 0 or undefined. */
+/** A message that a function has dead-lettered. A field that cannot be read is empty, 0 or undefined. */
 export interface DeadLetter {
   /** `<partition>:<entry id>`. */
   id: string
@@ -6,7 +6,7 @@ export interface DeadLetter {
   /** Id of the message; a redrive keeps it. */
   messageId: string
   requestId: string
-  /** Why the message was given up, as a short word for machines. */
+  /** The reason why the message is a dead letter, as a short word for machines. */
   code: string
   /** The error of the last attempt. */
   cause: { class: string; message: string }

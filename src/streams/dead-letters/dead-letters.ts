@@ -10,25 +10,25 @@ import { type DeadLetterTally, redriveDeadLetters } from './redrive.ts'
 /** A page of dead letters, oldest first. */
 export interface DeadLetterPage {
   deadLetters: DeadLetter[]
-  /** The id to go on after; '' when this page is the last one. */
+  /** The id to continue after; '' when this page is the last one. */
   next: string
 }
 
 /**
- * What an operator does with messages that functions have given up. Ids are `<partition>:<entry id>`. Every operation
+ * The operations on messages that functions have dead-lettered. Ids are `<partition>:<entry id>`. Every operation
  * throws {StoreUnavailable} while Redis is unavailable.
  */
 export interface DeadLetters {
   /**
-   * Returns the oldest dead letters of a function after the id `after`, with the beginning of their data. Large ones make
-   * a page shorter than `limit`.
+   * Returns the oldest dead letters of a function after the id `after`, with the beginning of their data. Large ones
+   * make a page shorter than `limit`.
    */
   list: (name: string, after: string, limit: number) => Promise<DeadLetterPage>
   /** Returns one dead letter with all of its data; undefined when it does not exist. */
   show: (name: string, id: string) => Promise<DeadLetter | undefined>
   /**
-   * Sends dead letters back to their function, `rate` of them a second. Without `ids`, sends all that exist when it begins:
-   * a message that fails again meanwhile stays a dead letter.
+   * Sends dead letters back to their function, `rate` of them a second. Without `ids`, sends all that exist when it
+   * begins: a message that fails again meanwhile stays a dead letter.
    * @throws {RedriveRefused} when some of `ids` cannot be sent back, or, without ids, none at all. The others have been sent.
    */
   redrive: (name: string, ids: string[] | undefined, rate: number) => Promise<DeadLetterTally>
@@ -36,7 +36,7 @@ export interface DeadLetters {
   discard: (name: string, ids: string[], reason: string) => Promise<DeadLetterTally>
 }
 
-/** What the operations on dead letters need. */
+/** The dependencies of the operations on dead letters. */
 export interface DeadLettersOptions {
   redis: RedisStore
   keys: Keys

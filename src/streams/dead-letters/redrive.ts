@@ -8,7 +8,7 @@ import { readAllIds } from './read.ts'
 
 const script = loadScript(new URL('redrive.lua', import.meta.url))
 
-/** How many dead letters an operation was done to, and which of the given ids do not exist. */
+/** The number of dead letters that an operation was done to, and the given ids that do not exist. */
 export interface DeadLetterTally {
   count: number
   missing: string[]
@@ -27,7 +27,7 @@ export class RedriveRefused extends Error {
   }
 }
 
-/** What to redrive. */
+/** The dead letters to redrive. */
 export interface RedriveRequest {
   name: string
   /** Undefined for all dead letters that exist when the redrive begins. */

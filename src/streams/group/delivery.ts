@@ -2,7 +2,8 @@
 export type Entry = [id: string, fields: string[]]
 
 /**
- * The record of a message that waits for another attempt: all that the attempt needs. Times are milliseconds since 1970.
+ * The record of a message that waits for another attempt: all that the attempt needs. Times are milliseconds since
+ * 1970.
  */
 export interface RetryRecord {
   v: string
@@ -12,9 +13,12 @@ export interface RetryRecord {
   ordinal: string
   /** Attempts that have failed. */
   attempts: number
-  /** When the function first received it. */
+  /** The time when the function first received it. */
   firstAt: number
-  /** The token minus the deliveries since the last outcome. A release raises it too, so that its delivery does not count. */
+  /**
+   * The token minus the deliveries since the last outcome. A release raises it too, so that its delivery does not
+   * count.
+   */
   taken: number
   /** Which kind of dead letter a redriven message was; '' for a message that was never redriven. */
   redriven: '' | 'failed' | 'conflict'
@@ -26,9 +30,11 @@ export interface RetryRecord {
 export interface Delivery {
   id: string
   source: 'stream' | 'retry'
-  /** Shows whether this consumer still owns a `retry`: it rises with each delivery and each outcome. '' for `stream`. */
+  /**
+   * Shows whether this consumer still owns a `retry`: it rises with each delivery and each outcome. '' for `stream`.
+   */
   token: string
-  /** How often it was delivered since its last outcome, this time included. */
+  /** The number of its deliveries since its last outcome, this one included. */
   deliveries: number
   record: RetryRecord
   /** Set when the record cannot be read: its data is the text found in its place. */
@@ -36,12 +42,12 @@ export interface Delivery {
 }
 
 /**
- * Deliveries without an outcome after which a message is a suspect: it may kill its worker. A suspect is a batch of its own.
- * While it runs, its consumer runs no other batch, and its process no other suspect.
+ * Deliveries without an outcome after which a message is a suspect: it may kill its worker. A suspect is a batch of its
+ * own. While it runs, its consumer runs no other batch, and its process no other suspect.
  */
 export const SUSPECT_DELIVERIES = 3
 
-/** Whether a message is a suspect. */
+/** Returns whether a message is a suspect. */
 export function isSuspect({ deliveries }: Delivery): boolean {
   return deliveries >= SUSPECT_DELIVERIES
 }

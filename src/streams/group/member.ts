@@ -25,7 +25,7 @@ const scripts = {
   forgetIdle: loadScript(new URL('forget-idle.lua', import.meta.url))
 }
 
-/** How many leases a consumer must be silent before it is forgotten. */
+/** The number of leases for which a consumer is silent before it is removed. */
 const FORGET_AFTER = 10
 
 /** Most leases that one script call renews: such a call blocks Redis for about 7 ms. */
@@ -40,7 +40,7 @@ export interface TakenMessages {
   suspects: number
 }
 
-/** Who a released message is for: any worker, or others than this one, which know its version. */
+/** The workers that a released message is for: any worker, or others than this one, which know its version. */
 export type ReleasedTo = 'anyone' | 'others'
 
 /** One consumer in the group of a function, in one partition: all that the runtime does in Redis Streams. */
@@ -51,7 +51,7 @@ export interface GroupMember {
   /**
    * Creates the group if it is missing, at the beginning of the stream: messages that no group has acknowledged must be
    * delivered. A new group on a log begins where its function asks.
-   * @throws {StoreRefused} when the group is missing and Redis takes no writes.
+   * @throws {StoreRefused} when the group is missing and Redis refuses writes.
    */
   join: () => Promise<void>
   /**
@@ -60,8 +60,8 @@ export interface GroupMember {
    */
   claim: (cursor: string, count: number, mode: TakeMode) => Promise<TakenMessages & { cursor: string }>
   /**
-   * Takes up to `count` messages whose next attempt is due, fewer when they are large. Renews expired leases of messages
-   * that are `inFlight`.
+   * Takes up to `count` messages whose next attempt is due, fewer when they are large. Renews expired leases of
+   * messages that are `inFlight`.
    */
   takeRetries: (count: number, inFlight: Iterable<Delivery>, mode: TakeMode) => Promise<TakenMessages>
   /** Settles messages, and writes and publishes what belongs to them, in one atomic step. */
@@ -75,11 +75,14 @@ export interface GroupMember {
   release: (deliveries: Delivery[], idle: number, to?: ReleasedTo) => Promise<void>
   /** Removes this consumer if nothing is pending for it. */
   leave: () => Promise<void>
-  /** Removes consumers that have long been silent and have nothing pending; none when there is no group. Returns how many. */
+  /**
+   * Removes consumers that have long been silent and have nothing pending; none when there is no group. Returns their
+   * number.
+   */
   forgetIdle: () => Promise<number>
 }
 
-/** What a group member needs. */
+/** The dependencies of a group member. */
 export interface GroupMemberOptions {
   redis: RedisStore
   keys: Keys
@@ -87,7 +90,7 @@ export interface GroupMemberOptions {
   partition: number
   /** Name of this process among the consumers of the group. */
   consumer: string
-  /** How long a message may be idle before another worker takes it over (ms); it may change. */
+  /** Returns the lease (ms): a message that is idle for longer is taken over by another worker. It may change. */
   lease: () => number
   /** Creates the missing groups of a function on a log, where they have to begin. */
   begin?: (() => Promise<void>) | undefined
@@ -210,7 +213,7 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
 
 /**
  * Creates a group if it is missing, behind the entry `position`, or at the beginning.
- * @throws {StoreRefused} when the group is missing and Redis takes no writes.
+ * @throws {StoreRefused} when the group is missing and Redis refuses writes.
  */
 export async function makeGroup(
   redis: RedisStore,

@@ -24,8 +24,8 @@ export function aloneOutcome(delivery: Delivery): Outcome {
 }
 
 /**
- * The dead letter of a message: the message, and why and when it was given up. The stack is only in the log. A `partial`
- * one keeps the beginning of each field: the message is too large, or cannot be read.
+ * The dead letter of a message: the message, with the reason and the time of its last failure. The stack is only in the
+ * log. A `partial` one keeps the beginning of each field: the message is too large, or cannot be read.
  */
 export function deadOutcome(delivery: Delivery, cause: Error, partial: boolean): Outcome {
   const { record } = delivery
@@ -51,7 +51,7 @@ export function deadOutcome(delivery: Delivery, cause: Error, partial: boolean):
   return { kind: 'dead', fields: Object.entries(fields).flat() }
 }
 
-/** When Redis appended the entry with that id (ms since 1970); 0 for an id without a time. */
+/** Returns the time when Redis appended the entry with that id (ms since 1970); 0 for an id without a time. */
 function appendedAt(id: string): number {
   return Number(/^(\d{1,13})-/.exec(id)?.[1] ?? 0)
 }

@@ -1,7 +1,7 @@
 import type { KeyWrite, Message, OutgoingEvent } from '../function.ts'
 import type { Delivery } from './delivery.ts'
 
-/** What becomes of a message in Redis. */
+/** The outcome of a message in Redis. */
 export type Outcome =
   | { kind: 'done' }
   /** Tried again after a pause (ms), with the record of that attempt. */
@@ -21,9 +21,9 @@ export interface Settlement {
   })[]
 }
 
-/** What `settle.lua` did. Messages are named by their position in the call. */
+/** The result of `settle.lua`. Messages are named by their position in the call. */
 export interface Settled {
-  /** How many were settled. */
+  /** The number of messages that were settled. */
   settled: number
   /** Those of which Redis refused to write a key, with the reason. The consumer still owns them. */
   refused: Map<number, Error>
@@ -32,8 +32,8 @@ export interface Settled {
 }
 
 /**
- * Encodes settlements for `settle.lua`: keys and arguments, behind those that every call has. Text of authors and clients
- * is made well-formed, since Redis takes bytes and a lone surrogate has none.
+ * Encodes settlements for `settle.lua`: keys and arguments, behind those that every call has. Text of authors and
+ * clients is made well-formed, since Redis takes bytes and a lone surrogate has none.
  */
 export function encodeSettlements(
   settlements: Settlement[],
@@ -74,7 +74,7 @@ export function sizeOf({ outcome, writes, events }: Settlement): number {
   return size
 }
 
-/** What `settle.lua` returns. */
+/** The reply of `settle.lua`. */
 export type SettleReply = [settled: number, refused: (number | string)[], lost: number[]]
 
 /** Decodes the reply of `settle.lua`. */
@@ -96,7 +96,10 @@ function idRange(settlements: Settlement[]): [string, string] {
   return [lowest, highest]
 }
 
-/** Whether one stream id, `<ms>-<sequence>`, comes before another. With parts of the same length they compare as text. */
+/**
+ * Returns whether one stream id, `<ms>-<sequence>`, comes before another. With parts of the same length they compare as
+ * text.
+ */
 export function isBefore(a: string, b: string): boolean {
   if (a.length === b.length && a.indexOf('-') === b.indexOf('-')) return a < b
   const [ms = '', sequence = ''] = a.split('-')

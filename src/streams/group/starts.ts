@@ -14,13 +14,13 @@ type LogFunction = Pick<ResolvedFunction, 'stream' | 'group' | 'start'>
 const BEGINNING = '0'
 
 /**
- * Where the functions on logs begin. All workers and partitions agree on it, and a crash at any moment changes nothing:
- * the position is recorded first, then the groups are created there, then the record states that they existed.
+ * The starts of the functions on logs. All workers and partitions agree on it, and a crash at any moment changes
+ * nothing: the position is recorded first, then the groups are created there, then the record states that they existed.
  */
 export interface Starts {
   /**
-   * Creates the missing groups of a function in every partition. A new function begins where its option `start` asks. One
-   * that had groups before begins at the beginning of the log.
+   * Creates the missing groups of a function in every partition. A new function begins where its option `start` asks.
+   * One that had groups before begins at the beginning of the log.
    * @throws {StoreUnavailable} when a group is missing and MySQL, which knows whether it existed, is unavailable.
    */
   begin: (definition: LogFunction) => Promise<void>

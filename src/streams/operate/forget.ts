@@ -18,7 +18,7 @@ export class FunctionInUse extends Error {
 /** Most retries that one script call moves. */
 const CHUNK = 500
 
-/** What ending a function needs. */
+/** The dependencies of the end of a function. */
 export interface ForgetOptions {
   redis: RedisStore
   keys: Keys
@@ -28,7 +28,7 @@ export interface ForgetOptions {
   serviceFunctions: readonly KnownFunction[]
 }
 
-/** What was ended with a function. */
+/** The work that was removed with a function. */
 export interface ForgottenFunction {
   name: string
   /** Groups that were destroyed, one for each stream and partition. */
@@ -38,9 +38,9 @@ export interface ForgottenFunction {
 }
 
 /**
- * Ends a function that no worker runs any more, in every partition. Its retries become dead letters, which stay until they
- * are discarded, and its groups are destroyed, so that `events` is no longer kept for it. Messages that wait in a queue
- * stay for the next function that consumes it. Returns undefined when nothing of the function exists.
+ * Ends a function that no worker runs any more, in every partition. Its retries become dead letters, which stay until
+ * they are discarded, and its groups are destroyed, so that `events` is no longer kept for it. Messages that wait in a
+ * queue stay for the next function that consumes it. Returns undefined when nothing of the function exists.
  * @throws {FunctionInUse} while a consumer is alive, and for a function of the service.
  * @throws {StoreUnavailable} while a store is unavailable.
  */

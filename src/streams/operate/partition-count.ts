@@ -8,8 +8,8 @@ import { readUnsettledIn } from '../registry/unsettled.ts'
 const setPartitionCount = loadScript(new URL('set-partition-count.lua', import.meta.url))
 
 /**
- * How long removed partitions are checked again (ms). A process that still uses them may accept into them until its next
- * probe, which is due every other second.
+ * The time for which removed partitions are checked again (ms). A process that still uses them may accept into them
+ * until its next probe, which is due every other second.
  */
 const RECHECK_FOR = 15_000
 
@@ -19,15 +19,16 @@ export class PartitionCountChanged extends Error {
 }
 
 /**
- * Creates the check that each probe of a Redis makes: whether the number of partitions kept there is the configured one.
+ * Creates the check that each probe of a Redis makes: whether the number of partitions kept there is the configured
+ * one.
  *
  * The count may change only while no function of the service has a message, a retry or a dead letter in any partition:
  * their ids would move to other slots, away from their messages and documents. A partition may be removed only when no
  * function has anything in it: messages, retries, dead letters, or events that it has not settled.
  *
- * Only a process that has not run with its count yet may change it. If one that has could set it back, two processes would
- * take turns, and each would accept orders that the other does not see. When no count is kept, as after a flush, either
- * may set it.
+ * Only a process that has not run with its count yet may change it. If one that has could set it back, two processes
+ * would take turns, and each would accept orders that the other does not see. When no count is kept, as after a flush,
+ * either may set it.
  *
  * The check throws {PartitionCountChanged} when this process must not use this Redis now.
  */

@@ -5,7 +5,7 @@ import type { KnownFunction } from '../registry/known-functions.ts'
 
 const queueScript = loadScript(new URL('queue.lua', import.meta.url))
 
-/** How much work waits for the function of a queue, over all partitions. */
+/** The work that waits for the function of a queue, over all partitions. */
 export interface QueueState {
   /** Messages that are not settled, whether delivered or not. */
   depth: number
@@ -13,7 +13,10 @@ export interface QueueState {
   pending: number
   /** Age of the oldest message in seconds; 0 when there is none. */
   oldestSeconds: number
-  /** Messages that wait for another attempt. Redriven ones are left out: they count as dead letters until they are settled. */
+  /**
+   * Messages that wait for another attempt. Redriven ones are left out: they count as dead letters until they are
+   * settled.
+   */
   retrying: number
 }
 

@@ -11,11 +11,11 @@ import {
 import { reasonOf } from '../../stores/reason.ts'
 import { findOutage } from './find-outage.ts'
 
-/** How long a worker that stops still waits for a store (ms): messages in flight may need it only for a moment. */
+/** The longest time that a stopping worker waits for a store (ms): messages in flight may need it only for a moment. */
 const LAST_WAIT = 3000
 
 /** Log lines about a store that answers and is waited for, each logged once. */
-const NO_WRITES = 'the function waits for a store that takes no writes'
+const NO_WRITES = 'the function waits for a store that refuses writes'
 const NO_CONNECTION = 'the function waits for a free connection'
 const NOT_PERMITTED = 'the function waits for a store that does not permit what it needs'
 
@@ -23,29 +23,29 @@ const NOT_PERMITTED = 'the function waits for a store that does not permit what 
 const SHORTEST_PAUSE = 50
 const LONGEST_PAUSE = 2000
 
-/** How one piece of work waits for a store, from its first failure until it succeeds. */
+/** The wait of one piece of work for a store, from its first failure until it succeeds. */
 export interface Wait {
   /**
-   * Waits until the store that `cause` names is available, each time longer while it answers and refuses. Resolves to false
-   * when the worker stops before that.
+   * Waits until the store that `cause` names is available, each time longer while it answers and refuses. Resolves to
+   * false when the worker stops before that.
    */
   pause: (cause: StoreUnavailable) => Promise<boolean>
   /** Ends the wait: the work succeeded, or failed for a reason of its own. */
   end: () => void
 }
 
-/** How a function waits while a store is unavailable: it spends no attempts, and reports that it waits. */
+/** The waiting of a function while a store is unavailable: it spends no attempts, and reports that it waits. */
 export interface Outages {
   stores: Record<StoreName, Availability>
   /** The store that the function waits for. */
   readonly waitingFor: StoreName | undefined
-  /** Why the function waits, for health. */
+  /** The reason why the function waits, for health. */
   readonly reason: string | undefined
   /** Creates the wait of one piece of work. `line` is logged when the store answers and the work fails. */
   wait: (until?: AbortSignal, line?: string) => Wait
   /**
-   * Repeats `work` while a store is unavailable. Throws any other error. Throws the outage a moment after the worker stops,
-   * or when `until` aborts.
+   * Repeats `work` while a store is unavailable. Throws any other error. Throws the outage a moment after the worker
+   * stops, or when `until` aborts.
    */
   repeat: <T>(work: () => Promise<T>, until?: AbortSignal) => Promise<T>
 }

@@ -5,7 +5,7 @@ import { ENDED } from './ended-functions.ts'
 import { type KnownFunction, readKnownFunctions, toMember } from './known-functions.ts'
 import { readUnsettledIn } from './unsettled.ts'
 
-/** What waits for a function on a stream, over all partitions. */
+/** The work that waits for a function on a stream, over all partitions. */
 export interface FunctionState {
   name: string
   stream: string

@@ -18,9 +18,9 @@ export function toMember({ name, stream, group }: KnownFunction): string {
 }
 
 /**
- * Reads every function that has ever joined a group in this partition: those of the service, those of the set `functions`,
- * and the groups of `events`, which an older version created without an entry in the set. Skips members that name no
- * function, since their keys may be invalid.
+ * Reads every function that has ever joined a group in this partition: those of the service, those of the set
+ * `functions`, and the groups of `events`, which an older version created without an entry in the set. Skips members
+ * that name no function, since their keys may be invalid.
  */
 export async function readKnownFunctions(
   client: Redis,
@@ -45,7 +45,7 @@ function fromMember(member: string): KnownFunction {
   return { name, stream, group }
 }
 
-/** Whether a text is a member that this service has written. */
+/** Returns whether a text is a member that this service has written. */
 function isMember(text: string): boolean {
   const known = fromMember(text)
   return (

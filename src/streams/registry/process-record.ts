@@ -2,10 +2,13 @@ import { type Static, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { KnownFunction } from './known-functions.ts'
 
-/** Number of this release for the others. It rises when a release can meet what the one before does not know: 2, cancelled orders. */
+/**
+ * Number of this release for the others. It rises when a release can meet what the one before does not know: 2,
+ * cancelled orders.
+ */
 export const RELEASE = 2
 
-/** What a process publishes about itself, as JSON in the hash `processes`. */
+/** The record that a process publishes about itself, as JSON in the hash `processes`. */
 const ProcessRecord = Type.Object({
   mode: Type.Enum(['api', 'worker']),
   /** Its LEASE_MS, which holds for each of its functions. */
@@ -22,7 +25,7 @@ const ProcessRecord = Type.Object({
   database: Type.String()
 })
 
-/** What a process publishes about itself. */
+/** The facts that a process publishes about itself. */
 export type ProcessRecord = Static<typeof ProcessRecord>
 
 const check = Compile(ProcessRecord)
@@ -37,7 +40,10 @@ export function readProcessRecord(text: string): ProcessRecord[] {
   }
 }
 
-/** Whether a process runs a function on a stream. One of the version before records only the names of its functions. */
+/**
+ * Returns whether a process runs a function on a stream. One of the version before records only the names of its
+ * functions.
+ */
 export function runs(
   { functions, consumes }: ProcessRecord,
   { name, stream }: Pick<KnownFunction, 'name' | 'stream'>

@@ -17,13 +17,18 @@ export interface Processes {
   runs: (known: KnownFunction) => void
   /** Returns the longest LEASE_MS of the processes that run a function, this one included (ms). */
   lease: (name: string) => number
-  /** Whether the records of others are known and current: a process that has just started may have a longer lease. */
+  /**
+   * Returns whether the records of others are known and current: a process that has just started may have a longer
+   * lease.
+   */
   current: () => boolean
   /** Returns what the live processes run; undefined while that is unknown. */
   isRun: () => IsRun | undefined
-  /** Whether a process of the version before lives, which reads the hash `alive`. */
+  /** Returns whether a process of the version before lives, which reads the hash `alive`. */
   hasOlder: () => boolean
-  /** Returns the lowest RELEASE of the processes that run, 1 for those that state none; undefined while that is unknown. */
+  /**
+   * Returns the lowest RELEASE of the processes that run, 1 for those that state none; undefined while that is unknown.
+   */
   oldestRelease: () => number | undefined
   /** Resolves when the others can know of this process, or when `signal` is aborted. */
   joined: (signal: AbortSignal) => Promise<void>
@@ -39,14 +44,14 @@ export interface Processes {
   leave: () => Promise<void>
 }
 
-/** What the register of processes needs. */
+/** The dependencies of the register of processes. */
 export interface ProcessesOptions {
   redis: RedisStore
   keys: Keys
   /** Name of this process, which no other one ever has. */
   name: string
   settings: Pick<ProcessRecord, 'mode' | 'lease' | 'taxRate' | 'database'>
-  /** How long a record outlives the last exchange of its process, beside the lease (ms). */
+  /** The time for which a record is kept after the last exchange of its process, beside the lease (ms). */
   grace: number
   log: FastifyBaseLogger
 }

@@ -2,7 +2,7 @@ import { LOGS } from '../names.ts'
 import type { FunctionState } from './function-states.ts'
 import type { IsRun } from './processes.ts'
 
-/** How long no worker has run a function that may be gone (ms). A restart of the workers takes less. */
+/** The time without a worker after which a function may be gone (ms). A restart of the workers takes less. */
 export const UNRUN_AFTER = 120_000
 
 /** A function for which something waits, and that no worker runs. */
@@ -12,13 +12,13 @@ export interface Unrun {
   dead: number
   /** Unread messages by stream. Those of a queue that another function consumes are left out. */
   unread: { stream: string; count: number }[]
-  /** How long this process has seen no worker run it (ms). */
+  /** The time for which this process has seen no worker run it (ms). */
   silent: number
 }
 
 /**
- * Creates the search for functions that no worker runs. It measures the time from when it first sees that no live process
- * runs a function. It finds nothing while `isRun` is undefined: the live processes are unknown then.
+ * Creates the search for functions that no worker runs. It measures the time from when it first sees that no live
+ * process runs a function. It finds nothing while `isRun` is undefined: the live processes are unknown then.
  */
 export function createUnrunFinder(): (states: readonly FunctionState[], isRun: IsRun | undefined) => Unrun[] {
   const silentSince = new Map<string, number>()
@@ -44,7 +44,7 @@ export function createUnrunFinder(): (states: readonly FunctionState[], isRun: I
   }
 }
 
-/** What waits for one function, by its streams; nothing when it runs, or when nothing waits. */
+/** Returns the work that waits for one function, by its streams; empty when it runs, or when nothing waits. */
 function unrunOf(
   name: string,
   own: (FunctionState & { silent: number })[],

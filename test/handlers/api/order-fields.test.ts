@@ -164,7 +164,7 @@ describe('POST /orders', () => {
     ],
     ['a negative price', { items: [{ sku: 'a', quantity: 1, unit_price: -1 }] }, '/items/0/unit_price'],
     ['a customer with a space', { customer_id: 'a b' }, '/customer_id'],
-    ['metadata that is no text', { metadata: { a: 1 } }, '/metadata/a'],
+    ['metadata that is not text', { metadata: { a: 1 } }, '/metadata/a'],
     ['half a surrogate pair', { metadata: { a: '\ud800' } }, '/metadata/a'],
     [
       '51 pairs of metadata',

@@ -98,7 +98,7 @@ test('a spilled order is priced at the rate of its acceptance and published with
   expect(events.find(({ id }) => id === 'untraced:completed')).toMatchObject({ trace: '' })
 })
 
-test('a spilled order that cannot be completed holds up no other and is reported by id', async () => {
+test('a spilled order that cannot be completed does not delay others and is reported by id', async () => {
   const { orders, stores } = (await useApp(space, 'api')).app
   const { mysql } = stores
   const ids = ['first', 'odd', 'last']

@@ -15,7 +15,7 @@ const setDue = (seconds: number, which: string, attempts: number) =>
     [seconds, attempts, which]
   )
 
-test('spilled orders that cannot be completed hold up no other, fail, and can be redriven', {
+test('spilled orders that cannot be completed do not delay others, fail, and can be redriven', {
   timeout: 120_000
 }, async () => {
   const { app, call } = await useApp(space, 'api', { ADMIN_TOKEN: 'a-token-for-the-tests' })
@@ -94,7 +94,7 @@ test('spilled orders that cannot be completed hold up no other, fail, and can be
   expect((await call('/orders/odd-71')).json()).toMatchObject({ status: 'completed', total: 1.18 })
 })
 
-test('a MySQL that takes no writes spends no attempt of a spilled order', async () => {
+test('a MySQL that refuses writes spends no attempt of a spilled order', async () => {
   const { orders: mysql } = (await useApp(space, 'api')).app.stores
   await space.sql(
     "INSERT INTO orders (order_id, amount, status, created_at, updated_at, tax_rate) VALUES ('waits', 1, 'processing', NOW(3), NOW(3), 0.18)"

@@ -1,7 +1,7 @@
 import type { StoreAccess } from '../../../tools/chaos/stores.ts'
 import type { Space } from '../../harness/space.ts'
 
-/** How the chaos harness connects to the stores of a space. */
+/** Returns the connections of the chaos harness to the stores of a space. */
 export function accessOf({ env }: Space): StoreAccess {
   const { REDIS_HOST, REDIS_PORT, DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME, KEY_PREFIX } =
     env as Record<

@@ -35,7 +35,7 @@ test.each<[string, (run: Run) => unknown]>([
   ['doubled: wrong totals', ({ holdings }) => (holdings.totals.failed = '1')],
   ['doubled: wrong totals', ({ holdings }) => (holdings.totals.revenue = '236.0001')],
   ['doubled: wrong totals', ({ holdings }) => (holdings.totals.currency_revenue = '0.0001')],
-  ['wrong: a document that is no JSON', run => change(run, '{')],
+  ['wrong: a document that is not JSON', run => change(run, '{')],
   ['wrong: a document without a row', ({ holdings }) => holdings.rows.delete('one')],
   ...['amount', 'tax', 'total', 'created_at', 'updated_at', 'processed_at', 'status', 'order_id'].map(
     (name): [string, (run: Run) => unknown] => [
@@ -46,7 +46,7 @@ test.each<[string, (run: Run) => unknown]>([
   ['wrong: a document that differs from its row', run => (row(run).metadata = '{"a": "b"}')],
   ['wrong: an event order.failed of a completed order', ({ events }) => events.failed.set('one', ['x'])],
   ['doubled: one event id for two orders', ({ events }) => events.completed.set('two', ['one:completed'])],
-  ['wrong: an entry of events that is no event', ({ events }) => events.faulty.push('x')],
+  ['wrong: an entry of events that is not an event', ({ events }) => events.faulty.push('x')],
   [
     'wrong: a conflict without a row',
     ({ ledger, holdings }) => {

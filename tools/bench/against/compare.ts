@@ -8,16 +8,19 @@ import { comparePhases, describe, isOpen, passes, renderComparison } from './tab
 import { checkOut, thisTree } from './tree.ts'
 import { FEWEST } from './verdict.ts'
 
-/** Where a comparison works, and how it reports. */
+/** The folder and the reporter of a comparison. */
 export interface CompareOptions {
-  /** Where the other tree, the data and the logs go. */
+  /** The folder of the other tree, the data and the logs. */
   dir: string
   signal: AbortSignal
   /** Prints a line. */
   say: (text: string) => void
 }
 
-/** How many rounds are repeated: a busy machine may refuse orders in a round, whose rates then mean nothing. */
+/**
+ * The number of rounds that may be repeated: a busy machine may refuse orders in a round, whose rates then mean
+ * nothing.
+ */
 const REPEATS = 3
 
 /**

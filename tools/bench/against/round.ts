@@ -20,10 +20,13 @@ const CONNECTIONS = 64
 const TURN = 1
 const WARM_UP = 2
 
-/** How often the order A B B A repeats. In that order a machine that becomes faster or slower favours neither side. */
+/**
+ * The number of times that the order A B B A repeats. In that order a machine that becomes faster or slower favours
+ * neither side.
+ */
 const PAIRS_OF_TURNS = 2
 
-/** How a drain is watched (ms): not more often, because reading the depth costs the api some time. */
+/** The interval at which a drain is watched (ms): not more often, because reading the depth costs the api some time. */
 const WATCH = { between: 25, within: 120_000 }
 
 /** One side of a running round. */
@@ -92,7 +95,9 @@ async function inTurns(
   }
 }
 
-/** Lets both sides drain the same number of orders, in the order A B B A. The side with fewer orders is filled up first. */
+/**
+ * Lets both sides drain the same number of orders, in the order A B B A. The side with fewer orders is filled up first.
+ */
 async function drainBoth(runners: readonly Runner[], signal: AbortSignal): Promise<void> {
   const waiting = await Promise.all(runners.map(({ api }) => depthOf(api, signal)))
   const count = Math.ceil(Math.max(...waiting) * 1.02)
@@ -118,7 +123,9 @@ async function drainBoth(runners: readonly Runner[], signal: AbortSignal): Promi
   }
 }
 
-/** Lets one worker lower the backlog to `rest`. Counts from the first completed order, without the start of the worker. */
+/**
+ * Lets one worker lower the backlog to `rest`. Counts from the first completed order, without the start of the worker.
+ */
 async function drain(
   { side, api }: Runner,
   rest: number,

@@ -30,7 +30,7 @@ export function comparePhases(
   })
 }
 
-/** Whether further rounds could still decide a phase. */
+/** Returns whether further rounds could still decide a phase. */
 export function isOpen({ verdict }: Comparison): boolean {
   return verdict.outcome === 'open'
 }
@@ -73,14 +73,14 @@ function advice(comparisons: readonly Comparison[]): string[] {
     ...(slower.length > 0 ? [`This revision is slower in ${list(slower)}.`] : []),
     ...(undecided.length > 0
       ? [
-          `Undecided in ${list(undecided)}, which is no pass: try again on a quieter hour; it takes at least ${FEWEST} rounds.`
+          `Undecided in ${list(undecided)}, which is not a pass: try again on a quieter hour; it takes at least ${FEWEST} rounds.`
         ]
       : []),
     ...(slower.length + undecided.length === 0 ? ['No phase is slower.'] : [])
   ]
 }
 
-/** Whether no phase is slower or undecided. */
+/** Returns whether no phase is slower or undecided. */
 export function passes(comparisons: readonly Comparison[]): boolean {
   return comparisons.every(({ verdict }) => conclude(verdict) === 'not slower')
 }

@@ -13,7 +13,7 @@ export interface Tree {
   dir: string
   /** Revision and subject of its commit. */
   label: string
-  /** How one process of it is started. */
+  /** The command that starts one process of it. */
   program: Program
 }
 
@@ -24,7 +24,7 @@ export interface Program {
   entry: string
 }
 
-/** Where the entry may be in a tree whose Dockerfile does not name it. */
+/** The possible entry files of a tree whose Dockerfile does not name it. */
 const ENTRIES = ['src/main.ts', 'main.ts', 'src/index.ts', 'index.ts']
 
 /** Returns the tree of this command as it is now, uncommitted changes included. */
@@ -60,7 +60,9 @@ export async function checkOut(
   return { dir, label, program: await findProgramOf(dir) }
 }
 
-/** Installs the dependencies of a tree: a link to those of this tree where both lock files are the same, npm otherwise. */
+/**
+ * Installs the dependencies of a tree: a link to those of this tree where both lock files are the same, npm otherwise.
+ */
 async function install(repository: string, dir: string, signal: AbortSignal): Promise<void> {
   const lock = (tree: string) => readFile(join(tree, 'package-lock.json'), 'utf8')
   if ((await lock(repository)) === (await lock(dir))) {

@@ -17,7 +17,7 @@ export interface Load {
   failed: number
 }
 
-/** Where a load goes, and how large it is. */
+/** The target and the size of a load. */
 export interface LoadOptions {
   /** Base URL on loopback. */
   url: string

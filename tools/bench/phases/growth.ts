@@ -10,7 +10,7 @@ import { addRows, untilFlushed, writePaths } from '../rows.ts'
 const CONNECTIONS = 64
 const WARM_UP = 1
 
-/** How many rows are read, once each, in a table of any size. */
+/** The number of rows that are read, once each, in a table of any size. */
 const READABLE = 100_000
 
 const FEW = `${READABLE.toLocaleString('en')} rows`

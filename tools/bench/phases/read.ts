@@ -8,8 +8,9 @@ const CONNECTIONS = 64
 const WARM_UP = 2
 
 /**
- * How many orders are read from each place. `RECENT` orders fit into the memory of the api. `CACHED` documents in Redis
- * are several times as many as the api keeps. `UNCACHED` rows are read once each, in all rounds together.
+ * The numbers of orders that are read from each place. `RECENT` orders fit into the memory of the api. `CACHED`
+ * documents in Redis are several times as many as the api keeps. `UNCACHED` rows are read once each, in all rounds
+ * together.
  */
 const RECENT = 5000
 const CACHED = 80_000

@@ -111,7 +111,7 @@ async function atHalf(
   return latencies
 }
 
-/** Whether the backlog stays flat at this rate. */
+/** Returns whether the backlog stays flat at this rate. */
 async function isFlat(bench: Bench, system: System, rate: number, seconds: number): Promise<boolean> {
   const { contestant, url } = system
   bench.say(`sustained: ${contestant.name} at ${Math.round(rate)} orders/s for ${seconds} s`)

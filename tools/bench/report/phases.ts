@@ -20,7 +20,7 @@ export function title({ phase, unit }: Series): string {
   return `${titles[phase] ?? phase} (${unit})`
 }
 
-/** Whether a phase compares sizes of a table or of a backlog. */
+/** Returns whether a phase compares sizes of a table or of a backlog. */
 export function isGrowth(phase: string): boolean {
   return phase.startsWith('growth-')
 }
@@ -31,18 +31,20 @@ export function sizeLabel({ contestant }: Series): string {
   return size === 0 ? 'none' : size.toLocaleString('en')
 }
 
-/** Sorts the series of one phase for display: growth by size, other phases from the limit over the peers to the service. */
+/**
+ * Sorts the series of one phase for display: growth by size, other phases from the limit over the peers to the service.
+ */
 export function inOrder(series: Series[]): Series[] {
   const rank = ({ phase, contestant }: Series) => (isGrowth(phase) ? sizeOf(contestant) : rankOf(contestant))
   return series.toSorted((a, b) => rank(a) - rank(b))
 }
 
-/** Whether a contestant is the service: its name, or a number such as that of workers or rows. */
+/** Returns whether a contestant is the service: its name, or a number such as that of workers or rows. */
 export function isOurs(contestant: string): boolean {
   return /^(orderstream|\d)/.test(contestant)
 }
 
-/** Whether a contestant is a limit of the stack. */
+/** Returns whether a contestant is a limit of the stack. */
 export function isLimit(contestant: string): boolean {
   return /^(limit|constant)\b/.test(contestant)
 }

@@ -18,7 +18,7 @@ export interface Bar {
 /** Bars on one scale. */
 export interface Panel {
   title: string
-  /** How to read the figures. */
+  /** The caption that explains the figures. */
   note: string
   bars: Bar[]
 }

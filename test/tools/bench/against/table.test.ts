@@ -26,7 +26,9 @@ test('an undecided phase does not pass, and the table advises to try again', () 
   const found = comparePhases(rounds(30, { read: 0.97, accept: 1.1 }, 0.3), { read: 0.97, accept: 0.5 })
   expect(found.filter(isOpen)).toMatchObject([{ phase: 'read' }])
   expect(passes(found)).toBe(false)
-  expect(renderComparison(found)).toMatch(/Undecided in read, which is no pass: try again on a quieter hour/)
+  expect(renderComparison(found)).toMatch(
+    /Undecided in read, which is not a pass: try again on a quieter hour/
+  )
 })
 
 test('a comparison passes when no phase is slower', () => {

@@ -10,12 +10,12 @@ export function keyPrefix(): string {
   return variable('KEY_PREFIX')
 }
 
-/** Where Redis is, as ioredis and BullMQ take it. */
+/** Returns the address of Redis, as ioredis and BullMQ take it. */
 export function redisOptions() {
   return { host: variable('REDIS_HOST'), port: Number(variable('REDIS_PORT')) }
 }
 
-/** Where MySQL is. DECIMAL and DATETIME come as text, as `fromRow` of the service expects them. */
+/** Returns the address of MySQL. DECIMAL and DATETIME come as text, as `fromRow` of the service expects them. */
 export function mysqlOptions() {
   return {
     host: variable('DB_HOST'),

@@ -16,7 +16,7 @@ import {
 import { fromMysql } from '../../../../src/stores/driver-errors.ts'
 import { DuplicateKey } from '../../../../src/stores/errors.ts'
 
-/** How long the document of a completed order stays in Redis, in seconds. */
+/** The time for which the document of a completed order stays in Redis, in seconds. */
 export const DOCUMENT_TTL = 3600
 
 const TAX_RATE = '0.18'
