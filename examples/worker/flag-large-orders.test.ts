@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { useFunction } from '../../test/harness/function.ts'
 import flagLargeOrders from './flag-large-orders.ts'
 
-test('flag-large-orders keeps completed orders from the limit on, and no others', async () => {
+test('flag-large-orders keeps only completed orders whose amount reaches the limit', async () => {
   const fn = await useFunction(flagLargeOrders, { options: { from: 500 } })
   await fn.orderCompleted('small', '499.9999')
   await fn.orderCompleted('large', 500)

@@ -5,7 +5,7 @@ import receiveDelivery from './receive-delivery.ts'
 
 const tables = [new URL('../migrations/001.do.stock.sql', import.meta.url)]
 
-test('receive-delivery adds each delivery that POST /deliveries has taken once', async () => {
+test('receive-delivery adds a delivery to the stock once when it is posted twice', async () => {
   const fn = await useFunction(receiveDelivery, { tables })
   const route = await useRoute(fn.space, announceDelivery)
   const announce = (body: object) => route.call({ method: 'POST', url: '/deliveries', body })

@@ -13,7 +13,7 @@ export const Delivery = Type.Object(
 )
 export type Delivery = Static<typeof Delivery>
 
-/** Adds announced deliveries to the stock. Its tables: examples/migrations/001.do.stock.sql. */
+/** Adds announced deliveries to the stock. Its tables are in examples/migrations/001.do.stock.sql. */
 export default async function receiveDelivery(app: App) {
   app.consume({
     name: 'receive-delivery',

@@ -5,7 +5,7 @@ import reservePayment from './reserve-payment.ts'
 
 const tables = [new URL('../migrations/002.do.unpaid-orders.sql', import.meta.url)]
 
-test('reserve-payment lists orders whose payment fails for good until a redrive pays them', async () => {
+test('reserve-payment lists an order whose payment is refused until a redrive pays it', async () => {
   const answers: Record<string, number> = { rich: 200, poor: 402, unlucky: 503 }
   const payments = await usePartner(({ body }) => answers[(body as { order_id: string }).order_id] as number)
   const fn = await useFunction(reservePayment, { options: { url: payments.url, attempts: 2 }, tables })

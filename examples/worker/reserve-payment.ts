@@ -3,8 +3,8 @@ import type { App } from '../../src/app.ts'
 import { codeOf, TerminalError } from '../../src/streams/function.ts'
 
 /**
- * Reserves the total of each completed order with a payment service, and lists the orders that cannot be paid. Its table:
- * examples/migrations/002.do.unpaid-orders.sql.
+ * Reserves the total of each completed order with a payment service, and lists the orders that cannot be paid. Its table
+ * is in examples/migrations/002.do.unpaid-orders.sql.
  */
 export default async function reservePayment(
   app: App,
@@ -38,7 +38,7 @@ export default async function reservePayment(
           )
       }
     },
-    // Called before the messages become dead letters, and maybe again: the row replaces itself.
+    // This can run more than once for a message, so it replaces the row.
     onDead: async dead => {
       for (const { message, cause } of dead) {
         const row = [message.body.data.order_id, codeOf(cause)]

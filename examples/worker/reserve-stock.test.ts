@@ -4,7 +4,7 @@ import reserveStock from './reserve-stock.ts'
 
 const tables = [new URL('../migrations/001.do.stock.sql', import.meta.url)]
 
-test('reserve-stock takes one item for each order, and dead-letters an order when none is left', async () => {
+test('reserve-stock takes one item for each order, and dead-letters an order when no item is left', async () => {
   const fn = await useFunction(reserveStock, { tables })
   await fn.space.sql("INSERT INTO stock VALUES ('parcel-box', 2)")
   for (const order_id of ['one', 'one', 'two']) await fn.orderCompleted(order_id, 100)

@@ -3,7 +3,7 @@ import type { App } from '../../src/app.ts'
 import { DuplicateKey } from '../../src/stores/errors.ts'
 import { TerminalError } from '../../src/streams/function.ts'
 
-/** Takes one item out of stock for each completed order. Its tables: examples/migrations/001.do.stock.sql. */
+/** Takes one item out of stock for each completed order. Its tables are in examples/migrations/001.do.stock.sql. */
 export default async function reserveStock(app: App, { item = 'parcel-box' }: { item?: string }) {
   app.consume({
     name: 'reserve-stock',
@@ -25,7 +25,7 @@ export default async function reserveStock(app: App, { item = 'parcel-box' }: { 
           }
           const take = 'UPDATE stock SET available = available - 1 WHERE item = ? AND available > 0'
           const { affectedRows } = await run(take, [item])
-          // The throw also removes the reservation.
+          // The error rolls back the transaction, so the reservation is removed too.
           if (affectedRows === 0) throw new TerminalError('out-of-stock', `${item} is out of stock`)
         })
       }

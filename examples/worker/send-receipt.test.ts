@@ -3,7 +3,7 @@ import { useFunction } from '../../test/harness/function.ts'
 import { usePartner } from '../../test/harness/partner.ts'
 import sendReceipt from './send-receipt.ts'
 
-test('send-receipt retries a web hook that fails or redirects, with one key for each receipt', async () => {
+test('send-receipt retries a receipt with the same key when the web hook fails or redirects', async () => {
   const answers: Record<string, number[]> = { one: [302, 200], two: [503, 500, 200] }
   const hook = await usePartner(({ body }) => {
     const status = answers[(body as { order_id: string }).order_id]?.shift() ?? 404

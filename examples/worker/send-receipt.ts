@@ -2,7 +2,7 @@ import { OrderEvent } from '../../schema/messages/order-event.ts'
 import type { App } from '../../src/app.ts'
 import { TerminalError } from '../../src/streams/function.ts'
 
-/** Statuses of a request that the web hook will never take. Any other failure may pass. */
+/** Statuses that mean: the web hook will never accept this receipt. After any other status, a retry may succeed. */
 const REFUSED = new Set([400, 413, 415, 422])
 
 /** Sends a receipt for each completed order to a web hook. */
@@ -26,7 +26,7 @@ export default async function sendReceipt(
           // The key is the same in each attempt, so the web hook can drop a repetition.
           headers: { 'content-type': 'application/json', 'idempotency-key': `receipt:${body.id}` },
           body: JSON.stringify(body.data),
-          // To follow a redirect would turn the POST into a GET, which delivers no receipt.
+          // fetch follows a redirect of a POST with a GET, which delivers no receipt.
           redirect: 'manual',
           signal
         })

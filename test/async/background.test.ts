@@ -6,7 +6,7 @@ import { StoreUnavailable } from '../../src/stores/errors.ts'
 import { judgeTaskFailure } from '../../src/stores/task-failure.ts'
 import { until } from '../harness/space.ts'
 
-/** Starts a task and collects its log; the task stops when the running test ends. */
+/** Starts a task and collects its log. The task stops when the running test ends. */
 function start(run: () => Promise<boolean>, every: number) {
   const lines: string[] = []
   const background = createBackground(
@@ -19,7 +19,7 @@ function start(run: () => Promise<boolean>, every: number) {
   return { background, lines }
 }
 
-test('a task that fails runs again, and does not log an unavailable store', async () => {
+test('a task that fails runs again, and logs no error if a store is unavailable', async () => {
   let runs = 0
   const { lines } = start(async () => {
     if (++runs === 1) throw new StoreUnavailable('redis')
@@ -38,7 +38,7 @@ test('a task with more to do continues without a pause', async () => {
   await until('the last run', () => runs === 5)
 })
 
-test('a stop waits for the run in progress, and not for the pause after it', async () => {
+test('a stop waits for the run in progress, but not for the pause after the run', async () => {
   const { promise: over, resolve: end } = Promise.withResolvers<boolean>()
   const { background } = start(() => over, 3_600_000)
   let stopped = false

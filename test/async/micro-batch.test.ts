@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { createMicroBatch } from '../../src/async/micro-batch.ts'
 import { until } from '../harness/space.ts'
 
-test('every caller gets the answer to its own item, and calls stay within their limits of size and number', async () => {
+test('every caller gets the answer to its own item, and calls keep the limits of size and number', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 7 }),
@@ -56,7 +56,7 @@ test('items that arrive during a call go into a later one', async () => {
   expect(calls).toEqual([['a'], ['b', 'c']])
 })
 
-test('a full call begins before the turn ends, and the rest of the items go at its end', async () => {
+test('the first 32 items begin a call at once, and the rest begin one at the end of the turn', async () => {
   const calls: number[] = []
   const ask = createMicroBatch<number, number>({
     size: 100,
@@ -73,7 +73,7 @@ test('a full call begins before the turn ends, and the rest of the items go at i
   expect(calls).toEqual([32, 18])
 })
 
-test('a second call begins with half as many items, and fewer items wait for its answer', async () => {
+test('half as many items as in the running call begin a second call, and fewer items wait for an answer', async () => {
   const calls: number[] = []
   const releases: (() => void)[] = []
   const ask = createMicroBatch<number, number>({
@@ -104,7 +104,7 @@ test('a second call begins with half as many items, and fewer items wait for its
   expect(calls).toEqual([10, 5, 7])
 })
 
-test('a call that fails rejects its own items and no others', async () => {
+test('a call that fails rejects only its own items', async () => {
   const ask = createMicroBatch<string, string>({
     size: 1,
     inFlight: 1,

@@ -25,7 +25,7 @@ async function load(files: Record<string, string>) {
   return app
 }
 
-/** Loads these files in a process of its own, where Node.js reads the TypeScript, and returns the lines of the error. */
+/** Loads these files in a new process, in which Node.js runs the TypeScript. Returns the lines of the error. */
 async function failureOf(files: Record<string, string>) {
   const dir = await write(files)
   const source = pathToFileURL(join(import.meta.dirname, '../../src/boot/load-functions.ts'))

@@ -99,7 +99,7 @@ test('npm run admin sets and lists tax rates', async () => {
   expect((await taxRates('set', 'DE', '19')).err).toMatch(/^The body does not match its schema\.\n\/rate /)
 })
 
-test('npm run admin names what is missing', async () => {
+test('npm run admin names missing arguments, settings and services', async () => {
   expect(await run('dead-letters', 'redrive')).toEqual({
     code: 1,
     out: '',

@@ -15,7 +15,7 @@ const pages = (await readPages()).filter(({ path }) => /^(README\.md|docs\/(?!fu
 const commands = [...new Set(pages.flatMap(({ text }) => commandsOf(text)))]
 const adminCommands = commands.filter(command => /^npm run admin -- [a-z]/.test(command))
 
-/** Commands that another test runs: which one, and the text in it that runs the command. */
+/** Commands that another test runs: the file of the test, and the text in the file that runs the command. */
 const RUN_ELSEWHERE: [command: RegExp, file: string, evidence: string | RegExp][] = [
   [/^npm start$/, 'test/tools/local/odd-folder.test.ts', "run('npm', ['start']"],
   [/^npm start -- --fresh$/, 'test/tools/local/start.test.ts', "'--fresh'"],

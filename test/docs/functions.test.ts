@@ -30,7 +30,7 @@ function commandOf(start: string): string {
   return command
 }
 
-/** A text without the indentation of its lines: the guide shows parts of files. */
+/** Removes the indentation of all lines, because the guide shows parts of files. */
 const flat = (text: string) => text.trim().replaceAll(/^ +/gm, '')
 
 test('docs/functions.md shows only code of files that are checked', async () => {
@@ -42,13 +42,15 @@ test('docs/functions.md shows only code of files that are checked', async () => 
   expect(unknown).toEqual([])
 })
 
-test('docs/functions.md leads from an empty file to a function that runs', { timeout: 300_000 }, async () => {
+test('the steps of docs/functions.md turn an empty file into a function that runs', {
+  timeout: 300_000
+}, async () => {
   const dir = await mkdtemp(join(tmpdir(), 'orderstream-guide-'))
   const parts = ['src', 'plugins', 'handlers', 'schema', 'migrations', 'tools/local', 'test/harness']
   for (const part of [...parts, 'package.json', 'package-lock.json', 'vitest.config.ts'])
     await cp(join(root, part), join(dir, part), { recursive: true })
   await symlink(join(root, 'node_modules'), join(dir, 'node_modules'))
-  // Older than the dependencies, so that set-up does not install them again.
+  // This file is older than the dependencies, so that set-up does not install them again.
   await utimes(join(dir, 'package-lock.json'), 0, 0)
   const shell = (command: string, env: NodeJS.ProcessEnv = {}) => run('sh', ['-c', command], env, dir)
   onTestFinished(async ({ task }) => {

@@ -52,7 +52,7 @@ test('the README has at most 1,000 words', async () => {
   expect(words.length).toBeLessThanOrEqual(1000)
 })
 
-test('the README and docs name no aim and no missed aim', () => {
+test('the README and docs do not mention aims', () => {
   const shown = pages.filter(({ path }) => /^(README\.md|docs\/[^/]+\.md)$/.test(path))
   expect(
     shown.filter(({ text }) => /\bmissed\b|\baims?\b/i.test(withoutCode(text))).map(({ path }) => path)

@@ -24,7 +24,7 @@ export async function readPages(): Promise<Page[]> {
   return Promise.all(paths.map(async path => ({ path, text: await read(path) })))
 }
 
-/** The text without its code blocks and its code in lines. */
+/** The text without its code blocks and its inline code. */
 export function withoutCode(text: string): string {
   return text.replace(/^```.*?^```$/gms, '').replace(/`[^`\n]*`/g, '')
 }
@@ -35,7 +35,7 @@ export function blocksOf(text: string, language: string): string[] {
   return [...blocks].filter(([, found]) => found === language).map(([, , code = '']) => code)
 }
 
-/** The commands of a page: the lines of its `sh` blocks, and code in its sentences that names a program. */
+/** The commands of a page: the lines of its `sh` blocks, and inline code that begins with a program. */
 export function commandsOf(text: string): string[] {
   const lines = blocksOf(text, 'sh').flatMap(code => code.trim().split('\n'))
   const inline = text
@@ -44,7 +44,7 @@ export function commandsOf(text: string): string[] {
   return [...new Set([...lines, ...[...inline].map(([, command = '']) => command)])]
 }
 
-/** The anchors of a page, as GitHub makes them of its headings. */
+/** The anchors that GitHub derives from the headings of a page. */
 export function anchorsOf(text: string): string[] {
   const counts = new Map<string, number>()
   const headings = text.replace(/^```.*?^```$/gms, '').matchAll(/^#{1,6} (.+)$/gm)
@@ -73,7 +73,7 @@ export function linksOf({ path, text }: Page): { link: string; target: string; a
     })
 }
 
-/** The cells of the rows of the table that has this head, without the line below the head. */
+/** The cells of the table with this head, row by row, without the line below the head. */
 export function rowsUnder(text: string, head: string): string[][] {
   const [, table = ''] = text.split(`${head}\n`)
   const end = table.search(/\n(?!\|)/)

@@ -6,7 +6,7 @@ import { blocksOf, read } from './pages.ts'
 
 const space = await useSpace()
 
-test('the README shows a function that runs as it is', async () => {
+test('the function in the README runs without a change', async () => {
   expect(blocksOf(await read('README.md'), 'ts')).toEqual([await read('test/docs/log-orders.ts')])
   const api = await useApp(space, 'api')
   const worker = await useApp(space, 'worker', {}, app => {

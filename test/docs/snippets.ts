@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import type { App } from '../../src/app.ts'
 
-/** Code of docs/functions.md that no example has. It is checked and never runs. */
+/** Code of docs/functions.md that is not in an example. The type check covers it, but it never runs. */
 export default async function snippets(app: App, { send }: { send: (sku: string) => Promise<void> }) {
   app.consume({
     name: 'snippets',

@@ -36,7 +36,7 @@ test('docs/operations.md lists every metric of the service, with its labels', as
   const rows = rowsUnder(await read('docs/operations.md'), '| metric | shows | alert on |')
   const documented = rows.map(([cell = '']) => cell.replaceAll('`', ''))
   const labels = registered.map(name => {
-    // The labels are not in the types of the library.
+    // The types of the library do not have the labels.
     const { labelNames } = app.metrics.registry.getSingleMetric(name) as unknown as { labelNames: string[] }
     return `${name}{${labelNames.join(',')}}`
   })

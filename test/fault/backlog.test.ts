@@ -15,13 +15,13 @@ const CAP = 10_000
 /** The Retry-After while the drain rate is unknown (seconds). */
 const DEFAULT_WAIT = 10
 
-test('I7: a full backlog answers 503, and an order that is sent again after the Retry-After is accepted', {
+test('I7: an order gets 503 while the backlog is full, and is accepted when it is sent again after Retry-After', {
   timeout: 120_000
 }, async () => {
   const api = await startService(space, 'api', { ADMIN_TOKEN, MAX_BACKLOG: String(CAP), ...PATIENT })
   const waiting = () => space.redis.xlen(queue)
   let accepted = 0
-  /** Fills the queue up to the cap, faster than it drains. Returns the first answer that refuses an order. */
+  /** Fills the queue to the cap, faster than the worker drains it. Returns the first answer that refuses an order. */
   const fill = (prefix: string): Promise<Answer> =>
     until('an order is refused', async () => {
       const room = CAP - (await waiting())
@@ -50,7 +50,7 @@ test('I7: a full backlog answers 503, and an order that is sent again after the 
       if ((await send(api.url, `meanwhile-${accepted}`)).status === 202) accepted++
       return (await waiting()) < 0.85 * CAP
     })
-    // The rate covers some seconds, in which the worker may only have started.
+    // The rate is measured over some seconds. The worker may have started only during these seconds.
     const { status, retryAfter } = await until('the rate is known', async () => {
       const answer = await fill(`round-${round}`)
       return answer.retryAfter < DEFAULT_WAIT && answer
@@ -58,7 +58,7 @@ test('I7: a full backlog answers 503, and an order that is sent again after the 
     expect([status, retryAfter]).toEqual([503, expect.toSatisfy(seconds => seconds >= 1)])
     waits.push(retryAfter)
     await delay(retryAfter * 1000)
-    // This machine may have stood still during the wait.
+    // This machine may have stalled during the wait.
     await until('there is room', async () => (await waiting()) < CAP, byLength(20_000, 0))
     expect((await send(api.url, `again-${round}`)).status).toBe(202)
     accepted++

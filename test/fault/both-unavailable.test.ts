@@ -10,7 +10,7 @@ const stores = await useOwnStores()
 
 const isAccepted = ({ status }: Answer) => status === 202
 
-test('I6: without both stores, orders get a 503 with Retry-After within a second, and the stores may start again in any order', {
+test('I6: orders get 503 with Retry-After within a second until one of two unavailable stores is back', {
   timeout: 120_000
 }, async () => {
   const space = await stores.space()
@@ -48,7 +48,7 @@ test('I6: without both stores, orders get a 503 with Retry-After within a second
   expect(audit.completed).toBe(completed.length)
 })
 
-test('I2: two bodies with one id across an outage become one row and one dead letter', {
+test('I2: two bodies that are sent with one id before and during an outage become one row and one dead letter', {
   timeout: 120_000
 }, async () => {
   const space = await stores.space()

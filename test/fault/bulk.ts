@@ -7,7 +7,7 @@ import { AMOUNT } from './load.ts'
 /** The most messages in one call to Redis. */
 const CHUNK = 1000
 
-/** Appends a message for each order and counts it, as the accept script does, but without a document. */
+/** Appends and counts a message for each order, as the accept script does, but writes no document. */
 export async function appendOrders(space: Space, ids: string[], amount = String(AMOUNT)): Promise<void> {
   const accepted = keyOf(space, 'accepted')
   await space.redis.hsetnx(accepted, 'epoch', randomUUID())

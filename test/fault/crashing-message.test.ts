@@ -18,22 +18,22 @@ async function deadLetters({ url }: Service): Promise<DeadLetter[]> {
 interface Restarts {
   stopped: boolean
   deaths: number
-  /** The current or the last start. */
+  /** The latest start of the worker. */
   start: Promise<LocalServer | undefined>
 }
 
-/** Starts the worker again whenever it has died, as a process manager does. */
+/** Restarts the worker each time it exits, as a process manager does. */
 async function keepRunning(restarts: Restarts): Promise<void> {
   while (!restarts.stopped) {
     restarts.start = startFunction(space, 'fragile', { LEASE_MS: '500' }).catch(() => undefined)
     const worker = await restarts.start
     const exit = await worker?.exited
-    // A worker that died before it was ready has no exit code.
+    // A worker that was killed before it was ready has no exit code.
     if (!restarts.stopped && (!exit || exit.code === 13)) restarts.deaths++
   }
 }
 
-test('I5: messages that kill their worker every time become dead letters, and 1,000 others of the stream are processed', {
+test('I5: messages that always crash their worker become dead letters, and 1,000 other messages are processed', {
   timeout: 180_000
 }, async () => {
   const api = await startService(space, 'api', { ADMIN_TOKEN, ...PATIENT })
@@ -54,7 +54,7 @@ test('I5: messages that kill their worker every time become dead letters, and 1,
       150_000
     )
   } finally {
-    // The end of the test stops only workers that have started, and the loop would replace them.
+    // The test stops only workers that have started, and this loop would start new ones.
     restarts.stopped = true
     await restarts.start
   }

@@ -4,13 +4,13 @@ import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-test('the Durability header follows the settings of the stores, and Redis takes no order that it could evict', {
+test('the Durability header follows the store settings, and no order is accepted in a Redis that may evict it', {
   timeout: 60_000
 }, async () => {
   const space = await stores.space()
   const { app, call, post } = await useApp(space, 'api')
   let n = 0
-  /** Returns the Durability of a new order after the settings have been read. */
+  /** Reads the settings of the stores, and returns the Durability of a new order. */
   const durability = async () => {
     // The first check may join one that began before the change.
     for (let check = 0; check < 2; check++)

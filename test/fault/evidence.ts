@@ -10,7 +10,7 @@ export const ADMIN_TOKEN = 'a-token-for-tests-only'
 /** The total of an order of `AMOUNT`. */
 const AMOUNT_WITH_TAX = 14.75
 
-/** Runs a query on a new connection: an earlier one may have broken with its server. */
+/** Runs a query on a new connection, because a restart of the server breaks the open connections. */
 export async function queryRows<T>(space: Space, query: string, values: unknown[] = []): Promise<T[]> {
   const connection = await connectTo(space)
   try {
@@ -29,12 +29,12 @@ export async function completedIds(space: Space): Promise<string[]> {
   return rows.map(({ order_id }) => order_id).sort()
 }
 
-/** The Redis key of that name in the only partition of these tests. */
+/** The Redis key of that name in partition 0, the only partition of these tests. */
 export function keyOf(space: Space, name: string): string {
   return `{${space.env.KEY_PREFIX}:0}:${name}`
 }
 
-/** Creates a group so that every event is kept. Without one, Redis keeps only the newest 10,000. */
+/** Creates a group so that every event is kept. Without a group, Redis keeps only the newest 10,000 events. */
 export async function keepEvents(space: Space): Promise<void> {
   await space.redis.xgroup('CREATE', keyOf(space, 'events'), 'test', '0', 'MKSTREAM')
 }
@@ -70,8 +70,8 @@ export async function untilAtRest(api: Service, timeout = 60_000): Promise<Audit
 }
 
 /**
- * Expects that every accepted order is completed, that the totals match the rows, and that every completed order has
- * events of one id. An order that was sent and not accepted may be completed too: its answer can be lost after the
+ * Expects that every accepted order is completed, that the totals match the rows, and that all events of a completed
+ * order have one id. An order without an answer may also be completed, because its answer can be lost after the
  * commit. Returns the ids of the completed orders.
  */
 export async function expectCompleted(

@@ -13,7 +13,7 @@ const Body = Type.Object({ n: Type.Integer(), does: Type.String() })
 
 const common = { schema: Body, retry: { attempts: 2, base: 10, max: 100 } }
 
-/** `exit` ends the process at once. `throw-exit` fails the first time and ends the process the second time. */
+/** `exit` exits at once. `throw-exit` throws at the first attempt and exits at the second one. */
 function fragile({ config, stores: { redis } }: App): StreamFunction<typeof Body> {
   return {
     ...common,
@@ -53,7 +53,7 @@ function slow(app: App): StreamFunction<typeof Body> {
   }
 }
 
-/** Ends its first attempt only after its abort, and records the abort. */
+/** Runs its first attempt until the attempt is aborted, and records the abort. */
 function hanging(app: App): StreamFunction<typeof Body> {
   return {
     ...common,
@@ -71,7 +71,7 @@ function hanging(app: App): StreamFunction<typeof Body> {
   }
 }
 
-/** Never ends and ignores its abort signal. */
+/** Never returns, and ignores its abort signal. */
 function stuck(app: App): StreamFunction<typeof Body> {
   return {
     ...common,

@@ -14,7 +14,7 @@ test('an api replaces a connection to Redis that no longer answers', {
 }, async () => {
   const space = await stores.space()
   const proxy = await startProxy(Number(space.env.REDIS_PORT))
-  // Longer than the default, but shorter than the time that a connection may be silent.
+  // This is longer than the default, but shorter than the time for which a connection may be silent.
   const env = { REDIS_PORT: String(proxy.port), STORE_TIMEOUT_MS: '2000' }
   const api = await startService(space, 'api', env)
   expect((await send(api.url, 'before')).durability).toBe('fsync')

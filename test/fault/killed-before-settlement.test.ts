@@ -24,7 +24,7 @@ test('I1, I4: an order whose worker is killed between commit and settlement has 
   const ids: string[] = []
 
   for (let round = 0; round < byLength(2, 20); round++) {
-    // No more than one batch of the worker can have.
+    // All of these orders fit into one batch of the worker.
     const own = idsOf(`cut-${round}`, 100)
     await inParallel(own, 32, async id => {
       expect((await send(api.url, id)).status).toBe(202)

@@ -4,22 +4,22 @@ import { until } from '../harness/space.ts'
 /** One POST with its answer. Times are those of `performance.now()`. */
 export interface Answer {
   id: string
-  /** The time when it should have been sent. */
+  /** The time when the POST was due. */
   due: number
   answered: number
-  /** 0 without an answer. */
+  /** The status, or 0 without an answer. */
   status: number
-  /** Empty unless the order was accepted. */
+  /** The Durability header, empty unless the order was accepted. */
   durability: string
-  /** Seconds; 0 without the header. */
+  /** The Retry-After header in seconds, or 0 without the header. */
   retryAfter: number
 }
 
-/** Orders that are being sent. */
+/** A running load of orders. */
 export interface Load {
-  /** In the order of their arrival. */
+  /** The answers, in the order of their arrival. */
   answers: Answer[]
-  /** Sends no more orders, and resolves when each has its answer. */
+  /** Stops sending orders, and resolves when each order has its answer. */
   stop: () => Promise<Answer[]>
 }
 
@@ -41,14 +41,14 @@ export async function send(url: string, id: string, amount: number | string = AM
     answer.durability = response.headers.get('durability') ?? ''
     answer.retryAfter = Number(response.headers.get('retry-after') ?? 0)
   } catch {
-    // The status stays 0.
+    // An order without an answer keeps the status 0.
   }
   return { ...answer, answered: performance.now() }
 }
 
 /**
- * Sends orders one by one until an answer is `wanted`. Returns all answers; the wanted one is the last. Each order has
- * an id of its own, because an order that was refused may be known and then gets another answer.
+ * Sends orders one by one until an answer is `wanted`. Returns all answers, the wanted one last. Each order has an id
+ * of its own, because the service may know a refused order and answer its id differently.
  */
 export async function sendUntil(
   url: string,

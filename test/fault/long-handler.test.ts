@@ -55,14 +55,14 @@ test('a function that hangs beyond its timeout is aborted, and its messages are 
   expect(await worker.exited).toEqual({ code: 0, signal: null })
 })
 
-test('a worker whose calls hold all slots beyond twice their timeout logs it and exits with 1', {
+test('a worker logs an error and exits with 1 when hung calls hold all its slots for twice their timeout', {
   timeout: 60_000
 }, async () => {
   await space.redis.del(`${space.env.KEY_PREFIX}:records`)
   for (let n = 0; n < 5; n++) await addMessage(space, 'stuck', n)
   const worker = await startFunction(space, 'stuck', { ...PATIENT })
   expect(await worker.exited).toEqual({ code: 1, signal: null })
-  // Calls that still run count as in flight: no call begins beyond the concurrency.
+  // Calls that still run count as in flight, so the number of calls never exceeds the concurrency.
   expect(await recordsOf(space)).toEqual({ begun: '2' })
   const log = await readFile(worker.log, 'utf8')
   const line = log.split('\n').find(text => text.includes('"function is stuck: the process restarts"'))

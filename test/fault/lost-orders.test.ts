@@ -15,7 +15,7 @@ const common = await useSpace()
 const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
 const LIMIT = { timeout: 90_000 }
 
-/** Opens apps of a space. The end of the running test closes them. */
+/** Opens apps in a space, and closes them when the running test ends. */
 function appsOf(space: Space, overrides: Record<string, unknown> = {}) {
   const open = async (mode: 'api' | 'worker') => {
     const app = await openApp(space, mode, {
@@ -46,7 +46,7 @@ const untilAudit = (api: TestApp, figures: Partial<Audit>) =>
 const acknowledge = (api: TestApp, reason: string) =>
   api.call({ method: 'POST', url: '/admin/audit/acknowledge', payload: { reason }, headers })
 
-/** Starts a Redis for the running test. The end of the test stops it and deletes its data. */
+/** Starts a Redis for the running test. Stops it and deletes its data when the test ends. */
 async function ownRedis(args: string[] = []): Promise<LocalStore & { dir: string }> {
   const dir = await mkdtemp(join(tmpdir(), 'orderstream-redis-'))
   const redis = await startRedis({ dir, args })
@@ -62,7 +62,7 @@ const kill = async (redis: LocalStore) => {
   await redis.exited
 }
 
-/** Opens a space with a Redis and its replica, behind a proxy that can move from one to the other. */
+/** Opens a space with a Redis and its replica, behind a proxy that can switch from one to the other. */
 async function replicated() {
   const master = await ownRedis()
   const replica = await ownRedis(['--replicaof', '127.0.0.1', String(master.port)])
@@ -78,7 +78,7 @@ async function replicated() {
   return {
     space,
     proxy,
-    /** Ends the replication when the replica has everything. */
+    /** Stops the replication when the replica has all data. */
     cutOff: async () => {
       await until('the replica has everything', async () => (await space.redis.wait(1, 100)) === 1)
       await other.replicaof('NO', 'ONE')
@@ -107,7 +107,7 @@ test(
     await post(api, 'lost', 10)
     await failOver()
 
-    // No order comes, so the check of the counter finds the loss.
+    // No order arrives, so the check of the counter finds the loss.
     await untilAudit(api, { accepted: 18, in_flight: 3, lost: 10, difference: 0, redis_lost_data: true })
     expect((await api.call('/orders/lost-0')).statusCode).toBe(404)
     await until('the watermark is recorded', () =>
@@ -130,7 +130,7 @@ test(
     expect(await space.sql('SELECT lost, reason, client FROM loss_acknowledgements')).toEqual([
       { lost: 10, reason: 'the failover of Monday', client: '127.0.0.1' }
     ])
-    // The new epoch has a counter of its own, so that no number names two orders.
+    // The new epoch has its own counter, so no ordinal names two orders.
     expect(await promoted.hget(keyOf(space, 'accepted'), 'count')).toBe('2')
 
     // The loss does not hide another fault.
@@ -140,7 +140,7 @@ test(
 )
 
 test(
-  'orders with a row are not lost with the end of the stream, and orders that are sent again count once',
+  'orders with a row are not lost when their messages are lost, and orders with a second message count once',
   LIMIT,
   async () => {
     const { space, proxy, cutOff, failOver } = await replicated()
@@ -150,7 +150,7 @@ test(
     await cutOff()
     const early = await worker()
     await post(api, 'done', 4)
-    // A second message of an order, as after a lost reply, and a message with another body.
+    // A lost reply leaves a second message of an order. The other message has another body.
     for (const [amount, number] of [
       ['1', 8],
       ['2', 9]
@@ -240,7 +240,7 @@ test(
       difference: 0,
       redis_lost_data: true
     })
-    // The worker deletes outcomes that the audit no longer needs. The numbers stay.
+    // The worker deletes outcomes that the audit no longer needs. The audit keeps its figures.
     await worker()
     await untilAudit(api, { accepted: 12, completed: 6, in_flight: 0, lost: 6, difference: 0 })
   }

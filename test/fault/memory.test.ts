@@ -12,10 +12,10 @@ const stores = await useOwnStores()
 const [SMALL, LARGE] = byLength([50_000, 150_000], [50_000, 1_000_000])
 const ALLOWED = 1.1
 
-/** With a large heap, the peak would mostly be garbage that was not collected yet. */
+/** With a large heap, most of the peak would be garbage that is not collected yet. */
 const NODE_OPTIONS = '--max-old-space-size=64'
 
-/** Has a worker with a small heap drain `count` orders. Returns its peak resident memory in MB. */
+/** Runs a worker with a small heap until it has drained `count` orders. Returns its peak resident memory in MB. */
 async function drain(count: number): Promise<number> {
   const space = await stores.space()
   await appendOrders(space, idsOf('drain', count))

@@ -17,7 +17,7 @@ async function plainUser({ sql, env }: Space) {
   return { DB_USER: 'plain', DB_PASSWORD: 'plain' }
 }
 
-/** Makes MySQL read-only. The end of the running test makes it writable again. */
+/** Makes MySQL read-only, and writable again when the running test ends. */
 async function setReadOnly(space: Space) {
   await space.sql('SET GLOBAL read_only = 1')
   onTestFinished(async () => {
@@ -36,7 +36,7 @@ test('orders are accepted while MySQL refuses writes, and all of them are comple
   await untilAtRest(api)
 
   await setReadOnly(space)
-  // More orders than one worker can have in flight.
+  // One worker cannot have so many orders in flight.
   const ids = idsOf('while', 1500)
   await inParallel(ids, 32, async id => expect((await send(api.url, id)).durability).toBe('fsync'))
   // A worker that starts now finds a valid schema, and waits like the first one.

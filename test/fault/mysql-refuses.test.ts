@@ -10,7 +10,7 @@ import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-/** The statements that make a MySQL refuse orders though it answers its ping, and those that end it. */
+/** The statements that make MySQL refuse orders although it answers pings, and the statements that undo them. */
 interface Refusal {
   name: string
   begin: string[]
@@ -31,7 +31,7 @@ function refusals(account: string): Refusal[] {
   return [
     {
       name: 'tx_read_only',
-      // It applies to new sessions only, so the others are killed.
+      // The setting applies to new sessions only, so the open sessions are killed.
       begin: ['SET GLOBAL tx_read_only = 1', `KILL USER ${account}`],
       end: ['SET GLOBAL tx_read_only = 0']
     },
@@ -75,11 +75,11 @@ const waitsOf = (worker: Service) =>
     .filter(line => line.function === 'process-orders' && /the function waits for/.test(String(line.msg)))
 const linesOf = (service: Service, text: string) => service.lines().filter(({ msg }) => msg === text)
 
-test('while MySQL answers and refuses orders, all wait without spending an attempt, health reports why, and work resumes by itself', {
+test('orders wait without spending an attempt while MySQL answers but refuses them, and health reports the reason', {
   timeout: 240_000
 }, async () => {
   const space = await stores.space()
-  // Rights on a table need the table.
+  // Rights can only be granted on a table that exists.
   const first = await startService(space, 'api', PATIENT)
   await first.end('SIGTERM')
   const { account, env } = await createWriter(space)
@@ -96,7 +96,7 @@ test('while MySQL answers and refuses orders, all wait without spending an attem
     const ids = idsOf(`round-${round}`, 60)
     all.push(...ids)
     await inParallel(ids, 16, async id => expect((await send(api.url, id)).status, name).toBe(202))
-    // An api finds it within seconds of a health request. One round is enough for the api.
+    // An api detects the refusal within seconds of a health request. One round is enough to test an api.
     const services = round === 0 ? [worker, api] : [worker]
     for (const service of services) {
       const { warnings } = await until(`${name}: health reports it`, async () => {
@@ -128,7 +128,7 @@ test('while MySQL answers and refuses orders, all wait without spending an attem
   await expectCompleted(space, all)
 })
 
-test('an order is refused while Redis is unavailable and MySQL fails its insert, and can be sent again', {
+test('an order is refused while Redis is unavailable and its insert into MySQL fails, and can be sent again', {
   timeout: 90_000
 }, async () => {
   const space = await stores.space()

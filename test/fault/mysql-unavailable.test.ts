@@ -9,10 +9,10 @@ import { startPoll } from './poll.ts'
 
 const stores = await useOwnStores()
 
-/** Orders per second, and how many are accepted before MySQL returns. */
+/** The orders per second, and the number of orders that are accepted before MySQL is available again. */
 const [RATE, ACCEPTED] = byLength([50, 200], [100, 6000])
 
-/** The most time until that many are accepted (ms). */
+/** The longest time until this number of orders is accepted (ms). */
 const WITHIN = byLength(20_000, 120_000)
 
 /** The highest 99th percentile after the first second of an outage (ms), in a run at full length. */

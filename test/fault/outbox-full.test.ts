@@ -46,7 +46,7 @@ test('orders of one partition are published once while another partition refuses
   ) as [string, string]
   await addToOutbox(space, first)
   await addToOutbox(space, second)
-  // A key of another type fails as a Redis does that becomes full between two partitions.
+  // A write to a key of another type fails, as if Redis became full between two partitions.
   const [events, refused] = [0, 1].map(partition => keys.stream('events', partition)) as [string, string]
   await space.redis.rpush(refused, 'no stream')
   const publish = () => publishOutbox({ ...app.stores, keys, toPublication: app.orders.toPublication })

@@ -9,7 +9,7 @@ import { openSpace, type Space } from '../harness/space.ts'
 
 /** A store that a test can stop and start again. It keeps its port and its data. */
 export interface OwnStore {
-  /** Starts or continues the store. Does nothing when it runs. */
+  /** Starts or continues the store. Does nothing while the store runs. */
   start: () => Promise<void>
   /** Kills the store with SIGKILL. */
   kill: () => Promise<void>

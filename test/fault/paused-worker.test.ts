@@ -14,7 +14,7 @@ const settle = createHash('sha1')
   .update(readFileSync(new URL('../../src/streams/group/settle.lua', import.meta.url)))
   .digest('hex')
 
-/** Reads everything that the stores hold of orders, to find any effect of a late worker. */
+/** Reads all data about orders from both stores, to detect any effect of a late worker. */
 async function readStores(space: Space) {
   const keys = (await space.keys()).filter(key => !key.includes(':rate:'))
   const documents = keys.filter(key => key.includes(':doc:'))
@@ -71,7 +71,7 @@ test.each([
     await untilAtRest(api)
     await first.end('SIGTERM')
 
-    // Together with the conflict they are as many as a worker's first read takes, so that they are one batch.
+    // These orders and the conflict fill the first read of a worker, so they are one batch.
     const ids = idsOf('paused', 15)
     await inParallel(ids, 16, async id => {
       expect((await send(api.url, id)).status).toBe(202)
@@ -80,7 +80,7 @@ test.each([
     const redis = await startProxy(Number(env.REDIS_PORT))
     const mysql = await startProxy(Number(env.DB_PORT))
     const reached = hold(redis, mysql)
-    // With the default timeout of the stores, its calls have timed out when it continues.
+    // With the default store timeout, the calls of the paused worker have timed out when it continues.
     const ports = { REDIS_PORT: String(redis.port), DB_PORT: String(mysql.port) }
     const paused = await startService(space, 'worker', { ...ports, LEASE_MS: '1000' }, 'live')
     await reached
@@ -110,7 +110,7 @@ test.each([
     expect(await countOutcomes(paused)).toMatchObject({ done: 0, retried: 0, dead: 0 })
     expect(await readStores(space)).toEqual(before)
 
-    // It still processes orders after the other worker has stopped.
+    // The paused worker still processes orders after the other worker has stopped.
     expect((await other.end('SIGTERM')).code).toBe(0)
     expect((await send(api.url, 'afterwards')).status).toBe(202)
     expect(await untilAtRest(api)).toMatchObject({ completed: 17 })

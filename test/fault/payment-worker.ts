@@ -5,8 +5,8 @@ import { buildApp } from '../../src/app.ts'
 import { DuplicateKey } from '../../src/stores/errors.ts'
 
 /**
- * A worker process like that of `src/main.ts`, with a function that pays in the transaction that records the payment.
- * The guide advises against that, but no payment may be lost or repeated.
+ * A worker process like that of `src/main.ts`. Its function pays within the transaction that records the payment.
+ * The guide advises against such a function, but even then no payment may be lost or repeated.
  */
 const config = resolveConfig(process.env)
 const url = process.env.PAYMENT_URL as string

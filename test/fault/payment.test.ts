@@ -23,7 +23,7 @@ const RESERVATIONS = `CREATE TABLE reservations (
   amount DECIMAL(12, 4) NOT NULL
 ) ENGINE = InnoDB`
 
-/** The share of its calls that the payment service fails (percent). */
+/** The percentage of calls that fail in the payment service. */
 const FAILURES = 30
 
 /** The duration of each fault (ms). */

@@ -3,7 +3,7 @@ import type { Answer } from './load.ts'
 
 /** Reads of accepted orders that run until `stop`. */
 export interface Poll {
-  /** Answers that no client may get for an accepted order. */
+  /** The wrong answers: an accepted order was not found, or was no longer completed. */
   wrong: string[]
   reads: () => number
   stop: () => Promise<void>

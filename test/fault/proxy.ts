@@ -2,21 +2,21 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 
-/** A TCP proxy in front of a store, which can stop what a process sends at a chosen point. */
+/** A TCP proxy in front of a store. It can hold back what a process sends from a chosen point on. */
 export interface StoreProxy {
   port: number
   /**
-   * Holds back what a connection sends after it has sent all of `marks` in this order, the last mark included. Resolves
-   * when this happens for the first time.
+   * Holds back the data of a connection that has sent all of `marks` in this order, from the last mark on. Resolves
+   * when a connection is held back for the first time.
    */
   holdAt: (...marks: string[]) => Promise<void>
-  /** Sends the held data of connections that are still open, and holds back no more. */
+  /** Sends the held data of the connections that are still open, and stops holding data back. */
   release: () => void
   /** Delays each answer of the store, in milliseconds. */
   slow: (ms: number) => void
-  /** Lets no more data through on the connections that are open, and keeps them open. New ones work. */
+  /** Blocks all data on the open connections without closing them. New connections work. */
   freeze: () => void
-  /** Sends new connections to another port. Open ones keep their port. */
+  /** Forwards new connections to another port. Open connections keep their port. */
   moveTo: (port: number) => void
 }
 
@@ -24,13 +24,13 @@ interface Link {
   store: Socket
   /** The end of the sent data, which may contain the start of a mark. */
   tail: string
-  /** The number of marks that were seen. */
+  /** The number of marks that were found. */
   seen: number
   held: Buffer[]
   frozen: boolean
 }
 
-/** Starts a proxy in front of a port of this machine. The end of the running test stops it. */
+/** Starts a proxy in front of a port of this machine. The proxy stops when the running test ends. */
 export async function startProxy(port: number): Promise<StoreProxy> {
   const links = new Set<Link>()
   const clients = new Set<Socket>()

@@ -8,7 +8,7 @@ import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-test('I1: while Redis is at its maxmemory, every waiting and every new order is accepted and completed', {
+test('I1: while Redis is at its maxmemory, new orders are accepted, and new and waiting orders are completed', {
   timeout: 120_000
 }, async () => {
   const space = await stores.space()
@@ -22,12 +22,12 @@ test('I1: while Redis is at its maxmemory, every waiting and every new order is 
   const waiting = idsOf('waiting', 1000)
   await inParallel(waiting, 32, post)
 
-  // Less than the waiting orders need, so evictions cannot free enough for a new order.
+  // The waiting orders need more than this, so evictions cannot free enough memory for a new order.
   await space.redis.config('SET', 'maxmemory', 1_000_000)
   const load = startLoad(api.url, 50, 'full')
   await until('orders go into MySQL', () => load.answers.at(-1)?.durability === 'mysql')
   expect(await space.redis.xlen(keyOf(space, 'placed'))).toBeGreaterThanOrEqual(1000)
-  // Only accepts fail. Waiting orders can still be read.
+  // Redis refuses only new orders. Waiting orders can still be read.
   for (const id of waiting.slice(0, 200)) {
     const response = await fetch(`${api.url}/orders/${id}`)
     expect([response.status, await response.json()]).toEqual([

@@ -14,7 +14,7 @@ import { startProxy } from './proxy.ts'
 
 const stores = await useOwnStores()
 
-/** Makes a Redis refuse writes, and makes it take them again. */
+/** Makes Redis refuse writes, and makes it accept writes again. */
 interface Refusal {
   begin: (redis: Redis) => Promise<unknown>
   end: (redis: Redis) => Promise<unknown>
@@ -28,7 +28,7 @@ const refusals: [word: string, Refusal][] = [
   [
     'READONLY',
     {
-      // No server is there to replicate from, so it keeps its data.
+      // No server listens at this address, so this Redis keeps its data.
       begin: redis => redis.replicaof('127.0.0.1', NOWHERE),
       end: redis => redis.replicaof('NO', 'ONE')
     }
@@ -60,7 +60,7 @@ const refusals: [word: string, Refusal][] = [
 ]
 
 test.each(refusals)(
-  'I6: with a Redis that answers writes with %s, orders are read from it and accepted in MySQL',
+  'I6: while Redis answers writes with %s, orders are read from Redis and accepted in MySQL',
   {
     timeout: 60_000
   },
@@ -95,7 +95,7 @@ test.each(refusals)(
   }
 )
 
-test('api and worker leave the old master after a failover that closes no connection', {
+test('api and worker reconnect to the new master after a failover that closes no connection', {
   timeout: 60_000
 }, async () => {
   const space = await stores.space()
@@ -119,7 +119,7 @@ test('api and worker leave the old master after a failover that closes no connec
   await space.redis.replicaof('NO', 'ONE')
 })
 
-/** Starts a replica of the space's Redis and waits until it is in sync. The end of the running test stops it. */
+/** Starts a replica of the space's Redis and waits until it is in sync. It stops when the running test ends. */
 async function startReplica(space: Space): Promise<{ redis: Redis; port: number }> {
   const dir = await mkdtemp(join(tmpdir(), 'orderstream-replica-'))
   const server = await startRedis({ dir })

@@ -9,13 +9,13 @@ import { startPoll } from './poll.ts'
 
 const stores = await useOwnStores()
 
-/** Orders per second, and how many are spilled before Redis returns. */
+/** The orders per second, and the number of orders that are spilled before Redis is available again. */
 const [RATE, SPILLED] = byLength([50, 150], [100, 6000])
 
-/** The most time until they are spilled, and again until they are completed (ms). */
+/** The longest time until these orders are spilled, and then until they are completed (ms). */
 const WITHIN = byLength(20_000, 120_000)
 
-/** At full length: the highest 99th percentile after the first second of an outage (ms), and the least accepted share. */
+/** In a long run: the highest 99th percentile after the first second (ms), and the lowest share of accepted orders. */
 const [P99, ACCEPTED] = [250, 0.99]
 
 const isSpilled = ({ durability }: Answer) => durability === 'mysql'
@@ -27,7 +27,7 @@ test.each([
   ['killed', () => stores.redis.kill()],
   ['frozen', () => stores.redis.freeze()]
 ])(
-  'I6: with Redis %s under load, orders are accepted and completed in MySQL, and published when Redis is available again',
+  'I6: with Redis %s under load, orders are accepted and completed in MySQL, and published when Redis is back',
   {
     timeout: 2 * WITHIN + 120_000
   },
@@ -77,7 +77,7 @@ test.each([
   }
 )
 
-test('a spilled order that clients read before it is published is published too', {
+test('a spilled order is published even if a client reads it before', {
   timeout: 60_000
 }, async () => {
   const space = await stores.space()

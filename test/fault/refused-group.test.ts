@@ -7,10 +7,10 @@ import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-/** More events than are kept while no function reads them. */
+/** Redis keeps fewer events than this while no function reads them. */
 const UNREAD = 11_000
 
-test('a function waits for its group while a full Redis refuses to create it, logs the wait once, and events are trimmed meanwhile', {
+test('a function waits and logs it once while a full Redis refuses to create its group, and events are still trimmed', {
   timeout: 60_000
 }, async () => {
   const space = await stores.space()

@@ -33,17 +33,17 @@ async function readers(redis: Redis): Promise<string[]> {
 
 test.each<[string, (redis: Redis) => Promise<unknown>, (redis: Redis) => Promise<unknown>]>([
   [
-    'Redis takes no more clients',
+    'Redis accepts no more clients',
     redis => redis.config('SET', 'maxclients', 1),
     redis => redis.config('SET', 'maxclients', 1000)
   ],
   [
-    'the password has changed',
+    'the password is wrong',
     redis => redis.call('ACL', 'SETUSER', 'default', 'resetpass', '>other'),
     redis => redis.call('ACL', 'SETUSER', 'default', 'nopass')
   ]
 ])(
-  'a worker that reconnects to read while %s pauses, logs it once, and continues by itself',
+  'a worker that has to reconnect for reading waits while %s, logs it once, and continues by itself',
   {
     timeout: 60_000
   },

@@ -54,7 +54,7 @@ test('I8: no order is processed twice while three workers are restarted in turn 
     processed.push(...outcomes(worker))
   }
   expect(await members()).toEqual([])
-  // One line for each order shows that no message was delivered to a second worker.
+  // With one log line for each order, no message was delivered to a second worker.
   expect(processed.filter(([, outcome]) => outcome !== 'written')).toEqual([])
   expect(processed).toHaveLength(answers.length)
   const ids = answers.map(({ id }) => id)

@@ -21,7 +21,7 @@ test('10,000 orders from 64 concurrent clients become 10,000 completed rows with
         ?.n === 10_000
   )
 
-  // The same rule in whole numbers: ten-thousandths times 18 %, rounded half up.
+  // This is the rule for tax in whole numbers: ten-thousandths times 18 %, rounded half up.
   const tax = amounts.map(units => (BigInt(units) * 18n + 50n) / 100n)
   const total = amounts.reduce((sum, units, index) => sum + BigInt(units) + (tax[index] as bigint), 0n)
   const exact = `${total / 10_000n}.${String(total % 10_000n).padStart(4, '0')}`

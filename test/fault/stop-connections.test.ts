@@ -69,7 +69,7 @@ test.each([
     const order = closed.filter(what => what !== LARGE)
     expect(order.slice(0, UNUSED.length).sort()).toEqual(UNUSED.toSorted())
     expect(await ended).toEqual({ code: 0, signal: null })
-    // This is well before the other limit.
+    // The service exits long before the other limit.
     expect(performance.now() - began).toBeLessThan(12_000)
   }
 )
@@ -94,7 +94,7 @@ test('a second SIGTERM is ignored, and pipelined requests that have begun are an
   expect(await ended).toEqual({ code: 0, signal: null })
 })
 
-test('a second Ctrl-C ends the process at once, as the log states after the first', {
+test('a second Ctrl-C ends the process at once, as the log announces after the first Ctrl-C', {
   timeout: 60_000
 }, async () => {
   const api = await startService(space, 'api', { ...PATIENT, DRAIN_DELAY_MS: '60000' })

@@ -36,7 +36,7 @@ test('I8: a worker that gets SIGTERM under load exits with 0 and leaves no consu
 test('an api that gets SIGTERM reports that it is not ready, answers requests in flight, and exits with 0', {
   timeout: 60_000
 }, async () => {
-  // The delay is long enough for the requests below, and the grace begins after it.
+  // The delay is long enough for the requests below. The grace period begins after the delay.
   const drain = { DRAIN_DELAY_MS: '5000', SHUTDOWN_GRACE_MS: '4000' }
   const api = await startService(space, 'api', { ...drain, ...PATIENT })
   const ended = api.end('SIGTERM')
@@ -64,7 +64,7 @@ test('a client that keeps its connection open after its answer does not delay th
     `content-length: ${body.length}`
   ]
   socket.write(`${head.join('\r\n')}\r\n\r\n${body.slice(0, 5)}`)
-  // By this answer the api has read the start of the request.
+  // When this answer arrives, the api has read the start of the request.
   await until('the request has begun', async () => (await fetch(`${api.url}/health/live`)).ok)
   const began = performance.now()
   const ended = api.end('SIGTERM')

@@ -13,7 +13,7 @@ const health = async (url: string) => {
 const orderStatus = async (url: string, id: string) =>
   ((await (await fetch(`${url}/orders/${id}`)).json()) as { status: string }).status
 
-test('a service that starts before its stores is degraded, and works when they are available', {
+test('a service that starts before its stores is degraded, and works when the stores are available', {
   timeout: 90_000
 }, async () => {
   const space = await stores.space()
@@ -33,7 +33,7 @@ test('a service that starts before its stores is degraded, and works when they a
   expect((await fetch(`${api.url}/orders/early`)).status).toBe(404)
 })
 
-test('new orders are completed and earlier ones are kept after each store is killed and restarted', {
+test('after each store is killed and restarted, earlier orders are kept and new orders are completed', {
   timeout: 90_000
 }, async () => {
   const space = await stores.space()

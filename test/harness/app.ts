@@ -6,12 +6,12 @@ import { onTestFinished } from 'vitest'
 import { type App, type AppOptions, buildApp } from '../../src/app.ts'
 import { PATIENT, type Space } from './space.ts'
 
-/** An app in this process, with its log and with requests whose answers are checked against the OpenAPI document. */
+/** An app in this process, with its log. The answers to its requests are checked against the OpenAPI document. */
 export interface TestApp {
   app: App
   /** Its log lines so far. */
   log: Record<string, unknown>[]
-  /** Sends a request; the answer must match the OpenAPI document. */
+  /** Sends a request. The answer must match the OpenAPI document. */
   call: (request: InjectOptions | string) => Promise<LightMyRequestResponse>
   /** Sends POST /orders with this body. */
   post: (body: unknown, headers?: Record<string, string>) => Promise<LightMyRequestResponse>
@@ -64,7 +64,7 @@ export async function openApp(
   }
 }
 
-/** Does the same as `openApp`; the app closes when the running test ends. */
+/** Does the same as `openApp`. The app closes when the running test ends. */
 export async function useApp(...args: Parameters<typeof openApp>): Promise<TestApp> {
   const app = await openApp(...args)
   onTestFinished(() => app.close())
@@ -100,7 +100,7 @@ function createCheck(document: OpenApi) {
     if (methods && !operation) checkRefusal(Object.keys(methods), response)
     let pointer = '/components/schemas/Problem'
     if (operation) {
-      // A 304 has no body, and no other answer lacks one.
+      // A 304 has no body. Every other answer has a body.
       if (operation.responses[304] && response.statusCode === 304 && response.body === '') return
       if (!operation.responses[response.statusCode]?.content?.[mediaType]) {
         throw new Error(
@@ -120,7 +120,7 @@ function createCheck(document: OpenApi) {
   }
 }
 
-/** Checks the answer to a method that the path does not have. */
+/** Checks the answer to a method that the path does not support. */
 function checkRefusal(methods: string[], { statusCode, headers }: LightMyRequestResponse): void {
   if (BEFORE_ROUTING.has(statusCode)) return
   const known = methods.flatMap(method => (method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()]))

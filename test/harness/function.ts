@@ -33,7 +33,7 @@ export interface TestedFunction extends TestApp {
   orderCompleted: (order_id: string, amount: number | string) => Promise<void>
   /** Publishes the event of a failed order. */
   orderFailed: (order_id: string, amount: number | string) => Promise<void>
-  /** Returns the bodies of the messages in a queue that no function consumes, such as those that this one has published. */
+  /** Returns the bodies of the messages in a queue without a consumer, such as messages that the function publishes. */
   published: (stream: string) => Promise<unknown[]>
   /**
    * Waits until no message of the function waits, runs or will be retried. Fails after `timeout` milliseconds, 20,000 by
@@ -45,8 +45,8 @@ export interface TestedFunction extends TestApp {
 }
 
 /**
- * Runs one stream function on the real stores of the test run, with a database and a key prefix of its own. It
- * stops when the running test ends.
+ * Runs one stream function on the real stores of the test run, with a database and a key prefix of its own. The
+ * function stops when the running test ends.
  */
 export async function useFunction<Options>(
   plugin: FunctionPlugin<Options>,

@@ -13,7 +13,7 @@ export interface PartnerRequest {
   body: unknown
 }
 
-/** Stands in for another team's HTTP service. */
+/** Replaces the HTTP service of another team. */
 export interface Partner {
   url: string
   /** The requests that it has received so far. */

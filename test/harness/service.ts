@@ -15,13 +15,13 @@ export interface Service extends LocalServer {
   url: string
   /** Its log lines so far. */
   lines: () => Record<string, unknown>[]
-  /** Ends the process with a signal; resolves to its exit code and signal. */
+  /** Ends the process with a signal. Resolves to its exit code and signal. */
   end: (signal: NodeJS.Signals) => Promise<{ code: number | null; signal: NodeJS.Signals | null }>
 }
 
 /**
- * Starts an entry point of the service in a space and waits until it is live. A deprecated call ends it, and so does the
- * end of the running test. Its log is kept when that test fails.
+ * Starts an entry point of the service in a space and waits until it is live. The process ends at a deprecated call, or
+ * when the running test ends. Its log is kept when that test fails.
  */
 export async function startEntry(
   space: Space,
@@ -31,7 +31,7 @@ export async function startEntry(
 ): Promise<LocalServer> {
   const dir = await mkdtemp(join(tmpdir(), `orderstream-${name}-`))
   let server: LocalServer | undefined
-  // Registered before the start, so that a failed start leaves its log, too.
+  // This is registered before the start, so that the log of a failed start is kept, too.
   onTestFinished(async ({ task }) => {
     await server?.stop()
     if (task.result?.state === 'fail') console.error(`Logs of the failed test are kept in ${dir}`)
@@ -56,7 +56,7 @@ export async function startEntry(
 }
 
 /**
- * Starts `main.ts` in a mode and waits until it sees both stores, because a live process may still run its migrations.
+ * Starts `main.ts` in a mode and waits until both stores are available to it, because a live process may still migrate.
  * With `live`, it only waits until the process is live, for tests with an unavailable store.
  */
 export async function startService(
@@ -91,7 +91,7 @@ export async function healthOf(url: string): Promise<Health['status']> {
   return ((await (await fetch(`${url}/health`)).json()) as Health).status
 }
 
-/** Posts one order; returns the status, the headers and the JSON of the answer. */
+/** Posts one order. Returns the status, the headers and the JSON of the answer. */
 export async function postOrder(url: string, order_id: string, amount: number | string) {
   const response = await fetch(`${url}/orders`, {
     method: 'POST',
@@ -105,7 +105,7 @@ export async function postOrder(url: string, order_id: string, amount: number | 
   }
 }
 
-/** Runs `work` for every item, with this number of calls at a time. */
+/** Runs `work` for every item, with at most this number of calls at a time. */
 export async function inParallel<T>(
   items: T[],
   concurrency: number,

@@ -6,7 +6,7 @@ import { afterAll, inject } from 'vitest'
 import { type Config, resolveConfig } from '../../schema/config/env.ts'
 import type { Stores } from './stores.ts'
 
-/** A port where nothing listens and that no client gets as its own, because it would then connect to itself. */
+/** A port where nothing listens. It is outside the range of client ports, so no client connects to itself. */
 export const NOWHERE = 1
 
 /** The part of the stores that one test file owns: a database and a key prefix. */
@@ -14,9 +14,9 @@ export interface Space {
   /** The environment of a process that uses this space. */
   env: Record<string, string>
   config: (overrides: Record<string, unknown>) => Config
-  /** Runs SQL on the database, beside the service. */
+  /** Runs SQL on the database, on a connection of its own. */
   sql: <T>(query: string, values?: unknown[]) => Promise<T[]>
-  /** A Redis client, beside that of the service. */
+  /** A Redis client of the test, which the service does not use. */
   redis: Redis
   /** Returns every key of this space, sorted. */
   keys: () => Promise<string[]>
@@ -24,8 +24,8 @@ export interface Space {
 }
 
 /**
- * The environment of a service on a busy machine: with long store timeouts, since short ones would show an outage where
- * there is none, and without the shedding of load. A test that measures one of them sets it.
+ * The environment of a service on a busy machine: with long store timeouts, because short timeouts would report outages
+ * that do not exist, and without load shedding. A test of one of these settings sets it.
  */
 export const PATIENT = { STORE_TIMEOUT_MS: '5000', MAX_EVENT_LOOP_DELAY_MS: '0' }
 
@@ -89,7 +89,7 @@ export async function useSpace(): Promise<Space> {
   return space
 }
 
-/** Waits until `condition` returns a truthy value, and returns that value; fails with `what` after the time limit. */
+/** Waits until `condition` returns a truthy value, and returns the value. Fails with `what` after the time limit. */
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,

@@ -46,7 +46,7 @@ describe('a Host header', () => {
       expect(statuses(await get('/health/live', { host: 'x', Host }))).toEqual([400])
   })
 
-  test('is checked for a target in absolute form, too', async () => {
+  test('is also checked when the target has the absolute form', async () => {
     expect(statuses(await get('http://x:80/health/live', { host: 'x:80' }))).toEqual([200])
     expect(statuses(await get('http://x:80/health/live', { host: 'a b' }))).toEqual([400])
   })
@@ -129,7 +129,7 @@ describe('the router', () => {
     }
   )
 
-  test('answers HEAD of an order as GET, without the body', async () => {
+  test('answers HEAD of an order like GET, without the body', async () => {
     await api.post({ order_id: 'headed', amount: 1 })
     const [got, headed] = [
       await api.call('/orders/headed'),

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { findFaults } from '../../src/http/json-faults.ts'
 
-/** The parts of a JSON text: scalars and keys as they are written, members in order. */
+/** The parts of a JSON text: scalars and keys as written, and members in their order. */
 type Node = { text: string } | { items: Node[] } | { members: [key: string, value: Node][] }
 
 const digits = fc.string({ unit: fc.constantFrom('0', '1', '5', '9'), minLength: 1, maxLength: 20 })
@@ -42,7 +42,7 @@ const names = fc.constantFrom(
   'prototype',
   'x'
 )
-/** A key in one of its spellings: with the first character escaped, or only the necessary ones. */
+/** A key in one of two spellings: the first character is escaped, or only the necessary characters are. */
 const keys = fc
   .tuple(names, fc.boolean())
   .map(([name, escaped]) =>
@@ -92,7 +92,7 @@ function pointersOf(node: Node, path: string[] = []): string[] {
   })
 }
 
-test('findFaults finds repeated keys, numbers that lose digits and keys to a prototype, and nothing else', () => {
+test('findFaults finds only repeated keys, numbers that lose digits, and keys that lead to a prototype', () => {
   let faulty = 0
   fc.assert(
     fc.property(nodes, fc.constantFrom('', ' ', '\n\t'), (node, space) => {
@@ -106,7 +106,7 @@ test('findFaults finds repeated keys, numbers that lose digits and keys to a pro
     }),
     { numRuns: 5000 }
   )
-  // The run had enough of both cases.
+  // The run has tested enough of both cases.
   expect(faulty).toBeGreaterThan(500)
   expect(faulty).toBeLessThan(4500)
 })

@@ -46,7 +46,7 @@ test.each([
   }
 })
 
-test('fetch gets the 413 for a body of 4 MB', async () => {
+test('fetch receives the 413 for a body of 4 MB', async () => {
   const body = JSON.stringify('x'.repeat(4 * MEGABYTE))
   const answer = await fetch(`http://127.0.0.1:${port}/orders`, { method: 'POST', headers: JSON_BODY, body })
   expect(answer.status).toBe(413)
@@ -74,7 +74,7 @@ test('a connection stays open after a refused request with a small body', async 
   expect(statuses(await client.answers())).toEqual([405, 202])
 })
 
-test('the server reads a body that comes after its refusal, even with Connection: close', async () => {
+test('the server reads a body that arrives after its refusal, even with Connection: close', async () => {
   const client = await open(port)
   const headers = { ...JSON_BODY, 'content-length': 40_000, connection: 'close' }
   client.socket.write(request('POST /orders', undefined, headers))

@@ -13,11 +13,11 @@ export interface RawClient {
   socket: Socket
   /** Returns everything that has arrived. */
   received: () => string
-  /** Resolves to the answers when the server has closed its side; rejects when the connection is reset. */
+  /** Resolves to the answers when the server has closed its side. Rejects when the connection is reset. */
   answers: () => Promise<RawAnswer[]>
 }
 
-/** Opens a connection to a local port; the side of the client stays open until the test ends it. */
+/** Opens a connection to a local port. The side of the client stays open until the test closes it. */
 export async function open(port: number): Promise<RawClient> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
   await once(socket, 'connect')
@@ -69,7 +69,7 @@ export function request(
 export const post = (order_id: string, headers: Record<string, string | number> = {}) =>
   request('POST /orders', { order_id, amount: 1 }, headers)
 
-/** Parses answers with a Content-Length, and interim ones without. */
+/** Parses answers with a Content-Length, and interim answers without this header. */
 function parse(text: string): RawAnswer[] {
   const answers: RawAnswer[] = []
   let rest = text

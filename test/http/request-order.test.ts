@@ -23,9 +23,9 @@ test.each([
   ['orders before invalid HTTP', `${post('two-1')}${post('two-2')}\x00\r\n\r\n`, [202, 202, 400]],
   ['orders before an unknown method', `${post('foo')}FOO /orders HTTP/1.1\r\nhost: x\r\n\r\n`, [202, 501]],
   ['an order before CONNECT', `${post('tunnel')}CONNECT x:80 HTTP/1.1\r\nhost: x\r\n\r\n`, [202, 501]],
-  ['an order before too long a head', `${post('long')}GET /${'x'.repeat(20_000)}`, [202, 431]],
-  ['an order before half a head', `${post('head')}GET /heal`, [202, 408]],
-  ['an order before half a body', `${post('body')}${post('half').slice(0, -3)}`, [202, 408]],
+  ['an order before a head that is too long', `${post('long')}GET /${'x'.repeat(20_000)}`, [202, 431]],
+  ['an order before an incomplete head', `${post('head')}GET /heal`, [202, 408]],
+  ['an order before an incomplete body', `${post('body')}${post('half').slice(0, -3)}`, [202, 408]],
   [
     'an order before a broken chunk',
     `${post('chunk')}${request('POST /orders', undefined, CHUNKED)}5\r\n{"ord\r\nZ\r\n`,
@@ -36,18 +36,18 @@ test.each([
     `${request('POST /orders', '{')}${post('behind', { connection: 'close' })}`,
     [400, 202]
   ],
-  ['an order that ends its connection, and more', `${post('last', { connection: 'close' })}x`, [202]]
+  ['bytes after an order that ends its connection', `${post('last', { connection: 'close' })}x`, [202]]
 ])('the server answers requests in order, then closes the connection: %s', async (_what, bytes, expected) => {
   expect(statuses(await converse(port, bytes))).toEqual(expected)
 })
 
-test('an order after a refusal that ends the connection is not accepted', async () => {
+test('an order is not accepted after a refusal that ends the connection', async () => {
   const refused = `${request('POST /nowhere', undefined, CHUNKED)}1\r\n{\r\n0\r\n\r\n`
   expect(statuses(await converse(port, refused + post('behind-refusal')))).toEqual([404])
   expect((await api.call('/orders/behind-refusal')).statusCode).toBe(404)
 })
 
-test('a request that is refused before its body gets one answer, even if the body never comes', async () => {
+test('a request that is refused before its body arrives gets one answer, even if the body never arrives', async () => {
   expect(statuses(await converse(port, request('POST /nowhere', '{}', { 'content-length': 99 })))).toEqual([
     404
   ])
@@ -64,7 +64,7 @@ test.each([
   expect(statuses(await client.answers())).toEqual([...orders.map(() => 202), ...further])
 })
 
-test('the refusal of invalid bytes waits for the answer to the request before them', async () => {
+test('invalid bytes are refused only after the answer to the request before them', async () => {
   const client = await open(port)
   client.socket.write(`${request('GET /slow')}\x00\r\n\r\n`)
   await until('the faulty bytes are there', () => client.socket.bytesWritten > 0)

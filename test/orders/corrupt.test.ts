@@ -11,7 +11,7 @@ const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
 const env = { ADMIN_TOKEN }
 
 test.each(['', 'no JSON', '{"order_id":"spoilt-', '{"order_id":"another","status":"completed"}'])(
-  'a document of %j is never returned: MySQL answers, and the document is repaired',
+  'a document with the text %j is never returned, and is restored from MySQL',
   async text => {
     const { app, call, post } = await useApp(space, 'api', env)
     const order_id = `spoilt-${text.length}`
@@ -49,7 +49,7 @@ test('orders are accepted, processed and audited while counters are not numbers'
   await space.redis.hset(keys.settled(0), 'duplicates', 'some', 'redriving', '1.5')
   expect(await audit()).toEqual([200, expect.objectContaining({ duplicates: 0, in_flight: 1 })])
   expect(await post('counted-2')).toBe(202)
-  // A second message of the order is a duplicate, which settlement counts.
+  // A second message of the order is a duplicate. The settlement counts it.
   const [first] = await space.redis.xrange(keys.stream('placed', 0), '-', '+', 'COUNT', 1)
   await space.redis.xadd(keys.stream('placed', 0), '*', ...(first as [string, string[]])[1])
   await useApp(space, 'worker', { KEY_PREFIX })
@@ -62,7 +62,7 @@ test('orders are accepted, processed and audited while counters are not numbers'
   expect((await api.call('/metrics')).statusCode).toBe(200)
 })
 
-test('entries of the set of functions that name no function are ignored', async () => {
+test('invalid entries in the set of functions are ignored', async () => {
   const KEY_PREFIX = `${space.env.KEY_PREFIX}.functions`
   const { call, app } = await useApp(space, 'api', { ...env, KEY_PREFIX })
   await space.redis.sadd(app.keys.functions(0), 'nonsense', 'gone accepted gone')

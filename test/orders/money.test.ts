@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { decimalsOf } from '../../schema/http/currency.ts'
 import { canonicalAmount, price, sum } from '../../src/orders/money.ts'
 
-/** Amounts in ten-thousandths and rates in millionths: the rule in whole numbers. */
+/** The rule for tax in whole numbers, with amounts in ten-thousandths and rates in millionths. */
 const amounts = fc.bigInt({ min: 1n, max: 99_999_999_999_999n })
 const rates = fc.bigInt({ min: 0n, max: 1_000_000n })
 

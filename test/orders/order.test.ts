@@ -56,7 +56,7 @@ const orders = fc
   })
 
 describe('renderDocument', () => {
-  test('renders JSON from which every field can be read again', () => {
+  test('renders JSON that has every field of the order', () => {
     fc.assert(
       fc.property(orders, order => {
         const document: Order = JSON.parse(renderDocument(order))
@@ -67,7 +67,7 @@ describe('renderDocument', () => {
     )
   })
 
-  test('shows the status only where it is the order’s own, also to a search for it', () => {
+  test('has the text of a status only in the status field, whatever texts a client has sent', () => {
     fc.assert(
       fc.property(orders, order => {
         const document = renderDocument({ ...order, failure: null })
@@ -78,7 +78,7 @@ describe('renderDocument', () => {
     )
   })
 
-  test('begins with the text that marks an event as published only in the same state', () => {
+  test('begins with the text that marks an event as published only if the order is completed', () => {
     fc.assert(
       fc.property(pending, order => {
         const placed = toPlaced(order, '0.18')
@@ -93,7 +93,7 @@ describe('renderDocument', () => {
 })
 
 describe('a body', () => {
-  test('is the same in any order of the metadata, and with any form of a price', () => {
+  test('is the same with any order of the metadata, and with any form of a price', () => {
     fc.assert(
       fc.property(fields, own => {
         const metadata = own.metadata && Object.fromEntries(Object.entries(own.metadata).reverse())
@@ -120,7 +120,7 @@ describe('a body', () => {
         ]
       }
     ]
-  ])('is another one with %s', (_, change) => {
+  ])('is a different one with %s', (_, change) => {
     const own = {
       currency: 'EUR' as const,
       customer_id: 'c-1',
@@ -138,7 +138,7 @@ describe('a body', () => {
 })
 
 describe('the message of an order', () => {
-  test('carries every field through processing', () => {
+  test('keeps every field through processing', () => {
     fc.assert(
       fc.property(pending, order => {
         const placed = JSON.parse(JSON.stringify(toPlaced(order, '0.18')))

@@ -2,7 +2,7 @@ import type { OrderRecord } from '../../src/orders/order.ts'
 import { writeOrders } from '../../src/orders/process/write-orders.ts'
 import type { TestApp } from '../harness/app.ts'
 
-/** Writes the row of a final order, as the worker does that processes the message of that id. */
+/** Writes the row of a final order, as a worker does when it processes the message with this id. */
 export async function writeRow(
   { app }: Pick<TestApp, 'app'>,
   order: OrderRecord,

@@ -5,7 +5,7 @@ import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 
-test('a request whose head is complete only after the close begins is served, and its connection ends', async () => {
+test('a request whose head is complete after the close begins is served, and its connection is closed', async () => {
   const { app } = await useApp(space, 'api')
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   const takesMore = () =>

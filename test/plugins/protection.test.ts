@@ -18,7 +18,7 @@ async function send(port: number, bytes: string): Promise<string> {
 }
 
 describe('an answer', () => {
-  test('carries security headers and the request id, which is that of the client if it is valid', async () => {
+  test('has security headers and the request id, which is the id from the client if that is valid', async () => {
     const { call } = await useApp(space, 'api')
     const response = await call({ url: '/orders/none', headers: { 'x-request-id': 'client-7' } })
     expect(response.headers).toMatchObject({
@@ -52,7 +52,7 @@ describe('an answer', () => {
     ['/docs/static/swagger-ui.css', { 'if-match': '"x"' }, 412],
     ['/docs/static/a%00b', {}, 403],
     [`/orders/${'x'.repeat(3000)}`, {}, 400]
-  ])('to a mistake of the client is a 4xx: %s %o', async (url, headers, status) => {
+  ])('to an invalid request is a 4xx: %s %o', async (url, headers, status) => {
     const { app } = await useApp(space, 'api')
     const response = await app.inject({ url, headers })
     expect(response.statusCode).toBe(status)
@@ -81,7 +81,12 @@ describe('an answer', () => {
 
   test.each([
     ['invalid HTTP', 'nonsense\r\n\r\n', 400, 'not a complete HTTP'],
-    ['too long a head', `GET / HTTP/1.1\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`, 431, 'longer than 16 KiB'],
+    [
+      'a head that is too long',
+      `GET / HTTP/1.1\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`,
+      431,
+      'longer than 16 KiB'
+    ],
     ['too many headers', `GET / HTTP/1.1\r\n${'a: b\r\n'.repeat(1001)}\r\n`, 431, 'more than 1000 headers']
   ])(
     'I9: to invalid bytes (%s) has an error id that the log has too',
@@ -111,7 +116,7 @@ describe('an answer', () => {
     })
   })
 
-  test('I9: shows only the id of a bug, and the log has the rest', async () => {
+  test('I9: shows only the id of an unexpected error, and the log has the details', async () => {
     const { call, log } = await useApp(space, 'api', {}, app => {
       app.get('/broken', { schema: { response: anyRoute } }, async () => {
         await app.stores.mysql.rows('SELECT total FROM orders WHERE no_such_column = ?', ['a secret'])
@@ -185,7 +190,7 @@ describe('the log', () => {
     for (const id of ['gone-1', 'gone-2'])
       socket.write(`GET /slow HTTP/1.1\r\nhost: x\r\nx-request-id: ${id}\r\n\r\n`)
     await until('both are in flight', () => inFlight === 2)
-    // A client that only closes its side may still wait for its answers.
+    // A client that closes only its side may still wait for its answers.
     socket.resetAndDestroy()
     const lines = await until('the lines', () => {
       const found = log.filter(({ msg }) => msg === 'client gone before its answer')
@@ -232,7 +237,7 @@ describe('the log', () => {
     ])
   })
 
-  test('of a worker has the ids of the requests', async () => {
+  test('has the ids of requests to a worker', async () => {
     const api = await useApp(space, 'api')
     await api.post({ order_id: 'followed', amount: 1 }, { 'x-request-id': 'req-2' })
     const worker = await useApp(space, 'worker')

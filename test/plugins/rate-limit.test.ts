@@ -6,13 +6,13 @@ import { NOWHERE, until, useSpace } from '../harness/space.ts'
 const space = await useSpace()
 
 describe('the rate limit', () => {
-  /** Sends requests until one is refused, at most 50. */
+  /** Sends requests until one is refused, but at most 50. */
   const untilRefused = async (call: (url: string) => Promise<{ statusCode: number }>) => {
     for (let i = 1; i <= 50; i++) if ((await call('/orders/none')).statusCode === 429) return i
     return undefined
   }
 
-  test('refuses requests over the limit of a second, with its headers', async () => {
+  test('refuses requests over the limit of a second, with the headers of the limit', async () => {
     const { call } = await useApp(space, 'api', { RATE_LIMIT_MAX: 5 })
     const open = ['/health', '/health/live', '/health/ready', '/metrics']
     const [refused, statuses] = await until(
@@ -60,7 +60,7 @@ describe('the rate limit', () => {
     }
   )
 
-  test('counts over all processes', async () => {
+  test('counts the requests of all processes together', async () => {
     const [a, b] = [
       await useApp(space, 'api', { RATE_LIMIT_MAX: 20 }),
       await useApp(space, 'api', { RATE_LIMIT_MAX: 20 })
@@ -76,7 +76,7 @@ describe('the rate limit', () => {
     for (const key of counts) expect(await space.redis.ttl(key)).not.toBe(-1)
   })
 
-  test('serves exactly the number of requests of the limit, which a route may lower or raise', async () => {
+  test('serves exactly as many requests as the limit permits, and a route may lower or raise the limit', async () => {
     const { app } = await useApp(space, 'api', { RATE_LIMIT_MAX: 5 }, app => {
       for (const max of [2, 8])
         app.get(`/own-${max}`, { config: { rateLimit: { max } } }, async () => 'served')

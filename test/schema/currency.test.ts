@@ -18,13 +18,13 @@ describe('the currencies', () => {
     )
   })
 
-  test('are those in use', () => {
+  test('include the currencies in use', () => {
     expect(Currency.enum.length).toBeGreaterThan(150)
     expect(Currency.enum).toEqual(expect.arrayContaining(['EUR', 'USD', 'MRU', 'SLE', 'STN', 'VED', 'VES']))
     expect(Currency.enum.filter(code => !/^[A-Z]{3}$/.test(code))).toEqual([])
   })
 
-  test('leave four decimals to an amount without one', () => {
+  test('allow four decimals in an amount without a currency', () => {
     expect(decimalsOf(null)).toBe(4)
   })
 })

@@ -69,12 +69,9 @@ test.each(['', ' ', 'Infinity', '1e400', '9'.repeat(400), '0x10', '1e3', ' 80 ',
   }
 )
 
-test.each(['too short', '0123456789abcdef ', 'für-den-betrieb-geheim'])(
-  'ADMIN_TOKEN refuses "%s", which no header could carry',
-  token => {
-    expect(() => resolveConfig({ MODE: 'api', ADMIN_TOKEN: token })).toThrow(/ADMIN_TOKEN/)
-  }
-)
+test.each(['too short', '0123456789abcdef ', 'für-den-betrieb-geheim'])('ADMIN_TOKEN refuses "%s"', token => {
+  expect(() => resolveConfig({ MODE: 'api', ADMIN_TOKEN: token })).toThrow(/ADMIN_TOKEN/)
+})
 
 test('ADMIN_TOKEN may be a phrase', () => {
   expect(resolveConfig({ MODE: 'api', ADMIN_TOKEN: 'sixteen characters' }).ADMIN_TOKEN).toBe(
@@ -82,7 +79,7 @@ test('ADMIN_TOKEN may be a phrase', () => {
   )
 })
 
-test('an empty HOST is refused, because it would listen on every address', () => {
+test('an empty HOST is refused, because the service would listen on every address', () => {
   expect(() => resolveConfig({ MODE: 'api', HOST: '' })).toThrow(/HOST/)
 })
 
@@ -122,7 +119,7 @@ test.each([
 test.each([
   ['REDIS_PORT', 'redis'],
   ['DB_PORT', 'db']
-])('an address in %s, as Kubernetes sets it, gets an error with the cause and a remedy', (name, service) => {
+])('an address that Kubernetes sets in %s is refused with the cause and a remedy', (name, service) => {
   const address = 'tcp://10.96.0.17:6379'
   try {
     resolveConfig({ MODE: 'api', [name]: address })

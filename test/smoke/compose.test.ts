@@ -33,12 +33,12 @@ const FIXED = new Set([
   ...['REDIS_PORT', 'REDIS_USERNAME', 'REDIS_TLS', 'DB_PORT', 'DB_TLS']
 ])
 
-// Does nothing after the last test, which tears down too.
+// This does nothing after the last test, because the last test also tears down.
 t.teardown(async () => {
   for (const fault of await tearDown({ withLogs: !t.passing() })) console.error(fault)
 })
 
-/** Posts an order, which has to be accepted. */
+/** Posts an order, and expects its acceptance. */
 const accept = async (t: Test, order_id: string, amount: number | string = 100) => {
   const { status, body } = await request('/orders', { order_id, amount })
   t.equal(status, 202, `${order_id} is accepted`)
@@ -85,7 +85,7 @@ const connects = (host: string) =>
 await t.test('compose up builds one image and every container becomes healthy', async t => {
   t.comment(`with ${program.join(' ')}`)
   const { stdout, stderr } = await up('--build')
-  // Warnings about the builder belong to the machine.
+  // Warnings about the builder are about the machine.
   const complaints = `${stdout}\n${stderr}`
     .split('\n')
     .filter(line => /\bwarn|deprecat/i.test(line) && !/buildx|bake|legacy builder/i.test(line))
@@ -96,13 +96,13 @@ await t.test('compose up builds one image and every container becomes healthy', 
   t.ok(api !== undefined && api.Image === worker?.Image, 'api and worker run the same image')
 })
 
-// Without a stack every other test would wait for it and fail.
+// Without a stack, every other test would wait for the stack and fail.
 if (!t.passing()) {
   await tearDown({ withLogs: true })
   t.bailout('the stack did not start')
 }
 
-await t.test('the commands of the README have the answers that it shows', async t => {
+await t.test('the commands of the README return the answers in the README', async t => {
   const all = await examples()
   t.equal(all.length, 3, 'it shows three')
   for (const { command: line, answer } of all) {
@@ -112,7 +112,7 @@ await t.test('the commands of the README have the answers that it shows', async 
       if (faults.length > 0) throw new Error(faults.join('; '))
       return true
     }
-    // The worker needs a moment. A POST runs once.
+    // The worker needs a moment, so every command except a POST is repeated.
     t.ok(await (line.includes('POST') ? matches() : until(line, matches, 20)), line)
   }
 })
@@ -143,7 +143,7 @@ await t.test('an order is completed', async t => {
 })
 
 await t.test('the image adds under 150 MB to its base', async t => {
-  // BuildKit does not list the base among the images.
+  // BuildKit does not list the base image.
   await command('docker', ['image', 'inspect', nodeImage]).catch(() =>
     command('docker', ['pull', '--quiet', nodeImage], { timeout: 180_000 })
   )
@@ -164,7 +164,7 @@ for (const service of ['api', 'worker'] as const)
     const id = container?.Id ?? ''
     t.equal((await docker('exec', id, 'id', '-un')).trim(), 'node')
     await docker('exec', id, 'touch', '/tmp/file')
-    // Even root, who owns the files.
+    // Not even root may write, although root owns the files.
     const writing = docker('exec', '--user', 'root', id, 'touch', '/app/package.json')
     await t.rejects(writing, { message: /read-only file system/i })
   })
@@ -193,7 +193,7 @@ await t.test('the logs are JSON without a warning', async t => {
 
 for (const service of SERVICES)
   await t.test(`orders are completed after a restart of ${service}`, async t => {
-    // Accepted, and perhaps not yet processed when the container stops.
+    // The order is accepted, but may not be processed yet when the container stops.
     await accept(t, `before-${service}`)
     await compose(['restart', service], { timeout: 120_000 })
     await healthy(4)
@@ -210,7 +210,7 @@ await t.test('the log of every container is bounded', async t => {
   }
 })
 
-await t.test('a second worker joins', async t => {
+await t.test('a second worker processes orders, too', async t => {
   await up('--no-recreate', '--scale', 'worker=2')
   const workers = await healthy(2, 'worker')
   const ask = `fetch('http://127.0.0.1:3000/health').then(r => r.text()).then(console.log)`
@@ -224,8 +224,8 @@ await t.test('a second worker joins', async t => {
   await Promise.all(ids.map(completed))
 })
 
-await t.test('metrics agree with what was sent', async t => {
-  // One of the README, two of a test, two for each restart, and 40 for the second worker.
+await t.test('metrics agree with the orders that were sent', async t => {
+  // The README sends one order, a test two, each restart two, and the test of the second worker 40.
   const orders = 1 + 2 + 2 * SERVICES.length + 40
   const { database, queue } = await until('every message is settled', async () => {
     const { services, queue } = (await request('/metrics')).body as Metrics
@@ -241,7 +241,7 @@ await t.test('metrics agree with what was sent', async t => {
   t.equal(queue.pending, 0)
 })
 
-await t.test('restarts log JSON only, and nothing deprecated', async t => {
+await t.test('restarts log only JSON, and no deprecation', async t => {
   const lines = await processLogs()
   t.strictSame(
     lines.filter(line => !isEntry(line) || /deprecat|ExperimentalWarning/i.test(line)),
@@ -249,13 +249,13 @@ await t.test('restarts log JSON only, and nothing deprecated', async t => {
   )
 })
 
-await t.test('a stop is clean', async t => {
+await t.test('a stop ends every container with exit code 0', async t => {
   await compose(['stop'], { timeout: 120_000 })
   for (const service of ['api', 'worker'] as const)
     for (const { Name, State } of await containers(service)) t.equal(State.ExitCode, 0, Name)
 })
 
-await t.test('the tear-down leaves nothing', async test => {
+await t.test('the tear-down removes everything', async test => {
   test.strictSame(await tearDown({ withLogs: !t.passing() }), [])
   test.strictSame(await remains(), [])
 })

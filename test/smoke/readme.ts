@@ -47,7 +47,7 @@ export async function examples(): Promise<Example[]> {
   return found
 }
 
-/** Lists where an answer differs from the one shown: in keys, in types, and in values that do not vary. */
+/** Lists where an answer differs from the shown answer: in keys, in types, and in values that do not vary. */
 export function differences(shown: unknown, got: unknown, at = ''): string[] {
   if (isObject(shown) && isObject(got)) {
     const keys = new Set([...Object.keys(shown), ...Object.keys(got)])

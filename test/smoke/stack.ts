@@ -12,7 +12,7 @@ const run = promisify(execFile)
 /** The project's folder. */
 export const root = join(import.meta.dirname, '../..')
 
-/** Every start, stop and wait ends at this time; the tear-down has its own time. */
+/** The time limit for every start, stop and wait. The tear-down has its own limit. */
 const deadline = AbortSignal.timeout(6 * 60_000)
 const stopped = new AbortController()
 const signal = AbortSignal.any([deadline, stopped.signal])
@@ -40,7 +40,7 @@ export const SERVICES: Service[] = ['redis', 'mysql', 'api', 'worker']
 
 export const nodeImage = process.env.NODE_IMAGE ?? 'node:24-bookworm-slim'
 
-// Its own name and port: it does not affect a running Orderstream or another run of this test.
+// With its own name and port, it does not affect a running Orderstream or another run of this test.
 const project = `orderstream-smoke-${process.pid}`
 export const image = project
 export const port = await freePort()
@@ -50,20 +50,20 @@ const env: NodeJS.ProcessEnv = {
   COMPOSE_PROJECT_NAME: project,
   ORDERSTREAM_IMAGE: image,
   PORT: String(port),
-  // On a busy machine a slow store must not count as an outage, which would be in the logs.
+  // On a busy machine, a slow store must not count as an outage, because the logs would show the outage.
   STORE_TIMEOUT_MS: '5000'
 }
-// Not the whole environment: the file would pass on settings like LOG_LEVEL.
+// This is not the whole environment, because the file would pass on settings like LOG_LEVEL.
 for (const [name, value] of Object.entries(process.env))
   if (/^(PATH|HOME|LANG|TMPDIR|XDG_.*|DOCKER_.*|BUILDKIT_.*|(NODE|REDIS|MYSQL)_IMAGE|\w+_proxy)$/i.test(name))
     env[name] ??= value
 
-// Replaces a `.env` that may be in this folder.
+// This replaces a `.env` that may be in this folder.
 const scratch = await mkdtemp(join(tmpdir(), `${project}-`))
 const noSettings = join(scratch, 'env')
 await writeFile(noSettings, '')
 
-/** The installed one of the two compose programs. */
+/** The compose program that is installed, out of two. */
 export const program = await run('docker', ['compose', 'version'], { env, signal }).then(
   () => ['docker', 'compose'],
   () => ['docker-compose']
@@ -84,7 +84,7 @@ export async function command(
   })
 }
 
-/** `docker compose` or `docker-compose` on the real file. */
+/** Runs `docker compose` or `docker-compose` on the real file. */
 export async function compose(args: string[], options?: Parameters<typeof command>[2]) {
   const [file, ...first] = program as [string, ...string[]]
   return command(file, [...first, '--env-file', noSettings, ...args], options)
@@ -96,7 +96,7 @@ export const docker = async (...args: string[]) => (await command('docker', args
 /** Starts the containers that are not running. */
 export const up = (...args: string[]) => compose(['up', '-d', ...args], { timeout: 5 * 60_000 })
 
-/** The containers of a service, or all of them, stopped ones too. */
+/** The containers of a service or of all services, including stopped containers. */
 export async function containers(service?: Service): Promise<Container[]> {
   const labels = [`project=${project}`, ...(service === undefined ? [] : [`service=${service}`])]
   const filters = labels.flatMap(label => ['--filter', `label=com.docker.compose.${label}`])
@@ -110,7 +110,7 @@ export async function logLines({ Id }: Container): Promise<string[]> {
   return `${stdout}\n${stderr}`.split('\n').filter(line => line !== '')
 }
 
-/** Waits until `check` returns something true, and returns it; throws the last fault after the time. */
+/** Waits until `check` returns a truthy value, and returns the value. Throws the last error after the time limit. */
 export async function until<T>(
   what: string,
   check: () => Promise<T>,
@@ -142,7 +142,7 @@ export const healthy = (count: number, service?: Service) =>
     return all
   })
 
-/** One request to the API; its body is JSON. */
+/** Sends one request to the API, with JSON as its body. */
 export async function request(path: string, body?: unknown) {
   const response = await fetch(url + path, {
     ...(body !== undefined && {
@@ -166,8 +166,8 @@ export const completed = (id: string) =>
 let tornDown: Promise<string[]> | undefined
 
 /**
- * Removes everything that `up` created: containers, networks, volumes and the image; only the first call does. Prints
- * the end of the containers' logs to standard error if asked for. Returns the faults, and never throws.
+ * Removes everything that `up` created: containers, networks, volumes and the image. Only the first call does so.
+ * Prints the last lines of the containers' logs to standard error on request. Returns the faults, and never throws.
  */
 export async function tearDown({ withLogs }: { withLogs: boolean }): Promise<string[]> {
   tornDown ??= removeAll(withLogs)
@@ -192,7 +192,7 @@ async function removeAll(withLogs: boolean): Promise<string[]> {
   return faults
 }
 
-/** Returns what the engine still has of this run. */
+/** Returns the resources of this run that the engine still has. */
 export async function remains(): Promise<string[]> {
   const filter = ['--filter', `label=com.docker.compose.project=${project}`]
   const lists = await Promise.all([

@@ -22,7 +22,7 @@ test('a Redis that refuses the password of a running process is reported once in
   await admin.config('SET', 'requirepass', 'new')
   await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
   admin.disconnect()
-  // A call without a connection usually sees it first.
+  // A call without a connection usually finds the refusal first.
   const lost = await until('a call finds no connection', () =>
     app.stores.redis
       .run(client => client.get('x'))

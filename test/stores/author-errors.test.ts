@@ -11,7 +11,7 @@ afterAll(close)
 await until('the stores are up', () => app.stores.redis.availability.up && app.stores.mysql.availability.up)
 await space.sql('CREATE TABLE own (id INT PRIMARY KEY, n INT NOT NULL DEFAULT 0)')
 
-/** Errors that libraries and authors throw, each with some marks of an error of a store. */
+/** Errors that libraries and authors throw. Each looks in some way like an error of a store. */
 const thrown = await Promise.all([
   new TerminalError('out-of-stock', 'There is none left.'),
   new TypeError('x is not a function'),
@@ -25,7 +25,7 @@ const thrown = await Promise.all([
 ])
 
 test.each(thrown.map(error => [error]))(
-  'a store passes on an error that is not its own unchanged: %s',
+  'an error that no store has caused passes through a store call unchanged: %s',
   async error => {
     const fail = async () => {
       throw error
@@ -45,7 +45,7 @@ test.each(thrown.map(error => [error]))(
   }
 )
 
-test('a catch inside a transaction or a call gets the class of the error of the store', async () => {
+test('code that catches an error inside a transaction or a call gets an error class of the store', async () => {
   const kinds = await app.stores.mysql.transaction(async ({ run }) => {
     const kindOf = (sql: string) =>
       run(sql, []).then(
@@ -69,7 +69,7 @@ test('a catch inside a transaction or a call gets the class of the error of the 
   expect(piped?.[0]?.name).toBe('ScriptMissing')
 })
 
-test('a transaction that loses a deadlock runs again, although its author catches the error', async () => {
+test('a transaction that fails in a deadlock runs again, even if its own code catches the error', async () => {
   let tries = 0
   await app.stores.mysql
     .transaction(async ({ run }) => {
@@ -92,7 +92,7 @@ test('a statement after the end of its transaction is refused', async () => {
   expect(await app.stores.mysql.rows('SELECT * FROM own', [])).toEqual([])
 })
 
-test('a transaction without an answer fails with all its statements, although its author catches the error', async () => {
+test('a transaction without an answer fails and writes nothing, even if its own code catches the error', async () => {
   const { mysql } = (await useApp(space, 'api', { STORE_TIMEOUT_MS: 300 })).app.stores
   await until('MySQL is up', () => mysql.availability.up)
   const settled = mysql.transaction(

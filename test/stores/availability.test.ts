@@ -33,7 +33,7 @@ const fail = (error: Error) => async () => {
   throw error
 }
 
-test('calls fail at once while a store is down, and are not made', async () => {
+test('calls fail at once and do not run while a store is unavailable', async () => {
   const { store, availability } = await watch(1)
   store.answers = false
   expect(await availability.check()).toBe(false)
@@ -45,7 +45,7 @@ test('calls fail at once while a store is down, and are not made', async () => {
   expect(made).toBe(false)
 })
 
-test('a call without an answer marks its store as down, and another failure does not', async () => {
+test('a call without an answer marks its store as unavailable, and other failures do not', async () => {
   const { availability } = await watch()
   for (const error of [new StoreRefused('redis'), new StoreUnavailable('mysql'), new Error('mine')]) {
     await expect(availability.run(fail(error))).rejects.toBe(error)
@@ -58,7 +58,7 @@ test('a call without an answer marks its store as down, and another failure does
   expect(availability.up).toBe(true)
 })
 
-test('a store that has just failed is probed again before it counts as down', async () => {
+test('a store that has just failed is probed again before it counts as unavailable', async () => {
   const { store, availability } = await watch()
   const stillUp = () =>
     availability.run(fail(new StoreUnavailable('redis'))).catch(() => availability.stillUp())
@@ -74,7 +74,7 @@ test('concurrent checks share one probe', async () => {
   expect(store.probes).toBe(before + 1)
 })
 
-test('a store that answers probes takes writes unless a trial write gets no answer', async () => {
+test('a store that answers probes counts as writable unless a trial write gets no answer', async () => {
   const { store, availability } = await watch(100)
   expect(await availability.takesWrites()).toBe(true)
   store.write = fail(new Error('mine'))
@@ -87,7 +87,7 @@ test('a store that answers probes takes writes unless a trial write gets no answ
   expect(await availability.takesWrites()).toBe(false)
 })
 
-test('a refused trial write counts as a refusal until a write succeeds, unlike a lock or a full pool', async () => {
+test('a store counts as refusing after a refused trial write, but not after a lock or a full pool', async () => {
   const { store, availability } = await watch(1000)
   for (const error of [new Contention('locked'), new NoFreeConnection('redis')]) {
     store.write = fail(error)
@@ -111,7 +111,7 @@ test('a refused trial write counts as a refusal until a write succeeds, unlike a
   await until('it has tried a write by itself', () => availability.refusal === undefined)
 })
 
-test('health tries a write from time to time, and waits for it no longer than for a probe', async () => {
+test('health makes a trial write from time to time, and waits for its answer no longer than for a probe', async () => {
   const { store, availability } = await watch(500)
   let tries = 0
   store.write = async () => {
@@ -124,7 +124,7 @@ test('health tries a write from time to time, and waits for it no longer than fo
   expect(await slow.writable()).toBe(true)
 })
 
-test('an untrusted call without an answer causes a probe before the store counts as down', async () => {
+test('after an untrusted call without an answer, a store counts as unavailable if a probe fails, too', async () => {
   const { store, availability } = await watch()
   const unavailable = new StoreUnavailable('redis')
   await expect(availability.run(fail(unavailable), false)).rejects.toBe(unavailable)

@@ -112,14 +112,14 @@ test('an unknown error does not put the data of its call into the log', async ()
   }
 })
 
-test('an error in the data is not an error of the store, whatever its number', async () => {
+test('an error in the data is not an error of the store, whatever its error number', async () => {
   for (const state of ['22003', '23000']) {
     const failing = space.sql(`SIGNAL SQLSTATE '${state}' SET MYSQL_ERRNO = 1690, MESSAGE_TEXT = 'so it is'`)
     expect((await failing.catch(fromMysql))?.constructor).toBe(Error)
   }
 })
 
-test('a full table is a refusal of the store', async () => {
+test('a full table counts as a refusal of the store', async () => {
   await space.sql('SET SESSION max_heap_table_size = 16384')
   await space.sql('CREATE TABLE small (x CHAR(255)) ENGINE = MEMORY')
   const full = await space.sql(`INSERT INTO small VALUES ${Array(1000).fill("('')")}`).catch(fromMysql)
@@ -127,7 +127,7 @@ test('a full table is a refusal of the store', async () => {
   expect(full).toMatchObject({ store: 'mysql' })
 })
 
-test('a queue continues after its group is destroyed while batches run', async () => {
+test('a function on a queue continues after its group is destroyed while batches run', async () => {
   const api = await useApp(space, 'api')
   await useApp(space, 'worker', { LEASE_MS: 1000 })
   const queue = api.app.keys.stream('placed', 0)
@@ -138,7 +138,7 @@ test('a queue continues after its group is destroyed while batches run', async (
     await space.redis.xgroup('DESTROY', queue, 'process-orders').catch(() => {})
   }
   await until('all are settled', async () => (await space.redis.xlen(queue)) === 0)
-  // Some may have spilled into MySQL while Redis was slow.
+  // Some orders may have been accepted in MySQL while Redis was slow.
   await until('all are completed', async () => {
     const rows = await space.sql("SELECT 1 FROM orders WHERE status = 'completed'")
     return rows.length === 500

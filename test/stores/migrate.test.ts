@@ -52,7 +52,7 @@ function openDatabase(name: string, account = {}) {
 }
 
 test('the next start completes a migration that was cut off after any statement', {
-  // Makes a database for each statement of all migrations.
+  // The test makes a database for each statement of all migrations.
   timeout: 120_000
 }, async () => {
   const statements = await readStatements()
@@ -64,7 +64,7 @@ test('the next start completes a migration that was cut off after any statement'
 
   for (let done = 1; done <= statements.length; done++) {
     const cut = await makeDatabase(`cut_${done}`)
-    // The first statements have run, and only the version before theirs is recorded.
+    // The first statements have run, but only the version before them is recorded.
     for (const { statement } of statements.slice(0, done)) await space.sql(statement)
     await space.sql('CREATE TABLE schema_version (version BIGINT PRIMARY KEY)')
     for (let version = 0; version < (statements[done - 1]?.version ?? 0); version++)
@@ -75,7 +75,7 @@ test('the next start completes a migration that was cut off after any statement'
   }
 })
 
-test('another error in a migration ends the start, and records nothing as done', async () => {
+test('a migration that MySQL refuses fails the start, and is not recorded', async () => {
   const user = `user_${randomBytes(4).toString('hex')}`
   const account = `'${user}'@'${space.env.DB_HOST}'`
   await (await makeDatabase('faulty')).migrate()
@@ -91,8 +91,8 @@ test('another error in a migration ends the start, and records nothing as done',
   expect(await version()).toBe(3)
 })
 
-test('a start refuses a server that is too old and names the reason', async () => {
-  // An old server answers this way; the same length keeps the packet valid.
+test('a start refuses a server that is too old, and reports the reason', async () => {
+  // An old server reports such a version. The same length keeps the packet valid.
   const proxy = createServer(socket => {
     const server = connect(Number(space.env.DB_PORT), space.env.DB_HOST)
     server.pipe(socket)
@@ -118,7 +118,7 @@ test('a start refuses a server that is too old and names the reason', async () =
   expect(line).toMatchObject({ err: { message: expect.stringContaining('MySQL is older than 8.0') } })
 })
 
-test('the tables of functions have their own versions, and an error in them delays no order', async () => {
+test('the migrations of functions have their own versions, and an error in one does not fail the start', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'orderstream-functions-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   const database = await makeDatabase('functions')

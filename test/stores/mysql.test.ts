@@ -11,7 +11,7 @@ import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 
-/** Returns the MySQL of an api when it is up; the first api has to create the tables. */
+/** Returns the MySQL of an api when it is available. The first api has to create the tables. */
 const useMysql = async () => {
   const { mysql } = (await useApp(space, 'api')).app.stores
   await until('MySQL is up', () => mysql.availability.up)
@@ -19,7 +19,7 @@ const useMysql = async () => {
 }
 
 test.each([new StoreUnavailable('redis'), new StoreRefused('redis'), new StoreRefused('mysql')])(
-  'a transaction that ends with "%s" rolls back, and keeps its connection and MySQL up',
+  'a transaction that throws "%s" rolls back, keeps its connection, and leaves MySQL available',
   async error => {
     const mysql = await useMysql()
     const idOf = async ({ rows }: Pick<Transaction, 'rows'>) => {
@@ -104,12 +104,12 @@ test('a pool closes while it abandons a statement without an answer', async () =
 test.each([
   ['db.example', true],
   ['10.0.0.1', false]
-])('TLS verifies the certificate, and whether it names %s: %s', (host, named) => {
+])('TLS verifies the certificate, and the verification of the host name for %s is %s', (host, named) => {
   const config = space.config({ MODE: 'api', DB_TLS: 'true', DB_HOST: host })
   expect(connectionOptions(config).ssl).toEqual({ rejectUnauthorized: true, verifyIdentity: named })
 })
 
-test('a connection that is too late for its caller returns to the pool', async () => {
+test('a connection that opens too late for its caller returns to the pool', async () => {
   const pool = createMysqlPool(space.config({ MODE: 'api', STORE_TIMEOUT_MS: 1000 }), 2)
   onTestFinished(() => pool.close())
   const { promise: over, resolve: end } = Promise.withResolvers<void>()
@@ -125,7 +125,7 @@ test('a connection that is too late for its caller returns to the pool', async (
   expect(await pool.using(async () => 'there is one')).toBe('there is one')
 })
 
-test('a connection whose session set-up times out is dropped, and another one takes its place', async () => {
+test('a connection whose session set-up times out is dropped and replaced', async () => {
   const proxy = await startProxy(Number(space.env.DB_PORT))
   const config = { MODE: 'api', DB_PORT: proxy.port, STORE_TIMEOUT_MS: 500 }
   const pool = createMysqlPool(space.config(config), 2)
@@ -137,7 +137,7 @@ test('a connection whose session set-up times out is dropped, and another one ta
   await held
   for (const { status, reason } of all as PromiseRejectedResult[])
     expect([status, reason]).toEqual(['rejected', expect.any(StoreUnavailable)])
-  // The held statements stay held, so only new connections work.
+  // The proxy still holds the earlier statements, so only new connections work.
   proxy.freeze()
   proxy.release()
   const rows = () => pool.using(connection => query(connection, 'SELECT 1 AS one', [], 500))
@@ -159,9 +159,9 @@ test('a process whose connections are all in use does not count MySQL as unavail
 })
 
 test.each([
-  ['is at its limit of connections', 'WITH MAX_USER_CONNECTIONS 1', ''],
-  ['has been locked', '', 'ACCOUNT LOCK']
-])('an account that %s gets no connection, which counts as unavailable', async (_what, first, then) => {
+  ['has reached its limit of connections', 'WITH MAX_USER_CONNECTIONS 1', ''],
+  ['is locked', '', 'ACCOUNT LOCK']
+])('MySQL counts as unavailable for a new connection when its account %s', async (_what, first, then) => {
   const DB_USER = `user_${randomBytes(4).toString('hex')}`
   const account = `'${DB_USER}'@'${space.env.DB_HOST}'`
   await space.sql(`CREATE USER ${account} IDENTIFIED BY 'word' ${first}`)
@@ -177,7 +177,7 @@ test.each([
   })
 })
 
-test('a process waits in one connection while another one migrates the schema', async () => {
+test('a process waits with one connection while another process migrates the schema', async () => {
   const lock = "CONCAT('orderstream-migrate-', MD5(DATABASE()))"
   await space.sql(`DO GET_LOCK(${lock}, 0)`)
   const { mysql } = (await useApp(space, 'api', { STORE_TIMEOUT_MS: 500 })).app.stores

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { createRedisClock } from '../../src/stores/redis/clock.ts'
 
-test('the clock of Redis advances with the local one, and is unknown before a reading and a minute after it', () => {
+test('the clock of Redis advances with the local clock, and is unknown without a reading in the last minute', () => {
   let local = 500
   vi.spyOn(performance, 'now').mockImplementation(() => local)
   onTestFinished(() => {

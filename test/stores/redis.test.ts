@@ -49,7 +49,7 @@ test.each([
   expect(line).toMatchObject({ err: { message: expect.stringContaining(reason) } })
 })
 
-test('TLS sends no server name for an address as REDIS_HOST, so Node.js does not warn', async () => {
+test('TLS sends no server name when REDIS_HOST is an IP address, so Node.js does not warn', async () => {
   const warnings: string[] = []
   const record = ({ message }: Error) => warnings.push(message)
   process.on('warning', record)
@@ -60,7 +60,7 @@ test('TLS sends no server name for an address as REDIS_HOST, so Node.js does not
   expect(warnings).toEqual([])
 })
 
-test('a failed call never happens later, because none waits for a connection', async () => {
+test('a call without a connection fails at once, and is not sent later', async () => {
   const { redis } = (await useApp(space, 'api')).app.stores
   redis.client.disconnect(true)
   await once(redis.client, 'close')
@@ -104,7 +104,7 @@ test('a Redis that forbids CONFIG is used, and counts as not durable', async () 
   expect(redis.facts()).toEqual({ durability: 'memory', evicts: false })
 })
 
-test('a client leaves a replica at once, and less and less often while it stays one', async () => {
+test('a client leaves a replica at once, and waits longer each time that it gets a replica again', async () => {
   const { redis } = (await useApp(space, 'api')).app.stores
   const leave = redis.client.options.reconnectOnError
   let now = 0

@@ -26,7 +26,7 @@ async function makeDatabase() {
   }
 }
 
-test('columns.json has exactly the columns that the migrations make', async () => {
+test('columns.json has exactly the columns that the migrations create', async () => {
   const text = await readFile(new URL('../../migrations/columns.json', import.meta.url), 'utf8')
   const declared: Record<string, { created: object; added?: object }> = JSON.parse(text)
   const { connection, sql, migrate: start } = await makeDatabase()
@@ -59,7 +59,7 @@ test.each([
   expect(tables.filter(name => name !== 'schema_version' && name !== table)).toEqual([])
 })
 
-test('a start refuses a migrated schema only if a change affects orders', async () => {
+test('a start refuses a schema that was changed after its migration, if the change affects orders', async () => {
   const { sql, migrate: start } = await makeDatabase()
   await start()
   const changes = [
@@ -91,7 +91,7 @@ test('a start refuses a migrated schema only if a change affects orders', async 
     await sql(undo)
     await start()
   }
-  // An existing column makes the migration skip the whole statement that adds several.
+  // If one column exists, the migration skips the whole statement that adds several columns.
   await sql('ALTER TABLE orders DROP COLUMN message_id, DROP COLUMN tax_rate')
   await sql('DELETE FROM schema_version WHERE version > 2')
   await expect(start()).rejects.toThrow('The table orders cannot be used: the column message_id is missing')

@@ -5,7 +5,7 @@ import { until } from '../harness/space.ts'
 
 const stores = await useOwnStores()
 
-/** Defaults of a server that would each break the service. */
+/** Defaults of a server. Each of them would break the service. */
 const HOSTILE = {
   autocommit: 0,
   completion_type: 1,
@@ -62,7 +62,7 @@ test('orders and functions work on a server with wrong defaults for new sessions
     const rows = await space.sql("SELECT 1 FROM orders WHERE status = 'completed'")
     return rows.length === 2
   })
-  // A statement outside a transaction takes effect, and a read leaves no transaction open that would block this.
+  // The insert takes effect at once. The read leaves no transaction open that would block the ALTER TABLE.
   await mysql.rows("INSERT INTO outbox (order_id) VALUES ('none')", [])
   await mysql.rows('SELECT * FROM orders', [])
   expect(await space.sql("SELECT order_id FROM outbox WHERE order_id = 'none'")).toHaveLength(1)

@@ -13,12 +13,12 @@ import { makeFunction } from './functions.ts'
 
 const shared = await useSpace()
 
-/** The longest time that a store may take to answer (ms), for the service and for drivers of the author's own. */
+/** The longest time that a store may take to answer (ms), for the service and for the author's own drivers. */
 const TIMEOUT = 250
 
 /**
- * A worker with a function that calls a driver for each message. The call begins once the gate is open. `errors` has
- * what it has thrown, and `attempts` the number of the attempt each time.
+ * A worker with a function that calls a driver for each message. The call begins when the gate is open. `errors` has
+ * the errors of the calls, and `attempts` the number of the attempt at each call.
  */
 async function callDriver(
   space: Space,
@@ -88,7 +88,7 @@ async function expectNoAttemptSpent(
   expect(await deadLetters()).toEqual([])
 }
 
-describe('a handler that calls MySQL through the bare driver', () => {
+describe('a handler that calls MySQL', () => {
   const INSERT = "INSERT INTO outbox (order_id) VALUES ('none')"
 
   /** A pool that an author makes, with time limits of its own. */
@@ -99,7 +99,7 @@ describe('a handler that calls MySQL through the bare driver', () => {
     return pool
   }
 
-  /** As a backup takes it: MySQL answers its ping, and each write waits. */
+  /** Locks the tables as a backup does: MySQL answers pings, and each write waits. */
   async function lockTables() {
     const connection = await connectTo(shared)
     onTestFinished(() => connection.destroy())
@@ -121,7 +121,7 @@ describe('a handler that calls MySQL through the bare driver', () => {
     ['a pool of its own', (_app, own) => own.query({ sql: INSERT, timeout: TIMEOUT })]
   ]
   const faults: [string, number, (proxy: Proxy) => Promise<() => Promise<unknown>>][] = [
-    // More often than a call is repeated when its own connection breaks.
+    // A call is repeated fewer times than this when its own connection breaks.
     ['all writes hang', 4, lockTables],
     ['MySQL hangs', 1, freeze]
   ]
@@ -130,7 +130,7 @@ describe('a handler that calls MySQL through the bare driver', () => {
   )
 
   test.each(cases)(
-    'that is %s spends no attempt while %s',
+    'through %s spends no attempt while %s',
     { timeout: 90_000 },
     async (_driver, _fault, call, failures, begin) => {
       const proxy = await startProxy(Number(shared.env.DB_PORT))
@@ -140,7 +140,7 @@ describe('a handler that calls MySQL through the bare driver', () => {
     }
   )
 
-  test.each(drivers)('that is %s spends its attempts on a duplicate key', async driver => {
+  test.each(drivers)('through %s spends its attempts on a duplicate key', async driver => {
     await shared.sql('CREATE TABLE IF NOT EXISTS own_rows (id INT PRIMARY KEY)')
     await shared.sql('REPLACE INTO own_rows VALUES (1)')
     const sql = 'INSERT INTO own_rows VALUES (1)'
@@ -162,8 +162,8 @@ describe('a handler that calls MySQL through the bare driver', () => {
   })
 })
 
-describe('a handler that calls Redis through the bare driver', () => {
-  /** A Redis of the running test alone, with a space in it, and how to stop and continue it. */
+describe('a handler that calls Redis', () => {
+  /** A Redis that only the running test uses, with a space in it, and functions that pause and continue it. */
   async function useOwnRedis() {
     const dir = await mkdtemp(join(tmpdir(), 'orderstream-bare-'))
     const server = await startRedis({ dir })
@@ -182,7 +182,7 @@ describe('a handler that calls Redis through the bare driver', () => {
 
   type OwnRedis = Awaited<ReturnType<typeof useOwnRedis>>
 
-  /** Its sockets stay open, and nothing is answered. */
+  /** Pauses Redis. Its sockets stay open, and it does not answer. */
   async function pause({ pid }: OwnRedis) {
     process.kill(pid, 'SIGSTOP')
     return async () => process.kill(pid, 'SIGCONT')
@@ -204,14 +204,14 @@ describe('a handler that calls Redis through the bare driver', () => {
     return { run, written: async () => (await redis.space.redis.get(key)) === 'value' }
   }
 
-  test.each(drivers)('that is %s spends no attempt while Redis is paused', async (_driver, clientOf) => {
+  test.each(drivers)('through %s spends no attempt while Redis is paused', async (_driver, clientOf) => {
     const redis = await useOwnRedis()
     const { run, written } = await setOf(redis, clientOf)
     await expectNoAttemptSpent(run, 'redis', 1, () => pause(redis))
     expect(await written()).toBe(true)
   })
 
-  test('that is app.redis spends no attempt while Redis refuses writes', async () => {
+  test('through app.redis spends no attempt while Redis refuses writes', async () => {
     const redis = await useOwnRedis()
     const { run, written } = await setOf(redis, app => app.redis)
     await expectNoAttemptSpent(run, 'redis', 4, () => refuseWrites(redis))

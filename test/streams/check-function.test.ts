@@ -21,7 +21,7 @@ describe('app.consume refuses', () => {
       /name must match.*a–z, 0–9 and hyphens/
     ],
     [
-      'a stream with the key of another structure',
+      'a stream whose key has another structure',
       { stream: 'accepted' },
       /stream must match.*keys of the service/
     ],
@@ -105,7 +105,7 @@ describe('app.consume refuses', () => {
     })
   })
 
-  test('no function beside process-orders', async () => {
+  test('a second function with the group or the name of process-orders', async () => {
     await useApp(space, 'worker', {}, app => {
       expect(() => app.consume(like({ stream: 'placed', group: 'process-orders' }))).toThrow(FunctionRefused)
       expect(() => app.consume(like({ name: 'process-orders', stream: 'placed' }))).toThrow(FunctionRefused)
@@ -152,7 +152,7 @@ test('a batch of the largest size is settled with an event and a key for each me
   const filling = space.redis.pipeline()
   for (let n = 0; n < count; n++) filling.xadd(fn.key, '*', ...fn.fields(n))
   await filling.exec()
-  // The lease is long because this work may block the event loop for longer than half of a short one.
+  // The lease is long because this work may block the event loop for longer than half of a short lease.
   const { log } = await useApp(space, 'worker', { LEASE_MS: 4000 }, app => app.consume(fn.definition))
   await fn.settled()
   expect(largest).toBe(LARGEST_BATCH)

@@ -82,10 +82,10 @@ describe('a stream function', () => {
     await until('the other one is done', async () => (await space.redis.xlen(fn.key)) === 1)
   })
 
-  test('shares a log with others: each gets every message, and the log is trimmed behind the slowest', async () => {
+  test('gets each message of a log with several functions, and the log is trimmed behind the slowest one', async () => {
     const api = await useApp(space, 'api')
     await useWorker(space, makeFunction(space, async () => undefined).definition)
-    // Sets, because a slow Redis may cause a second publication.
+    // The test compares sets, because a slow Redis may cause a second publication.
     const seen = new Map([
       ['one', new Set<string>()],
       ['two', new Set<string>()]
@@ -112,7 +112,7 @@ describe('a stream function', () => {
     )
   })
 
-  test('renews its lease while it runs, so a long run happens once', async () => {
+  test('renews its lease during a long run, so the message runs once', async () => {
     let calls = 0
     let release = () => {}
     const fn = makeFunction(space, async () => {
@@ -129,13 +129,13 @@ describe('a stream function', () => {
     const pending = async () =>
       ((await space.redis.xpending(fn.key, fn.name, '-', '+', 1)) as [[string, string, number, number]])[0]
     const idle = async () => (await pending())[2]
-    // Three renewals: each one lowers the idle time.
+    // The test waits for three renewals. Each renewal lowers the idle time.
     for (let last = await idle(), falls = 0; falls < 6; ) {
       const now = await idle()
       if (now < last) falls++
       last = now
     }
-    // A renewal must not count as a delivery, or a long message would become a suspect.
+    // If a renewal counted as a delivery, a message with a long run would become a suspect.
     expect((await pending())[3]).toBe(1)
     release()
     await fn.settled()
@@ -145,7 +145,7 @@ describe('a stream function', () => {
 })
 
 describe('a consumer', () => {
-  test('publishes an event unless the first key written with it shows that it is published', async () => {
+  test('publishes an event unless the first written key already had the value that marks it as published', async () => {
     const { keys } = worker.app
     const { redis } = worker.app.stores
     const fn = makeFunction(space, async () => undefined)
@@ -178,7 +178,7 @@ describe('a consumer', () => {
     }
     expect(await publish(out, other)).toBe(0)
     expect(await publish(other, out)).toBe(1)
-    // The value from before the batch decides, even when a message comes twice in a batch.
+    // The value before the batch decides, even if a message is in the batch twice.
     expect(await publish(other, other)).toBe(1)
   })
 
@@ -190,7 +190,7 @@ describe('a consumer', () => {
     })
   })
 
-  test('I8: finishes what is in flight on a stop, takes nothing new, and leaves the group', async () => {
+  test('I8: finishes its messages in flight on a stop, takes no new messages, and leaves the group', async () => {
     let release = () => {}
     let calls = 0
     const fn = makeFunction(

@@ -30,7 +30,7 @@ test('a redrive sends dead letters one by one at the given rate, over all partit
   expect(third - second).toBeGreaterThanOrEqual(1000)
 })
 
-test('pages list each dead letter once, and a redrive takes all of them, however many', async () => {
+test('pages list each dead letter once, and a redrive takes any number of dead letters', async () => {
   const env = { KEY_PREFIX: `${space.env.KEY_PREFIX}.many`, STREAM_PARTITIONS: 2 }
   const { keys, streams } = (await useApp(space, 'api', env)).app
   for (const partition of [0, 1]) await addDeadLetters(keys.dead('gone', partition), 600)
@@ -45,7 +45,7 @@ test('pages list each dead letter once, and a redrive takes all of them, however
   expect(await streams.deadLetters.redrive('gone', undefined, 1000)).toMatchObject({ count: 1200 })
 })
 
-test('a redrive takes each dead letter once, and only those that exist when it begins', async () => {
+test('a redrive takes each dead letter once, and only dead letters that exist when the redrive begins', async () => {
   const env = { KEY_PREFIX: `${space.env.KEY_PREFIX}.again`, STREAM_PARTITIONS: 2 }
   const { keys, streams } = (await useApp(space, 'api', env)).app
   for (const partition of [0, 1]) await addDeadLetters(keys.dead('gone', partition), 2000)
@@ -78,7 +78,7 @@ test('the stream of discarded dead letters keeps the newest ones', async () => {
   expect(await space.redis.xlen(keys.discarded('gone', 0))).toBeLessThan(10_500)
 })
 
-test('a message whose onDead throws does not delay others, and becomes a dead letter', async () => {
+test('a message whose onDead throws becomes a dead letter, and does not delay other messages', async () => {
   const fn = makeFunction(space, async () => undefined, {
     retry: { attempts: 2, base: 1, max: 1 },
     handler: async messages => ({

@@ -46,7 +46,7 @@ describe('a worker', () => {
     ])
   })
 
-  test('I5: completes 499 messages beside a poison message, which can be redriven', async () => {
+  test('I5: completes 499 messages and dead-letters a poison message, which can be redriven', async () => {
     let cured = false
     const done = new Set<number>()
     const keys = new Set<string>()
@@ -68,7 +68,7 @@ describe('a worker', () => {
       const { deadLetters: found } = await deadLetters.list(name, '', 10)
       return found.length > 0 && found
     })
-    // Its last attempt may end before the others, because the batch is halved again and again.
+    // The poison message may use its last attempt first, because the batch is halved again and again.
     await until('all the others are done', () => done.size === 499)
     await fn.settled()
     expect(deadLetter).toMatchObject({
@@ -87,7 +87,7 @@ describe('a worker', () => {
     expect((await deadLetters.list(name, '', 1)).deadLetters).toEqual([])
   })
 
-  test('dead-letters a message at once after a TerminalError, and keeps the reason of a discard', async () => {
+  test('dead-letters a message at once after a TerminalError, and records the reason of a discard', async () => {
     let calls = 0
     const fn = makeFunction(space, async ([message]) => {
       calls++
@@ -117,7 +117,7 @@ describe('a worker', () => {
     expect(kept).toEqual(expect.arrayContaining(['reason', 'paid in cash', 'code', 'no-such-card']))
   })
 
-  test('retries the failed messages of a batch, and settles the others', async () => {
+  test('retries the failed messages of a batch, and settles the other messages', async () => {
     const tries = new Map<number, number>()
     const fn = makeFunction(space, async messages => {
       const failed: BatchResult['failed'] = []
@@ -161,7 +161,7 @@ describe('a worker', () => {
     ])
   })
 
-  test('settles the others when the filter throws for one message', async () => {
+  test('settles the other messages when the filter throws for one message', async () => {
     const seen: number[] = []
     const fn = makeFunction(
       space,
@@ -208,7 +208,7 @@ describe('a worker', () => {
   })
 })
 
-test('a store that refuses costs no attempts, is tried after growing pauses, and is logged once', async () => {
+test('a function waits longer and longer for a store that refuses, spends no attempts, and logs it once', async () => {
   const tries: number[] = []
   const fn = makeFunction(space, async () => {
     tries.push(performance.now())
@@ -216,7 +216,7 @@ test('a store that refuses costs no attempts, is tried after growing pauses, and
     return undefined
   })
   for (let n = 0; n < 3; n++) await fn.add(n)
-  // With this lease, the batch can only finish because the store is back, not because of a takeover.
+  // With this lease, no takeover can finish the batch. It finishes because the store is available again.
   const { app, log } = await useApp(space, 'worker', LONG_LEASE, app => app.consume(fn.definition))
   await fn.settled()
   // A pause may be longer than planned, but never shorter.
@@ -249,7 +249,7 @@ test('I8: a worker stops while a store is unavailable, and another worker gets i
   expect(done).toBe(3)
 })
 
-test('a handler without an answer from an available store runs again, and the third time costs an attempt', async () => {
+test('a handler runs again when an available store does not answer, and the third time costs an attempt', async () => {
   const attempts: number[] = []
   const fn = makeFunction(
     space,

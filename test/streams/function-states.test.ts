@@ -56,7 +56,7 @@ test('the help of a service-wide gauge states that it must not be summed over pr
   ])
 })
 
-/** The time that the clock of this process is ahead, in milliseconds. */
+/** The time by which the clock of this process is ahead, in milliseconds. */
 let ahead = 0
 const now = performance.now.bind(performance)
 performance.now = () => now() + ahead
@@ -72,7 +72,7 @@ const untilRead = (api: TestApp) => {
   return until('the states are read', () => api.app.functions.unsettled() !== before)
 }
 
-test('health warns of messages for a renamed function, until an operator ends the function', {
+test('health warns of messages for the old name of a function, until an operator forgets this name', {
   timeout: 90_000
 }, async () => {
   const overrides = {
@@ -85,7 +85,7 @@ test('health warns of messages for a renamed function, until an operator ends th
   const { name, stream } = fn.definition
   const renamed = `${name}-v2`
   await useApp(space, 'worker', overrides, app => app.consume({ ...fn.definition, name: renamed }))
-  // The work that the function left under its old name.
+  // These are the messages of the function under its old name.
   await space.redis.xgroup('CREATE', keys.stream(stream, 0), name, '0', 'MKSTREAM')
   await space.redis.sadd(keys.functions(0), `${name} ${stream} ${name}`)
   await space.redis.zadd(keys.retry(name, 0), 1, '1-1')
@@ -117,7 +117,7 @@ test('health warns of messages for a renamed function, until an operator ends th
   expect(ended.json()).toMatchObject({ retries: 1 })
   await until('health has no warning', async () => (await warningsOf(api)).length === 0)
 
-  // A function that runs again does not count as ended.
+  // A function that runs again does not count as forgotten.
   const again = await openApp(space, 'worker', overrides, app => app.consume(fn.definition))
   await until(
     'its mark is gone',
@@ -126,7 +126,7 @@ test('health warns of messages for a renamed function, until an operator ends th
   await again.close()
 })
 
-test('health asks for a worker when nobody processes orders, and not for the end of process-orders', {
+test('health asks for a worker when no worker processes orders, and does not propose to forget process-orders', {
   timeout: 60_000
 }, async () => {
   const KEY_PREFIX = `${space.env.KEY_PREFIX}.orders`
@@ -149,7 +149,7 @@ describe('beside processes of the previous version', () => {
   const older = { mode: 'worker', lease: 30_000, taxRate: 0.18, database: space.env.DB_NAME }
   const record = (functions: string[]) => `9999999999999 ${JSON.stringify({ ...older, functions })}`
 
-  test('an api reads the functions of their workers from the names in their records', async () => {
+  test('an api reads the functions of an older worker from the names in its record', async () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.older-worker`
     const { app } = await useApp(space, 'api', { KEY_PREFIX, LEASE_MS: 500 })
     const runs = () => app.processes.isRun()?.({ name: 'process-orders', stream: 'placed' })
@@ -158,7 +158,7 @@ describe('beside processes of the previous version', () => {
     await until('it knows the worker', () => runs() === true)
   })
 
-  test('a worker records its runs where they read them, until they are gone', {
+  test('a worker records its runs where older processes read them, until no older process runs', {
     timeout: 60_000
   }, async () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.older-api`
@@ -178,7 +178,7 @@ describe('the search for functions that no worker runs', () => {
   const other = { ...state, name: 'other' }
   const otherRuns = ({ name }: { name: string }) => name === 'other'
   const nobody = () => false
-  /** Returns what the search finds after a function has been silent for long enough. */
+  /** Returns the result of the search when no worker has run a function for long enough. */
   const search = (states: FunctionState[], isRun: IsRun) => {
     const find = createUnrunFinder()
     expect(find(states, isRun)).toEqual([])
@@ -186,19 +186,19 @@ describe('the search for functions that no worker runs', () => {
     return find(states, isRun)
   }
 
-  test('finds the unread messages of a queue only while no other function consumes it', () => {
+  test('finds the unread messages of a queue only while no other function consumes the queue', () => {
     expect(search([state], nobody)).toMatchObject([
       { name: 'old', retrying: 0, dead: 0, unread: [{ stream: 'stock', count: 5 }] }
     ])
     expect(search([state, other], otherRuns)).toEqual([])
   })
 
-  test('finds the unread events of a function though another one runs', () => {
+  test('finds the unread events of a function even if another function reads the events', () => {
     const states = [state, other].map(own => ({ ...own, stream: 'events' }))
     expect(search(states, otherRuns)).toMatchObject([{ name: 'old' }])
   })
 
-  test('skips a function that an operator has ended', () => {
+  test('skips a function that an operator has forgotten', () => {
     expect(search([{ ...state, dead: 1, ended: true }], nobody)).toEqual([])
   })
 
@@ -210,7 +210,7 @@ describe('the search for functions that no worker runs', () => {
     expect(find([state], nobody)).toHaveLength(1)
   })
 
-  test('restarts its measurement after a worker has run the function', () => {
+  test('measures the time again from zero after a worker has run the function', () => {
     const find = createUnrunFinder()
     find([state], nobody)
     ahead += UNRUN_AFTER + 1

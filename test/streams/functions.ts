@@ -12,7 +12,7 @@ export interface TestFunction {
   /** Full key of the stream. */
   key: string
   name: string
-  /** Appends a message with that number; resolves to its id. */
+  /** Appends a message with that number. Resolves to the id of the message. */
   add: (n: unknown, version?: string) => Promise<string>
   /** Returns the fields of such a message, for XADD. */
   fields: (n: unknown, version?: string) => string[]

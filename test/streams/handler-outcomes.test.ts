@@ -13,7 +13,7 @@ test.each([
   ['text', () => 'ok'],
   ['a number', () => 0],
   ['null', () => null]
-])('%s counts as thrown', async (_what, result) => {
+])('a handler that returns %s counts as failed', async (_what, result) => {
   const fn = makeFunction(space, async () => result() as never, { retry: { attempts: 1, base: 1, max: 1 } })
   await fn.add(1)
   const { app } = await useWorker(space, fn.definition)
@@ -28,7 +28,7 @@ test.each([
     (error: Error) => [1, 2, 3, 4, 5, 6].reduce(cause => new Error('outer', { cause }), error)
   ],
   ['in an AggregateError', (error: Error) => new AggregateError([new Error('other'), error])]
-])('the error of a store %s costs no attempt', async (_what, wrap) => {
+])('an error of a store %s costs no attempt', async (_what, wrap) => {
   const attempts: number[] = []
   const fn = makeFunction(
     space,
@@ -46,7 +46,7 @@ test.each([
   expect((await app.streams.deadLetters.list(fn.name, '', 10)).deadLetters).toEqual([])
 })
 
-test('messages of a batch that times out run alone next, on their first attempt', async () => {
+test('the messages of a batch that times out then run alone, still on their first attempt', async () => {
   const calls: string[] = []
   const fn = makeFunction(space, async () => undefined, {
     batch: { size: 10, window: 50 },

@@ -7,7 +7,7 @@ import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
 
-/** Takes the lock of a backup, under which reads work and writes wait; returns a function that unlocks. */
+/** Locks the tables as a backup does: reads work and writes wait. Returns a function that unlocks. */
 async function lockTables() {
   const connection = await connectTo(space)
   onTestFinished(() => connection.destroy())
@@ -19,7 +19,7 @@ async function lockTables() {
 
 /** Makes commits hang, as a full disk of the server does, while statements still work. */
 async function holdCommits(proxy: Awaited<ReturnType<typeof startProxy>>) {
-  // A new session sends READ COMMITTED before its first COMMIT; open sessions send only COMMIT, so they are frozen.
+  // New sessions send READ COMMITTED before their first COMMIT. Open sessions send only COMMIT, so they are frozen.
   proxy.freeze()
   void proxy.holdAt('READ COMMIT', 'COMMIT')
   return async () => proxy.release()
@@ -28,7 +28,7 @@ async function holdCommits(proxy: Awaited<ReturnType<typeof startProxy>>) {
 test.each([
   ['statements', lockTables],
   ['commits', holdCommits]
-])('a MySQL that answers pings while all %s hang costs no attempt', async (_what, hang) => {
+])('no attempt is spent while MySQL answers pings and all %s hang', async (_what, hang) => {
   const proxy = await startProxy(Number(space.env.DB_PORT))
   let app: App | undefined
   let tries = 0
@@ -54,7 +54,7 @@ test.each([
   const resume = await hang(proxy)
   const before = tries
   await fn.add(2)
-  // A batch that fails by itself has fewer attempts.
+  // A batch that fails without an outage runs fewer times.
   await until('it has failed several times', () => tries > before + 4)
   const logged = (text: string) => worker.log.some(line => line.function === fn.name && line.msg === text)
   await until('the log shows it', () => logged('the function waits for a store that refuses writes'))

@@ -6,10 +6,10 @@ const space = await useSpace()
 
 const LINE = 'messages handled but not settled, after a fault of the runtime: this process keeps them'
 
-/** Renewals of a lease that are seen, of which three fit in a lease: the message would be free to take after it. */
+/** The number of renewals to wait for. Three fit in a lease, so without them the message would be free to take. */
 const RENEWALS = 6
 
-test('a handler does not run again in a process that has a fault of its own while it settles', async () => {
+test('a handler does not run again in a process whose runtime failed during the settlement', async () => {
   const calls: number[] = []
   let broken = true
   const fn = makeFunction(space, async messages => void calls.push(...messages.map(({ body }) => body.n)), {
@@ -33,7 +33,7 @@ test('a handler does not run again in a process that has a fault of its own whil
     before = idle
     return renewals >= RENEWALS
   })
-  // The function continues with other messages.
+  // The function still handles other messages.
   await fn.add(2)
   await until('the other message is settled', async () => (await space.redis.xlen(fn.key)) === 1)
   expect(calls).toEqual([1, 2])
@@ -43,7 +43,7 @@ test('a handler does not run again in a process that has a fault of its own whil
   expect(log.filter(({ msg }) => msg === LINE)).toMatchObject([{ message_ids: [id] }])
 })
 
-test('another process handles the messages that a stopped process has kept', async () => {
+test('another process handles the messages that a process has kept until its stop', async () => {
   let calls = 0
   let broken = true
   const fn = makeFunction(space, async () => void calls++, {

@@ -19,7 +19,7 @@ async function add({ key }: TestFunction, count: number, size: number): Promise<
   for (let n = 0; n < count; n++) await space.redis.xadd(key, '*', 'v', '1', 'data', dataOf(n, size))
 }
 
-/** Joins the group of a function whose messages nobody else takes. */
+/** Joins the group of a function. No other consumer takes its messages. */
 async function join(fn: TestFunction, lease: number) {
   const { app } = await useApp(space, 'api')
   const { keys } = app
@@ -37,7 +37,7 @@ async function join(fn: TestFunction, lease: number) {
   return { member, retry: keys.retry(fn.name, 0), retrying: keys.retrying(fn.name, 0) }
 }
 
-/** Takes messages until none is left; returns the size of each batch. */
+/** Takes messages until none is left. Returns the size of each batch. */
 async function takeAll(take: () => Promise<{ deliveries: unknown[] }>): Promise<number[]> {
   const counts: number[] = []
   for (;;) {
@@ -48,7 +48,7 @@ async function takeAll(take: () => Promise<{ deliveries: unknown[] }>): Promise<
 }
 
 describe('large messages', () => {
-  test('are taken for a retry in batches that fit into one call, and a larger one alone', async () => {
+  test('are taken for a retry in batches that fit into one call, and a larger message is taken alone', async () => {
     const fn = makeFunction(space, async () => undefined)
     const { member, retry, retrying } = await join(fn, 600_000)
     const sizes = [1, 1, 1, 1, 1, 6, 1, 1, 1]
@@ -94,7 +94,7 @@ describe('large messages', () => {
     expect(Math.max(...batches)).toBeLessThanOrEqual(CALL_BYTES / (MB / 10))
     const sizes = settle.mock.calls.map(([list]) => list.reduce((sum, one) => sum + sizeOf(one), 0))
     expect(Math.max(...sizes)).toBeLessThanOrEqual(CALL_BYTES)
-    // 30 MB, twice: they do not come one by one either.
+    // The two attempts settle 30 MB in total, in large parts and not message by message.
     expect(sizes.length).toBeLessThan(40)
     expect(await space.redis.exists(app.keys.retry(fn.name, 0), app.keys.retrying(fn.name, 0))).toBe(0)
   })
@@ -122,7 +122,7 @@ describe('large messages', () => {
 })
 
 describe('large dead letters', () => {
-  /** Adds dead letters of this size; returns the name of their function. */
+  /** Adds dead letters of this size. Returns the name of their function. */
   const addDeadLetters = async ({ app }: TestApp, count: number, size: number) => {
     const { name } = makeFunction(space, async () => undefined)
     const times = ['attempts', '1', 'first_at', '1', 'last_at', '1', 'taken', '1']
@@ -196,7 +196,7 @@ describe('a message over the size limit', () => {
     expect(await space.redis.xlen(app.keys.dead(fn.name, 0))).toBe(1)
   })
 
-  test('cannot be published: the result of the handler counts as thrown', async () => {
+  test('cannot be published, and a handler that returns it counts as failed', async () => {
     const fn = makeFunction(
       space,
       async ([message]) => {

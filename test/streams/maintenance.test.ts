@@ -9,7 +9,7 @@ import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
 
-test('maintenance trims logs and removes dead consumers although a stream or group is missing', async () => {
+test('maintenance trims logs and removes dead consumers even if a stream or group is missing', async () => {
   const { app } = await useApp(space, 'api')
   const { keys } = app
   const { redis } = app.stores
@@ -95,7 +95,7 @@ test('an event stays until every group has settled it, not only read it', async 
   expect(await kept()).toEqual(['5-10', '10-1'])
 })
 
-test('a dead consumer with messages in flight is kept, because its messages would be lost with it', async () => {
+test('a dead consumer with messages in flight is kept, because a removal would lose the messages', async () => {
   const { app } = await useApp(space, 'api')
   const { keys } = app
   const { redis } = app.stores

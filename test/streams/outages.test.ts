@@ -7,7 +7,7 @@ import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
 
-/** The call of `app.stores.mysql` that a function makes for a message. */
+/** The call to `app.stores.mysql` that a function makes for a message. */
 type Call = (mysql: MysqlStore, n: number) => Promise<unknown>
 
 /** Starts a worker with a function that makes a call for each message, and reports each failure by message. */
@@ -62,7 +62,7 @@ test.each([
   ['an invalid statement', 'INSERT INTO'],
   ['a value out of range', 'INSERT INTO orders (order_id, amount) VALUES (1, 1e30)'],
   ['an unknown error', "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1030, MESSAGE_TEXT = 'so it is'"]
-])('while MySQL takes orders, %s is a failure of the message', async (_what, sql) => {
+])('while MySQL accepts orders, %s is a failure of the message', async (_what, sql) => {
   const { fn, deadLetters, lines } = await callEach(mysql => mysql.rows(sql, []))
   await fn.add(1)
   await until('it is a dead letter', async () => (await deadLetters()).length === 1)
@@ -81,7 +81,7 @@ test('a locked row does not count as an outage of MySQL', async () => {
   await until('it is a dead letter', async () => (await deadLetters()).length === 1)
 })
 
-test('messages that a handler reports as failed by an outage wait without an attempt', async () => {
+test('messages that a handler reports as failed because of an outage wait and spend no attempt', async () => {
   const { fn, calls, deadLetters, lines } = await callEach(async (mysql, n) => {
     if (n > 1)
       await mysql.rows('INSERT INTO order_totals (slot) VALUES (?) ON DUPLICATE KEY UPDATE slot = slot', [-n])
@@ -98,7 +98,7 @@ test('messages that a handler reports as failed by an outage wait without an att
   expect(lines('the function continues')).toHaveLength(1)
 })
 
-test('a function that uses all its connections delays no order, and reports what it waits for', async () => {
+test('a function that uses all its connections delays no order, and reports the wait for a connection', async () => {
   const enough = Promise.withResolvers<void>()
   onTestFinished(() => enough.resolve())
   const { fn, worker, deadLetters, lines } = await callEach(
@@ -126,7 +126,7 @@ test('a function that uses all its connections delays no order, and reports what
   expect(await deadLetters()).toEqual([])
 })
 
-test('a slow statement of a function does not make MySQL unavailable for others', async () => {
+test('a slow statement of one function does not make MySQL unavailable for other functions', async () => {
   const { fn, worker, deadLetters } = await callEach(
     mysql => mysql.rows('DO SLEEP(20)', []),
     {},

@@ -16,14 +16,14 @@ beforeAll(async () => {
 })
 afterAll(() => worker.close())
 
-/** Returns the settlement of a message that succeeded, without counts, writes or events. */
+/** Returns the settlement of a successful message, without counts, writes or events. */
 const done = (id: string): Settlement => {
   const delivery = fromEntry([id, []], 1)
   return { delivery, outcome: { kind: 'done' }, counts: [], writes: [], events: [] }
 }
 
 describe('a consumer', () => {
-  test('runs a message once although its lease expires during the run', async () => {
+  test('runs a message once even if its lease expires during the run', async () => {
     let calls = 0
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
     const fn = makeFunction(space, async () => {
@@ -119,7 +119,7 @@ describe('a consumer', () => {
     await space.redis.del(keys.settled(0))
   })
 
-  test('keeps an event that it has settled for the other groups', async () => {
+  test('keeps a settled event in the log for the other groups', async () => {
     const { keys } = worker.app
     const { redis } = worker.app.stores
     const [quick, events] = ['quick', keys.stream(EVENTS, 0)]
@@ -143,7 +143,7 @@ describe('a consumer', () => {
 
   test('settles all of its messages in one call, in any order and with ids of any length', async () => {
     const fn = makeFunction(space, async () => undefined)
-    // Compared as text, the first ids change their order; compared as numbers, the last two have the same time.
+    // As texts, the first ids have another order. As numbers, the last two ids have the same time.
     const ids = ['5-9', '5-10', '10-1', '18446744073709551613-10', '18446744073709551614-9']
     for (const id of ids) await space.redis.xadd(fn.key, id, ...fn.fields(1))
     const { keys } = worker.app
@@ -164,7 +164,7 @@ describe('a consumer', () => {
     expect(await space.redis.xlen(fn.key)).toBe(0)
   })
 
-  test('releases a message at once or for the end of the lease, without a delivery', async () => {
+  test('releases a message at once or at the end of its lease, and does not count the delivery', async () => {
     const fn = makeFunction(space, async () => undefined)
     const delivery = fromEntry([await fn.add(1), []], 1)
     const { keys } = worker.app

@@ -27,12 +27,12 @@ describe('STREAM_PARTITIONS', () => {
   })
 
   test('keeps the partition of an order the same in every version of the service', () => {
-    // The test vectors of FNV-1a.
+    // These are the test vectors of FNV-1a.
     const { partitionOf } = createKeys('x', 2 ** 32)
     expect(['', 'a', 'foobar'].map(partitionOf)).toEqual([0x811c9dc5, 0xe40c292c, 0xbf9cf968])
   })
 
-  test('I4: gives messages with the same id in two partitions different effect keys', async () => {
+  test('I4: sets different effect keys on messages with the same id in two partitions', async () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.keys`
     const effects: string[] = []
     const fn = makeFunction(space, async messages => {
@@ -84,15 +84,15 @@ describe('STREAM_PARTITIONS', () => {
   })
 })
 
-describe('two counts', () => {
-  /** The probes of a process with this count, and the count in Redis. */
+describe('two partition counts', () => {
+  /** Returns the probe of a process with this count, and a function that reads the count in Redis. */
   const processOf = (KEY_PREFIX: string, partitions: number) => {
     const keys = createKeys(KEY_PREFIX, partitions)
     const check = createPartitionCheck(keys, SERVICE_FUNCTIONS)
     return { keys, probe: () => check(space.redis), count: () => space.redis.get(keys.partitionCount()) }
   }
 
-  test('never take turns: a process stops its use of Redis after a later process has changed the count', async () => {
+  test('are never used together: a process stops using Redis after a later one has changed the count', async () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.turns`
     const old = await useApp(space, 'api', { KEY_PREFIX })
     await until('it has set its count', () => old.app.stores.redis.availability.up)
@@ -107,14 +107,14 @@ describe('two counts', () => {
     const spilled = await old.post({ order_id: 'spilled', amount: 1 })
     expect([spilled.statusCode, spilled.headers.durability]).toEqual([202, 'mysql'])
 
-    // After a rollback, the old process returns only when a process like it has found that nothing waits.
+    // After a rollback, the old process waits until a process with its count has found that no message waits.
     await fresh.close()
     expect(await old.app.stores.redis.availability.check()).toBe(false)
     await useApp(space, 'api', { KEY_PREFIX })
     await until('the old one is back', () => old.app.stores.redis.availability.check())
   })
 
-  test('become one after a flush: the first process that looks sets its count', async () => {
+  test('are replaced after a flush by the count of the first process that probes Redis', async () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.flushed`
     const [two, other] = [processOf(KEY_PREFIX, 2), processOf(KEY_PREFIX, 2)]
     await two.probe()
@@ -125,7 +125,7 @@ describe('two counts', () => {
     expect(await two.count()).toBe('2')
   })
 
-  test('return to the higher one when an order arrives in a removed partition', async () => {
+  test('return to the higher count when an order arrives in a removed partition', async () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.late`
     const [four, two] = [processOf(KEY_PREFIX, 4), processOf(KEY_PREFIX, 2)]
     await four.probe()
@@ -133,7 +133,7 @@ describe('two counts', () => {
     await two.probe()
     expect(await two.count()).toBe('2')
 
-    // A process with four partitions that has not looked since does this.
+    // A process with four partitions does this if it has not probed Redis since then.
     const late = four.keys.stream('placed', 3)
     await space.redis.xadd(late, '*', 'v', '1')
     await expect(two.probe()).rejects.toThrow('partition 3 still has 1 messages')
@@ -148,7 +148,7 @@ describe('two counts', () => {
 })
 
 describe('a lower STREAM_PARTITIONS', () => {
-  /** Returns true if an api accepts the count, otherwise the text of its refusal. */
+  /** Returns true if an api accepts the count, or the text of its refusal. */
   const takes = async (overrides: Record<string, unknown>) => {
     const { app, log, close } = await openApp(space, 'api', overrides)
     const { up } = app.stores.redis.availability
@@ -160,7 +160,7 @@ describe('a lower STREAM_PARTITIONS', () => {
     return refusal?.message ?? true
   }
 
-  /** Returns the keys of partition 3, under a prefix of its own, as a service with four partitions leaves them. */
+  /** Returns the keys of partition 3 of a service with four partitions, under a prefix of its own. */
   const fourPartitions = async (name: string) => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.${name}`
     await space.redis.set(`{${KEY_PREFIX}:0}:partitions`, 4)

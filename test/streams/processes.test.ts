@@ -7,7 +7,7 @@ const space = await useSpace()
 const DIFFERS =
   'LEASE_MS differs among the workers (500, 4000): the longest holds. Start all of them with the same.'
 
-test('a worker with a short lease leaves a message to one with a long lease, and both report the difference', {
+test('a worker with a short lease does not claim from a worker with a long lease, and both report the difference', {
   timeout: 60_000
 }, async () => {
   const { promise: over, resolve: end } = Promise.withResolvers<void>()
@@ -31,7 +31,7 @@ test('a worker with a short lease leaves a message to one with a long lease, and
   for (const { call } of [long, short])
     expect((await call('/health')).json()).toMatchObject({ status: 'healthy', warnings: [DIFFERS] })
 
-  // The message is idle for longer than the short lease.
+  // By now, the message is idle for longer than the short lease.
   await space.redis.xclaim(fn.key, fn.name, owner, 0, id, 'IDLE', 1500, 'JUSTID')
   const before = await scans()
   await until('its pending messages were searched', async () => (await scans()) > before + 12)
@@ -46,13 +46,13 @@ test('a worker with a short lease leaves a message to one with a long lease, and
   await short.close()
 })
 
-/** Returns how often this Redis has searched pending messages. */
+/** Returns the number of searches for pending messages in this Redis. */
 async function scans(): Promise<number> {
   const stats = await space.redis.info('commandstats')
   return Number(/^cmdstat_xpending:calls=(\d+)/m.exec(stats)?.[1] ?? 0)
 }
 
-test('apis with different tax rates report it, and those that write the same rate differently do not', async () => {
+test('apis with different tax rates report the difference, but two texts for the same rate are allowed', async () => {
   const warnings = async ({ call }: Awaited<ReturnType<typeof openApp>>) =>
     (await call('/health')).json().warnings
   const cheap = await useApp(space, 'api', { TAX_RATE: '0.10' })
@@ -77,7 +77,7 @@ test('a process whose database has another name is reported', async () => {
   await until('it is reported', async () => (await call('/health')).json().warnings?.includes(text))
 })
 
-test('the record of a process goes at once when it ends, and after a while when it is killed', async () => {
+test('the record of a process is removed at once when it stops, and after some time when it is killed', async () => {
   const key = `{${space.env.KEY_PREFIX}:0}:processes`
   await space.redis.del(key)
   await space.redis.hset(key, 'killed', '1 {"mode":"worker","lease":9000,"functions":["process-orders"]}')

@@ -27,7 +27,7 @@ async function useCollector(stream: string, overrides: Record<string, unknown> =
 }
 
 describe('app.publish', () => {
-  test('hands a body, its version and its origin to the function on that queue', async () => {
+  test('passes a body, its version and its origin to the function on the queue', async () => {
     const { app, seen } = await useCollector('published')
     const plain = await app.publish('published', { n: 1 })
     const origin = { requestId: 'r-2', traceparent: TRACE }
@@ -39,7 +39,7 @@ describe('app.publish', () => {
     ])
   })
 
-  test('passes on the request id and the trace of the request or message that it runs in', async () => {
+  test('passes on the request id and the trace of the current request or message', async () => {
     const { app: worker, seen } = await useCollector('caused')
     const api = await useApp(space, 'api', {}, app => {
       app.post('/caused', { schema: { hide: true } }, async request => ({
@@ -87,7 +87,7 @@ describe('app.publish', () => {
     expect(await space.redis.exists(app.keys.stream('refused', 0))).toBe(0)
   })
 
-  test('reports an unavailable Redis, which a route answers with 503', async () => {
+  test('throws while Redis is unavailable, and a route then answers 503', async () => {
     const { app } = await useApp(space, 'api', { REDIS_PORT: NOWHERE }, app => {
       app.post('/unsent', { schema: { hide: true } }, () => app.publish('unsent', { n: 1 }))
     })

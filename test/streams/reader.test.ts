@@ -7,7 +7,7 @@ import { NOWHERE, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 
-test('each read without a connection fails, and none waits forever', async () => {
+test('every read without a connection fails, and no read waits forever', async () => {
   const { redis } = (await useApp(space, 'api', { REDIS_PORT: NOWHERE })).app.stores
   const reader = createStreamReader(redis, { group: 'g', consumer: 'c', stream: 's' } as GroupMember)
   for (let read = 0; read < 3; read++) await expect(reader.wait(1)).rejects.toBeInstanceOf(StoreUnavailable)

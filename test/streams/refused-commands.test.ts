@@ -7,12 +7,12 @@ import { makeFunction } from './functions.ts'
 const space = await useSpace()
 const REASON = 'redis refuses what is needed of it (NOPERM); the log has the details'
 
-/** Makes a Redis user with all permissions for the running test, and returns ways to change them. */
+/** Makes a Redis user with all permissions for the running test, and returns functions that change them. */
 async function makeUser(name: string) {
   const user = `${space.env.KEY_PREFIX}-${name}`
   const may = (...rules: string[]) => space.redis.call('ACL', 'SETUSER', user, ...rules)
   await may('on', '>secret', '~*', '&*', '+@all')
-  /** Returns how often Redis has refused this user a command, alone or in a script. */
+  /** Returns the number of commands that Redis has refused this user, alone or in a script. */
   const refusals = async (command: string) => {
     const entries = (await space.redis.call('ACL', 'LOG')) as (string | number)[][]
     const field = (entry: (string | number)[], name: string) => entry[entry.indexOf(name) + 1]
@@ -33,7 +33,7 @@ test.each([
   ['xgroup', 'xgroup'],
   ['evalsha', 'evalsha']
 ])(
-  'a worker that may not run %s reports it once, in the log, health and metrics, and continues when it may',
+  'a worker logs once that Redis refuses %s, shows it in health and metrics, and continues when it is permitted',
   { timeout: 60_000 },
   async (rule, command) => {
     const { may, refusals, env } = await makeUser(rule)
@@ -50,7 +50,7 @@ test.each([
     await fn.settled()
 
     await may(`-${rule}`)
-    // The worker does not create a group that exists.
+    // The worker does not create a group that exists already.
     if (rule === 'xgroup') await space.redis.xgroup('DESTROY', fn.key, fn.name)
     await until('health shows it', async () => (await health()).reason === REASON)
     expect(await health()).toMatchObject({ status: 'degraded', state: 'paused' })
@@ -93,7 +93,7 @@ test('a settlement changes nothing until Redis permits all of its commands', {
   expect(await space.redis.xlen(dead)).toBe(1)
 })
 
-test('a client that may not read its own id still reads messages', async () => {
+test('a client without permission to read its own id still reads messages', async () => {
   const { may, env } = await makeUser('client')
   await may('-client|id')
   const fn = makeFunction(space, async () => undefined)
@@ -118,7 +118,7 @@ test('health names a background task that Redis refuses, and the log has it once
   ).toHaveLength(1)
 })
 
-test('an api whose Redis refuses orders accepts them in MySQL, and reports why', async () => {
+test('an api accepts orders in MySQL when Redis refuses them, and reports the reason', async () => {
   const { may, env } = await makeUser('xadd')
   const { log, post, call } = await useApp(space, 'api', env)
   await may('-xadd')

@@ -9,7 +9,7 @@ import { makeFunction, type TestFunction, useWorker } from './functions.ts'
 const space = await useSpace()
 const keyOf = (name: string) => `{${space.env.KEY_PREFIX}:0}:${name}`
 
-/** Runs a function on five messages until none is left; returns its dead letters as `n code message`. */
+/** Runs a function on five messages until none is left. Returns its dead letters as `n code message`. */
 async function runFive(fn: TestFunction) {
   for (let n = 0; n < 5; n++) await fn.add(n)
   const { app } = await useWorker(space, fn.definition)
@@ -38,7 +38,7 @@ const write = (message: Message<{ n: number }>, key: string, ttl = 60_000) => ({
 })
 
 describe('a write that Redis would refuse', () => {
-  test('is found before the batch is settled, and only its message becomes a dead letter', async () => {
+  test('is detected before the batch is settled, and only its message becomes a dead letter', async () => {
     const fn: TestFunction = makeFunction(space, async messages => ({
       writes: messages.map(message =>
         write(message, keyOf(`soon:${message.body.n}`), message.body.n === 4 ? 0.5 : 60_000)
@@ -49,13 +49,13 @@ describe('a write that Redis would refuse', () => {
     expect(await eventsOf(fn)).toEqual([0, 1, 2, 3].map(n => `${fn.name} ${n}`))
   })
 
-  test('fails only its message, of which nothing is written, when only Redis can find the fault', async () => {
+  test('fails only its message, and writes nothing for it, when only Redis can detect the fault', async () => {
     await space.redis.rpush(keyOf('list'), 'no text')
     let calls = 0
     const fn: TestFunction = makeFunction(space, async messages => {
       calls++
       return {
-        // The key that shows whether the event is published comes first.
+        // The first key shows if the event is published.
         writes: messages.flatMap(message => [
           write(message, keyOf(`shown:${message.body.n}`)),
           write(message, message.body.n === 2 ? keyOf('list') : keyOf(`other:${message.body.n}`))
@@ -66,14 +66,14 @@ describe('a write that Redis would refuse', () => {
     expect(await runFive(fn)).toEqual([expect.stringMatching(/^2 exhausted .*WRONGTYPE/)])
     expect(await eventsOf(fn)).toEqual([0, 1, 3, 4].map(n => `${fn.name} ${n}`))
     expect(await space.redis.exists(keyOf('shown:2'), keyOf('shown:3'))).toBe(1)
-    // Only the failing message runs again; its first attempt is that of the batch.
+    // Only the failing message runs again. The run of the batch was its first attempt.
     expect(calls).toBeLessThanOrEqual(7)
   })
 
   test.each([
     ['an invalid TTL', 0.5],
     ['the key of a list', 60_000]
-  ])('does not prevent dead letters when onDead returns %s: each message has one', async (_, ttl) => {
+  ])('does not prevent a dead letter for each message when onDead returns %s', async (_, ttl) => {
     await space.redis.rpush(keyOf('list'), 'no text')
     const fn = makeFunction(
       space,
@@ -93,7 +93,7 @@ describe('a write that Redis would refuse', () => {
   })
 })
 
-test('a result that cannot be written as a whole is refused', () => {
+test('a result that cannot be completely written is refused', () => {
   const [message, stranger] = ['1-1', '2-2'].map(id => ({ id })) as [Message, Message]
   const [key, value, ttl, cause] = ['a-key', 'text', 1, new Error('not this time')]
   const refused: [BatchResult, RegExp][] = [

@@ -71,7 +71,7 @@ describe('a retry', () => {
     await fn.settled()
   })
 
-  test('runs once although its lease expires during the run', async () => {
+  test('runs once even if its lease expires during the run', async () => {
     let calls = 0
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
     const fn = makeFunction(space, async () => {
@@ -80,7 +80,7 @@ describe('a retry', () => {
       return undefined
     })
     const message = await addRetry(fn)
-    // With this lease, the test sees no renewal.
+    // With this lease, no renewal happens during the test.
     await useApp(space, 'worker', { LEASE_MS: 600_000 }, app => app.consume(fn.definition))
     await until('it runs', () => calls === 1)
     await message.letItsLeaseLapse()
@@ -111,13 +111,13 @@ describe('a retry', () => {
     expect(steps).toEqual(['2 begins', '2 ends', '1 begins', '1 ends'])
   })
 
-  test('becomes a dead letter with the code crashed after its attempts alone', async () => {
+  test('becomes a dead letter with the code crashed if no attempt that runs alone has an outcome', async () => {
     const attempts = 3
     const runs: string[] = []
     const make = () =>
       makeFunction(space, async () => void runs.push('run'), {
         retry: { attempts, base: 1, max: 1 },
-        // A filter may be the cause of a crash, too.
+        // A filter may also be the cause of a crash.
         filter: () => runs.push('filter') > 0
       })
     const [last, over] = [make(), make()]
@@ -137,7 +137,7 @@ describe('a retry', () => {
     expect(runs).toEqual(['filter', 'run'])
   })
 
-  test('is due by the clock of Redis, even if that of the worker is wrong', async () => {
+  test('is due by the clock of Redis, even if the clock of the worker is wrong', async () => {
     let calls = 0
     const now = Date.now
     vi.spyOn(Date, 'now').mockImplementation(() => now() + 3_600_000)
@@ -170,7 +170,7 @@ test('the pause before an attempt is random, up to base × 2ⁿ and at most max'
 })
 
 describe('a worker that took a retry', () => {
-  /** Joins the group as a worker; `take` returns the only message when it is due. */
+  /** Joins the group as a worker. `take` returns the only message when it is due. */
   async function join(fn: TestFunction, lease: number) {
     // A slow Redis must not count as unavailable here.
     const { app } = await useApp(space, 'worker', { STORE_TIMEOUT_MS: 5000 })
@@ -193,7 +193,7 @@ describe('a worker that took a retry', () => {
     return { app, member, take }
   }
 
-  test('does not hold it after its outcome', async () => {
+  test('does not own the retry after its outcome', async () => {
     const fn = makeFunction(space, async () => undefined)
     const message = await addRetry(fn)
     const { app, member, take } = await join(fn, 60_000)
@@ -221,7 +221,7 @@ describe('a worker that took a retry', () => {
     expect(await take()).toMatchObject({ deliveries: 1, record: again })
   })
 
-  test('holds it for a lease, and for another lease after each renewal', async () => {
+  test('owns the retry for a lease, and for another lease after each renewal', async () => {
     const fn = makeFunction(space, async () => undefined)
     const message = await addRetry(fn)
     const { member, take } = await join(fn, 600_000)
@@ -232,7 +232,7 @@ describe('a worker that took a retry', () => {
     expect(await member.takeRetries(10, [], 'safe')).toEqual(NOTHING)
   })
 
-  test('gets it again after its pause, and not before', async () => {
+  test('gets the retry again after its pause, and not before', async () => {
     const fn = makeFunction(space, async () => undefined)
     const message = await addRetry(fn)
     const { member, take } = await join(fn, 1)
@@ -244,7 +244,7 @@ describe('a worker that took a retry', () => {
     expect((await member.takeRetries(10, [], 'safe')).deliveries).toHaveLength(1)
   })
 
-  test('is not held up by another whose record is missing', async () => {
+  test('is not delayed by another retry whose record is missing', async () => {
     const fn = makeFunction(space, async () => undefined)
     const { member, take, app } = await join(fn, 600_000)
     const retry = app.keys.retry(fn.name, 0)
@@ -255,7 +255,7 @@ describe('a worker that took a retry', () => {
     expect(await space.redis.zrange(retry, '0', '-1')).toEqual(['1-1'])
   })
 
-  test('does not hold it after a release, and can release it any number of times without an attempt', async () => {
+  test('does not own the retry after a release, and can release it many times without an attempt', async () => {
     const fn = makeFunction(space, async () => undefined)
     const message = await addRetry(fn, { data: '{"n":1,"text":"a/b \\"é\\" \\u0001"}' })
     // With this lease, only a released message is due at once.

@@ -74,7 +74,7 @@ test('this version reads a record of the previous version, with its deliveries',
   await old.take()
   await isDue()
   expect(await take()).toMatchObject({ deliveries: 2, record: OLD })
-  // A record that it writes later counts from zero again.
+  // A record that the previous version writes later counts deliveries from zero again.
   await old.write(5)
   const taken = await take()
   expect(taken).toMatchObject({ deliveries: 1, record: { taken: 5 } })
@@ -99,7 +99,7 @@ test('the previous version reads a record of this version, with its deliveries',
   expect(record).toEqual({ ...OLD, attempts: 2, taken: expect.any(Number) })
 })
 
-test('nothing is left of a message that the previous version settled when no other waits', async () => {
+test('no data remains of a message that the previous version settled when no other message waits', async () => {
   const { old, take, member, retrying } = await join()
   await old.write(1)
   await take()

@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => worker.close())
 
-/** A group member that owns two messages, and what Redis has of them. */
+/** A group member that owns two messages, and the data of these messages in Redis. */
 async function ownTwo() {
   const { keys } = worker.app
   const fn = makeFunction(space, async () => undefined)
@@ -42,12 +42,12 @@ async function ownTwo() {
     keys.settled(0)
   ]
   const documents = ids.map((_, index) => keys.document(`${fn.name}-${index}`))
-  /** All that a settlement can change, byte by byte. */
+  /** All data that a settlement can change, byte by byte. */
   const state = async () => ({
     dumps: await Promise.all([...fixed, ...documents].map(key => space.redis.dumpBuffer(key))),
     pending: (await space.redis.xpending(fn.key, fn.name))[0]
   })
-  /** The settlement of one of them, with something to write everywhere. */
+  /** The settlement of one message, with a change to each key that a settlement can write. */
   const settlement = (index: number, outcome: Settlement['outcome']): Settlement => ({
     delivery: fromEntry([ids[index] as string, []], 1),
     outcome,
@@ -115,7 +115,7 @@ test('a call settles nothing when its arguments or its keys end too early', asyn
   await expect(script(space.redis, keys, [...args, 'more'])).rejects.toThrow('ERR settle: ')
   expect(await state()).toEqual(before)
 
-  // The whole call settles both.
+  // The complete call settles both messages.
   expect(await script(space.redis, keys, args)).toEqual([2, [], []])
   expect(await space.redis.xlen(deadKey)).toBe(1)
   expect((await state()).pending).toBe(0)

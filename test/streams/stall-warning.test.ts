@@ -12,7 +12,7 @@ function block(ms: number) {
   while (performance.now() < end);
 }
 
-test('a handler that blocks the event loop for longer than half a lease is reported, once a minute', async () => {
+test('a handler that blocks the event loop for longer than half a lease is reported once a minute', async () => {
   const seen: number[] = []
   const fn = makeFunction(space, async messages => {
     block(1000)

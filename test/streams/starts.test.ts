@@ -9,7 +9,7 @@ import { connectTo, NOWHERE, until, useSpace } from '../harness/space.ts'
 const space = await useSpace()
 let count = 0
 
-/** Makes a log with two partitions and a function on it that records what it gets. */
+/** Makes a log with two partitions and a function on this log. The function records the events that it gets. */
 function useLog(start?: StreamFunction['start']) {
   const own = ++count
   const overrides = { KEY_PREFIX: `${space.env.KEY_PREFIX}.${own}`, STREAM_PARTITIONS: 2, LEASE_MS: 500 }
@@ -44,7 +44,7 @@ function useLog(start?: StreamFunction['start']) {
 
 const sorted = (numbers: number[]) => [...new Set(numbers)].sort((a, b) => a - b)
 
-test('a new function on events starts with new ones, and with start `all` at the oldest event', async () => {
+test('a new function on events starts with new events, or at the oldest event with start `all`', async () => {
   for (const [start, expected] of [
     [undefined, [3, 4]],
     ['new', [3, 4]],
@@ -54,7 +54,7 @@ test('a new function on events starts with new ones, and with start `all` at the
     await log.add(1)
     await log.add(2, 1)
     await useApp(space, 'worker', log.overrides, log.consume)
-    // The app is ready, so the function must get everything from here on.
+    // The app is ready, so the function must get every event from here on.
     await log.add(3)
     await log.add(4, 1)
     await until('it has seen what it should', () => log.seen.includes(3) && log.seen.includes(4))
@@ -85,7 +85,7 @@ test('a deleted group is created at the start of the stream, by a running consum
   await until('the one that starts sees all', () => sorted(log.seen).join() === '1,2,3,4')
 })
 
-test('workers that start together use the start of the first one, although it died before it had all groups', async () => {
+test('workers that start together use the start of the first worker, even if it exited too early', async () => {
   const log = useLog('new')
   const idle = (await useApp(space, 'worker', log.overrides)).app
   await log.add(1)
@@ -123,7 +123,7 @@ test('a position that Redis has lost is ignored, and all events of the log are n
   await until('it gets the event', () => log.seen.includes(1))
 })
 
-test('a worker without MySQL creates no group, because it may have existed, and reads existing groups', async () => {
+test('a worker without MySQL reads existing groups and creates none, because a group may have existed', async () => {
   const log = useLog('new')
   await log.add(1)
   const start = () => openApp(space, 'worker', { ...log.overrides, DB_PORT: NOWHERE }, log.consume)
@@ -135,7 +135,7 @@ test('a worker without MySQL creates no group, because it may have existed, and 
   expect(await space.redis.xinfo('GROUPS', log.key(0))).toEqual([])
   await worker.close()
 
-  // An older version creates them this way.
+  // An older version creates groups in this way.
   for (const partition of [0, 1])
     await space.redis.xgroup('CREATE', log.key(partition), log.definition.name, '0', 'MKSTREAM')
   const reader = await start()
@@ -166,7 +166,7 @@ test('groups of an older version are recorded as soon as MySQL is available', as
   expect(await log.record()).toEqual({ positions: null })
 })
 
-test('a worker starts while MySQL delays the record of a function, and the function starts after it', async () => {
+test('a worker starts while MySQL delays the record of a function, and then the function starts', async () => {
   const log = useLog('all')
   await log.add(1)
   const other = await connectTo(space)

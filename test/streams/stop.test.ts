@@ -10,7 +10,7 @@ const space = await useSpace()
 /** With this lease, another worker gets only released messages at once. */
 const LEASE_MS = 600_000
 
-test('I8: a worker that stops releases what it cannot finish in its grace period, without an attempt', async () => {
+test('I8: a worker that stops releases the messages that it cannot finish in time, without an attempt', async () => {
   const hangUntil = (signal: AbortSignal) => {
     const { promise, reject } = Promise.withResolvers<never>()
     signal.addEventListener('abort', () => reject(signal.reason))
@@ -19,7 +19,7 @@ test('I8: a worker that stops releases what it cannot finish in its grace period
   const seen: string[] = []
   let stopping = true
   const timeout = 600_000
-  // One attempt only, so an interrupted run that counted would end the message.
+  // With one attempt, an interrupted run that counted would dead-letter the message.
   const retry = { attempts: 1, base: 1, max: 1 }
   const handled = makeFunction(space, async () => undefined, {
     timeout,

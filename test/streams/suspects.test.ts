@@ -11,10 +11,10 @@ const space = await useSpace()
 /** With this lease, only messages that another worker left are taken over at once. */
 const LEASE_MS = 600_000
 
-/** Adds messages that a dead worker left, with these numbers of deliveries; returns their ids. */
+/** Adds messages that a killed worker left, with these numbers of deliveries. Returns their ids. */
 async function leave(fn: TestFunction, ...deliveries: number[]): Promise<string[]> {
   await space.redis.xgroup('CREATE', fn.key, fn.name, '0', 'MKSTREAM').catch(() => {})
-  // In one step, or a waiting worker would take them first.
+  // This is one step, because a waiting worker would otherwise take the messages first.
   const added = space.redis.multi()
   for (const n of deliveries.keys()) added.xadd(fn.key, '*', ...fn.fields(n))
   added.xreadgroup('GROUP', fn.name, 'dead', 'COUNT', deliveries.length, 'STREAMS', fn.key, '>')
@@ -27,7 +27,7 @@ async function leave(fn: TestFunction, ...deliveries: number[]): Promise<string[
   return ids
 }
 
-/** Adds a retry with this number of deliveries without an outcome; returns the key where it waits. */
+/** Adds a retry with this number of deliveries without an outcome. Returns the key where the retry waits. */
 async function retryLater({ keys }: App, { name }: TestFunction, id: string, taken: number): Promise<string> {
   const record = { v: '1', data: '{"n":2}', requestId: '', traceparent: '', attempts: 1, firstAt: 1 }
   await space.redis.hset(keys.retrying(name, 0), id, JSON.stringify({ ...record, taken: -taken }))
@@ -39,7 +39,7 @@ const deliveriesOf = async ({ key, name }: TestFunction, id: string) =>
   ((await space.redis.xpending(key, name, id, id, 1)) as [[string, string, number, number]])[0][3]
 
 describe('a suspect', () => {
-  test('is a batch of its own, after the messages that are not suspects', async () => {
+  test('runs in a batch of its own, after the messages that are not suspects', async () => {
     const batches: number[][] = []
     const fn = makeFunction(space, async messages => void batches.push(messages.map(({ body }) => body.n)))
     const tried = SUSPECT_DELIVERIES - 1
@@ -49,7 +49,7 @@ describe('a suspect', () => {
     expect(batches).toEqual([[1, 3], [0], [2]])
   })
 
-  test('waits while a suspect of another function runs in this process, and does not delay other messages', async () => {
+  test('waits while a suspect of another function runs in its process, and delays no other message', async () => {
     const steps: string[] = []
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
     const first = makeFunction(space, async () => {
@@ -58,7 +58,7 @@ describe('a suspect', () => {
       steps.push('first ends')
       return undefined
     })
-    // With batches of one, a suspect that waits must not hide the others.
+    // With batches of one message, a suspect that waits must not hide other messages.
     const second = makeFunction(
       space,
       async messages => void steps.push(`second has ${messages.map(({ body }) => body.n)}`),
@@ -117,7 +117,7 @@ describe('a suspect', () => {
     expect(await take(10, 'suspect')).toEqual([0])
   })
 
-  test('becomes a dead letter without onDead in the end, because onDead may be the cause of the crash', async () => {
+  test('finally becomes a dead letter without onDead, because onDead may be the cause of the crash', async () => {
     const notified: unknown[] = []
     const attempts = 2
     const fn = makeFunction(space, async () => undefined, {

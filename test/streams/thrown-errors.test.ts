@@ -11,15 +11,15 @@ const GETTER = Object.defineProperty(new Error('hidden'), 'message', {
   }
 })
 
-/** The value that an author may throw by mistake, and the text in its dead letter. */
+/** The values that an author may throw by mistake, and the text in the dead letter of each. */
 const THROWN: [what: string, thrown: () => unknown, shown: { code?: unknown; cause?: object }][] = [
   [
-    'a text that the cut splits inside a surrogate pair',
+    'an error text that is cut inside a surrogate pair',
     () => new Error(`${'x'.repeat(999)}😀`),
     { code: 'exhausted', cause: { class: 'Error', message: `${'x'.repeat(999)}\ufffd` } }
   ],
   [
-    'a text with a lone surrogate',
+    'an error text with a lone surrogate',
     () => new Error('a \udc00 b'),
     { cause: { class: 'Error', message: 'a \ufffd b' } }
   ],
@@ -34,32 +34,32 @@ const THROWN: [what: string, thrown: () => unknown, shown: { code?: unknown; cau
     { code: 'terminal' }
   ],
   [
-    'a name that is a list',
+    'an error whose name is a list',
     () => Object.assign(new Error('no'), { name: ['a', 'b'] }),
     { cause: { class: 'Error', message: 'no' } }
   ],
   [
-    'a message that is an object',
+    'an error whose message is an object',
     () => Object.assign(new Error(), { message: { a: 1 } }),
     { cause: { class: 'Error', message: '{ a: 1 }' } }
   ],
   [
-    'a message that is undefined',
+    'an error whose message is undefined',
     () => Object.assign(new Error(), { message: undefined }),
     { cause: { class: 'Error', message: 'undefined' } }
   ],
   [
-    'a getter that throws',
+    'an error with a getter that throws',
     () => GETTER,
     { cause: { class: 'Error', message: 'an error that cannot be read' } }
   ],
-  ['a text', () => 'plain \ud800', { cause: { class: 'Error', message: 'plain \ufffd' } }],
-  ['nothing', () => undefined, { cause: { class: 'Error', message: 'undefined' } }],
+  ['a string', () => 'plain \ud800', { cause: { class: 'Error', message: 'plain \ufffd' } }],
+  ['undefined', () => undefined, { cause: { class: 'Error', message: 'undefined' } }],
   ['an object without a prototype', () => Object.create(null), { cause: { class: 'Error' } }]
 ]
 
 test.each(THROWN)(
-  'a thrown error with %s makes one dead letter after its attempts',
+  'a message that fails with %s makes one dead letter after its attempts',
   async (_what, thrown, shown) => {
     const runs = new Map<number, number>()
     const fn = makeFunction(

@@ -41,7 +41,7 @@ test('5,000 messages of an unknown version are skipped, logged in one line, coun
     return Number(new RegExp(pattern).exec(body)?.[1])
   }
   expect(await count()).toBe(5000)
-  // The worker takes none of them again, even after its lease.
+  // The worker takes none of the messages again, even after its lease.
   await fn.add(10)
   const idle = async () =>
     Number(((await space.redis.xpending(fn.key, fn.name, '-', '+', 1)) as number[][])[0]?.[2])
@@ -59,10 +59,10 @@ test('5,000 messages of an unknown version are skipped, logged in one line, coun
   expect(seen).toHaveLength(11)
 })
 
-test('a message of an unknown version is released before its lease ends, without a delivery', async () => {
+test('a message of an unknown version is released before its lease ends, and its delivery does not count', async () => {
   const fn = makeFunction(space, async () => undefined)
   const id = await fn.add(1, '2')
-  // With this lease, nothing is taken over because of time.
+  // With this lease, no message is taken over because its lease has ended.
   const { app, log } = await useApp(space, 'worker', { LEASE_MS: 600_000 }, app => app.consume(fn.definition))
   await until('it is left', () => log.some(({ msg }) => msg === LINE))
   const { keys } = app
@@ -115,7 +115,7 @@ test('a retry of an unknown version is left to a worker that knows it, without a
   await until('nothing is left of it', async () => (await space.redis.exists(retrying)) === 0)
 })
 
-test('a retry that is due behind many of an unknown version is found in several steps', async () => {
+test('a retry that is due after many retries of an unknown version is found in several steps', async () => {
   const fn = makeFunction(space, async () => undefined)
   const { app } = await useApp(space, 'api')
   const { keys } = app

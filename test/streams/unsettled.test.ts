@@ -15,7 +15,7 @@ const gauges = async ({ call }: TestApp) =>
     .split('\n')
     .filter(line => line.startsWith('orderstream_events_unsettled'))
 
-test('a gauge counts the events that each group has not settled, read or not, over all partitions', async () => {
+test('a gauge counts the read and unread events that each group has not settled, over all partitions', async () => {
   const KEY_PREFIX = `${space.env.KEY_PREFIX}.gauge`
   const api = await useApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 2 })
   expect(await gauges(api)).toEqual([])
@@ -25,7 +25,7 @@ test('a gauge counts the events that each group has not settled, read or not, ov
     await space.redis.xgroup('CREATE', key, 'gone', '0')
     const ids = (await space.redis.xrange(key, '-', '+')).map(([id]) => id)
     const [third, fifth, last] = [ids[2], ids[4], ids[9]] as [string, string, string]
-    // The log is trimmed once, and Redis cannot count what some groups have not read.
+    // After a trim, Redis cannot count the events that some groups have not read.
     await space.redis.xtrim(key, 'MINID', third)
     await space.redis.xgroup('CREATE', key, 'late', '0')
     await space.redis.xgroup('CREATE', key, 'set-inside', fifth)
@@ -50,7 +50,7 @@ test('the gauge is absent while Redis is unavailable, and the other metrics are 
   )
 })
 
-test('I7: health warns of a group that keeps the log from being trimmed, until an operator ends it', async () => {
+test('I7: health warns of a group that prevents the trimming of the log, until it is forgotten', async () => {
   const KEY_PREFIX = `${space.env.KEY_PREFIX}.warned`
   const events = `{${KEY_PREFIX}:0}:events`
   await fill(events, MANY_UNSETTLED)

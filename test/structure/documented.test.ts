@@ -14,7 +14,7 @@ function undocumented(file: string): string[] {
   return (
     [...text.matchAll(EXPORTED)]
       .filter(({ index }) => !text.slice(0, index).endsWith('*/\n'))
-      // The type of a schema has the docblock of the schema.
+      // The docblock of a schema also documents its type.
       .filter(({ index }) => !/^export type (\w+) = Static<typeof \1>/.test(text.slice(index)))
       .map(({ groups }) => `${file}: ${groups?.name || 'default'}`)
   )

@@ -1,6 +1,6 @@
 /**
  * The layers of this repository, from top to bottom. A file may import from its own folder and from the layers below.
- * Folders in one layer do not import each other. A file belongs to the longest path that it begins with.
+ * Folders in one layer do not import each other. If several paths contain a file, the longest path applies.
  */
 export const LAYERS: string[][] = [
   ['test'],
@@ -39,8 +39,8 @@ export const LAYERS: string[][] = [
 ]
 
 /**
- * Folders that may import less than all layers below, with what they may import. The chaos checker shares no code with
- * the service, and the command is a client of the API. The bench measures the service from outside, and uses the domain
+ * Folders that may not import from all lower layers, with what they may import. The chaos checker uses no code of
+ * the service, and the command is a client of the API. The bench measures the service from outside. It uses the domain
  * only so that its peers compute the same orders.
  */
 export const RESTRICTED: Record<string, string[]> = {

@@ -25,7 +25,7 @@ export interface Import {
   to: string
 }
 
-// The tokens of TypeScript that matter here: comments, texts, regular expressions and words.
+// These are the tokens of TypeScript that matter here: comments, texts, regular expressions and words.
 const COMMENT = /\/\*[\s\S]*?\*\/|\/\/[^\n]*/
 const TEXT = /'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\[\s\S])*`/
 const EXPRESSION = /(?<=[(,=:[!&|?{};]\s*)\/(?:[^/\\\n[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/

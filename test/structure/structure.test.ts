@@ -8,12 +8,12 @@ const files = filesUnder(FOLDERS, ['ts'])
 const longestFirst = LAYERS.flat().sort((one, other) => other.length - one.length)
 
 describe('the sources', () => {
-  test('belong to a folder of a layer', () => {
+  test('are in the folder of a layer', () => {
     expect(files.length).toBeGreaterThan(300)
     expect(files.filter(file => folderOf(file) === undefined)).toEqual([])
   })
 
-  test('import only from layers below, and only what their folder may', () => {
+  test('import only from lower layers, and only what their folder may import', () => {
     const broken = files.flatMap(importsOf).filter(one => !isAllowed(one))
     expect(broken.map(({ from, to }) => `${from} imports ${to}`)).toEqual([])
   })

@@ -4,7 +4,7 @@ import { filesUnder, namesIn, read } from './sources.ts'
 
 const FOLDERS = ['src', 'plugins', 'handlers', 'schema', 'cli', 'tools']
 
-// The glossary in CONTRIBUTING.md has the words that replaced these.
+// The glossary in CONTRIBUTING.md has the words that replace these.
 const RETIRED_WORDS = [
   ...['ending', 'endings', 'bury', 'buries', 'buried', 'heed', 'heeds', 'heeded', 'tell', 'tells', 'told'],
   ...['vain', 'sweep', 'sweeps', 'sweeper', 'relay', 'relays', 'housekeeping', 'foreign'],
@@ -16,18 +16,18 @@ const RETIRED_NAMES = ['Which', 'Taken', 'Letter', 'BatchRunner', 'shared']
 const RETIRED_FILES = ['src/shared.ts', 'src/streams/streams.ts']
 
 const PUBLIC_NAMES = [
-  // A variable of MySQL.
+  // This is a variable of MySQL.
   'foreign_key_checks'
 ]
 
 describe('the names in the sources', () => {
-  test('have no retired word', () => {
+  test('have no retired word in the code', () => {
     const sources = filesUnder(FOLDERS, ['ts']).flatMap(file => retiredIn(file, namesIn(file)))
     const scripts = filesUnder(FOLDERS, ['lua']).flatMap(file => retiredIn(file, namesInScript(file)))
     expect([...sources, ...scripts]).toEqual([])
   })
 
-  test('of files have none either', () => {
+  test('have no retired word in the names of files', () => {
     const files = filesUnder(FOLDERS, ['ts', 'lua', 'sh'])
     expect(files.length).toBeGreaterThan(300)
     expect(files.filter(file => RETIRED_FILES.includes(file) || hasRetiredWord(basename(file)))).toEqual([])

@@ -26,7 +26,7 @@ test('a request is logged at info, and a probe of an orchestrator at debug', asy
   ])
 })
 
-test('the last line is written although the process exits at once', async () => {
+test('the last line is written even if the process exits at once', async () => {
   const lines = new URL('../../src/telemetry/lines.ts', import.meta.url)
   const program = `import { standardOutput } from '${lines}'; standardOutput().write('last\\n'); process.exit()`
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program])

@@ -33,7 +33,7 @@ describe('/admin', () => {
     expect(Object.keys(app.swagger().paths ?? {}).filter(path => path.startsWith('/admin'))).toEqual([])
   })
 
-  test('takes the token, however its scheme is written', async () => {
+  test('accepts the token after Bearer in upper or lower case', async () => {
     for (const scheme of ['Bearer', 'bearer'])
       expect(
         (await api.call({ url: '/admin/audit', headers: { authorization: `${scheme} ${ADMIN_TOKEN}` } }))
@@ -54,7 +54,7 @@ describe('/admin', () => {
   )
 })
 
-test('an id that no dead letter can have is refused', async () => {
+test('an invalid id of a dead letter is refused', async () => {
   const id = '0:99999999999999999999-1'
   const answers = await Promise.all([
     get(`/admin/dead-letters?after=${id}`),
@@ -66,7 +66,7 @@ test('an id that no dead letter can have is refused', async () => {
   expect((await get('/admin/dead-letters/process-orders/0:9999999999999999999-1')).statusCode).toBe(404)
 })
 
-test('a body has room for 1,000 ids, and all parameters of a query are optional', async () => {
+test('a body may have 1,000 ids, and all parameters of a query are optional', async () => {
   const { app, call } = await useApp(space, 'api', { ADMIN_TOKEN })
   const ids = Array.from({ length: 1000 }, (_, n) => `0:${1769860800000 + n}-1234567890`)
   const discarded = await call({
@@ -92,7 +92,7 @@ test('I11: the audit balances at each stage of an order, a duplicate and a confl
   await settled()
   expect(await audit()).toMatchObject({ accepted: 3, completed: 3, difference: 0, redis_lost_data: false })
 
-  // A lost reply leaves a second message; an unavailable store may leave another body.
+  // A lost reply leaves a second message. An unavailable store may leave a message with another body.
   const epoch = await space.redis.hget(api.app.keys.accepted(0), 'epoch')
   await smuggle('audit-0', '10', `${epoch}:4`)
   await smuggle('audit-1', '11', `${epoch}:5`)
@@ -177,7 +177,7 @@ test('a failed order shows its cause, and completes after a redrive', {
     60_000
   )
   expect(failed).toMatchObject({ status: 'failed', tax: null, total: null, failure: { code: 'exhausted' } })
-  // Only the log and the operators get the text of the driver.
+  // Only the log and the operators get the error text of the driver.
   expect(failed.failure.detail).toMatch(/^It could not be processed\. /)
   // The row fails before the message is settled.
   await until('it has a dead letter', async () => (await figures()).dead_letters === 1)
@@ -189,7 +189,7 @@ test('a failed order shows its cause, and completes after a redrive', {
     payload: { function: 'process-orders' },
     headers: { authorization }
   })
-  // The redriven order fails again: its row stays failed, and it counts once.
+  // The redriven order fails again. Its row stays failed, and the order counts once.
   expect(await figures()).toMatchObject({ failed: 1, dead_letters: 0, retrying: 0, difference: 0 })
   await space.sql('ALTER TABLE orders DROP CONSTRAINT broken')
   const done = await until('it is completed', async () => {
@@ -233,7 +233,7 @@ test('a redrive sends 100 dead letters a second by default, and the log has the 
   await act('redrive', { function: 'nobody', ids: ids.slice(0, 2) })
   const due = async (id: string) => Number(await space.redis.zscore(app.keys.retry('nobody', 0), id))
   expect((await due('1-0')) - (await due('0-0'))).toBe(10)
-  // At this rate, the last of them would take decades.
+  // At this rate, the redrive of all dead letters would take decades.
   expect((await act('redrive', { function: 'nobody', rate: 1e-9 })).statusCode).toBe(400)
   await act('discard', { function: 'nobody', ids: ids.slice(2), reason: 'a test' })
   await call({ method: 'DELETE', url: '/admin/functions/nobody', headers: { authorization } })

@@ -58,7 +58,7 @@ test.each([
   }
 })
 
-test('a repeated key is allowed in a string and in another object, and so is constructor without prototype', async () => {
+test('a repeated key in a string or another object is allowed, and so is constructor without prototype', async () => {
   const body = {
     a: '{"a":1,"a":2}',
     b: { a: '1.00000000000000000001' },
@@ -92,7 +92,7 @@ const decimals = fc
     return fraction === '' ? String(whole) : `${whole}.${fraction}`
   })
 
-test('the rules for an amount apply to the text that was sent, whether number or string', async () => {
+test('the rules for an amount apply to the text that was sent, for numbers and for strings', async () => {
   const seen = { taken: 0, refused: 0 }
   const id = (prefix: string, n: number) => `${prefix}-${n}`
   let n = 0

@@ -31,7 +31,7 @@ const eventsOf = async (id: string) => {
 }
 
 describe('POST /orders/:order_id/cancel', () => {
-  test('cancels an order that waits, for good', async () => {
+  test('permanently cancels an order that waits', async () => {
     const before = await audit()
     const fields = { amount: 10, currency: 'EUR', metadata: { channel: 'web' } }
     await api.post({ order_id: 'waits', ...fields })
@@ -107,7 +107,7 @@ describe('POST /orders/:order_id/cancel', () => {
     expect((await cancel('a b')).statusCode).toBe(400)
   })
 
-  test('needs both stores, and processes that know cancelled orders', async () => {
+  test('needs both stores, and works only when all processes support cancelled orders', async () => {
     await api.post({ order_id: 'kept', amount: 10 })
     for (const env of [{ REDIS_PORT: NOWHERE }, { DB_PORT: NOWHERE }]) {
       const without = await useApp(space, 'api', env)
@@ -123,7 +123,9 @@ describe('POST /orders/:order_id/cancel', () => {
     expect((await cancel('kept')).statusCode).toBe(200)
   })
 
-  test('never wins together with the worker that finishes the order', { timeout: 120_000 }, async () => {
+  test('fails if a worker completes the order first, so an order is never both cancelled and completed', {
+    timeout: 120_000
+  }, async () => {
     const worker = await openApp(space, 'worker')
     await settled()
     const before = await audit()

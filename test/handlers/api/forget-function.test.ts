@@ -31,7 +31,7 @@ const forget = (name: string, from = api) =>
     headers: { authorization: `Bearer ${ADMIN_TOKEN}` }
   })
 
-/** Returns a function that fails at each message, with this number of attempts. */
+/** Returns a function that fails for each message, with this number of attempts. */
 const failing = (name: string, stream: string, attempts: number) => (app: App) =>
   app.consume({
     name,
@@ -58,7 +58,7 @@ const run = async (consume: (app: App) => void, what: string, condition: () => P
   await until(what, condition).finally(() => worker.close())
 }
 
-/** Returns what a function of this name still has in each partition. */
+/** Returns the data of a function of this name in each partition. */
 const left = async (name: string, stream: string) => {
   const { keys } = api.app
   return Promise.all(
@@ -100,7 +100,7 @@ test('a function that a worker runs cannot be forgotten, even in partitions wher
   ]
   for (const key of [first, second]) await space.redis.xgroup('CREATE', key, 'alive', '0')
   await space.redis.xreadgroup('GROUP', 'alive', 'a-worker', 'COUNT', 1, 'STREAMS', second, '>')
-  // An api with a longer lease asks, because the lease of the other one could end before the answer.
+  // This api has a longer lease, because the lease of the other api could end before the answer.
   const refused = await forget('alive', longLease)
   expect([refused.statusCode, refused.json().type]).toEqual([409, 'urn:orderstream:problem:function-in-use'])
   expect(await space.redis.xinfo('GROUPS', first)).toHaveLength(1)
@@ -137,7 +137,7 @@ test('a function of a new worker with a longer lease cannot be forgotten', async
   await space.redis.xgroup('DESTROY', key, 'long')
 })
 
-test('a function that a worker starts during the call keeps the group in the partition of the worker', async () => {
+test('a group is kept in a partition where a worker starts the function during the call', async () => {
   await add('events')
   const keys = [0, 1].map(partition => api.app.keys.stream('events', partition)) as [string, string]
   for (const key of keys) await space.redis.xgroup('CREATE', key, 'raced', '0')
@@ -163,7 +163,7 @@ test('a function that a worker starts during the call keeps the group in the par
   for (const key of keys) await space.redis.xgroup('DESTROY', key, 'raced')
 })
 
-test('a function on events loses its groups and retries in every partition, and keeps its dead letters', async () => {
+test('forgetting a function on events deletes its groups and retries everywhere, but no dead letters', async () => {
   await add('events')
   await run(failing('gone', 'events', 1), 'there are dead letters', async () =>
     (await left('gone', 'events')).every(({ dead }) => dead > 0)
@@ -190,12 +190,12 @@ test('a function on events loses its groups and retries in every partition, and 
     [[], 0, 0],
     [[], 0, 0]
   ])
-  // The retries are dead letters now: none was deleted.
+  // All retries are dead letters now, and none was deleted.
   expect(after.map(own => own.dead)).toEqual(dead.map((count, at) => count + (retries[at] ?? 0)))
   expect((await forget('gone')).statusCode).toBe(404)
 })
 
-test('a function on a queue leaves its messages for the next function, also after the command', async () => {
+test('the command to forget a function on a queue keeps the messages for the next function', async () => {
   await add('stock')
   await run(failing('reserve-v1', 'stock', 8), 'there are retries', async () =>
     (await left('reserve-v1', 'stock')).every(({ retries }) => retries === 1)
@@ -267,7 +267,7 @@ test('many, large and unreadable retries become dead letters that can be redrive
   expect(await space.redis.zcard(retry)).toBe(1204)
 })
 
-test('a function that returns after it was forgotten is new, even after a loss of data in Redis', async () => {
+test('a forgotten function that runs again starts as a new function, even after a loss of data in Redis', async () => {
   const records = () => space.sql('SELECT group_name FROM function_starts WHERE group_name = ?', ['back'])
   const { keys } = api.app
   for (const lost of [false, true]) {

@@ -35,7 +35,7 @@ const completed = (id: string) =>
   })
 
 describe('an order with all fields', () => {
-  test('has them in its document, its row and its event, whichever store answers', async () => {
+  test('has all fields in its document, its row and its event, whichever store answers', async () => {
     const accepted = await api.post({ order_id: 'full', amount: 19, ...valid })
     expect(accepted.statusCode).toBe(202)
     expect(accepted.json()).toMatchObject({ ...shown, status: 'processing', tax: null })
@@ -54,7 +54,7 @@ describe('an order with all fields', () => {
     expect(event.data).toEqual(document)
   })
 
-  test('is replayed by the same body in another form, and refused with another one', async () => {
+  test('is replayed for the same body in another form, and refused for another body', async () => {
     await api.post({ order_id: 'same', amount: 19, ...valid })
     const { metadata, ...rest } = valid
     const again = { metadata: Object.fromEntries(Object.entries(metadata).reverse()), ...rest }
@@ -69,14 +69,14 @@ describe('an order with all fields', () => {
     }
   })
 
-  test('keeps its fields when it is accepted in MySQL, fails there and is redriven', async () => {
+  test('keeps its fields when it is accepted in MySQL, fails and is redriven', async () => {
     const spilling = await useApp(space, 'api', { REDIS_PORT: NOWHERE })
     await worker.close()
     const accepted = await spilling.post({ order_id: 'spilled', amount: 19, ...valid })
     expect([accepted.statusCode, accepted.json()]).toEqual([202, expect.objectContaining(shown)])
     expect((await spilling.post({ order_id: 'spilled', amount: 19, ...valid })).statusCode).toBe(200)
     expect((await spilling.post({ order_id: 'spilled', amount: 19 })).statusCode).toBe(409)
-    // A process of the release before completes the rows that have the status `processing`.
+    // A process of the previous release would complete a row with the status `processing`.
     expect(await space.sql("SELECT status FROM orders WHERE order_id = 'spilled'")).toEqual([
       { status: 'waiting' }
     ])
@@ -178,7 +178,7 @@ describe('POST /orders', () => {
     expect(response.json().errors.map((fault: { pointer: string }) => fault.pointer)).toContain(pointer)
   })
 
-  test('takes the largest amount and the largest order', async () => {
+  test('accepts the largest amount and the largest order', async () => {
     const items = Array.from({ length: 500 }, (_, n) => ({
       sku: `sku-${n}`,
       name: 'n'.repeat(200),
@@ -190,7 +190,7 @@ describe('POST /orders', () => {
     expect(await completed('large')).toMatchObject({ amount: 9_999_999_999.9999, total: 11_799_999_999.9999 })
   })
 
-  test('gives an order without a currency the default one', async () => {
+  test('sets the default currency on an order without a currency', async () => {
     const own = await useApp(space, 'api', { DEFAULT_CURRENCY: 'JPY' })
     await own.post({ order_id: 'default', amount: 101 })
     expect(await completed('default')).toMatchObject({ currency: 'JPY', tax: 18 })
@@ -199,7 +199,7 @@ describe('POST /orders', () => {
   })
 })
 
-test('revenue is kept by currency, and the total has the orders without one', async () => {
+test('revenue is counted by currency, and the total counts the orders in the default currency', async () => {
   const stats = async (through = api) => (await through.call('/metrics')).json().services.database.stats
   const before = await stats()
   await api.post({ order_id: 'in-usd', amount: 10, currency: 'USD' })

@@ -17,7 +17,7 @@ let api: TestApp
 const LONG_AGO = Date.parse('2026-01-31T12:00:00.000Z')
 const at = (n: number) => new Date(LONG_AGO + n * 1000).toISOString()
 
-/** Adds completed rows; each fifth has failed, and each tenth waits. Two have the same time, three the same amount. */
+/** Adds rows. Each fifth has failed, and each tenth waits. Two rows have the same time, three the same amount. */
 async function addRows(prefix: string, count: number, customer: string | null = null) {
   const rows = Array.from({ length: count }, (_, n) => {
     const time = at(Math.floor(n / 2)).slice(0, -1)
@@ -56,7 +56,7 @@ async function read(query: Record<string, unknown>, { call } = api): Promise<Pag
   return { ...response.json(), link: response.headers.link }
 }
 
-/** Walks from page to page until there are no more orders. `between` runs after each page. */
+/** Reads page after page until there are no more orders. `between` runs after each page. */
 async function walk(query: Record<string, unknown>, between: () => Promise<unknown> = async () => {}) {
   const orders: Page['orders'] = []
   for (let cursor: string | null | undefined; ; ) {
@@ -83,7 +83,7 @@ describe('GET /orders', () => {
     [{ order: 'amount' }, 150],
     [{ order: '-amount' }, 150],
     [{ order: 'amount', min_amount: '3.00', max_amount: 5 }, 27]
-  ])('finds each order of %j once, in order', async (query, count) => {
+  ])('lists each order that matches %j once, in the requested order', async (query, count) => {
     const { orders } = await walk(query)
     expect(orders).toHaveLength(count)
     expect(new Set(orders.map(({ order_id }) => order_id)).size).toBe(count)
@@ -101,7 +101,7 @@ describe('GET /orders', () => {
       expect((await api.call(`/orders/${order.order_id}`)).json()).toEqual(order)
   })
 
-  test('links to the next page, also behind a prefix', async () => {
+  test('links to the next page, also with a prefix in PUBLIC_URL', async () => {
     const { link, next } = await read({ status: 'failed', limit: 2 })
     expect(link).toBe(`</orders?status=failed&limit=2&order=-created_at&cursor=${next}>; rel="next"`)
     const own = await useApi({ PUBLIC_URL: 'https://example.com/api' })
@@ -126,7 +126,7 @@ describe('GET /orders', () => {
     expect(response.json().errors.map(({ pointer }: { pointer: string }) => pointer)).toEqual(pointers)
   })
 
-  test('refuses the cursor of another list and an invalid one', async () => {
+  test('refuses the cursor of another list, and an invalid cursor', async () => {
     const { next } = await read({ limit: 1 })
     const json = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
     for (const query of [
@@ -152,7 +152,7 @@ describe('GET /orders', () => {
     '/orders?customer_id=c-1',
     '/orders?status=failed',
     '/orders?order=amount&min_amount=2'
-  ])('%s reads its page from an index, without sorting', async url => {
+  ])('reads the page of %s from an index, without sorting', async url => {
     const { orders } = api.app.stores
     const queries: [string, unknown[]][] = []
     const rows = orders.rows
@@ -180,7 +180,7 @@ describe('GET /orders', () => {
 describe('as_of', () => {
   const placed = () => api.app.keys.stream(PLACED, 0)
 
-  test('is some seconds ago, and hides the orders after it', async () => {
+  test('is a few seconds in the past, and later orders are not listed', async () => {
     const before = Date.now()
     const { as_of } = await read({})
     expect(Date.parse(as_of)).toBeGreaterThan(before - 10_000)
@@ -193,7 +193,7 @@ describe('as_of', () => {
     await space.sql("DELETE FROM orders WHERE order_id = 'later'")
   })
 
-  test('stays behind the oldest message that waits or is retried, but not behind a redriven one', async () => {
+  test('is earlier than the oldest message that waits or is retried, but ignores redriven messages', async () => {
     const fresh = () => useApi()
     const { keys } = api.app
     const [retry, retrying] = [keys.retry(ORDER_FUNCTION, 0), keys.retrying(ORDER_FUNCTION, 0)]
@@ -216,7 +216,7 @@ describe('as_of', () => {
     expect(await asOf()).toBeGreaterThan(Date.now() - 10_000)
   })
 
-  test('never goes back', async () => {
+  test('never decreases', async () => {
     const { keys, stores } = api.app
     const asOf = createAsOf(stores.redis, keys, 1000)
     const first = await asOf.read()
@@ -237,7 +237,7 @@ describe('as_of', () => {
   })
 })
 
-test('a walk in both directions finds each accepted order once while others are written', async () => {
+test('paging in either direction lists each accepted order once while other orders are written', async () => {
   const own = await useApi()
   await useApp(space, 'worker')
   const accepted = new Set<string>()
@@ -265,7 +265,7 @@ test('a walk in both directions finds each accepted order once while others are 
     expect(new Set(ids).size).toBe(ids.length)
     expect(ids).toEqual(expect.arrayContaining(known))
   }
-  // The end of a list by time is where the next page begins.
+  // A list by time can continue later from its last cursor.
   const all = [...accepted]
   const newest = (await own.call(`/orders/${all.at(-1)}`)).json().created_at
   await until('all orders are listed', async () => (await read({}, own)).as_of > newest, 60_000)

@@ -57,7 +57,7 @@ describe('POST /orders', () => {
     }
   )
 
-  test('refuses another body under a known id, and keeps the first one', async () => {
+  test('refuses another body for a known id, and keeps the first body', async () => {
     await api.post({ order_id: 'first', amount: 1 })
     const refused = await api.post({ order_id: 'first', amount: 2 })
     expect([refused.statusCode, refused.json().type]).toEqual([409, 'urn:orderstream:problem:order-conflict'])
@@ -65,7 +65,7 @@ describe('POST /orders', () => {
     expect((await api.post({ order_id: 'first', amount: 2 })).statusCode).toBe(409)
   })
 
-  test('I2: knows an id that Redis has forgotten', async () => {
+  test('I2: recognises an id that Redis has lost and MySQL has', async () => {
     await api.post({ order_id: 'forgotten', amount: 5 })
     await completed('forgotten')
     await until('the document is dropped', async () => space.redis.del(api.app.keys.document('forgotten')))
@@ -132,7 +132,7 @@ describe('GET /orders/:order_id', () => {
     await until('the document is back', async () => (await space.redis.get(key)) === hit.body)
   })
 
-  test('answers a completed order from memory after a read, and reads a failed one each time', async () => {
+  test('answers a completed order from memory after the first read, and reads a failed order each time', async () => {
     const placed = { amount: '1', tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.000Z' }
     const at = '2026-01-31T12:00:01.000Z'
     const orders = [
@@ -150,7 +150,7 @@ describe('GET /orders/:order_id', () => {
     expect((await api.call('/orders/failed')).statusCode).toBe(404)
   })
 
-  test('answers 304 to a client that has the order as it is, and 200 after each change', async () => {
+  test('answers 304 to a client that has the current document, and 200 after each change', async () => {
     await worker.close()
     await api.post({ order_id: 'tagged', amount: 1 })
     const read = (tag?: unknown) =>
@@ -179,7 +179,7 @@ describe('GET /orders/:order_id', () => {
     ])
   })
 
-  test('sets a TTL on the document of a final order only, and renews it at a read', async () => {
+  test('sets a TTL only on the document of a final order, and renews the TTL at a read', async () => {
     const key = api.app.keys.document('ttl')
     await worker.close()
     await api.post({ order_id: 'ttl', amount: 1 })
@@ -198,7 +198,7 @@ describe('GET /orders/:order_id', () => {
     expect(await space.redis.pttl(key)).toBeLessThanOrEqual(2000_000)
   })
 
-  test('sets no TTL on an order that waits again when a late renewal runs', async () => {
+  test('sets no TTL on a document that is no longer final when a late renewal runs', async () => {
     const proxy = await startProxy(Number(space.env.REDIS_PORT))
     const behind = await useApp(space, 'api', { REDIS_PORT: proxy.port })
     const key = behind.app.keys.document('late-renewal')
@@ -220,7 +220,7 @@ describe('GET /orders/:order_id', () => {
   })
 })
 
-test('a worker serves no orders', async () => {
+test('a worker has no routes for orders', async () => {
   expect((await worker.post({ order_id: 'w', amount: 1 })).statusCode).toBe(404)
   expect((await worker.call('/orders/new-1')).statusCode).toBe(404)
 })

@@ -44,7 +44,7 @@ describe('/admin/tax-rates', () => {
     expect(api.log.filter(({ msg }) => msg === 'a tax rate was set')).toHaveLength(3)
   })
 
-  test('refuses a later rate that begins too early, with a problem of its own', async () => {
+  test('refuses a later rate that begins too early, with its own problem type', async () => {
     await put({ region: 'DE', rate: '0.19' })
     const refused = await put({ region: 'DE', rate: '0.2', valid_from: new Date().toISOString() })
     expect([refused.statusCode, refused.json().type]).toEqual([
@@ -86,7 +86,7 @@ describe('/admin/tax-rates', () => {
   })
 
   test.each(['2000-01-01T00:00:00+23:59', '2999-12-31T23:59:59.999-23:59', '2026-01-01T00:00:00.1-00:00'])(
-    'takes the time %s',
+    'accepts the time %s',
     async valid_from => {
       expect((await put({ region: 'DE', rate: '0', valid_from })).json().valid_from).toBe(
         new Date(valid_from).toISOString()
@@ -107,7 +107,7 @@ describe('an order with a region', () => {
   const post = (id: string, region: string, { post: send } = api) =>
     send({ order_id: id, amount: 100, region })
 
-  test('keeps the rate that its region had when it was accepted, also through a spill', async () => {
+  test('keeps the rate that its region had when it was accepted, even if it is spilled', async () => {
     await put({ region: 'DE', rate: '0.19' })
     const spilling = await useApp(space, 'api', { REDIS_PORT: NOWHERE })
     await until(
@@ -127,7 +127,7 @@ describe('an order with a region', () => {
     }
   })
 
-  test('is refused when the region has no rate, and gets 503 while the rates are unknown', async () => {
+  test('is refused if its region has no rate, and gets 503 while the rates are unknown', async () => {
     const refused = await post('refused', 'NOWHERE')
     expect([refused.statusCode, refused.json().errors]).toEqual([
       400,

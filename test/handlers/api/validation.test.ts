@@ -102,7 +102,7 @@ const bodies = fc.oneof(
 )
 
 describe('2,000 bodies at the limits of the schema', () => {
-  test('get the status that the rules require, and no refused body leaves a trace in a store', async () => {
+  test('get the status that the rules require, and no refused body is stored', async () => {
     const seen = new Map<string, number>()
     let refused = 0
     await fc.assert(
@@ -125,7 +125,7 @@ describe('2,000 bodies at the limits of the schema', () => {
       }),
       { numRuns: 2000 }
     )
-    // The run had enough of both cases.
+    // The run has tested enough of both cases.
     expect(seen.size).toBeGreaterThan(200)
     expect(refused).toBeGreaterThan(200)
     const documents = (await space.keys())
@@ -155,7 +155,7 @@ test('a refusal reports all faults, each with a JSON pointer', async () => {
   })
 })
 
-test('each fault is a sentence for people', async () => {
+test('each fault is a complete sentence', async () => {
   const faultsOf = async (answer: ReturnType<typeof api.call>) => {
     const { detail, errors } = (await answer).json()
     return [detail, ...errors.map((fault: { detail: string }) => fault.detail)]

@@ -42,7 +42,7 @@ describe.each(['api', 'worker'] as const)('mode %s', mode => {
     expect((await call('/health/ready')).statusCode).toBe(200)
   })
 
-  test('is degraded with one store, and neither healthy nor ready without any', async () => {
+  test('is degraded with one store, and not healthy and not ready without both stores', async () => {
     const one = await useApp(space, mode, { REDIS_PORT: NOWHERE })
     const degraded = await one.call('/health')
     expect([degraded.statusCode, degraded.json().status]).toEqual([200, 'degraded'])
@@ -59,7 +59,7 @@ describe.each(['api', 'worker'] as const)('mode %s', mode => {
     expect((await none.call('/health/live')).statusCode).toBe(200)
   })
 
-  test('is not ready as soon as a stop begins, and still serves', async () => {
+  test('is not ready as soon as a stop begins, and still answers requests', async () => {
     const { app, call } = await useApp(space, mode, { DRAIN_DELAY_MS: 500 })
     const drained = app.drain()
     expect((await call('/health/ready')).json()).toEqual({ status: 'stopping' })
@@ -67,7 +67,7 @@ describe.each(['api', 'worker'] as const)('mode %s', mode => {
     await drained
   })
 
-  test('returns the format of Prometheus', async () => {
+  test('returns metrics in the format of Prometheus', async () => {
     const { call } = await useApp(space, mode)
     for (const accept of ['text/plain', 'application/openmetrics-text; version=1.0.0, text/plain;q=0.5']) {
       const response = await call({ url: '/metrics', headers: { accept } })
@@ -80,7 +80,7 @@ describe.each(['api', 'worker'] as const)('mode %s', mode => {
   })
 })
 
-test('a scrape omits only the metrics that cannot be read, and the log has the reason', async () => {
+test('a scrape omits only metrics that cannot be read, and the log has the reason', async () => {
   const { app, call, log } = await useApp(space, 'api')
   const broken = app.keys.settled(0)
   await space.redis.set(broken, 'no hash')
@@ -261,7 +261,7 @@ describe('OpenAPI', () => {
     const page = await app.inject('/docs')
     expect(page.statusCode).toBe(200)
     expect(page.body).not.toMatch(/(src|href)="(https?:)?\/\//)
-    // Without the first, the page has no style; with the second, a browser loads its files over HTTPS.
+    // Without the first directive, the page has no style. With the second, a browser loads its files over HTTPS.
     const policy = page.headers['content-security-policy']
     expect(policy).toContain("style-src 'self' 'unsafe-inline'")
     expect(policy).not.toContain('upgrade-insecure-requests')

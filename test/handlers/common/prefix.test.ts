@@ -47,7 +47,7 @@ const post = (url: string, order_id: string) =>
     body: JSON.stringify({ order_id, amount: 1 })
   })
 
-test('the page finds its files and the service under an unknown prefix', async () => {
+test('the OpenAPI page loads its files and finds the service under a prefix that a proxy adds', async () => {
   const url = await useAppUnderPrefix()
   for (const page of ['/docs', '/docs/', '/docs/?from=mail', '/docs/static/index.html']) {
     const response = await fetch(url + page)

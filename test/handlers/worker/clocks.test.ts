@@ -5,7 +5,7 @@ import { until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 
-test('an order never ends before its acceptance, even if the clock of its worker is behind', async () => {
+test('an order is never processed before its acceptance, even if the clock of its worker is behind', async () => {
   const { app } = await useApp(space, 'worker')
   const { keys } = app
   const ahead = new Date(Date.now() + 3_600_000).toISOString()
@@ -13,7 +13,7 @@ test('an order never ends before its acceptance, even if the clock of its worker
     const data = JSON.stringify({ order_id, amount, tax_rate: '0.18', accepted_at: ahead })
     return space.redis.xadd(keys.stream('placed', 0), id, 'v', '1', 'request_id', '', 'data', data)
   }
-  // The clocks of the api and of Redis are an hour ahead of the worker's.
+  // The clocks of the api and of Redis are an hour ahead of the clock of the worker.
   const time = Date.parse(ahead)
   await place(`${time}-0`, 'ahead', '10')
   await until('it is settled', async () => (await space.redis.xlen(keys.stream('placed', 0))) === 0)

@@ -19,7 +19,7 @@ const message = (order_id: string, amount: string) => ({
   accepted_at: '2026-01-31T12:00:00.000Z'
 })
 
-test('an order whose worker freezes before the settlement is published once, after another body is refused', async () => {
+test('an order whose worker freezes before the settlement is published once, and another body is refused', async () => {
   const api = await useApp(space, 'api')
   const placed = api.app.keys.stream(PLACED, 0)
   const place = (order_id: string, amount: string) => {
@@ -72,7 +72,7 @@ const settled = (keys: Keys) =>
     return left.every(count => count === 0)
   })
 
-test('I5: an order gets its dead letter although its worker dies after the failed row', async () => {
+test('I5: an order becomes a dead letter even if its worker is killed after it writes the failed row', async () => {
   const { app } = await useApp(space, 'api', { ADMIN_TOKEN: 'a'.repeat(16) })
   const { keys, orders, streams } = app
   const id = '1769860800001-0'
@@ -117,12 +117,12 @@ test('I11: a failing message about an existing order is a duplicate or a conflic
   expect(after.conflicts - before.conflicts).toBe(1)
 })
 
-test('the document of the existing order replaces that of a refused body', async () => {
+test('the document of the existing order replaces the document of a refused body', async () => {
   const { app, call } = await useApp(space, 'api')
   const { keys } = app
   const order = complete(message('replaced', '10'), new Date().toISOString())
   await writeRow({ app }, order)
-  // Redis writes this when it has lost the id and MySQL is unavailable.
+  // The accept writes this document when Redis has lost the id and MySQL is unavailable.
   const key = keys.document('replaced')
   await space.redis.set(key, renderDocument(newRecord('replaced', '11', order.created_at)))
   await addRetry(keys, '1769860800007-0', message('replaced', '11'), {})
@@ -142,7 +142,7 @@ test('a message in conflict with a waiting order publishes no event of that orde
   await space.sql(
     "INSERT INTO orders (order_id, amount, status, created_at, updated_at) VALUES ('waits', 10, 'processing', NOW(3), NOW(3))"
   )
-  // The task that would complete it does not run.
+  // The task that would complete the waiting order does not run.
   const { app } = await useApp(space, 'api', {}, app => {
     app.register(processOrders)
   })
@@ -183,7 +183,7 @@ test('a redriven order is published although a GET restores its document before 
   const write = (order: OrderRecord, redriven: boolean) =>
     writeRow({ app }, order, { messageId: id, redriven })
   await write(fail(message('late', '10'), { code: 'exhausted', detail: 'why' }, at), false)
-  // A worker completes the row and dies.
+  // A worker completes the row and exits.
   await write(complete(message('late', '10'), at), true)
   expect((await call('/orders/late')).json()).toMatchObject({ status: 'completed' })
   await until('the document is there', () => space.redis.exists(keys.document('late')))
@@ -220,7 +220,7 @@ test('a redriven order that fails again becomes a dead letter with its new cause
   ])
 })
 
-test('a retry of an older version without an ordinal is processed', async () => {
+test('a retry without an ordinal, which an older version has written, is processed', async () => {
   const { app } = await useApp(space, 'worker')
   const older = { ordinal: undefined, number: '7', epoch: 'e', attempts: 1 }
   await addRetry(app.keys, '1769860800000-0', message('older', '10'), older)
@@ -230,7 +230,7 @@ test('a retry of an older version without an ordinal is processed', async () => 
   })
 })
 
-test('a message and its event carry the trace of the request, and no such field without a trace', async () => {
+test('a message and its event have the trace of the request, and no trace field without a trace', async () => {
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
   const api = await useApp(space, 'api')
   const stream = (name: string) => api.app.keys.stream(name, 0)

@@ -5,7 +5,7 @@ import { useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 
-/** A backlog with a cap of 1,000. Only `sample` moves the clock: by so many seconds, before it records the counts. */
+/** A backlog with a cap of 1,000. `sample` moves the clock forward by some seconds and then records the counts. */
 function measured() {
   const backlog = createBacklog(1000)
   let now = 0
@@ -27,7 +27,7 @@ test('Retry-After is the time until a tenth of the cap is free, at the rate of t
   expect(retryAfter()).toBe(10)
   sample(5, 0, 1000)
   expect(retryAfter()).toBe(10)
-  // 100 in ten seconds: ten more to wait.
+  // At 100 orders in ten seconds, the wait is ten more seconds.
   sample(5, 100, 1000)
   expect(retryAfter()).toBe(10)
   sample(10, 600, 1000)
@@ -43,7 +43,7 @@ test('Retry-After is never longer than a minute', () => {
   expect(retryAfter()).toBe(60)
 })
 
-test('a counter that begins a new epoch begins a new measurement', () => {
+test('the measurement of the rate restarts when the counter begins a new epoch', () => {
   const { sample, retryAfter } = measured()
   sample(0, 5000, 1000)
   sample(2, 0, 1000)
@@ -52,7 +52,7 @@ test('a counter that begins a new epoch begins a new measurement', () => {
   expect(retryAfter()).toBe(2)
 })
 
-test('I7: concurrent requests stay within the cap, which the partitions share, and refused orders are stored nowhere', async () => {
+test('I7: concurrent requests never exceed the cap of all partitions, and no refused order is stored', async () => {
   const { app, post } = await useApp(space, 'api', {
     MAX_BACKLOG: 10,
     STREAM_PARTITIONS: 2

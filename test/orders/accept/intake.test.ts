@@ -45,7 +45,7 @@ test('I2: orders of one batch each get their own answer, whichever store knows t
   expect(await space.redis.xlen(api.app.keys.stream('placed', 0))).toBe(2)
 })
 
-test('I2: a query that MySQL fails is sent again before an order counts as new', async () => {
+test('I2: a query that fails in MySQL is sent again before an order counts as new', async () => {
   await addRow('asked-twice')
   const rows = vi.spyOn(api.app.stores.mysql, 'rows').mockRejectedValueOnce(new StoreUnavailable('mysql'))
   expect((await accept('asked-twice')).durability).toBeUndefined()

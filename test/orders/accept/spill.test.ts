@@ -9,9 +9,9 @@ import { NOWHERE, until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 
-test('orders are accepted in MySQL while a worker that hangs holds all slots of the totals but one', async () => {
+test('orders are accepted in MySQL while a worker that hangs locks all slots of the totals except one', async () => {
   const api = await useApp(space, 'api', { REDIS_PORT: NOWHERE })
-  // At the default isolation level, the query would lock the row that does not match, too.
+  // At the default isolation level, the query would also lock the row that does not match.
   await space.sql('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
   await space.sql('START TRANSACTION')
   await space.sql('SELECT slot FROM order_totals WHERE slot <> 17 FOR UPDATE')
@@ -25,7 +25,7 @@ test('orders are accepted in MySQL while a worker that hangs holds all slots of 
   ])
 })
 
-test('I2: without Redis, concurrent requests for one order get one 202, then 200 for the same body and 409 for another', async () => {
+test('I2: without Redis, one of many requests for an order gets 202, the same body 200, another body 409', async () => {
   const api = await useApp(space, 'api', { REDIS_PORT: NOWHERE })
   const race = (amountOf: (n: number) => number) =>
     Promise.all(
@@ -37,7 +37,7 @@ test('I2: without Redis, concurrent requests for one order get one 202, then 200
   expect(await statuses(n => n + 1)).toEqual([202, ...Array(19).fill(409)])
 })
 
-test('I2: a row that another process inserts at the same time is found, and the rest of the batch is accepted', async () => {
+test('I2: a row that another process inserts meanwhile is found, and the rest of the batch is accepted', async () => {
   const { orders, stores } = (await useApp(space, 'api')).app
   const { mysql } = stores
   const accepted = async () => (await orders.store.totals()).accepted
@@ -50,7 +50,7 @@ test('I2: a row that another process inserts at the same time is found, and the 
   expect(await accepted()).toBe(before + 2)
 })
 
-test('an order whose row another session holds gets a 503 and can be sent again', {
+test('an order gets a 503 while another session locks its row, and can be sent again', {
   timeout: 60_000
 }, async () => {
   const api = await useApp(space, 'api', { REDIS_PORT: '1' })
@@ -64,7 +64,7 @@ test('an order whose row another session holds gets a 503 and can be sent again'
   expect((await api.post({ order_id: 'held', amount: 1 })).statusCode).toBe(202)
 })
 
-test('a spilled order is priced at the rate of its acceptance and published with its request id and trace', async () => {
+test('a spilled order has the rate of its acceptance, and is published with its request id and trace', async () => {
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
   const without = await useApp(space, 'api', {
     REDIS_PORT: NOWHERE,
@@ -98,7 +98,7 @@ test('a spilled order is priced at the rate of its acceptance and published with
   expect(events.find(({ id }) => id === 'untraced:completed')).toMatchObject({ trace: '' })
 })
 
-test('a spilled order that cannot be completed does not delay others and is reported by id', async () => {
+test('a spilled order that cannot be completed does not delay other orders, and its id is reported', async () => {
   const { orders, stores } = (await useApp(space, 'api')).app
   const { mysql } = stores
   const ids = ['first', 'odd', 'last']

@@ -45,7 +45,7 @@ test('an epoch that an older version began continues, and orders that an older w
   expect(await audit()).toMatchObject({ accepted: 6, lost: 0, redis_lost_data: true })
 })
 
-test('the highest watermark that several apis record is kept', async () => {
+test('when several apis record a watermark, the highest one is kept', async () => {
   const { keys, log, stores } = api.app
   const { redis, mysql } = stores
   const watches = [4, 9, 7].map(count => {
@@ -61,7 +61,7 @@ test('the highest watermark that several apis record is kept', async () => {
   expect(row?.highest).toBe(9)
 })
 
-test('orders that wait or are retried hold back the low watermark', async () => {
+test('the low watermark stays below the orders that wait or are retried', async () => {
   const { keys } = api.app
   const epoch = (await counter()).epoch as string
   const record = createLowWatermarkRecorder({ ...api.app.stores, keys: api.app.keys })
@@ -86,7 +86,7 @@ test('orders that wait or are retried hold back the low watermark', async () => 
   expect(await settledTo()).toBe(14)
 })
 
-test('with many outcomes behind one old order, a check reads few rows and each run deletes a part', async () => {
+test('with very many recorded outcomes, a check reads few rows, and each run deletes a part of them', async () => {
   // With one connection for orders, its session counts all reads.
   const { app, close } = await openApp(space, 'worker', {
     DB_POOL_SIZE: 2,
@@ -99,7 +99,7 @@ test('with many outcomes behind one old order, a check reads few rows and each r
   await space.sql('INSERT INTO accepted_ended (epoch, partition_no, kind, first_no, last_no) VALUES ?', [
     rows
   ])
-  // MySQL updates its statistics by itself within seconds.
+  // Without this, MySQL updates its statistics only after some seconds.
   await space.sql('ANALYZE TABLE accepted_ended')
   const reads = async () => {
     const found = await mysql.rows<{ Value: string }>("SHOW SESSION STATUS LIKE 'Handler_read%'", [])

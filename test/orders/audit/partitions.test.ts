@@ -8,7 +8,7 @@ const ORDERS = 20
 
 const audit = ({ app: { keys, stores } }: TestApp) => readAudit(stores.redis, stores.mysql, keys)
 
-/** Adds a second message for an order, as an accept whose reply is lost does. */
+/** Adds a second message for an order, as happens when the reply to an accept is lost. */
 async function repeat({ app: { keys } }: TestApp, order_id: string): Promise<void> {
   const partition = keys.partitionOf(order_id)
   const data = { order_id, amount: '1', tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.000Z' }

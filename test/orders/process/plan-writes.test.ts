@@ -76,7 +76,7 @@ test('I2: a plan writes each id once, keeps the first amount and never changes a
           })
           current.set(order.order_id, finished?.order as StoredOrder)
         }
-        // The first message of a cancelled order is the one that it was accepted with.
+        // The first message about a cancelled order is the message of its acceptance.
         if (order.amount === row.amount && row.status === 'cancelled' && row.messageId === null) {
           expect(outcome?.kind).toBe('written')
           current.set(order.order_id, stamp.shift() as StoredOrder)

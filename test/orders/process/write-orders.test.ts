@@ -66,18 +66,18 @@ test('new orders become rows, exact to the last place and the millisecond', asyn
   })
 })
 
-test('ids differ by case', async () => {
+test('ids that differ only in case are ids of different orders', async () => {
   expect(await kinds(order('A'), order('a'))).toEqual(['written', 'written'])
 })
 
-test('I4: a message that is delivered again changes nothing, and differs from another message about the same order', async () => {
+test('I4: a repeated delivery changes nothing, and another message about the same order is a duplicate', async () => {
   const [a, b] = [order('a'), order('b')]
   await write(a, b)
   expect(await kinds(b, order('c'), a, order('a'))).toEqual(['repeated', 'written', 'repeated', 'duplicate'])
   expect(await totals()).toMatchObject({ completed: 3, revenue: '354' })
 })
 
-test('only its redriven message completes an order that failed', async () => {
+test('a failed order is completed only by its redriven message', async () => {
   const placed = { order_id: 'a', amount: '100', tax_rate: '0.18', accepted_at: '2026-01-31T12:00:00.123Z' }
   const message = order('a')
   const failed = {
@@ -100,7 +100,7 @@ test('only its redriven message completes an order that failed', async () => {
   ])
 })
 
-test('two messages about one order in a batch make one row, and another body is a conflict', async () => {
+test('two messages about one order in a batch make one row, and another body makes a conflict', async () => {
   expect(await kinds(order('a'), order('a'), order('a', '7'))).toEqual(['written', 'duplicate', 'conflict'])
   const [outcome] = await write(order('a', '8'))
   expect(outcome).toMatchObject({ kind: 'conflict', order: { amount: '100', total: '118' } })
@@ -129,7 +129,7 @@ test('a spilled row is completed and keeps the time of its acceptance', async ()
   })
 })
 
-test('many concurrent writers of the same orders write each once, and the totals match', async () => {
+test('many concurrent writers of the same orders write each order once, and the totals match', async () => {
   const ids = Array.from({ length: 200 }, (_, index) => `order-${index}`)
   const outcomes = await Promise.all(
     Array.from({ length: 8 }, (_, writer) =>
@@ -143,7 +143,7 @@ test('many concurrent writers of the same orders write each once, and the totals
   ])
 })
 
-test('outcomes are recorded as ranges of numbers, and a message that is delivered again counts once', async () => {
+test('outcomes are recorded as ranges of ordinals, and a message that is delivered again counts once', async () => {
   const ordered = (id: string, number: number, amount = '1') =>
     order(id, amount, { ordinal: `e:${number}`, partition: 1 })
   const message = ordered('a', 10)
@@ -162,7 +162,7 @@ test('outcomes are recorded as ranges of numbers, and a message that is delivere
   expect(countCovered(ranges, 0, 20)).toBe(6)
 })
 
-test('a row never ends before it was made or last changed, even if the clock of its worker is behind', async () => {
+test('a row is not processed before its creation or last update, even if the clock of a worker is slow', async () => {
   const at = (time: string) => `2026-01-31T12:00:${time}.000Z`
   const placed = { order_id: 'late', amount: '100', tax_rate: '0.18', accepted_at: at('10') }
   const message = { ...order('late'), order: fail(placed, { code: 'x', detail: '' }, at('20')) }

@@ -19,7 +19,7 @@ const message = (order_id: string) => ({
   accepted_at: '2026-01-31T12:00:00.000Z'
 })
 
-test('an order whose row is written but not settled is completed for a GET and for a repeated POST', async () => {
+test('a GET and a repeated POST show an order as completed before its message is settled', async () => {
   await api.post({ order_id: 'unsettled', amount: 10 })
   const order = complete(message('unsettled'), '2026-01-31T12:00:01.000Z')
   await writeRow(api, order)
@@ -35,12 +35,12 @@ test('an order that was once read as completed stays completed while MySQL is un
   await writeRow(api, order, { messageId: '2-0' })
   const first = (await api.call('/orders/stays')).json()
   expect(first.status).toBe('completed')
-  // Without the row, as without MySQL.
+  // Without the row, the read works as it does without MySQL.
   await space.sql("DELETE FROM orders WHERE order_id = 'stays'")
   expect((await api.call('/orders/stays')).json()).toEqual(first)
 })
 
-test('a waiting row is read from MySQL each time, and only a final document is put back, with a TTL', async () => {
+test('a waiting order is read from MySQL each time, and only a final document is restored, with a TTL', async () => {
   await space.sql(
     "INSERT INTO orders (order_id, amount, status, created_at, updated_at) VALUES ('waits', 10, 'processing', NOW(3), NOW(3))"
   )
@@ -48,7 +48,7 @@ test('a waiting row is read from MySQL each time, and only a final document is p
   for (let n = 0; n < 2; n++) {
     const read = await api.call('/orders/waits')
     expect([read.headers['x-cache'], read.json().status]).toEqual(['miss', 'processing'])
-    // On the same connection: a document that was put back is there by then.
+    // This call uses the same connection, so a restored document would exist after it.
     await api.app.stores.redis.client.time()
     expect(await space.redis.exists(key)).toBe(0)
   }
@@ -62,7 +62,7 @@ test('a waiting row is read from MySQL each time, and only a final document is p
   expect(ttl).toBeLessThanOrEqual(3600)
 })
 
-test('an older document that is put back does not replace a newer one', async () => {
+test('a document that is restored in Redis does not replace a newer document', async () => {
   const { documents } = api.app.orders
   const at = '2026-01-31T12:00:01.000Z'
   await documents.putBack(complete(message('newer'), at))

@@ -34,7 +34,7 @@ test('a document is kept for at most half of its TTL in Redis', () => {
   }
 })
 
-test('a document that was not read for a long time is gone at the next read', () => {
+test('a document that was not read for a long time is not returned at the next read', () => {
   const recent = createRecentDocuments(HOUR)
   recent.keep('a', 'document of a')
   vi.advanceTimersByTime(HOUR)
@@ -50,7 +50,7 @@ test('the memory holds the latest 10,000 documents and never more than twice as 
   expect(held.length).toBeLessThanOrEqual(20_000)
 })
 
-test('the memory does not keep the URLs of its ids alive', () => {
+test('the memory keeps only the ids, and not the URLs that contained them', () => {
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')
   const recent = createRecentDocuments(HOUR)

@@ -6,7 +6,7 @@ import { useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 
-test('orders of the outbox are published once, after MySQL lets the outbox delete them', async () => {
+test('an order in the outbox is published once, when MySQL permits its deletion from the outbox', async () => {
   const { app } = await useApp(space, 'api')
   await space.sql(
     "INSERT INTO orders (order_id, amount, tax, total, status, created_at, updated_at, processed_at) VALUES ('final', 10, 1.8, 11.8, 'completed', NOW(3), NOW(3), NOW(3))"
@@ -16,7 +16,7 @@ test('orders of the outbox are published once, after MySQL lets the outbox delet
     publishOutbox({ ...app.stores, keys: app.keys, toPublication: app.orders.toPublication })
   const events = () => space.redis.xlen(app.keys.stream('events', 0))
 
-  // The error of a full disk; reads still work.
+  // MySQL returns this error when its disk is full. Reads still work.
   await space.sql(
     "CREATE TRIGGER full_disk BEFORE DELETE ON outbox FOR EACH ROW SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114"
   )

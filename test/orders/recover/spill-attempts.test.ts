@@ -8,14 +8,14 @@ import { until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 
-/** Sets when the next attempt at some orders is due, and how many have failed. */
+/** Sets the time of the next attempt of some orders, and the number of failed attempts. */
 const setDue = (seconds: number, which: string, attempts: number) =>
   space.sql(
     'UPDATE spill_attempts SET due_at = UTC_TIMESTAMP(3) + INTERVAL ? SECOND, attempts = ? WHERE order_id LIKE ?',
     [seconds, attempts, which]
   )
 
-test('spilled orders that cannot be completed do not delay others, fail, and can be redriven', {
+test('spilled orders that cannot be completed fail, do not delay other orders, and can be redriven', {
   timeout: 120_000
 }, async () => {
   const { app, call } = await useApp(space, 'api', { ADMIN_TOKEN: 'a-token-for-the-tests' })
@@ -23,7 +23,7 @@ test('spilled orders that cannot be completed do not delay others, fail, and can
   const { orders: mysql, redis } = app.stores
   const audit = () => readAudit(redis, mysql, keys)
   const publish = () => publishOutbox({ mysql, redis, keys, toPublication: orders.toPublication })
-  // One run reads 500 rows. All of these are older than the one that can be completed.
+  // One run reads 500 rows. All of these rows are older than the row that can be completed.
   const row = (id: string, second: number) => [
     id,
     1,
@@ -56,7 +56,7 @@ test('spilled orders that cannot be completed do not delay others, fail, and can
     Array.from({ length: 10 }, (_, n) => `odd-${70 + n}`)
   ])
   await publish()
-  // As after a crash between publishing and commit: still one dead letter.
+  // A crash between publication and commit leaves this state. There is still one dead letter.
   await space.sql("INSERT INTO outbox (order_id) VALUES ('odd-70')")
   await publish()
   expect(await audit()).toMatchObject({ failed: 10, in_flight: 490, dead_letters: 10, difference: 0 })
@@ -94,7 +94,7 @@ test('spilled orders that cannot be completed do not delay others, fail, and can
   expect((await call('/orders/odd-71')).json()).toMatchObject({ status: 'completed', total: 1.18 })
 })
 
-test('a MySQL that refuses writes spends no attempt of a spilled order', async () => {
+test('a spilled order spends no attempt while MySQL refuses writes', async () => {
   const { orders: mysql } = (await useApp(space, 'api')).app.stores
   await space.sql(
     "INSERT INTO orders (order_id, amount, status, created_at, updated_at, tax_rate) VALUES ('waits', 1, 'processing', NOW(3), NOW(3), 0.18)"

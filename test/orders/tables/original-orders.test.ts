@@ -117,7 +117,7 @@ function cutAfter(connection: Connection, allowed: number): { connection: Connec
   return { connection: proxy, sent: () => sent }
 }
 
-test('later starts finish a conversion that is cut off anywhere, with the same rows and totals', async () => {
+test('later starts finish a conversion that was cut off at any statement, with the same rows and totals', async () => {
   const many = Array.from({ length: 4 }, (_, n) => `('more-${n}', ${n}.25, 0.05, ${n}.30, 'completed')`)
   const rows = [ROWS, `INSERT INTO orders (order_id, amount, tax, total, status) VALUES ${many}`]
   const steps = convertOriginalOrders('0.2', { size: 5 })
@@ -136,7 +136,7 @@ test('later starts finish a conversion that is cut off anywhere, with the same r
       const before: MigrationSteps['before'] = (connection, ...args) =>
         steps.before(step === 'before' ? wrap(connection) : connection, ...args)
       const after: MigrationSteps['after'] = async (connection, ...args) => {
-        // Cuts the first loop off before the copy.
+        // This cuts the first loop off before the copy.
         if (step === 'after') return steps.after(wrap(connection), ...args)
         throw new Error('cut off')
       }
@@ -155,7 +155,7 @@ test('later starts finish a conversion that is cut off anywhere, with the same r
   expect(await cut.sql(TOTALS)).toEqual(await whole.sql(TOTALS))
 })
 
-test('an original table that a transaction uses is refused, and converted after the transaction', async () => {
+test('an original table is refused while a transaction uses it, and converted after the transaction', async () => {
   const { sql, migrate: start } = await makeDatabase('in_use', ORIGINAL, ROWS)
   const steps = convertOriginalOrders('0.18', { lockWait: 1 })
   await sql('START TRANSACTION')
@@ -192,7 +192,7 @@ test.each([
     'the column amount of the order "waiting"'
   ],
   [
-    'an amount without room for its tax',
+    'an amount whose total is too large',
     'UPDATE orders SET amount = 99999999 WHERE id = 3',
     'is too large for its tax'
   ],
@@ -216,7 +216,11 @@ test.each([
     "ALTER TABLE orders DROP INDEX order_id; UPDATE orders SET order_id = 'new-1' WHERE id = 2",
     'the order "new-1" names more than one row'
   ],
-  ['a table of ours beside it', 'CREATE TABLE outbox (id INT PRIMARY KEY)', 'The table outbox exists already']
+  [
+    'a table of the service beside it',
+    'CREATE TABLE outbox (id INT PRIMARY KEY)',
+    'The table outbox exists already'
+  ]
 ])(
   'an original table with %s is refused with a clear message and stays unchanged',
   async (what, change, sentence) => {

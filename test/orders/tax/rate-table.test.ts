@@ -13,7 +13,7 @@ import {
 const START = Date.parse('2026-01-31T12:00:00.000Z')
 const at = (ms: number) => new Date(START + ms).toISOString()
 
-/** Sets rates one after the other, as operators do; a refused one is left out. Returns the changes and their moments. */
+/** Sets rates one after the other, as operators do, and skips refused rates. Returns the changes and their times. */
 function setAll(wanted: { pause: number; region: string; ahead: number | undefined }[]) {
   const changes: RateChange[] = []
   const moments: number[] = []
@@ -46,7 +46,7 @@ const histories = fc
   .map(setAll)
 
 describe('the table of rates', () => {
-  test('never has two rates for a time: an outdated table has the rate of the newest one, or none', () => {
+  test('never contradicts a newer table: for any time, an outdated table has the same rate or no rate', () => {
     fc.assert(
       fc.property(histories, fc.integer({ min: 0, max: NOTICE - 1 }), ({ changes, moments }, passed) => {
         for (const [index, moment] of moments.entries()) {
@@ -62,7 +62,7 @@ describe('the table of rates', () => {
     )
   })
 
-  test('never changes what was in force', () => {
+  test('never changes a rate that was in force', () => {
     fc.assert(
       fc.property(histories, fc.integer({ min: 1, max: 5 * NOTICE }), ({ changes, moments }, ago) => {
         for (const [index, moment] of moments.entries()) {
@@ -76,7 +76,7 @@ describe('the table of rates', () => {
     )
   })
 
-  test('has periods that follow each other, and the rate of a time is that of its period', () => {
+  test('has periods without gaps, and returns the rate of the period that contains the time', () => {
     fc.assert(
       fc.property(histories, fc.integer({ min: -3 * NOTICE, max: 30 * NOTICE }), ({ changes }, ms) => {
         const { rates } = toTable(changes)
@@ -109,12 +109,17 @@ describe('a new rate', () => {
   const future = toTable([change(1, at(NOTICE / 2))])
 
   test.each<[string, RateTable, number | undefined, number]>([
-    ['the first rate begins at once', none, undefined, 0],
-    ['the first rate may have begun', none, -NOTICE, -NOTICE],
-    ['a later rate begins after the notice', inForce, undefined, NOTICE],
-    ['a later rate may begin any time after the notice', inForce, NOTICE + 1, NOTICE + 1],
-    ['a rate before the first one, which has not begun, may begin at once', future, undefined, 0],
-    ['a rate before the first one may begin any time before it', future, NOTICE / 2 - 1, NOTICE / 2 - 1]
+    ['begins at once if it is the first one', none, undefined, 0],
+    ['may begin in the past if it is the first one', none, -NOTICE, -NOTICE],
+    ['begins after the notice if it is a later one', inForce, undefined, NOTICE],
+    ['may begin at any time after the notice if it is a later one', inForce, NOTICE + 1, NOTICE + 1],
+    ['begins at once if the first one is in the future', future, undefined, 0],
+    [
+      'may begin at any time before the first one if that is in the future',
+      future,
+      NOTICE / 2 - 1,
+      NOTICE / 2 - 1
+    ]
   ])('%s', (_title, table, from, begin) => {
     expect(beginOf(table, 'DE', from === undefined ? undefined : at(from), at(0))).toBe(at(begin))
   })
@@ -123,8 +128,8 @@ describe('a new rate', () => {
     ['within the notice', inForce, NOTICE - 1],
     ['in the past', inForce, -NOTICE],
     ['within the notice, after a rate that has not begun', future, NOTICE - 1],
-    ['in the place of a rate that begins within the notice', future, NOTICE / 2]
-  ])('is refused %s', (_title, table, from) => {
+    ['at the same time as a rate that begins within the notice', future, NOTICE / 2]
+  ])('is refused if it begins %s', (_title, table, from) => {
     expect(() => beginOf(table, 'DE', at(from), at(0))).toThrow(
       new TaxRateRefused('DE', '2026-01-31T12:01:00.000Z')
     )

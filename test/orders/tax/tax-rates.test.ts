@@ -8,7 +8,7 @@ import { NOWHERE, until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 const origin = { client: '127.0.0.1', requestId: 'req-1' }
-/** Has no functions, so it refreshes nothing by itself. */
+/** This api has no functions, so it does not refresh the rates by itself. */
 let api: TestApp
 
 beforeAll(async () => {
@@ -27,7 +27,7 @@ const now = () => new Date().toISOString()
 const mirror = () => space.redis.hgetall(api.app.keys.taxRates())
 
 describe('the tax rates', () => {
-  test('are those of the time of the order', async () => {
+  test('depend on the region and on the time of the order', async () => {
     await set('DE', '0.19', '2026-01-01T00:00:00.000Z')
     await set('DE', '0.200', '2090-01-01T00:00:00.000Z')
     await set('US-CA', '0.0725')
@@ -42,13 +42,13 @@ describe('the tax rates', () => {
     expect(rates.rateOf('de', now())).toBe(undefined)
   })
 
-  test('are known to the process that sets one at once', async () => {
+  test('are known at once to the process that sets them', async () => {
     const rates = process()
     await rates.set({ region: 'FR', rate: '0.2', from: undefined }, origin)
     expect(rates.rateOf('FR', now())).toBe('0.2')
   })
 
-  test('keep every change, with who made it', async () => {
+  test('record every change, and the client that made it', async () => {
     await set('DE', '0.16', '2090-01-01T00:00:00.000Z')
     await set('DE', '0.19', '2090-01-01T00:00:00.000Z')
     expect(await space.sql('SELECT version, region, rate, client, request_id FROM tax_rates')).toEqual([
@@ -60,7 +60,7 @@ describe('the tax rates', () => {
     ])
   })
 
-  test('do not change when the same rate is set again, also after it has begun', async () => {
+  test('do not change when the same rate is set again, even after it has begun', async () => {
     const from = '2026-01-01T00:00:00.000Z'
     const first = await set('DE', '0.19', from)
     expect(await set('DE', '0.190', from)).toEqual(first)
@@ -68,7 +68,7 @@ describe('the tax rates', () => {
     expect(await space.sql('SELECT version FROM tax_rates')).toHaveLength(1)
   })
 
-  test('have one order of changes when several are made at once', async () => {
+  test('have consecutive versions when several are set at the same time', async () => {
     const regions = ['A', 'B', 'C', 'D', 'E']
     await Promise.all(regions.map(region => set(region, '0.1')))
     const rows = await space.sql<{ version: number }>('SELECT version FROM tax_rates ORDER BY version')
@@ -76,7 +76,7 @@ describe('the tax rates', () => {
     expect((await process().list()).map(({ region }) => region)).toEqual(regions)
   })
 
-  test('have one first rate when two are set at once', async () => {
+  test('have one first rate when two first rates are set at the same time', async () => {
     const results = await Promise.allSettled(
       ['0.1', '0.2'].map(rate => set('DE', rate, '2026-01-01T00:00:00.000Z'))
     )
@@ -84,7 +84,7 @@ describe('the tax rates', () => {
     expect(await process().list()).toHaveLength(1)
   })
 
-  test('are unknown before a store was read, and again when none has confirmed them for 30 seconds', async () => {
+  test('are unknown until a store is read, and after 30 seconds without a confirmation by a store', async () => {
     await set('DE', '0.19')
     const rates = process()
     expect(() => rates.rateOf('DE', now())).toThrow(StoreUnavailable)
@@ -121,7 +121,7 @@ describe('the mirror of the tax rates', () => {
     expect(await process().list()).toHaveLength(1)
   })
 
-  test('leaves the rates unknown to an api that starts without both stores, or without MySQL and a mirror', async () => {
+  test('is required when an api starts without MySQL: without a mirror, the api does not know the rates', async () => {
     await set('DE', '0.19')
     await space.redis.del(api.app.keys.taxRates())
     for (const missing of [{ REDIS_PORT: NOWHERE, DB_PORT: NOWHERE }, { DB_PORT: NOWHERE }]) {
@@ -130,19 +130,19 @@ describe('the mirror of the tax rates', () => {
     }
   })
 
-  test('comes back when Redis has lost it, and goes with the last rate', async () => {
+  test('is written again when Redis has lost it, and is deleted after the last rate', async () => {
     await useApp(space, 'api')
     await set('DE', '0.19')
     const before = await mirror()
     await space.redis.del(api.app.keys.taxRates())
     await until('the mirror is back', async () => (await mirror()).stamp === before.stamp)
     expect(await mirror()).toEqual(before)
-    // As after a restored backup.
+    // A restored backup may have no rates.
     await space.sql('DELETE FROM tax_rates')
     await until('the mirror is gone', async () => (await mirror()).stamp === undefined)
   })
 
-  test('is not overwritten by a process that looked before another one wrote', async () => {
+  test('is not overwritten by a process that has read it before another process wrote it', async () => {
     const { redis } = api.app.stores
     const own = createMirror(redis, api.app.keys.taxRates())
     const seen = await own.stamp()
@@ -152,7 +152,7 @@ describe('the mirror of the tax rates', () => {
     expect(await mirror()).toEqual(written)
   })
 
-  test('of older rates does not replace what a process knows, and gets its rates', async () => {
+  test('does not replace the newer rates of a process, and is updated by this process', async () => {
     await set('DE', '0.19')
     const older = await mirror()
     await set('FR', '0.2')

@@ -5,7 +5,7 @@ import { compareRounds, createBench } from '../../../tools/bench/bench.ts'
 import { type Results, ratio } from '../../../tools/bench/results.ts'
 import { root } from '../../../tools/local/service.ts'
 
-test('a ratio divides its first contestant by its second, and has the bounds of its extent', () => {
+test('a ratio divides its first contestant by its second one, and has the bounds for its extent', () => {
   const options = { extent: 'full', say: () => {} } as unknown as Parameters<typeof createBench>[0]
   const bench = createBench(options)
   const rounds = (...rates: number[]) => rates.map(rate => ({ rate, details: {} }))
@@ -13,7 +13,7 @@ test('a ratio divides its first contestant by its second, and has the bounds of 
   expect(bench.ratios).toEqual([ratio('read: ours / theirs', [3, 8], [1, 2], { atLeast: 0.85 })])
 })
 
-test('each ratio in results.json belongs to two of its series', async () => {
+test('each ratio in results.json is computed from two series in results.json', async () => {
   const { series, ratios } = JSON.parse(
     await readFile(join(root, 'tools/bench/results.json'), 'utf8')
   ) as Results

@@ -36,7 +36,7 @@ function accepting(contestant: string, rate: number, p99_ms: number, times: numb
 function growing(phase: string, unit: string, figures: number[]): Series[] {
   const names = ['100,000 rows', '1,000,000 rows', '10,000,000 rows']
   const all = figures.map((figure, index) => series(phase, names[index] as string, unit, around(figure, 3)))
-  // The largest table is compared with the smallest, so that those two come last.
+  // The largest table is compared with the smallest table, so these two are the last ones.
   return [...all.slice(1, 2), ...all.slice(0, 1), ...all.slice(2)]
 }
 

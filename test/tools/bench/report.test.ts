@@ -40,7 +40,7 @@ test('a series has the spread of its rounds, and the medians of its details', ()
   })
 })
 
-test('a ratio compares round by round, so noise that affects both changes nothing', () => {
+test('a ratio compares round by round, so noise that affects both contestants does not change it', () => {
   fc.assert(
     fc.property(figures, fc.double({ min: 0.01, max: 100, noNaN: true }), (under, factor) => {
       const found = ratio(
@@ -57,7 +57,7 @@ test('a ratio compares round by round, so noise that affects both changes nothin
   expect(() => ratio('a / b', [], [])).toThrow('a / b')
 })
 
-test('a ratio holds at its bounds and between them', () => {
+test('a ratio meets its aim at its bounds and between them', () => {
   const one = (bounds: { atLeast?: number; atMost?: number }) => holds(ratio('a / b', [1], [1], bounds))
   expect([one({}), one({ atLeast: 1 }), one({ atMost: 1 }), one({ atLeast: 0.5, atMost: 2 })]).not.toContain(
     false
@@ -73,7 +73,7 @@ test('the table has every series under its phase, in aligned columns', () => {
     const lines = block?.split('\n') ?? []
     const line = lines.find(text => text.startsWith(`  ${contestant}  `))
     expect(line, contestant).toBeDefined()
-    // The median ends where its heading does.
+    // The median ends in the column where its heading ends.
     const column = (lines[0]?.indexOf('median') ?? 0) + 'median'.length
     expect(line?.slice(0, column)).toMatch(/ [\d.,]+$/)
     expect(line?.slice(column)).toMatch(/^( |$)/)
@@ -103,7 +103,7 @@ test('a missing figure is a dash, also after a round trip through a file', () =>
   }
 })
 
-test('the charts are those of the measured phases', () => {
+test('only the measured phases have charts', () => {
   const names = ['accept.svg', 'read.svg', 'drain.svg', 'sustained.svg', 'growth.svg']
   expect([...renderCharts(full).keys()]).toEqual(names)
   expect([...renderCharts(minimal).keys()]).toEqual(['accept.svg'])
@@ -159,19 +159,19 @@ test('docs/speed.md names the machine and shows every chart, but no aim', () => 
   expect(text).toContain('| accept: orderstream (always) / limit | 0.410 | 0.400–0.450 |')
   expect(text).not.toMatch(/missed|≥|≤/)
   expect(text).toContain('a waiting order takes 712 bytes and a finished order takes 399 bytes')
-  // The columns: the program, Redis, MySQL, their sum, and the memory of the program.
+  // The columns are the program, Redis, MySQL, their sum, and the memory of the program.
   expect(text).toContain('| accept: orderstream (everysec) | 88 | 22 | 12 | 122 | 123 |')
   expect(text).toContain('| 17,000 (16,600–17,600) | 16,600 (16,200–17,200) | 15,900 (15,600–16,500) |')
 })
 
-test('the figures of the README stand beside those of the peers, and a missing one is a dash', () => {
+test('the README has our figures beside the figures of the peers, and a dash for a missing figure', () => {
   const text = renderFigures(full)
   expect(text).toContain('| Accept new orders, orders/s | 1,010 | 4,990 | 9,880 | 8,010 |')
   expect(text).toContain('| Accept and process at once, orders/s | – | 1,230 | – | 5,430 |')
   expect(text.match(/!\[[^\]]+\]\(tools\/bench\/charts\/accept\.svg\)/g)).toHaveLength(1)
 })
 
-test('every row of a table has the cells of its head', () => {
+test('every row of a table has as many cells as its head', () => {
   for (const results of [full, minimal]) {
     const tables = `${renderSpeed(results)}\n${renderFigures(results)}`
       .split('\n\n')
@@ -185,7 +185,7 @@ test('every row of a table has the cells of its head', () => {
   }
 })
 
-test('only what is between the markers is replaced, and doing it again changes nothing', () => {
+test('only the text between the markers is replaced, and a second replacement changes nothing', () => {
   const before = '# A $& project\n\n<!-- bench:begin -->'
   const after = "<!-- bench:end -->\n\n## Next $1 $'\n"
   for (const old of ['', '\n', '\nold figures\n']) {
@@ -196,7 +196,7 @@ test('only what is between the markers is replaced, and doing it again changes n
   }
 })
 
-test('a README without its markers, or with others, is left alone', () => {
+test('a README without the markers, or with different markers, does not change', () => {
   const [begin, end] = ['<!-- bench:begin -->', '<!-- bench:end -->']
   for (const text of ['', begin, end, `${end}${begin}`, `${begin}${begin}${end}`, `${begin}${end}${end}`])
     expect(() => replaceFigures(text, full), text).toThrow(begin)

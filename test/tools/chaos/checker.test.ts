@@ -20,7 +20,7 @@ let stalls: Stall[]
 let events: EventLog
 
 beforeAll(async () => {
-  // Its start creates the tables.
+  // The start of the service creates the tables.
   await (await openApp(space, 'api')).close()
 })
 
@@ -120,7 +120,7 @@ const outage = (): DoneFault => ({
   ended: performance.now()
 })
 
-test('the checker accepts an order that is right everywhere', async () => {
+test('the checker accepts an order that is correct in all stores', async () => {
   postOrder('good', 202)
   postOrder('good', 200)
   await store('good')
@@ -136,7 +136,7 @@ test('an accepted order without a row counts as lost', async () => {
   expect((await find()).found).toEqual(['lost: accepted and gone'])
 })
 
-test('a row of another body loses the accepted one, unless a store was unavailable and a dead letter holds it', async () => {
+test('an order whose row has another body is lost, except with a dead letter of its body after an outage', async () => {
   postOrder('two', 202)
   postOrder('two', 202, '100.0001')
   await store('two')
@@ -156,13 +156,13 @@ test('a row of another body loses the accepted one, unless a store was unavailab
 test.each([
   ['tax', { tax: '18.0001', total: '118.0001' }],
   ['total', { tax: '18.0000', total: '118.0001' }]
-])('a wrong %s is wrong', async (_, wrongPrices) => {
+])('a row with a wrong %s is wrong', async (_, wrongPrices) => {
   postOrder('dear', 202)
   await store('dear', wrongPrices)
   expect((await find()).found).toEqual(['wrong: a wrong tax or total'])
 })
 
-test('a second event with another id counts as doubled, and a repeated event does not', async () => {
+test('a second event with another id counts as doubled, but a repeated event does not', async () => {
   postOrder('twice', 202)
   await store('twice')
   await emit('twice', 'completed-twice')
@@ -193,7 +193,7 @@ test('an order that is counted twice in the totals counts as doubled', async () 
   expect((await find()).found).toEqual(['doubled: wrong totals', 'doubled: wrong totals'])
 })
 
-test('a document that differs from its row and one that never expires are wrong', async () => {
+test('a document that differs from its row is wrong, and so is a document that never expires', async () => {
   postOrder('old', 202)
   await store('old')
   await space.redis.set(
@@ -211,7 +211,7 @@ test('a document that differs from its row and one that never expires are wrong'
   ])
 })
 
-test('a 409 needs another body that a store holds', async () => {
+test('a 409 is wrong unless a store has another body', async () => {
   postOrder('refused', 409)
   expect((await find()).found).toEqual(['wrong: 409 without another body'])
 
@@ -221,7 +221,7 @@ test('a 409 needs another body that a store holds', async () => {
   expect((await find()).found).toEqual(['wrong: 409 for a body that is nowhere'])
 })
 
-test('a second 202 for one body needs an unavailable store', async () => {
+test('a second 202 for one body is wrong unless a store was unavailable', async () => {
   postOrder('twice', 202)
   postOrder('twice', 202)
   await store('twice')
@@ -237,7 +237,7 @@ test('a second 202 for one body needs an unavailable store', async () => {
   expect((await find()).found).toEqual([])
 })
 
-test('processing is wrong when the request began after an answer with completed', async () => {
+test('an answer with processing is wrong if its request began after an answer with completed', async () => {
   const order = postOrder('seen', 202)
   await store('seen')
   const unfinished = document('seen', { status: 'processing', tax: null, total: null })
@@ -251,7 +251,7 @@ test('processing is wrong when the request began after an answer with completed'
   expect((await find()).found).toEqual(['wrong: processing after completed'])
 })
 
-test('a finished order never changes, and an answer never has another amount', async () => {
+test('a finished order that changes is wrong, and so is an answer with another amount', async () => {
   const order = postOrder('seen', 202)
   await store('seen')
   ledger.saw(order, document('seen'), 0, 'GET api-1')
@@ -263,7 +263,7 @@ test('a finished order never changes, and an answer never has another amount', a
   ])
 })
 
-test('rows and dead letters of orders that nobody sent and orders that failed are wrong', async () => {
+test('rows and dead letters of orders that nobody sent are wrong, and so are failed orders', async () => {
   await store('unsent')
   postOrder('poor', 202)
   await store('poor')

@@ -17,7 +17,7 @@ import { accessOf } from './access.ts'
 // A read-only server refuses writes to every database on it.
 const stores = await useOwnStores()
 
-/** As many arguments as the server needs before it checks rights. The keys do not exist. */
+/** The arguments that the server needs before it checks rights. The keys do not exist. */
 const ARGUMENTS: Record<DeniedCommand, string[]> = {
   xreadgroup: ['GROUP', 'group', 'consumer', 'STREAMS', 'stream', '>'],
   xautoclaim: ['stream', 'group', 'consumer', '0', '0'],
@@ -25,7 +25,7 @@ const ARGUMENTS: Record<DeniedCommand, string[]> = {
   mget: ['key']
 }
 
-/** The message of a refusal, or an empty text without one. */
+/** The message of a refusal, or an empty text if the call succeeds. */
 const refusalOf = (call: Promise<unknown>) =>
   call.then(
     () => '',
@@ -44,7 +44,7 @@ async function during(cluster: Cluster, fault: Fault, refused: () => Promise<boo
   }
 }
 
-test('only the service loses its rights in a store for a while, on open connections too', async () => {
+test('a fault removes the rights of only the service in a store for a time, also on open connections', async () => {
   const space = await stores.space()
   const access = accessOf(space)
   const member = { exclusively: (work: () => Promise<unknown>) => work() }

@@ -5,7 +5,7 @@ import { toUnits } from '../../../tools/chaos/money.ts'
 
 export const iso = '2026-01-31T12:00:00.123Z'
 
-/** A document of an order of 100 that is completed. */
+/** The document of a completed order of 100. */
 export function documentOf(order_id: string, more: Record<string, unknown> = {}): string {
   const times = { created_at: iso, updated_at: iso, processed_at: iso }
   return JSON.stringify({
@@ -19,7 +19,7 @@ export function documentOf(order_id: string, more: Record<string, unknown> = {})
   })
 }
 
-/** Adds a posted body and its answer to the ledger; times in ms since the start of the run. */
+/** Adds a posted body and its answer to the ledger. Times are in ms since the start of the run. */
 export function post(ledger: Ledger, id: string, status: number, at = 1000, amount = '100') {
   const posting = { id, body: '', amount: undefined, fields: '', api: 0 }
   const { order, attempt } = ledger.sending(posting, toUnits(amount) ?? 0n, 'api-1')
@@ -27,7 +27,7 @@ export function post(ledger: Ledger, id: string, status: number, at = 1000, amou
   return order
 }
 
-/** A row of a completed order of 100. */
+/** The row of a completed order of 100. */
 export function rowOf(order_id: string): Row {
   const time = '2026-01-31 12:00:00.123'
   const times = { created_at: time, updated_at: time, processed_at: time }
@@ -43,7 +43,7 @@ export function rowOf(order_id: string): Row {
   }
 }
 
-/** The evidence of a run of two orders without a fault. */
+/** The evidence of a run with two orders and without a fault. */
 export function goodRun(): Evidence & { audit: NonNullable<Evidence['audit']> } {
   const ledger = createLedger()
   const ids = ['one', 'two']

@@ -6,7 +6,7 @@ const plan = (seed: number, minutes: number) =>
   planFaults({ seed, duration: minutes * 60_000, kinds: faultKinds })
 const seeds = Array.from({ length: 200 }, (_, seed) => seed)
 
-test('a seed repeats its faults and its load, and another seed has others', () => {
+test('a seed always makes the same faults and load, and another seed makes different ones', () => {
   expect(plan(7, 10)).toEqual(plan(7, 10))
   expect(plan(7, 10)).not.toEqual(plan(8, 10))
   const load = (seed: number) =>
@@ -18,7 +18,7 @@ test('a seed repeats its faults and its load, and another seed has others', () =
   expect(load(7)).not.toEqual(load(8))
 })
 
-test('ten minutes have at least 60 faults and each kind three times, two minutes each kind once', () => {
+test('a plan has at least 60 faults and three of each kind in ten minutes, and one of each kind in two minutes', () => {
   for (const seed of seeds) {
     const kinds = Map.groupBy(plan(seed, 10), ({ kind }) => kind)
     expect([...kinds.values()].flat().length).toBeGreaterThanOrEqual(60)
@@ -27,7 +27,7 @@ test('ten minutes have at least 60 faults and each kind three times, two minutes
   }
 })
 
-test('each command of Redis is denied by some fault, which lasts for seconds and names the command', () => {
+test('for each command of Redis, a fault denies the command for seconds and names it', () => {
   const faults = seeds.flatMap(seed => plan(seed, 2))
   const denied = faults.filter(({ kind }) => kind === 'deny-redis')
   expect(new Set(denied.map(({ command }) => command))).toEqual(new Set(deniedCommands))
@@ -39,7 +39,7 @@ test('each command of Redis is denied by some fault, which lasts for seconds and
   }
 })
 
-test('the load has every kind of arrival, and good bodies have valid amounts', () => {
+test('the load has every arrival pattern, and valid bodies have valid amounts', () => {
   const postings = createMix({ seed: 1, rate: 150, apis: 2 })
     .take(20_000)
     .flatMap(arrival => arrival.postings)

@@ -9,7 +9,7 @@ const space = await useSpace()
 const access = accessOf(space)
 const key = (name: string) => `{${access.prefix}:0}:${name}`
 
-test('the checker sees invalid events, failed orders, and more than a page of rows and dead letters', async () => {
+test('the checker reads invalid events, failed orders, and more than a page of rows and dead letters', async () => {
   await space.redis.xadd(key('events'), '*', 'data', JSON.stringify({ specversion: '1.0', id: 'x' }))
   const failed = { specversion: '1.0', id: 'f', source: '/x', type: 'order.failed', subject: 'poor' }
   await space.redis.xadd(key('events'), '*', 'data', JSON.stringify(failed))

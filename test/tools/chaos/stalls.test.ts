@@ -17,7 +17,7 @@ const hasWritten = async (space: Space) => {
   return tables.length > 0 && (await space.redis.exists('chaos-look')) === 1
 }
 
-/** Starts a watch of the running test; `lastedAt` returns whether it has recorded a stall of a store at a moment. */
+/** Starts a watch for the running test. `lastedAt` returns true if a recorded stall of a store includes a moment. */
 function startWatch(space: Space) {
   const { stalls, run } = createStallWatch(accessOf(space))
   const end = new AbortController()
@@ -32,7 +32,7 @@ function startWatch(space: Space) {
 }
 
 test.each(targets)(
-  'a %s that hangs, and one that is gone, is a stall until it answers again',
+  'a %s that hangs or is killed counts as a stall until it answers again',
   async (target, store) => {
     const space = await stores.space()
     const { stalls, lastedAt } = startWatch(space)
@@ -49,8 +49,8 @@ test.each(targets)(
   }
 )
 
-// The watch also covers opening a connection: a store that hangs then hangs for the service too.
-test.each(targets)('a %s that hangs when the watch begins is a stall', async (target, store) => {
+// The watch also covers the opening of a connection, because a store that hangs then hangs for the service, too.
+test.each(targets)('a %s that hangs when the watch begins counts as a stall', async (target, store) => {
   const space = await stores.space()
   await store.freeze()
   const { lastedAt } = startWatch(space)
@@ -60,11 +60,11 @@ test.each(targets)('a %s that hangs when the watch begins is a stall', async (ta
   await until('it is recorded', () => lastedAt(target, lastMoment))
 })
 
-test('a machine that stands still between two checks counts as a stall of both stores', async () => {
+test('a machine that freezes between two checks counts as a stall of both stores', async () => {
   const space = await stores.space()
   const { lastedAt } = startWatch(space)
   await until('the watch has written to both', () => hasWritten(space))
-  // Everything runs on one machine, so this process stands still like the rest.
+  // Everything runs on one machine, so this process freezes like all other processes.
   const began = performance.now()
   while (performance.now() - began < 500);
   await until('it is recorded', () => targets.every(([target]) => lastedAt(target, began + 250)))

@@ -73,12 +73,12 @@ describe('an outage excuses', () => {
   const bodies = 'wrong: two bodies accepted while both stores were available'
 
   test.each<[string, string[], Evidence['faults']]>([
-    ['an answer during it', [], [outage(500, 1500)]],
-    ['an answer shortly after it', [], [outage(0, 500)]],
-    ['no answer from before it', [twice, bodies], [outage(5000, 6000)]],
-    ['no answer if it affected no store', [twice, bodies], [outage(500, 1500, 'kill-api', 'api-1')]],
+    ['an answer during the outage', [], [outage(500, 1500)]],
+    ['an answer shortly after the outage', [], [outage(0, 500)]],
+    ['no answer before the outage', [twice, bodies], [outage(5000, 6000)]],
+    ['no answer if the outage affected no store', [twice, bodies], [outage(500, 1500, 'kill-api', 'api-1')]],
     [
-      'an answer of an api that was paused at its end',
+      'an answer of an api that was paused when the outage ended',
       [],
       [outage(-9000, -5000), outage(-6000, 500, 'pause-api', 'api-1')]
     ],
@@ -88,7 +88,7 @@ describe('an outage excuses', () => {
       [outage(-9000, -5000), outage(-6000, 500, 'pause-api', 'api-2')]
     ],
     [
-      'nothing if it ended long before the pause',
+      'nothing if the outage ended long before the pause',
       [twice, bodies],
       [outage(-9000, -5000), outage(-1000, 500, 'pause-api', 'api-1')]
     ]
@@ -103,9 +103,13 @@ describe('an outage excuses', () => {
 
   test.each<[string, string[], Evidence['faults']]>([
     ['a finished order that was accepted again while MySQL was unavailable', [], [outage(2000, 9000)]],
-    ['no such order if MySQL was available in between', ['again'], [outage(2000, 3500), outage(8500, 9000)]],
     [
-      'no such order if Redis was unavailable instead',
+      'no such second acceptance if MySQL was available in between',
+      ['again'],
+      [outage(2000, 3500), outage(8500, 9000)]
+    ],
+    [
+      'no such second acceptance if Redis was unavailable instead',
       ['again'],
       [outage(2000, 9000, 'kill-redis', 'redis')]
     ],
@@ -120,12 +124,12 @@ describe('an outage excuses', () => {
       [outage(1400, 2500, 'pause-worker', 'worker-2'), outage(8500, 9000)]
     ],
     [
-      'neither of them if an api was killed',
+      'no old document in Redis if an api was killed',
       ['again'],
       [outage(1400, 2500, 'kill-api', 'api-1'), outage(8500, 9000)]
     ],
     [
-      'neither of them if Redis was unavailable before the order',
+      'no old document in Redis if Redis was unavailable before the order',
       ['again'],
       [outage(0, 900, 'kill-redis', 'redis'), outage(8500, 9000)]
     ]
@@ -156,8 +160,13 @@ test.each([
   ['another id', 200, documentOf('two'), 'an answer that cannot be right'],
   ['a wrong tax', 200, documentOf('one', { tax: 19 }), 'an answer that cannot be right'],
   ['a wrong total', 200, documentOf('one', { total: 119 }), 'an answer that cannot be right'],
-  ['a price too early', 200, documentOf('one', { status: 'processing' }), 'an answer that cannot be right'],
-  ['a failure', 200, documentOf('one', { status: 'failed' }), 'an answer that cannot be right'],
+  [
+    'a price before completion',
+    200,
+    documentOf('one', { status: 'processing' }),
+    'an answer that cannot be right'
+  ],
+  ['the status failed', 200, documentOf('one', { status: 'failed' }), 'an answer that cannot be right'],
   ['fields that nobody sent', 200, documentOf('one', { customer_id: 'c' }), 'an answer that cannot be right'],
   ['no JSON', 200, '<html>', 'an answer that cannot be right']
 ])('an answer with %s is wrong', (_what, status, text, verdict) => {
@@ -172,7 +181,7 @@ test.each([
   ['is not found', 404, '{}'],
   ['is not finished', 200, documentOf('one', { status: 'processing', tax: null, total: null })],
   ['gets no answer', 0, '']
-])('an acknowledged order that %s at rest is wrong, on every api', async (_what, status, text) => {
+])('an acknowledged order is wrong if it %s at rest on any api', async (_what, status, text) => {
   const ledger = createLedger()
   ledger.acknowledged.push(post(ledger, 'one', 202))
   const answering = (status: number, text: string) =>
@@ -209,7 +218,7 @@ test.each([
   expect(ledger.violations.map(({ what }) => what)).toContain(verdict)
 })
 
-test('a run passes without violations, at rest, with a balanced audit and every fault injected', () => {
+test('a run passes only if it has no violation, reaches rest, balances the audit and injects every fault', () => {
   const fault = {} as Outcome['plan'][number]
   const good = () =>
     ({

@@ -11,7 +11,7 @@ export const root = join(import.meta.dirname, '../../..')
 export interface Program {
   child: ChildProcess
   output(): string
-  /** Resolves to the match once the program has printed it; rejects when the program ends without it. */
+  /** Resolves to the match when the program has printed it. Rejects when the program ends without a match. */
   prints(pattern: RegExp): Promise<RegExpMatchArray>
   /** Resolves when the program has ended, to its exit code. */
   ended: Promise<number | null>
@@ -43,7 +43,7 @@ export function run(command: string, args: string[], env: NodeJS.ProcessEnv = {}
   return { child, output: () => output, prints, ended }
 }
 
-/** Runs the launcher; everything runs once it prints `Ctrl-C stops`. */
+/** Runs the launcher. All processes run when it has printed `Ctrl-C stops`. */
 export function launch(data: string, args: string[] = [], env: NodeJS.ProcessEnv = {}): Program {
   const program = run(process.execPath, ['tools/local/start.ts', '--data', data, ...args], {
     PORT: '0',

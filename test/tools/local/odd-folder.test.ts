@@ -27,7 +27,7 @@ test(`npm start works in a folder named ${ODD}`, { timeout: 120_000 }, async () 
   ]
   for (const part of parts) await cp(join(root, part), join(dir, part), { recursive: true })
   await symlink(join(root, 'node_modules'), join(dir, 'node_modules'))
-  // Older than the dependencies, so that set-up does not install them again.
+  // This file is older than the dependencies, so that set-up does not install them again.
   await utimes(join(dir, 'package-lock.json'), 0, 0)
 
   const program = run('npm', ['start'], { ...space.env, MAX_EVENT_LOOP_DELAY_MS: '0' }, dir)

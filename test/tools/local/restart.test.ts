@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { until } from '../../harness/space.ts'
 import { alive, launch, recordedPids } from './launcher.ts'
 
-/** Runs the launcher; its worker ends with exit code 1 at SIGUSR2. Resolves when everything runs. */
+/** Runs the launcher with a worker that exits with 1 at SIGUSR2. Resolves when all processes run. */
 async function launchEnding() {
   const data = realpathSync(mkdtempSync(join(tmpdir(), 'orderstream-restart-')))
   const NODE_OPTIONS = `--import ${join(import.meta.dirname, 'end-on-signal.ts')}`
@@ -18,7 +18,7 @@ async function launchEnding() {
   })
   await program.prints(/Ctrl-C stops/)
   const [, worker] = await program.prints(/worker: (http:\S+)\/health\)/)
-  /** Ends the worker with exit code 1; resolves to its process id. */
+  /** Makes the worker exit with 1. Resolves to its process id. */
   const endWorker = () => {
     const pid = recordedPids(data).worker as number
     process.kill(pid, 'SIGUSR2')
@@ -33,7 +33,7 @@ async function launchEnding() {
   }
 }
 
-test('the launcher restarts a worker that ends with exit code 1, and stops it in order', {
+test('the launcher restarts a worker that exits with 1, and still stops it in order', {
   timeout: 90_000
 }, async () => {
   const { data, program, worker, endWorker, restarts } = await launchEnding()
@@ -50,7 +50,7 @@ test('the launcher restarts a worker that ends with exit code 1, and stops it in
   expect(await alive(Object.values(after))).toEqual([])
 })
 
-test('the launcher pauses longer each time, and ends after five quick ends in a row', {
+test('the launcher pauses longer before each restart, and stops everything after five quick exits in a row', {
   timeout: 180_000
 }, async () => {
   const { data, program, endWorker, restarts } = await launchEnding()

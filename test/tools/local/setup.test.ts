@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { root, run } from './launcher.ts'
 
-// A clone with its dependencies in place, and a machine that has neither the stores nor a package manager.
+// This is a clone with its dependencies, on a machine without the stores and without a package manager.
 const clone = mkdtempSync(join(tmpdir(), 'orderstream-setup-'))
 const programs = join(clone, 'programs')
 const script = join(clone, 'tools/local/setup.sh')
@@ -91,7 +91,7 @@ test('dependencies that are older than the lock file are installed again, and a 
   expect(program.output()).toContain('Set-up: npm ci failed; its output is above.')
 })
 
-test('dependencies behind a link are not deleted', async () => {
+test('dependencies in a folder that is a symbolic link are not deleted', async () => {
   outdate()
   const [modules, elsewhere] = [join(clone, 'node_modules'), join(clone, 'elsewhere')]
   renameSync(modules, elsewhere)

@@ -22,7 +22,7 @@ const track = (program: Program) => {
 
 let failed = false
 
-// Stops what a failed test left running.
+// This stops the processes that a failed test has left.
 afterEach(async ({ task }) => {
   if (task.result?.state === 'fail') {
     failed = true
@@ -53,7 +53,7 @@ function post(api: string): Promise<Response> {
 
 const get = async (api: string) => (await fetch(`${api}/orders/${order.order_id}`)).json()
 
-test('npm start processes an order, and an interrupt leaves no process and no port', {
+test('npm start processes an order, and an interrupt leaves no process and no open port', {
   timeout
 }, async () => {
   const port = await freePort()
@@ -84,7 +84,7 @@ test('npm start processes an order, and an interrupt leaves no process and no po
   const pids = recordedPids(data)
   expect(Object.keys(pids)).toEqual(['api', 'worker', 'redis', 'mariadb'])
   const ports = program.output().matchAll(/127\.0\.0\.1:(\d+)/g)
-  // A second signal during the first, because npm passes on what the terminal has already sent.
+  // A second signal arrives during the stop, because npm passes on a signal that the terminal has already sent.
   program.child.kill('SIGINT')
   await program.prints(/Stopping/)
   program.child.kill('SIGINT')
@@ -94,7 +94,7 @@ test('npm start processes an order, and an interrupt leaves no process and no po
   expect(program.output()).toMatch(/Stopped (api and worker|worker and api) .*\nStopped redis and mariadb /)
 })
 
-test('a second start, through npm, finds the order; SIGTERM to npm stops all of it', {
+test('a second start through npm finds the order, and SIGTERM to npm stops all processes', {
   timeout
 }, async () => {
   const program = track(run('npm', ['start', '--', '--data', data], { PORT: '0' }))
@@ -109,7 +109,7 @@ test('a second start, through npm, finds the order; SIGTERM to npm stops all of 
   expect(await alive(Object.values(pids))).toEqual([])
 })
 
-test('the launcher stops everything when a process dies by itself, and names that process', {
+test('the launcher stops everything when a process exits by itself, and names this process', {
   timeout
 }, async () => {
   const program = track(launch(data))
@@ -122,7 +122,9 @@ test('the launcher stops everything when a process dies by itself, and names tha
   expect(await alive(Object.values(pids))).toEqual([])
 })
 
-test('a start ends the processes of a killed launcher, and --fresh begins empty', { timeout }, async () => {
+test('a start ends the processes of a killed launcher, and --fresh starts with empty stores', {
+  timeout
+}, async () => {
   const killed = track(launch(data))
   await killed.prints(up)
   const left = Object.values(recordedPids(data))
@@ -137,7 +139,7 @@ test('a start ends the processes of a killed launcher, and --fresh begins empty'
   expect((await post(api)).status).toBe(202)
 })
 
-test('an interrupt during the start ends it cleanly', { timeout }, async () => {
+test('an interrupt during the start stops all processes', { timeout }, async () => {
   for (const moment of [/MariaDB: starting/, /api and worker: starting/]) {
     const program = track(launch(data, ['--fresh']))
     await program.prints(moment)
@@ -149,7 +151,7 @@ test('an interrupt during the start ends it cleanly', { timeout }, async () => {
   }
 })
 
-test('a store that the environment names is used and not stopped, even by a second Ctrl-C', {
+test('a store that the environment names is used, and is not stopped even by a second Ctrl-C', {
   timeout
 }, async () => {
   const redis = await startRedis({ dir: join(data, 'own-redis') })
@@ -176,7 +178,7 @@ test('a store that the environment names is used and not stopped, even by a seco
   }
 })
 
-test('the launcher warns of a store that the environment names wrongly', { timeout }, async () => {
+test('the launcher warns of an unavailable store that the environment names', { timeout }, async () => {
   const nowhere = { DB_HOST: '127.0.0.1', DB_PORT: String(NOWHERE) }
   const program = track(launch(data, [], nowhere))
   await program.prints(/But MySQL cannot be used; .*grep 'not available' \S+api\.log/)
@@ -208,7 +210,7 @@ test('a taken or invalid PORT is reported in one sentence, and nothing starts', 
   taken.close()
 })
 
-test('--help names the options, and an unknown one is refused', async () => {
+test('--help names the options, and an unknown option is refused', async () => {
   const asked = track(launch(data, ['--help']))
   expect(await asked.ended).toBe(0)
   expect(asked.output()).toMatch(/--fresh[\s\S]*--data <dir>[\s\S]*PORT/)
@@ -221,7 +223,7 @@ test('--help names the options, and an unknown one is refused', async () => {
   expect(unguarded.output()).toContain('npm takes options for itself unless two dashes stand before them')
 })
 
-test('a folder that takes no files is reported in one sentence that names a solution', async () => {
+test('a folder in which no file can be created is reported in one sentence that names a solution', async () => {
   const file = join(data, 'a file')
   writeFileSync(file, '')
   for (const [folder, fault] of [

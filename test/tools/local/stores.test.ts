@@ -17,7 +17,7 @@ import { freePort, portFault } from '../../../tools/local/ports.ts'
 import { type LocalStore, startRedis } from '../../../tools/local/redis.ts'
 import { alive, root, run } from './launcher.ts'
 
-// With a space, and longer than the path of a socket may be.
+// The path has a space, and is longer than the path of a socket may be.
 const base = realpathSync(mkdtempSync(join(tmpdir(), 'orderstream stores ')))
 const long = join(base, 'x'.repeat(120))
 const started: LocalStore[] = []
@@ -76,7 +76,7 @@ async function orphan(file: string, start: string, dir: string): Promise<number>
   return Number(pid)
 }
 
-test('Redis syncs every write, evicts only what has a TTL, and keeps its data over a restart', async () => {
+test('Redis syncs every write, evicts only keys with a TTL, and keeps its data over a restart', async () => {
   const dir = join(base, 'redis')
   const first = await redisIn(dir)
   const settings = await asking(first, async client => {
@@ -99,7 +99,7 @@ test('Redis syncs every write, evicts only what has a TTL, and keeps its data ov
   ])
 })
 
-test('a stop ends a store, also the second time and when the store is frozen', async () => {
+test('a stop ends a store even if the store is frozen, and a second stop succeeds, too', async () => {
   const store = await redisIn(join(base, 'frozen'))
   process.kill(store.pid, 'SIGSTOP')
   await Promise.all([store.stop(), store.stop()])
@@ -125,7 +125,7 @@ test('a store whose owner runs counts as in use', async () => {
   expect(await alive([store.pid])).toEqual([store.pid])
 })
 
-test('a start leaves a process alone that only has the id of an earlier store', async () => {
+test('a start does not end another process that has the process id of an earlier store', async () => {
   const dir = join(base, 'reused')
   await mkdir(dir)
   const other = run(process.execPath, ['--eval', 'console.log("up"); setInterval(() => {}, 1000)'])
@@ -176,7 +176,7 @@ test('MariaDB keeps data and password, in a long path with a space', async () =>
   expect(await sql(second, 'SELECT COUNT(*) n FROM kept.one')).toEqual([{ n: 0 }])
 })
 
-test('MariaDB leaves the temporary tables of other servers alone when it is created and when it starts', async () => {
+test('MariaDB does not touch the temporary tables of other servers when it is created and when it starts', async () => {
   const others = join(tmpdir(), `#sql-temptable-${randomUUID()}.MAD`)
   await writeFile(others, '')
   try {
@@ -188,7 +188,7 @@ test('MariaDB leaves the temporary tables of other servers alone when it is crea
   }
 })
 
-test('nobody gets into MariaDB without the password, which only its owner can read', async () => {
+test('MariaDB refuses clients without the password, and only its owner can read the password', async () => {
   const store = await mariadbIn(long)
   expect(store.password.length).toBeGreaterThan(20)
   for (const user of ['root', 'mysql', '', store.user]) {
@@ -214,7 +214,7 @@ test('an interrupted initialisation does not count as finished', async () => {
   const controller = new AbortController()
   const start = startMariadb({ dir, port: await freePort(), signal: controller.signal })
   const rejected = expect(start).rejects.toThrow('interrupted')
-  // The installer is at work as soon as the unfinished directory is there.
+  // The initialisation runs as soon as the unfinished directory exists.
   await expect
     .poll(() => readdir(dir).catch(() => []), { interval: 2, timeout: 10_000 })
     .toContain('data.new')

@@ -23,7 +23,7 @@ test('a comparison has three phases, at most thirty rounds and a bound of 0.97 b
   })
 })
 
-test('a bound applies to all phases, or to the one that it names, in any order', () => {
+test('a bound applies to all phases or to the phase that it names, in any order', () => {
   expect(against('--bound', '0.88')?.bounds).toEqual({ accept: 0.88, read: 0.88, drain: 0.88 })
   for (const bounds of [['drain=0.8', '0.9'], ['0.9', 'drain=0.8'], ['0.9,drain=0.8']])
     expect(against(...bounds.flatMap(bound => ['--bound', bound]))?.bounds).toEqual({

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { comparePhases, isOpen, passes, renderComparison } from '../../../../tools/bench/against/table.ts'
 
-/** Rounds in which the rates of this revision are a multiple of the other's, with some noise. */
+/** Rounds in which the rates of this revision are a multiple of those of the other revision, with some noise. */
 const rounds = (count: number, ratios: Record<string, number>, noise = 0.01) =>
   Array.from({ length: count }, (_, round) => {
     const factor = 1 + noise * (((round * 7) % 11) / 5 - 1)
@@ -10,7 +10,7 @@ const rounds = (count: number, ratios: Record<string, number>, noise = 0.01) =>
     return { this: rates(ratio => 1000 * ratio * factor), other: rates(() => 1000) }
   })
 
-test('each phase compares this over other round by round, with its own bound', () => {
+test('each phase divides the rate of this revision by the other rate in each round, and has its own bound', () => {
   const found = comparePhases(rounds(10, { accept: 0.9, drain: 0.9 }), { accept: 0.97, drain: 0.85 })
   expect(found).toMatchObject([
     { phase: 'accept', bound: 0.97, rates: { other: 1000 }, verdict: { pairs: 10, outcome: 'slower' } },
@@ -22,7 +22,7 @@ test('each phase compares this over other round by round, with its own bound', (
   expect(renderComparison(found)).toMatch(/^drain +10 .*0\.85 +not slower$/m)
 })
 
-test('an undecided phase does not pass, and the table advises to try again', () => {
+test('an undecided phase does not pass, and the table proposes another run', () => {
   const found = comparePhases(rounds(30, { read: 0.97, accept: 1.1 }, 0.3), { read: 0.97, accept: 0.5 })
   expect(found.filter(isOpen)).toMatchObject([{ phase: 'read' }])
   expect(passes(found)).toBe(false)

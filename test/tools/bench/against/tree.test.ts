@@ -22,13 +22,13 @@ async function write(files: Record<string, string>): Promise<void> {
   }
 }
 
-test('this tree starts as its Dockerfile and npm start start it', async () => {
+test('this tree starts with the command of its Dockerfile and of npm start', async () => {
   const { flags, entry } = await findProgramOf(root)
   expect(entry).toBe(join(root, 'src/main.ts'))
   expect(flags).toEqual(nodeFlags)
 })
 
-test('the Dockerfile names the entry of a revision', async () => {
+test('the entry of a revision is read from its Dockerfile', async () => {
   const dockerfile = [
     'HEALTHCHECK --interval=5s \\',
     '  CMD ["node", "probe.ts"]',
@@ -47,7 +47,7 @@ test('the Dockerfile names the entry of a revision', async () => {
   })
 })
 
-test('a revision without a Dockerfile has a usual entry, and one without any entry is refused', async () => {
+test('a revision without a Dockerfile has a default entry, and a revision without any entry is refused', async () => {
   await write({ Dockerfile: 'CMD npm start', 'src/main.ts': '' })
   expect(await findProgramOf(dir)).toMatchObject({ flags: nodeFlags, entry: join(dir, 'src/main.ts') })
   await rm(join(dir, 'src'), { recursive: true })

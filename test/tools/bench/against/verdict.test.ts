@@ -3,12 +3,12 @@ import { describe, expect, test } from 'vitest'
 import { bootstrapInterval, conclude, FEWEST, judge } from '../../../../tools/bench/against/verdict.ts'
 import { createRandom } from '../../../../tools/chaos/random.ts'
 
-/** Ratios around a value, as far from it as the spread, evenly on both sides. */
+/** Ratios around a value, evenly on both sides, at most the spread away from it. */
 function around(value: number, spread: number, count: number): number[] {
   return Array.from({ length: count }, (_, round) => value * (1 + spread * (((round * 7) % 11) / 5 - 1)))
 }
 
-/** Ratios of two revisions of which one takes `loss` longer, with the noise of a machine that others use too. */
+/** Ratios of two revisions, one slower by `loss`, with the noise of a machine that other programs also use. */
 function measured(seed: number, loss: number, count: number): number[] {
   const random = createRandom(seed, 'noise')
   const normal = () => Array.from({ length: 12 }, random.next).reduce((sum, next) => sum + next, -6)
@@ -18,20 +18,20 @@ function measured(seed: number, loss: number, count: number): number[] {
 const ends = (ratios: number[], bound: number) => conclude(judge(ratios, bound))
 
 describe('the verdict', () => {
-  test('is slower only where the whole interval is below the bound', () => {
+  test('is "slower" only if the whole interval is below the bound', () => {
     expect(judge(around(0.9, 0.03, 12), 0.97).outcome).toBe('slower')
     expect(judge(around(0.95, 0.1, 12), 0.97).outcome).toBe('open')
     expect(judge(around(0.9, 0.03, 12), 0.85).outcome).toBe('not slower')
   })
 
-  test('is not slower at once where the whole interval is at the bound or above, at any width', () => {
+  test('is "not slower" at once if the whole interval is at or above the bound, at any width', () => {
     const wide = judge(around(1.3, 0.2, 12), 0.97)
     expect((wide.high - wide.low) / (wide.high + wide.low)).toBeGreaterThan(0.05)
     expect(wide.outcome).toBe('not slower')
     expect(judge(Array(FEWEST).fill(0.97), 0.97).outcome).toBe('not slower')
   })
 
-  test('ends as not slower where an interval within ±5 % holds the bound, and as undecided where it is wider', () => {
+  test('is at the end "not slower" if an interval within ±5 % has the bound, and "undecided" if it is wider', () => {
     expect(ends(around(0.97, 0.04, 30), 0.97)).toBe('not slower')
     expect(ends(around(0.97, 0.3, 30), 0.97)).toBe('undecided')
   })
@@ -43,7 +43,7 @@ describe('the verdict', () => {
     }
   })
 
-  test('is hardly ever slower for equal revisions, and always for one that lost a tenth', () => {
+  test('is very rarely "slower" for equal revisions, and always "slower" for a revision that is a tenth slower', () => {
     const seeds = Array.from({ length: 40 }, (_, seed) => seed)
     const slower = (loss: number) =>
       seeds.filter(seed => judge(measured(seed, loss, 30), 0.97).outcome === 'slower').length
@@ -53,7 +53,7 @@ describe('the verdict', () => {
 })
 
 describe('the interval', () => {
-  test('holds the true ratio in about 95 of 100 measurements', () => {
+  test('contains the true ratio in about 95 of 100 measurements', () => {
     const holding = Array.from({ length: 100 }, (_, seed) => bootstrapInterval(measured(seed, 0.02, 20)))
     const held = holding.filter(({ low, high }) => low <= 0.98 && 0.98 <= high).length
     expect(held).toBeGreaterThanOrEqual(88)
@@ -62,7 +62,7 @@ describe('the interval', () => {
 
   const ratios = fc.array(fc.double({ min: 0.5, max: 2, noNaN: true }), { minLength: FEWEST, maxLength: 30 })
 
-  test('lies within the ratios, holds their median, is the same each time, and scales with them', () => {
+  test('is within the ratios, contains their median, is the same each time, and scales with the ratios', () => {
     fc.assert(
       fc.property(ratios, list => {
         const { median, low, high } = judge(list, 1)
@@ -77,7 +77,7 @@ describe('the interval', () => {
     )
   })
 
-  test('is never slower when each pair is at the bound, and always when each pair is below it', () => {
+  test('is at or above a bound that no ratio is below, and is below a bound that each ratio is below', () => {
     fc.assert(
       fc.property(ratios, list => {
         expect(judge(list, Math.min(...list)).outcome).toBe('not slower')
