@@ -11,7 +11,7 @@ export class AdminError extends Error {
   override name = 'AdminError'
 }
 
-/** The operators' routes of the service, over HTTP. */
+/** A client of the admin routes of the service. */
 export interface AdminClient {
   audit: () => Promise<Audit>
   acknowledge: (reason: string) => Promise<Acknowledged>
@@ -77,7 +77,7 @@ export function createAdminClient(url: string, token: string): AdminClient {
   }
 }
 
-/** Returns advice about a refusal. */
+/** Returns advice about an error response. */
 async function explain(response: Response): Promise<string> {
   const problem = (await response.json().catch(() => undefined)) as Problem | undefined
   if (!problem) return `The answer was ${response.status}. Is this an Orderstream api?`

@@ -6,7 +6,7 @@ export class UsageError extends Error {
   override name = 'UsageError'
 }
 
-/** The command line, parsed. */
+/** The parsed command line. */
 export interface Arguments {
   function: string
   ids: string[]
@@ -18,7 +18,7 @@ export interface Arguments {
   all: boolean
 }
 
-/** The result as text and as data. `failed`: the command changed nothing. */
+/** The result as text and as data. `failed` is true if the command changed nothing. */
 export interface Outcome {
   text: string
   data: unknown
@@ -96,7 +96,9 @@ export const commands: Record<string, Command> = {
   }
 }
 
-/** Reports the result, and which dead letters do not exist: their ids are mistyped, or of another function. */
+/**
+ * Reports the result, and the dead letters that do not exist. Their ids are mistyped, or are ids of another function.
+ */
 function outcomeOf({ function: name, all, ids }: Arguments, result: Dealt, done: string): Outcome {
   const { count, missing } = result
   const others = new Set(ids).size - count
@@ -111,14 +113,14 @@ function row({ id, code, attempts, last_at, cause }: DeadLetter): string[] {
   return [id, code, String(attempts), last_at ?? '-', cause.message.slice(0, 80)]
 }
 
-/** Returns the only name; throws `otherwise` when there are none or several. */
+/** Returns the only name. Throws a `UsageError` with the text `otherwise` if there is no name or more than one. */
 function onlyName(names: string[], otherwise: string): string {
   const [name] = names
   if (name === undefined || names.length > 1) throw new UsageError(otherwise)
   return name
 }
 
-/** Rejects names for a command that takes none, such as the function in `dead-letters list NAME`. */
+/** Rejects names for a command that does not take names, such as NAME in `dead-letters list NAME`. */
 function rejectNames(names: string[]): void {
   if (names.length > 0)
     throw new UsageError(
@@ -126,7 +128,7 @@ function rejectNames(names: string[]): void {
     )
 }
 
-/** Aligns rows in columns. */
+/** Renders rows as text with aligned columns. */
 function table(rows: string[][]): string {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map(cells => cells[column]?.length ?? 0))

@@ -1,10 +1,10 @@
 import type { App } from '../../src/app.ts'
 import { withDeadline } from '../../src/async/deadline.ts'
 
-/** Longest time that a start waits for the first rates (ms). */
+/** The longest time that the start of the api waits for the first rates (ms). */
 const FIRST_WAIT = 2000
 
-/** Every two seconds: reads the tax rates of the regions, so that no order waits for them. */
+/** Reads the tax rates of the regions every two seconds, so that no order waits for them. */
 export default async function refreshTaxRates(app: App) {
   const { taxRates } = app.orders
 

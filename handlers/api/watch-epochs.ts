@@ -1,7 +1,7 @@
 import type { App } from '../../src/app.ts'
 import { createEpochWatch } from '../../src/orders/audit/epoch-watch.ts'
 
-/** Every second: checks whether Redis has lost accepted orders, and records in MySQL how many were accepted. */
+/** Checks every second whether Redis has lost accepted orders, and records in MySQL how many were accepted. */
 export default async function watchEpochs(app: App) {
   const { keys, orders, log } = app
   const { orders: mysql, redis } = app.stores

@@ -6,19 +6,19 @@ import { describeAuthentication, reasonOf } from '../../src/stores/reason.ts'
 import type { Unrun } from '../../src/streams/registry/unrun.ts'
 import { MANY_UNSETTLED } from '../../src/streams/registry/unsettled.ts'
 
-/** Health is needed most under load: its routes are neither limited nor shed. */
+/** The routes have no rate limit and no load shedding, because operators need them most under load. */
 const config = { rateLimit: false, pressureHandler: () => undefined } as const
 const probe = { ...config, quiet: true } as const
 
-/** The warning while MySQL answers but refuses writes: no order can be completed. */
+/** The warning while MySQL answers but refuses writes. No order can be completed then. */
 const writesWarning = (reason: string) => `Orders are accepted in Redis and not completed: ${reason}.`
 
-/** The warning about a group with many unsettled events: the group of a removed function keeps them forever. */
+/** The warning about a group with many unsettled events. The group of a removed function would keep them forever. */
 const unsettledWarning = (group: string, count: number) =>
   `The function ${group} has not settled ${count} events, which stay in Redis for it: see why, or, if it is gone, end it ` +
   `with \`npm run admin -- functions forget ${group}\`.`
 
-/** The warning about a function with waiting messages that no worker runs: it was renamed or removed. */
+/** The warning about a function that has waiting messages, but no worker runs it. It may be renamed or removed. */
 const unrunWarning = ({ name, retrying, dead, unread, silent }: Unrun) => {
   const waits = [
     ...(retrying > 0 ? [`${retrying} retries`] : []),
@@ -26,7 +26,7 @@ const unrunWarning = ({ name, retrying, dead, unread, silent }: Unrun) => {
     ...unread.map(({ stream, count }) => `${count} unread messages on ${stream}`)
   ]
   const found = `The function ${name} has ${waits.join(', ')}, and no worker has run it for ${Math.floor(silent / 60_000)} minutes: start one`
-  // The function of the service cannot be forgotten.
+  // The service always needs this function, so no one can forget it.
   if (name === ORDER_FUNCTION) return `${found}.`
   return (
     `${found}, or, if it was renamed or is gone, end it with \`npm run admin -- functions forget ${name}\`, which makes ` +
@@ -37,7 +37,7 @@ const unrunWarning = ({ name, retrying, dead, unread, silent }: Unrun) => {
 /** The warning while a store refuses a background task. */
 const taskWarning = (task: string, reason: string) => `The background task ${task} does not run: ${reason}.`
 
-/** The warning while Redis takes no orders. */
+/** The warning while Redis does not accept orders. */
 const ordersWarning = (reason: string) => `Orders are accepted in MySQL: ${reason}.`
 
 const health = {
@@ -71,7 +71,7 @@ const ready = {
   }
 } as const
 
-/** GET /health, /health/live, /health/ready: for people, and for orchestrators. */
+/** GET /health reports the state to operators; /health/live and /health/ready report it to orchestrators. */
 export default async function healthRoutes(app: App) {
   const { lifecycle, streams, orders, processes } = app
   const registered = app.functions

@@ -10,7 +10,10 @@ import { readMetrics } from '../../src/http/metrics-report.ts'
 
 const JSON_TYPE = 'application/json'
 
-/** The media types on offer. A range with parameters matches only a type that has them; Prometheus sends these. */
+/**
+ * The media types that the route offers. Prometheus asks for types with parameters, and these match only a type with
+ * the same parameters.
+ */
 const TYPES = [
   JSON_TYPE,
   'text/plain; version=0.0.4; charset=utf-8',
@@ -20,7 +23,8 @@ const TYPES = [
 ]
 
 /**
- * Returns whether a client prefers text to JSON. One that accepts neither gets JSON: it is more useful than a refusal.
+ * Returns whether a client prefers text to JSON. A client that accepts neither gets JSON, because JSON is more useful
+ * than an error.
  */
 function prefersText(headers: IncomingHttpHeaders): boolean {
   return (new Negotiator({ headers }).mediaType(TYPES) ?? JSON_TYPE) !== JSON_TYPE
@@ -45,7 +49,7 @@ const schema = {
   }
 } as const
 
-/** GET /metrics: figures for people and dashboards (JSON), and for Prometheus. */
+/** GET /metrics returns the figures as JSON for people and dashboards, or as text for Prometheus. */
 export default async function metricsRoute(app: App) {
   const { config, keys, orders } = app
   const { redis } = app.stores
@@ -53,8 +57,8 @@ export default async function metricsRoute(app: App) {
   const expose = singleFlight(() => registry.metrics())
   const report = singleFlight(() => readMetrics(redis, keys, orders.store, config.DEFAULT_CURRENCY))
 
-  // Figures are needed most under load: the route is neither limited nor shed. Concurrent requests share one reading, so
-  // that many of them leave the stores time for orders.
+  // The route has no rate limit and no load shedding, because operators need it most under load. Concurrent requests
+  // use the same reading, so that they do not slow down the stores.
   const options = { rateLimit: false, pressureHandler: () => undefined } as const
   app.get('/metrics', { schema, config: options }, async (request, reply) => {
     reply.header('vary', 'Accept')

@@ -17,7 +17,7 @@ const schema = {
   }
 } as const
 
-/** GET /openapi.json: describes every route of this process. */
+/** GET /openapi.json describes every route of this process. */
 export default async function openapiRoute(app: App) {
   let document: string | undefined
   app.get('/openapi.json', { schema }, async (_request, reply) => {

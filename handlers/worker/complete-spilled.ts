@@ -1,7 +1,7 @@
 import type { App } from '../../src/app.ts'
 import { createSpillCompleter } from '../../src/orders/recover/complete-spilled.ts'
 
-/** Twice a second: completes the spilled orders, with or without Redis. */
+/** Completes the spilled orders twice a second. It does not need Redis. */
 export default async function completeSpilled(app: App) {
   app.repeat({
     name: 'complete-spilled',

@@ -1,7 +1,7 @@
 import type { App } from '../../src/app.ts'
 import { createOutboxPublisher } from '../../src/orders/recover/publish-outbox.ts'
 
-/** Twice a second: publishes the documents and events of orders that were finished while Redis was unavailable. */
+/** Publishes, twice a second, the documents and events of orders that were finished while Redis was unavailable. */
 export default async function publishOutbox(app: App) {
   const { keys, log } = app
   const { orders: mysql, redis } = app.stores

@@ -11,8 +11,8 @@ const port = (fallback: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 65535, default: fallback, description })
 
 /**
- * Every environment variable that the service reads: the source of validation, defaults, types and the table in
- * docs/configuration.md (a test compares them). Times are in milliseconds, unless the name has seconds.
+ * Every environment variable that the service reads, with its validation, default and type. A test compares this schema
+ * with the table in docs/configuration.md. Times are in milliseconds, unless the name says seconds.
  */
 export const Env = Type.Object({
   MODE: Type.Enum(['api', 'worker'], {
@@ -216,7 +216,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** The formats of variables: the check, and what is expected of a value that fails it. */
+/** The formats of variables: the check, and the text of the error when it fails. */
 const FORMATS: Record<string, { expected: string; check: (text: string) => boolean }> = {
   addresses: {
     expected: 'must be a list of IP addresses or CIDR ranges with commas between them',
@@ -232,7 +232,7 @@ const FORMATS: Record<string, { expected: string; check: (text: string) => boole
   }
 }
 
-/** Describes one fault of `env-schema` in a sentence. It leaves values out, since one of them may be a secret. */
+/** Describes one fault of `env-schema` in a sentence. The sentence has no values, because a value may be a secret. */
 function describe(fault: FastifySchemaValidationError, environment: Record<string, unknown>): string {
   const name =
     fault.keyword === 'required' ? String(fault.params.missingProperty) : fault.instancePath.slice(1)
@@ -248,10 +248,10 @@ function describe(fault: FastifySchemaValidationError, environment: Record<strin
   return `${name} ${fault.message}. ${meaning}`
 }
 
-/** The options with which `env-schema` and @fastify/env resolve `Env`. They read only the `data` that they get. */
+/** The options of `env-schema` and @fastify/env. With them, both read only the `data` that the caller passes. */
 export const envOptions = { schema: Env, env: false, ajv: { customOptions } }
 
-/** Adds our formats to the validator. */
+/** Adds the formats of this file to the validator. */
 function customOptions(ajv: { addFormat: (name: string, check: (text: string) => boolean) => unknown }) {
   for (const [name, { check }] of Object.entries(FORMATS)) ajv.addFormat(name, check)
   return ajv as never
@@ -261,11 +261,11 @@ function isRange(text: string): boolean {
   const [address = '', prefix, ...more] = text.split('/')
   const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
   if (bits < 0 || more.length > 0) return false
-  // Not a range of all addresses: Fastify rejects it, since every client could then choose its address.
+  // The prefix 0 is invalid. Fastify rejects it, because with it every client could choose its own address.
   return prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= bits)
 }
 
-/** Returns whether a value is not a number, although the validator would convert it: ' ' to 0, or Infinity. */
+/** Returns whether a value is not a number. The validator would accept some of these, such as ' ' and Infinity. */
 function isMalformedNumber([name, value]: [string, unknown]): boolean {
   const { type } = (Env.properties as Record<string, { type?: string }>)[name] ?? {}
   return type === 'integer' && typeof value === 'string' && !/^-?\d{1,15}$/.test(value)
@@ -273,7 +273,7 @@ function isMalformedNumber([name, value]: [string, unknown]): boolean {
 
 /**
  * Resolves the configuration from environment variables. Ignores variables that `Env` does not name.
- * @throws {ConfigError} with every fault at once.
+ * @throws {ConfigError} with all faults.
  */
 export function resolveConfig(environment: Record<string, unknown>): Config {
   const data = Object.fromEntries(

@@ -11,12 +11,16 @@ export const FunctionName = Type.String({
 
 const DAY = 86_400_000
 
-/** Most messages of a batch. One script call settles them: it blocks Redis, and Lua takes at most 8,000 values at once. */
+/**
+ * The most messages of a batch. One script call settles a whole batch. The call blocks Redis, and Lua takes at most
+ * 8,000 values at once.
+ */
 export const LARGEST_BATCH = 5000
 
 /**
- * The valid settings of a stream function. The error for an invalid setting has its description. The longest window is
- * below the shortest LEASE_MS, since messages that wait for a batch to fill have no renewed lease yet.
+ * The valid settings of a stream function. The error about an invalid setting shows the description of the setting. The
+ * longest window is shorter than the shortest LEASE_MS, because the worker does not renew the lease of messages while
+ * they wait for a full batch.
  */
 export const FunctionSettings = Type.Object({
   name: FunctionName,

@@ -5,23 +5,23 @@ import { type Static, Type } from 'typebox'
 const EXPONENTS = new Map(
   Object.values(currencies).map(({ code, base, exponent }) => [
     code as string,
-    // The fifths of the ariary and the ouguiya count as hundredths in ISO 4217.
+    // The ariary and the ouguiya have fifths. ISO 4217 lists them with two decimals.
     base === 10 ? exponent : 2
   ])
 )
 
-/** Code of a currency, after ISO 4217. */
+/** The code of a currency (ISO 4217). */
 export const Currency = Type.Enum([...EXPONENTS.keys()].sort(), {
   description: 'Currency of all amounts of the order (ISO 4217). Tax is rounded to its minor unit.',
   examples: ['EUR']
 })
-/** Code of a currency, after ISO 4217. */
+/** The code of a currency (ISO 4217). */
 export type Currency = Static<typeof Currency>
 
-/** Decimal places of amounts without a currency, and most decimal places of any amount. */
+/** The most decimal places of an amount. An amount without a currency may use all of them. */
 export const MOST_DECIMALS = 4
 
-/** The decimal places of a currency's minor unit; four for amounts without a currency. */
+/** Returns the decimal places of the minor unit of a currency; four for amounts without a currency. */
 export function decimalsOf(currency: string | null): number {
   return currency === null ? MOST_DECIMALS : (EXPONENTS.get(currency) ?? MOST_DECIMALS)
 }

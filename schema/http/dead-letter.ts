@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { FunctionName } from '../config/function.ts'
 
-/** Partition and entry id. Redis takes no part of an entry id above 2⁶⁴ − 1, and will not reach 20 digits for ages. */
+/** The partition and the entry id. Each number in an entry id is below 2⁶⁴, and in practice has at most 19 digits. */
 const DEAD_LETTER_ID = '\\d{1,3}:\\d{1,19}-\\d{1,19}'
 
 const DeadLetterId = Type.String({ pattern: `^${DEAD_LETTER_ID}$`, examples: ['0:1769860800000-0'] })

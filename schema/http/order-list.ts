@@ -1,16 +1,16 @@
 import { type Static, Type } from 'typebox'
 import { Amount, CustomerId, type Order } from './order.ts'
 
-/** The orders of a list: by the time of acceptance or by amount, each also backwards. */
+/** The ways to sort a list: by the time of acceptance or by the amount, ascending or descending. */
 export const ORDERINGS = ['created_at', '-created_at', 'amount', '-amount'] as const
-/** The order of a list. */
+/** A way to sort a list. */
 export type Ordering = (typeof ORDERINGS)[number]
 
 const Time = (description: string) =>
   Type.Optional(
     Type.String({
       format: 'date-time',
-      // Text without a leap second, and with a year that a column can take.
+      // A leap second is invalid. So is a year that a column of MySQL cannot store.
       pattern: '^[12]\\d{3}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:[0-5]\\d(\\.\\d{1,3})?(Z|[+-]\\d\\d:\\d\\d)$',
       description,
       examples: ['2026-01-31T12:00:00Z']

@@ -6,8 +6,8 @@ import { Region } from './tax-rate.ts'
 const ORDER_ID = '^[A-Za-z0-9_-]{1,100}$'
 
 /**
- * Money as text, from 0 to 9999999999.9999: up to ten digits before the point and four after it, without sign and
- * exponent. Zeros at the end do not count.
+ * The source of a RegExp for money as text, from 0 to 9999999999.9999. It allows ten digits before the point and four
+ * after it, without sign and exponent. More zeros may follow at the end.
  */
 const MONEY_TEXT = '(0|[1-9]\\d{0,9})(\\.\\d{1,4}0*)?$'
 
@@ -15,25 +15,25 @@ const MONEY_TEXT = '(0|[1-9]\\d{0,9})(\\.\\d{1,4}0*)?$'
 const LARGEST = 9_999_999_999.9999
 
 /**
- * Returns whether a JSON number has at most four decimals. Tests the shortest text of the number (0.3, 100.1, 1000),
- * which is what the client sent: a number with more digits is refused before. `multipleOf: 0.0001` would refuse valid
- * numbers, since 0.0001 has no exact double.
+ * Returns whether a JSON number has at most four decimals. It tests the shortest text of the number (0.3, 100.1, 1000).
+ * The client sent this text, because an earlier check rejects numbers with more digits. `multipleOf: 0.0001` would
+ * reject valid numbers, because no double is exactly 0.0001.
  */
 export function hasFourDecimals(value: number): boolean {
   return Number.isInteger(value) || /^-?\d+\.\d{1,4}$/.test(String(value))
 }
 
-/** Formats of request validation beside the standard ones. */
+/** The formats that request validation has in addition to the standard formats. */
 export const formats = { amount: { type: 'number', validate: hasFourDecimals } } as const
 
-/** Id of an order. */
+/** The id of an order. */
 export const OrderId = Type.String({
   pattern: ORDER_ID,
   description: '1 to 100 of A–Z, a–z, 0–9, underscore and hyphen. It names one order forever.',
   examples: ['test-001']
 })
 
-/** Amount of a new order, as clients send it. */
+/** The amount of a new order, as clients send it. */
 export const Amount = Type.Unsafe<number | string>({
   type: ['number', 'string'],
   exclusiveMinimum: 0,
@@ -45,7 +45,10 @@ export const Amount = Type.Unsafe<number | string>({
   examples: [100, '99.95']
 })
 
-/** The source of a RegExp for clients' text: no NUL, and no half of a surrogate pair, which UTF-8 cannot write. */
+/**
+ * The source of a RegExp for texts of clients. It rejects NUL and half of a surrogate pair, because UTF-8 cannot encode
+ * half of a pair.
+ */
 const TEXT = '^[^\\u0000\\p{Cs}]*$'
 
 const text = (most: number, description: string) =>
@@ -74,7 +77,7 @@ const NewItem = Type.Object(
   { additionalProperties: false }
 )
 
-/** Id of a customer, as the client chooses it. */
+/** The id of a customer, which the client chooses. */
 export const CustomerId = Type.String({
   pattern: '^[\\x21-\\x7E]{1,100}$',
   description: '1 to 100 visible ASCII characters: whose order it is.',

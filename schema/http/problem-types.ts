@@ -1,13 +1,15 @@
-/** A kind of problem. Its `type` names it. */
+/** A kind of problem. */
 export interface ProblemKind {
-  /** HTTP status; undefined where one kind has several. */
+  /** The HTTP status; undefined if problems of this kind have different statuses. */
   status?: number
   title: string
-  /** Seconds after which to try again. */
+  /** The number of seconds after which the client may try again. */
   retryAfter?: number
 }
 
-/** Every kind of problem in answers of the service, by the last part of its `type`. Clients may rely on the names. */
+/**
+ * Every kind of problem that the service returns, by the last part of its `type`. Clients may depend on these names.
+ */
 export const PROBLEMS = {
   'bad-request': { status: 400, title: 'The request is not valid' },
   'invalid-json': { status: 400, title: 'The body is not valid JSON' },
@@ -50,7 +52,7 @@ export type ProblemName = keyof typeof PROBLEMS
 
 const PREFIX = 'urn:orderstream:problem:'
 
-/** Returns the `type` of a problem: a URI that stays the same. */
+/** Returns the `type` of a problem: a URI that does not change between releases. */
 export function problemType(name: ProblemName): string {
   return PREFIX + name
 }

@@ -1,7 +1,7 @@
 import { type Static, Type } from 'typebox'
 import { problemType, TYPE_DESCRIPTION } from './problem-types.ts'
 
-/** Error body after RFC 9457, media type `application/problem+json`. */
+/** The body of an error (RFC 9457). Its media type is `application/problem+json`. */
 export const Problem = Type.Object(
   {
     type: Type.String({
@@ -29,5 +29,5 @@ export const Problem = Type.Object(
   },
   { $id: 'Problem', description: 'An error, after RFC 9457.' }
 )
-/** Error body after RFC 9457. */
+/** The body of an error (RFC 9457). */
 export type Problem = Static<typeof Problem>

@@ -2,18 +2,18 @@ import { type Static, type TSchema, Type } from 'typebox'
 import { Problem } from './problem.ts'
 import { ref } from './ref.ts'
 
-/** The description of a response beside its schema. */
+/** The properties of a response that are not in its schema. */
 interface Shape {
   description: string
-  /** A sentence for each header. */
+  /** A description of each header. */
   headers?: Record<string, string>
   /** `application/json` by default. */
   mediaType?: string
 }
 
 /**
- * Describes a response of one media type, as Fastify and OpenAPI take it. `Payload` is what the handler sends: the type of
- * the schema, or JSON text.
+ * Describes a response of one media type, in the form that Fastify and OpenAPI need. `Payload` is the type that the
+ * handler sends: the type of the schema, or JSON text.
  */
 export function response<T extends TSchema, Payload = Static<T>>(schema: T, shape: Shape) {
   const { description, headers = {}, mediaType = 'application/json' } = shape
@@ -36,12 +36,12 @@ export function problem(description: string, headers: Record<string, string> = {
   return response(Problem, { description, headers, mediaType: 'application/problem+json' })
 }
 
-/** Describes an error response with the time after which to try again. */
+/** Describes an error response with a `Retry-After` header. */
 export function retryable(description: string) {
   return problem(description, { 'Retry-After': 'Seconds to wait before the next attempt.' })
 }
 
-/** The errors that any route may answer with. */
+/** The errors that any route may return. */
 export const anyRoute = {
   400: problem('The request is not valid.'),
   408: problem('The request took too long to arrive.'),

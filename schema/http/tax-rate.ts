@@ -50,7 +50,7 @@ export const NewTaxRate = Type.Object(
     valid_from: Type.Optional(
       Type.String({
         format: 'date-time',
-        // Text without a leap second, and with a year that a column and every comparison of texts can take.
+        // A leap second is invalid. The year starts with 2, so that MySQL can store it and texts compare like times.
         pattern: '^2\\d{3}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:[0-5]\\d(\\.\\d{1,3})?(Z|[+-]\\d\\d:\\d\\d)$',
         description:
           'When the rate begins: a time with Z or an offset, to the millisecond. As soon as possible by default.',

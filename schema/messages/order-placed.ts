@@ -3,14 +3,14 @@ import { Currency } from '../http/currency.ts'
 import { Item, OrderId } from '../http/order.ts'
 
 /**
- * The versions of `OrderPlaced`. `plain` has no optional field and an amount below a million, as every release knows it;
- * `full` has the rest.
+ * The versions of `OrderPlaced`. A `plain` message has no optional field and an amount below a million, so every
+ * release can read it. All other messages are `full`.
  */
 export const ORDER_PLACED_VERSIONS = { plain: '1', full: '2' } as const
 /** A version of `OrderPlaced`. */
 export type OrderPlacedVersion = (typeof ORDER_PLACED_VERSIONS)[keyof typeof ORDER_PLACED_VERSIONS]
 
-/** The message on `placed`. It has everything for processing, so a worker needs no look-up. */
+/** The message on `placed`. It has all data that a worker needs to process the order. */
 export const OrderPlaced = Type.Object(
   {
     order_id: OrderId,

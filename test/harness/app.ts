@@ -6,10 +6,10 @@ import { onTestFinished } from 'vitest'
 import { type App, type AppOptions, buildApp } from '../../src/app.ts'
 import { PATIENT, type Space } from './space.ts'
 
-/** An app in this process, with its log. The answers to its requests are checked against the OpenAPI document. */
+/** An app in this process, with its log. `call` and `post` check every answer against the OpenAPI document. */
 export interface TestApp {
   app: App
-  /** Its log lines so far. */
+  /** The log lines of the app so far. */
   log: Record<string, unknown>[]
   /** Sends a request. The answer must match the OpenAPI document. */
   call: (request: InjectOptions | string) => Promise<LightMyRequestResponse>
@@ -19,8 +19,8 @@ export interface TestApp {
 }
 
 /**
- * Builds the service as `main` does, with long store timeouts unless the overrides set others. `prepare` may add routes
- * and functions before the service becomes ready. The caller closes it.
+ * Builds the service as `main` does, with the settings `PATIENT` unless `overrides` has others. `prepare` may add
+ * routes and functions before the service becomes ready. The caller must close the app.
  */
 export async function openApp(
   space: Space,
@@ -75,12 +75,12 @@ interface OpenApi {
   paths: Record<string, Record<string, { responses: Record<string, { content?: Record<string, unknown> }> }>>
 }
 
-/** Statuses that any request may get before its method is checked. */
+/** The statuses of answers that the service may send before it checks the method. */
 const BEFORE_ROUTING = new Set([400, 408, 429, 431, 501, 503])
 
 /**
  * Checks answers against the document. For a known path with an unknown method, the answer must be a 405 problem that
- * names the known methods. For an unknown path, it must be another problem.
+ * names the known methods. For an unknown path, the answer must be a problem.
  */
 function createCheck(document: OpenApi) {
   const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: true })

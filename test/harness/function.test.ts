@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { App } from '../../src/app.ts'
 import { useFunction } from './function.ts'
 
-/** Publishes each number to another queue, except numbers below 0. */
+/** Publishes each number to another stream. Throws at a number below 0. */
 async function handOn(app: App) {
   app.consume({
     name: 'hand-on',

@@ -19,25 +19,27 @@ export type FunctionPlugin<Options> = (app: App, options: Options) => Promise<vo
 export interface FunctionSetup<Options> {
   /** The second argument of the plugin. */
   options?: Options
-  /** Migration files to apply beside those in `migrations/functions/`. */
+  /** Migration files to apply in addition to the files in `migrations/functions/`. */
   tables?: URL[]
   /** Environment variables of the service, such as `{ STREAM_PARTITIONS: 2 }`. */
   env?: Record<string, unknown>
 }
 
-/** A stream function that runs alone in this process, as in a worker, on an empty Redis and MySQL. */
+/** A stream function that runs alone in this process. Its parts of Redis and MySQL are empty at the start. */
 export interface TestedFunction extends TestApp {
-  /** `space.sql` and `space.redis` read the stores; pass `space` to `useRoute` for a route on the same stores. */
+  /** Reads the stores with `sql` and `redis`. Pass it to `useRoute` to run a route on the same stores. */
   space: Space
   /** Publishes the event of a completed order, with the price that the service computes. */
   orderCompleted: (order_id: string, amount: number | string) => Promise<void>
   /** Publishes the event of a failed order. */
   orderFailed: (order_id: string, amount: number | string) => Promise<void>
-  /** Returns the bodies of the messages in a queue without a consumer, such as messages that the function publishes. */
+  /**
+   * Returns the bodies of the messages in a stream that no function consumes, such as a stream that it publishes to.
+   */
   published: (stream: string) => Promise<unknown[]>
   /**
-   * Waits until no message of the function waits, runs or will be retried. Fails after `timeout` milliseconds, 20,000 by
-   * default, with the last error of the log.
+   * Waits until the function has settled all its messages and has no retries. Fails with the last error of the log
+   * after `timeout` milliseconds (20,000 by default).
    */
   settled: (timeout?: number) => Promise<void>
   /** Returns the dead letters of the function, oldest first. */
@@ -45,8 +47,8 @@ export interface TestedFunction extends TestApp {
 }
 
 /**
- * Runs one stream function on the real stores of the test run, with a database and a key prefix of its own. The
- * function stops when the running test ends.
+ * Runs one stream function on the real stores of the test run, with its own database and key prefix. The function stops
+ * when the running test ends.
  */
 export async function useFunction<Options>(
   plugin: FunctionPlugin<Options>,
@@ -92,7 +94,7 @@ export async function useFunction<Options>(
   }
 }
 
-/** Runs one route of `handlers/api/`, alone, on the stores of a tested function. It stops when the running test ends. */
+/** Runs one route of `handlers/api/` on the stores of a tested function. The route stops when the running test ends. */
 export function useRoute<Options>(
   space: Space,
   plugin: FunctionPlugin<Options>,
@@ -121,7 +123,7 @@ async function readQueue({ app }: TestApp, stream: string): Promise<unknown[]> {
   return entries.flat().map(([, fields]) => JSON.parse(fields[fields.indexOf('data') + 1] as string))
 }
 
-/** Returns the last error of the log, such as that of a function that is retried. */
+/** Returns the last error of the log, such as the error of a handler. */
 function lastError({ log }: TestApp): string {
   const line = log.findLast(({ err }) => err !== undefined)
   const { stack = '' } = (line?.err ?? {}) as { stack?: string }

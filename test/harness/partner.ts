@@ -13,16 +13,16 @@ export interface PartnerRequest {
   body: unknown
 }
 
-/** Replaces the HTTP service of another team. */
+/** An HTTP server that replaces the service of another team. */
 export interface Partner {
   url: string
-  /** The requests that it has received so far. */
+  /** The requests that the server has received so far. */
   requests: PartnerRequest[]
 }
 
 /**
- * Starts an HTTP server that answers each request with a status, or with a status and headers. It stops when the running
- * test ends.
+ * Starts an HTTP server. `answer` returns the status, or the status and the headers, of each answer. The server stops
+ * when the running test ends.
  */
 export async function usePartner(
   answer: (request: PartnerRequest) => number | [status: number, headers: Record<string, string>]

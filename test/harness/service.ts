@@ -10,18 +10,18 @@ import { type Space, until } from './space.ts'
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts')
 
-/** The service in a process of its own, as in production. */
+/** The service in its own process, as in production. */
 export interface Service extends LocalServer {
   url: string
-  /** Its log lines so far. */
+  /** Returns the log lines of the service so far. */
   lines: () => Record<string, unknown>[]
-  /** Ends the process with a signal. Resolves to its exit code and signal. */
+  /** Sends a signal to the process. Resolves to its exit code and signal when it has exited. */
   end: (signal: NodeJS.Signals) => Promise<{ code: number | null; signal: NodeJS.Signals | null }>
 }
 
 /**
- * Starts an entry point of the service in a space and waits until it is live. The process ends at a deprecated call, or
- * when the running test ends. Its log is kept when that test fails.
+ * Starts an entry point of the service in a space and waits until it is live. A call of a deprecated function ends the
+ * process, and so does the end of the running test. When the test fails, the log is kept.
  */
 export async function startEntry(
   space: Space,
@@ -31,7 +31,7 @@ export async function startEntry(
 ): Promise<LocalServer> {
   const dir = await mkdtemp(join(tmpdir(), `orderstream-${name}-`))
   let server: LocalServer | undefined
-  // This is registered before the start, so that the log of a failed start is kept, too.
+  // This line runs before the start, so that the log of a failed start is also kept.
   onTestFinished(async ({ task }) => {
     await server?.stop()
     if (task.result?.state === 'fail') console.error(`Logs of the failed test are kept in ${dir}`)
@@ -56,8 +56,8 @@ export async function startEntry(
 }
 
 /**
- * Starts `main.ts` in a mode and waits until both stores are available to it, because a live process may still migrate.
- * With `live`, it only waits until the process is live, for tests with an unavailable store.
+ * Starts `main.ts` in a mode and waits until both stores are available to it, because a live process may still run
+ * migrations. With `live`, it waits only until the process is live. Tests with an unavailable store use this.
  */
 export async function startService(
   space: Space,
@@ -86,7 +86,7 @@ export async function startService(
   }
 }
 
-/** Returns the `status` that /health of a service reports. */
+/** Returns the `status` from the /health route of a service. */
 export async function healthOf(url: string): Promise<Health['status']> {
   return ((await (await fetch(`${url}/health`)).json()) as Health).status
 }
@@ -105,7 +105,7 @@ export async function postOrder(url: string, order_id: string, amount: number | 
   }
 }
 
-/** Runs `work` for every item, with at most this number of calls at a time. */
+/** Calls `work` for every item, with at most `concurrency` calls at a time. */
 export async function inParallel<T>(
   items: T[],
   concurrency: number,

@@ -6,7 +6,7 @@ import { afterAll, inject } from 'vitest'
 import { type Config, resolveConfig } from '../../schema/config/env.ts'
 import type { Stores } from './stores.ts'
 
-/** A port where nothing listens. It is outside the range of client ports, so no client connects to itself. */
+/** A port without a listener. It is outside the range of client ports, so a client cannot connect to itself. */
 export const NOWHERE = 1
 
 /** The part of the stores that one test file owns: a database and a key prefix. */
@@ -14,9 +14,9 @@ export interface Space {
   /** The environment of a process that uses this space. */
   env: Record<string, string>
   config: (overrides: Record<string, unknown>) => Config
-  /** Runs SQL on the database, on a connection of its own. */
+  /** Runs SQL on the database. The service does not use this connection. */
   sql: <T>(query: string, values?: unknown[]) => Promise<T[]>
-  /** A Redis client of the test, which the service does not use. */
+  /** A Redis client. The service does not use it. */
   redis: Redis
   /** Returns every key of this space, sorted. */
   keys: () => Promise<string[]>
@@ -24,8 +24,8 @@ export interface Space {
 }
 
 /**
- * The environment of a service on a busy machine: with long store timeouts, because short timeouts would report outages
- * that do not exist, and without load shedding. A test of one of these settings sets it.
+ * Settings for a busy machine. The store timeouts are long, because short timeouts would report outages that do not
+ * exist. There is no load shedding. A test of one of these settings overrides it.
  */
 export const PATIENT = { STORE_TIMEOUT_MS: '5000', MAX_EVENT_LOOP_DELAY_MS: '0' }
 
@@ -82,14 +82,14 @@ export async function openSpace(stores: Stores): Promise<Space> {
   }
 }
 
-/** Opens a space in the stores of this run, and closes it after the tests of the file. Call it once in a test file. */
+/** Opens a space in the stores of this run. It closes after the tests of the file. Call this once in a test file. */
 export async function useSpace(): Promise<Space> {
   const space = await openSpace(inject('stores'))
   afterAll(() => space.close())
   return space
 }
 
-/** Waits until `condition` returns a truthy value, and returns the value. Fails with `what` after the time limit. */
+/** Waits until `condition` returns a truthy value, and returns this value. Fails with `what` after `timeout` ms. */
 export async function until<T>(
   what: string,
   condition: () => T | Promise<T>,

@@ -5,7 +5,7 @@ import type { TestProject } from 'vitest/node'
 import { startMariadb } from '../../tools/local/mariadb.ts'
 import { startRedis } from '../../tools/local/redis.ts'
 
-/** The addresses of the stores of this run, which tests get with `inject('stores')`. */
+/** The addresses of the stores of this run. A test gets them with `inject('stores')`. */
 export interface Stores {
   redis: { host: string; port: number }
   mysql: { host: string; port: number; user: string; password: string }

@@ -39,9 +39,9 @@ export const LAYERS: string[][] = [
 ]
 
 /**
- * Folders that may not import from all lower layers, with what they may import. The chaos checker uses no code of
- * the service, and the command is a client of the API. The bench measures the service from outside. It uses the domain
- * only so that its peers compute the same orders.
+ * The folders that may not import from all lower layers, with the paths that they may import. The chaos checker uses no
+ * code of the service. The command `npm run admin` is a client of the API. The bench measures the service from outside,
+ * and uses the domain only so that its peers compute the same orders.
  */
 export const RESTRICTED: Record<string, string[]> = {
   cli: ['schema'],

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 /** The top folder of this repository. */
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** The files under the folders that end in one of the extensions, as sorted paths from the top folder. */
+/** Returns the files under the folders with one of the extensions, as sorted paths from the top folder. */
 export function filesUnder(folders: string[], extensions: string[]): string[] {
   return folders
     .flatMap(folder => extensions.map(extension => `${folder}/**/*.${extension}`))
@@ -13,7 +13,7 @@ export function filesUnder(folders: string[], extensions: string[]): string[] {
     .sort()
 }
 
-/** The text of a file, by its path from the top folder. */
+/** Returns the text of a file. `file` is a path from the top folder. */
 export function read(file: string): string {
   return readFileSync(join(root, file), 'utf8')
 }
@@ -25,7 +25,7 @@ export interface Import {
   to: string
 }
 
-// These are the tokens of TypeScript that matter here: comments, texts, regular expressions and words.
+// The tokens of TypeScript that this file needs: comments, texts, regular expressions and words.
 const COMMENT = /\/\*[\s\S]*?\*\/|\/\/[^\n]*/
 const TEXT = /'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\[\s\S])*`/
 const EXPRESSION = /(?<=[(,=:[!&|?{};]\s*)\/(?:[^/\\\n[]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/
@@ -34,7 +34,7 @@ const TOKEN = new RegExp(
   'gu'
 )
 
-/** The imports of a file, types and dynamic ones included. */
+/** Returns the imports of a file, including dynamic imports and imports of types. */
 export function importsOf(file: string): Import[] {
   const found: Import[] = []
   let previous = ''
@@ -47,7 +47,7 @@ export function importsOf(file: string): Import[] {
   return found
 }
 
-/** The names in a file: every word outside comments, texts and regular expressions. */
+/** Returns the names in a file: every word that is not in a comment, a text or a regular expression. */
 export function namesIn(file: string): Set<string> {
   const words = [...read(file).matchAll(TOKEN)].flatMap(({ groups }) => groups?.word ?? [])
   return new Set(words)

@@ -38,7 +38,7 @@ describe('the sources', () => {
 })
 
 function folderOf(path: string): string | undefined {
-  // A test may lie beside what it tests.
+  // A test may be in the same folder as the code that it tests.
   if (path.endsWith('.test.ts')) return 'test'
   return longestFirst.find(folder => isWithin(path, folder))
 }

@@ -56,13 +56,13 @@ function hasRetiredWord(name: string): boolean {
   return RETIRED_WORDS.some(retired => words.includes(` ${retired} `))
 }
 
-/** The words of a name, in lower case: `give` and `back` of `giveBack`, of `GIVE_BACK` and of `give-back`. */
+/** Returns the words of a name in lower case: `give` and `back` for `giveBack`, `GIVE_BACK` and `give-back`. */
 function wordsOf(name: string): string[] {
   const words = name.split(/[^\p{L}]+|(?<=\p{Ll})(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/u)
   return words.map(word => word.toLowerCase())
 }
 
-/** Every word of a Lua script outside comments and texts. */
+/** Returns every word of a Lua script that is not in a comment or a text. */
 function namesInScript(file: string): Set<string> {
   const code = read(file).replaceAll(/--.*|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/g, '')
   return new Set(code.match(/[A-Za-z_]\w*/g))

@@ -2,7 +2,7 @@ import type { ContestantOptions, Running } from './contestants.ts'
 import { aims, type Plan, plans } from './extents.ts'
 import { type Extent, type Ratio, ratio, type Series, series } from './results.ts'
 
-/** One run: everything a phase needs, and the figures so far. */
+/** One run: the dependencies of a phase, and the figures so far. */
 export interface Bench extends ContestantOptions {
   extent: Extent
   plan: Plan
@@ -11,7 +11,7 @@ export interface Bench extends ContestantOptions {
   /** Prints the current step. */
   say: (text: string) => void
   add: (...args: Parameters<typeof series>) => void
-  /** Compares two lists of rounds. `aim` names the bounds of the ratio; undefined for none. */
+  /** Compares two lists of rounds. `aim` names the bounds of the ratio; undefined if it has no bounds. */
   compare: (name: string, aim: keyof typeof aims | undefined, over: number[], under: number[]) => void
 }
 
@@ -36,8 +36,8 @@ export function createBench(
 }
 
 /**
- * Runs rounds of contestants in turn (A B C, A B C, …), so that a slow moment of the machine affects all of them.
- * Returns the results of each contestant, round by round.
+ * Runs the contestants in turn (A B C, A B C, …), so that a slow moment of the machine affects all contestants. Returns
+ * the results of each contestant, round by round.
  */
 export async function inTurn<Name extends string, T>(
   { say, signal }: Bench,
@@ -91,7 +91,7 @@ function rates(rounds: Round[] = []): number[] {
   return rounds.map(({ rate }) => rate)
 }
 
-/** Calls `work` with some programs and always stops them afterwards. */
+/** Calls `work` with some programs. Stops the programs afterwards, even after an error. */
 export async function withRunning<T>(
   starting: Promise<Running>[],
   work: (running: Running[]) => Promise<T>

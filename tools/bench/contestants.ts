@@ -23,9 +23,9 @@ export interface Contestant {
   place: Place
   startApi: (env?: Record<string, string>) => Promise<Running>
   startWorker: (env?: Record<string, string>) => Promise<Running>
-  /** Puts orders into its queue as its api does. */
+  /** Puts orders into the queue of the contestant, as its api does. */
   fill: (count: number) => Promise<void>
-  /** Orders that wait or are being processed. */
+  /** Returns the number of orders that wait or are in flight. */
   depth: () => Promise<number>
 }
 
@@ -46,12 +46,12 @@ export interface ContestantOptions {
 const peer = (name: string, program: string) => join(import.meta.dirname, 'peers', name, `${program}.ts`)
 
 /**
- * The settings that differ from the defaults: all load comes from one address, which must not reach its rate limit, and
- * no load balancer has to notice a stop.
+ * The settings that differ from the defaults. The whole load comes from one address, so the rate limit must be high. No
+ * load balancer has to notice a stop, so the service need not wait for one.
  */
 export const OVER_ITS_DEFAULTS = { RATE_LIMIT_MAX: '1000000', DRAIN_DELAY_MS: '0' }
 
-/** Creates the service as it ships. Another `database` keeps its rows apart. */
+/** Creates the service with its default settings. A contestant with another `database` has separate rows. */
 export async function orderstream(
   options: ContestantOptions,
   redis: RedisName,
@@ -101,14 +101,14 @@ export async function peerSystem(
   }
 }
 
-/** The limits of the stack without the work of the service: an api without stores, and loops on one connection. */
+/** The limits of the stack without the service: an api without stores, and loops on one connection. */
 export interface Limit {
   name: string
   place: Place
   startApi: () => Promise<Running>
-  /** Rows a second that a loop of multi-row INSERTs writes. */
+  /** Returns the rows a second of a loop of multi-row INSERTs. */
   insert: (count: number) => Promise<number>
-  /** Messages a second that pipelined XADDs append. */
+  /** Returns the messages a second of a loop of pipelined XADDs. */
   append: (count: number) => Promise<number>
 }
 
@@ -128,7 +128,7 @@ export async function limit(options: ContestantOptions): Promise<Limit> {
   }
 }
 
-/** Starts a program that answers `GET /health/ready` once it is ready. */
+/** Starts a program. Resolves when its `GET /health/ready` answers 200. */
 async function startProgram(
   options: ContestantOptions,
   file: string,
@@ -149,7 +149,7 @@ async function startProgram(
   return running(server)
 }
 
-/** Describes a server as a program under test. */
+/** Returns a server as a program under test. */
 export function running({ pid, port, stop }: LocalServer): Running {
   return { pid, stop, url: `http://127.0.0.1:${port}` }
 }

@@ -3,12 +3,12 @@ import { type Round, withRunning } from './bench.ts'
 import type { Contestant } from './contestants.ts'
 import { peakMemory, withProcessorTime } from './usage.ts'
 
-/** The pause between two checks of a depth, and how long a backlog may take (ms). */
+/** The pause between two checks of a depth, and the longest time for a backlog (ms). */
 const BETWEEN = 10
 const WITHIN = 300_000
 
 /**
- * Empties the contestant's stores, fills in a backlog and lets workers process it. The rate counts from the first
+ * Empties the stores of a contestant, creates a backlog and lets workers process it. The rate counts from the first
  * completed order to the last, so it does not include the start of a worker.
  */
 export async function drain(contestant: Contestant, count: number, workers = 1): Promise<Round> {
@@ -16,7 +16,7 @@ export async function drain(contestant: Contestant, count: number, workers = 1):
   return drainMore(contestant, count, workers)
 }
 
-/** Does the same as `drain` without emptying the stores. */
+/** Does the same as `drain`, but does not empty the stores. */
 export async function drainMore(contestant: Contestant, count: number, workers = 1): Promise<Round> {
   await contestant.fill(count)
   const starting = Array.from({ length: workers }, () => contestant.startWorker())
@@ -46,8 +46,8 @@ export interface Waiting {
 }
 
 /**
- * Waits until the backlog of a program meets a condition; returns its depth then.
- * @throws when that takes longer than `within`
+ * Waits until the depth of a backlog satisfies `condition`. Returns this depth.
+ * @throws when the wait takes longer than `within`
  */
 export async function untilDepth(
   { name, depth }: Pick<Contestant, 'name' | 'depth'>,

@@ -1,15 +1,15 @@
 import type { Extent } from './results.ts'
 
-/** The size of each phase; a phase without an entry does nothing. Times in seconds. */
+/** The size of each phase. A phase without an entry does nothing. Times in seconds. */
 export interface Plan {
-  /** Rounds of requests, and the length of each contestant's turn. */
+  /** The number of rounds, and the length of one turn of a contestant. */
   rounds: number
   seconds: number
-  /** `appended`: messages that the limit appends in one round, about a second's. */
+  /** `appended` is the number of messages that the limit appends in one round. A round takes about a second. */
   drain: { rounds: number; orders: number; peerOrders: number; appended?: number }
-  /** The lengths of the loads that search the rate, of the one that proves it, and of the one at half of it. */
+  /** The lengths of the short loads (`probe`), the long loads (`hold`) and the load at half the rate (`half`). */
   sustained?: { probe: number; hold: number; half: number }
-  /** The sizes of the table, and the waiting orders. */
+  /** `rows` has the sizes of the table, and `waiting` is the number of waiting orders. */
   growth?: { rows: number[]; waiting: number; orders: number; rounds: number; seconds: number }
   workers?: { rounds: number; counts: number[]; orders: number }
   memory?: { orders: number }
@@ -39,7 +39,7 @@ export const plans: Record<Extent, Plan> = {
   }
 }
 
-/** The bounds of each ratio: the aim of a full run, and a far lower bound that fails a check. */
+/** The bounds of each ratio: the aim of a full run, and a much lower bound for a check, which fails below it. */
 export const aims = {
   acceptLimitEverysec: { full: { atLeast: 0.6 } },
   acceptLimitAlways: { full: { atLeast: 0.48 }, check: { atLeast: 0.24 } },

@@ -6,8 +6,8 @@ import { inChunks } from './peers/shared/chunks.ts'
 import { withApp } from './stores.ts'
 
 /**
- * Accepts orders with the script of the api, without HTTP and without the look-up in MySQL. The argument is their number;
- * the environment is the service's.
+ * Accepts orders with the script of the api, but without HTTP and without the look-up in MySQL. The argument is the
+ * number of orders. The program reads the environment variables of the service.
  */
 const { TAX_RATE } = resolveConfig({ ...process.env, MODE: 'api' })
 

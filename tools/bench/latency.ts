@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** The pause between two orders, and between two reads of one (ms). */
+/** The pause between two orders, and between two reads of the same order (ms). */
 const EVERY = 40
 const BETWEEN_READS = 2
 
@@ -8,8 +8,8 @@ const BETWEEN_READS = 2
 const WITHIN = 30_000
 
 /**
- * Measures the time from the POST of an order until a GET returns `completed`: p50 and p99 in ms. Posts one order every
- * 40 ms for some seconds, without waiting for earlier ones.
+ * Measures the time from the POST of an order until a GET returns `completed`. Returns p50 and p99 in ms. Posts one
+ * order every 40 ms for some seconds, and does not wait for earlier orders.
  */
 export async function sampleLatency(
   url: string,

@@ -39,12 +39,12 @@ export interface Options {
   extent: Extent
   only: readonly PhaseName[]
   keep: boolean
-  /** The comparison with another revision to run instead. */
+  /** The comparison with another revision. If it is set, the phases do not run. */
   against?: Against
 }
 
 /**
- * Reads the command line; undefined when it asks for help.
+ * Reads the command line. Returns undefined when it asks for help.
  * @throws {CommandError} when it is invalid.
  */
 export function readOptions(args: string[]): Options | undefined {

@@ -8,7 +8,7 @@ import { sustained } from './phases/sustained.ts'
 import { waiting } from './phases/waiting.ts'
 import { workers } from './phases/workers.ts'
 
-/** The phases in their order; a phase without a plan in the extent does nothing. */
+/** The phases in their order. A phase does nothing if the extent has no plan for it. */
 export const phases = {
   accept,
   read,

@@ -1,9 +1,9 @@
-/** The size of a run: everything, two minutes, or what CI compares. */
+/** The size of a run: all phases, two minutes, or the phases that CI checks. */
 export type Extent = 'full' | 'quick' | 'check'
 
-/** Figures of one contestant in one phase, one for each round. */
+/** The figures of one contestant in one phase, one figure for each round. */
 export interface Series {
-  /** The phase, such as `accept`; see `tools/bench/phases/`. */
+  /** The phase, such as `accept`. `tools/bench/phases/` has the phases. */
   phase: string
   contestant: string
   /** The unit of the figures, such as `orders/s`. */
@@ -12,19 +12,19 @@ export interface Series {
   median: number
   low: number
   high: number
-  /** Further figures beside the main one, medians over the rounds; their names carry their units (`p99_ms`). */
+  /** Further figures, as medians over the rounds. Their names have their units, such as `p99_ms`. */
   details: Record<string, number>
 }
 
-/** The figures of one contestant divided by another's, round by round: noise of the machine affects both. */
+/** The figures of one contestant divided by the figures of another contestant, round by round. */
 export interface Ratio {
-  /** Such as `accept: orderstream (always) / limit`. */
+  /** The name, such as `accept: orderstream (always) / limit`. */
   name: string
   rounds: number[]
   median: number
   low: number
   high: number
-  /** The bounds of the ratio, where there are any. */
+  /** The bounds of the ratio; undefined if it has none. */
   atLeast?: number
   atMost?: number
 }
@@ -40,7 +40,7 @@ export interface Machine {
   mysql: string
 }
 
-/** The results of a run; `tools/bench/results.json` holds those of a full one. */
+/** The results of a run. `tools/bench/results.json` has the results of a full run. */
 export interface Results {
   /** The time when the run began, ISO 8601. */
   at: string
@@ -78,7 +78,7 @@ export function ratio(
   return { name, ...spread(over.map((figure, round) => figure / (under[round] as number))), ...bounds }
 }
 
-/** Returns whether a ratio is within its bounds; true without bounds. */
+/** Returns whether a ratio is within its bounds. Returns true if it has no bounds. */
 export function holds({ median, atLeast = 0, atMost = Number.POSITIVE_INFINITY }: Ratio): boolean {
   return median >= atLeast && median <= atMost
 }

@@ -2,15 +2,15 @@ import { writeFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Place } from './stores.ts'
 
-/** Rows of one INSERT. */
+/** The number of rows of one INSERT. */
 const CHUNK = 500_000
 
-/** The distance between the leading digits of two ids: eight digits have room for twenty million rows. */
+/** The distance between the first eight hexadecimal digits of two ids. It allows twenty million rows. */
 const STEP = Math.floor(2 ** 32 / 20_000_000)
 
 /**
- * Writes the rows of finished orders with the numbers `from` to `to` − 1. Their ids are spread like those that
- * `load/orders.lua` draws, and are written in order, so that ten million rows take a minute or two.
+ * Writes the rows of finished orders with the numbers `from` to `to` − 1. Their ids are spread like the ids of
+ * `load/orders.lua`. The rows are written in the order of their ids, so that ten million rows take only two minutes.
  */
 export async function addRows({ sql }: Place, from: number, to: number): Promise<void> {
   for (let first = from; first < to; first += CHUNK) {
@@ -23,11 +23,11 @@ export async function addRows({ sql }: Place, from: number, to: number): Promise
   }
 }
 
-/** The share of dirty pages that may be left, in percent, and how long the writing may take (ms). */
+/** The percentage of dirty pages that may remain, and the longest time of the flush (ms). */
 const DIRTY = 5
 const FLUSHED_WITHIN = 120_000
 
-/** Waits until bulk writes are on disk: otherwise the server keeps writing them during a measurement. */
+/** Waits until bulk writes are on disk. Otherwise the server would write them during a measurement. */
 export async function untilFlushed({ sql }: Place): Promise<void> {
   const [before] = await sql<{ percent: string }>('SELECT @@GLOBAL.innodb_max_dirty_pages_pct AS percent')
   await sql('SET GLOBAL innodb_max_dirty_pages_pct = 0')
@@ -44,7 +44,7 @@ export async function untilFlushed({ sql }: Place): Promise<void> {
   await sql('SET GLOBAL innodb_max_dirty_pages_pct = ?', [Number(before?.percent)])
 }
 
-/** The id of a row that `addRows` wrote. */
+/** Returns the id of a row that `addRows` writes. */
 function rowId(number: number): string {
   return `${(number * STEP).toString(16).padStart(8, '0')}-row-${number}`
 }

@@ -42,7 +42,7 @@ async function run(options: Options, signal: AbortSignal): Promise<number> {
   }
 }
 
-/** Runs the phases one after the other. */
+/** Runs one phase after another. */
 async function measure(
   { extent, only }: Options,
   parts: { stores: Stores; dir: string; signal: AbortSignal }

@@ -8,21 +8,21 @@ import { createDatabase, type LocalMariadb, startMariadb } from '../local/mariad
 import { type LocalStore, startRedis } from '../local/redis.ts'
 
 /**
- * The Redis servers. `everysec` syncs within a second, `always` before it answers (the default of the service). `spare`
- * is like `everysec`, for data that two contestants must not share.
+ * The Redis servers. `everysec` syncs every second. `always` syncs before each reply, which is the default of the
+ * service. `spare` is a second server like `everysec`, for a phase in which two contestants need separate servers.
  */
 export type RedisName = 'everysec' | 'always' | 'spare'
 
-/** The private stores of one run. The contestants use them one at a time. */
+/** The private stores of one run. Only one contestant uses them at a time. */
 export interface Stores {
   redis: Record<RedisName, LocalStore>
   mariadb: LocalMariadb
-  /** Opens a part of the stores with its tables; the same name returns the same part. */
+  /** Opens a part of the stores and creates its tables. Returns the same part for the same name. */
   place: (name: string, redisName: RedisName) => Promise<Place>
   stop: () => Promise<void>
 }
 
-/** One contestant's part of the stores: a key prefix and a database with the service's tables. */
+/** The part of the stores that one contestant uses: a key prefix, and a database with the tables of the service. */
 export interface Place {
   prefix: string
   redisServer: LocalStore
@@ -42,7 +42,7 @@ export async function startStores(dir: string, signal: AbortSignal): Promise<Sto
   const startOne = (name: RedisName) =>
     startRedis({
       dir: join(dir, `redis-${name}`),
-      // A rewrite of the log would slow down one round and not the next.
+      // A rewrite of the append-only file would slow down only some of the rounds.
       args: [
         '--appendfsync',
         name === 'always' ? 'always' : 'everysec',
@@ -57,7 +57,7 @@ export async function startStores(dir: string, signal: AbortSignal): Promise<Sto
     startOne('spare'),
     startMariadb({
       dir: join(dir, 'mariadb'),
-      // Room for ten million rows; a server for orders has more than the default of 128 MB.
+      // The table has ten million rows. A real server for orders also has more than the default of 128 MB.
       args: ['--innodb-buffer-pool-size=4G', '--innodb-log-file-size=1G'],
       signal
     })
@@ -75,7 +75,7 @@ export async function startStores(dir: string, signal: AbortSignal): Promise<Sto
       places.set(name, known)
       return known
     }
-    // Closes connections first: they would reconnect forever and keep this process running.
+    // Closes connections before the servers stop. Otherwise they would reconnect and keep this process running.
     const close = async () => {
       const opened = await Promise.allSettled(places.values())
       await Promise.all(opened.map(each => each.status === 'fulfilled' && each.value.close()))
@@ -88,7 +88,7 @@ export async function startStores(dir: string, signal: AbortSignal): Promise<Sto
   }
 }
 
-/** The environment of a program with the database and the key prefix `name`. */
+/** Returns the environment of a program with the database and the key prefix `name`. */
 export function environmentOf(
   redisServer: LocalStore,
   { host, port, user, password }: LocalMariadb,
@@ -111,7 +111,7 @@ async function openPlace(redisServer: LocalStore, mariadb: LocalMariadb, name: s
   const { host, port, user, password } = mariadb
   await createDatabase(mariadb, name)
   const env = environmentOf(redisServer, mariadb, name)
-  // The start of the service creates the tables, as in production.
+  // The service creates the tables when it starts, as in production.
   await withApp({ env }, async () => {})
   const client = new Redis({ host: redisServer.host, port: redisServer.port, replyMapping: 'legacy' })
   const pool: Pool = createPool({ host, port, user, password, database: name, connectionLimit: 2 })
@@ -136,7 +136,7 @@ async function openPlace(redisServer: LocalStore, mariadb: LocalMariadb, name: s
   }
 }
 
-/** Calls `work` with the service in this process, without log and without a listener. */
+/** Calls `work` with the service in this process. The service writes no log and does not listen. */
 export async function withApp<T>(place: Pick<Place, 'env'>, work: (app: App) => Promise<T>): Promise<T> {
   const app = await buildApp(resolveConfig({ ...place.env, MODE: 'api', LOG_LEVEL: 'silent' }))
   await app.ready()

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 
-/** Ticks a second in /proc/<pid>/stat: USER_HZ is 100 on every Linux that Node.js runs on. */
+/** The ticks a second in /proc/<pid>/stat. This number (USER_HZ) is 100 on every Linux that Node.js supports. */
 const TICKS = 100
 
-/** The processor time of a process so far, in ms, all threads together. */
+/** Returns the processor time of all threads of a process so far (ms). */
 function processorTime(pid: number): number {
   // The program name in parentheses may contain any character.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
@@ -11,13 +11,13 @@ function processorTime(pid: number): number {
   return (((user ?? 0) + (system ?? 0)) / TICKS) * 1000
 }
 
-/** The peak resident memory of a process, in MB. */
+/** Returns the peak resident memory of a process, in MB. */
 export function peakMemory(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024
 }
 
-/** Calls `work` and measures the processor time of some processes, in ms for each 1,000 of `count(result)`. */
+/** Calls `work` and measures the processor time of some processes. The unit is ms for each 1,000 of `count(result)`. */
 export async function withProcessorTime<T>(
   processes: Record<string, number>,
   count: (result: T) => number,

@@ -2,25 +2,22 @@ import { randomBytes } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { type StoreAccess, withMysql } from './stores.ts'
 
-/**
- * The service's user in both stores. Faults take rights from it; the harness and the checker use other users, which keep
- * theirs.
- */
+/** The user of the service in both stores. Faults take rights from it. The harness and the checker use other users. */
 export const SERVICE_USER = 'orderstream-service'
 
-/** The password of the service's user in both stores, new for each run. */
+/** The password of this user in both stores. Each run has a new password. */
 export const SERVICE_PASSWORD = randomBytes(16).toString('hex')
 
-/** Arguments that make Redis start with the service's user, which has all rights. */
+/** The arguments that create this user when Redis starts. It has all rights. */
 export const redisAccount = ['--user', SERVICE_USER, 'on', `>${SERVICE_PASSWORD}`, '~*', '&*', '+@all']
 
-/** Changes the rights of the service's user in Redis, on open connections too: takes one command, or returns all. */
+/** Forbids one command to this user in Redis, or allows all commands. This affects open connections, too. */
 export async function allow(client: Redis, rule: `-${string}` | '+@all'): Promise<void> {
   await client.call('ACL', 'SETUSER', SERVICE_USER, rule)
 }
 
 /**
- * Creates the service's user in MySQL. It has all rights in its database and none on the server, so a read-only server
+ * Creates this user in MySQL. It has all rights in its database and no rights over the server, so a read-only server
  * refuses its writes.
  */
 export async function createMysqlAccount(access: StoreAccess): Promise<void> {

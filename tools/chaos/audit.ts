@@ -13,10 +13,10 @@ const numbers = [
   'difference'
 ] as const
 
-/** The numbers of `GET /admin/audit`; at rest they do not change. */
+/** The numbers of `GET /admin/audit`. They do not change when no work is left. */
 export type Audit = Record<(typeof numbers)[number], number>
 
-/** Fetches the audit from the first api that answers; undefined when none returns every number. */
+/** Fetches the audit from the first api that returns every number. Returns undefined if no api does. */
 export async function fetchAudit(clients: Client[], token: string): Promise<Audit | undefined> {
   for (const client of clients) {
     try {
@@ -25,7 +25,7 @@ export async function fetchAudit(clients: Client[], token: string): Promise<Audi
       if (status === 200 && numbers.every(name => Number.isFinite(answer[name])))
         return Object.fromEntries(numbers.map(name => [name, answer[name]])) as Audit
     } catch {
-      // The other api may answer.
+      // Tries the next api.
     }
   }
   return undefined

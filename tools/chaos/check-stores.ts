@@ -3,13 +3,13 @@ import type { Holdings } from './holdings.ts'
 import type { Ledger } from './ledger.ts'
 import { toText, toUnits } from './money.ts'
 
-/** The contents of both stores, and the ledger that takes the violations. */
+/** The contents of both stores, and the ledger that records the violations. */
 interface Stores {
   ledger: Ledger
   holdings: Holdings
 }
 
-/** The totals are the sums of the rows. */
+/** Checks that the totals are the sums of the rows. */
 export function checkTotals({ ledger, holdings: { rows, totals } }: Stores): void {
   const counted = { processing: 0n, completed: 0n, failed: 0n, revenue: 0n, currency_revenue: 0n }
   for (const row of [...rows.values()].flat()) {
@@ -32,7 +32,7 @@ export function checkTotals({ ledger, holdings: { rows, totals } }: Stores): voi
   }
 }
 
-/** The document of an order equals its row. */
+/** Checks that each document equals the row of its order. */
 export function checkDocuments({ ledger, holdings }: Stores): void {
   for (const { id, text, ttl } of holdings.documents) {
     const [row] = holdings.rows.get(id) ?? []

@@ -14,25 +14,25 @@ export interface Evidence {
   holdings: Holdings
   events: EventLog
   faults: DoneFault[]
-  /** Times in which a store did not answer, for any reason. */
+  /** The times in which a store did not answer, for any reason. */
   stalls: Stall[]
-  /** Undefined when the service returned none. */
+  /** Undefined if the service returned no audit. */
   audit: Audit | undefined
 }
 
-/** Counts that are not violations but worth knowing. */
+/** Counts that the report shows although they are not violations. */
 export interface Remarks {
-  /** Orders with a body that got 202 more than once while a store was unavailable. */
+  /** Bodies that got 202 more than once while a store was unavailable. */
   acceptedTwice: number
   /**
-   * Bodies that got 202 or 200 and became a `conflict` dead letter because a store was unavailable (the limit of I2).
+   * Bodies that got 202 or 200, and became a `conflict` dead letter because a store was unavailable (the limit of I2).
    */
   conflictsFoundLater: number
-  /** Finished orders that were seen unfinished again because they were accepted again while MySQL was unavailable. */
-  acceptedAnew: number
-  /** Finished orders that were seen unfinished again because Redis had an old document and MySQL was unavailable. */
+  /** Finished orders that were shown as unfinished because a second POST was accepted while MySQL was unavailable. */
+  acceptedAgain: number
+  /** Finished orders that were shown as unfinished because Redis had an old document and MySQL was unavailable. */
   unsettled: number
-  /** Rows of orders whose requests all got no answer. */
+  /** Rows of orders that were never answered with 200 or 202. */
   unacknowledged: number
   rows: number
   documents: number
@@ -40,8 +40,8 @@ export interface Remarks {
 }
 
 /**
- * Adds every contradiction to the ledger's violations. It shares no code with the service: neither queries nor
- * arithmetic nor rules.
+ * Compares the evidence, and adds every contradiction to the violations of the ledger. The checker uses no code of the
+ * service, so it does not repeat its errors.
  */
 export function check(evidence: Evidence): Remarks {
   const { ledger, holdings, events } = evidence
@@ -54,7 +54,7 @@ export function check(evidence: Evidence): Remarks {
   const remarks: Remarks = {
     acceptedTwice: 0,
     conflictsFoundLater: 0,
-    acceptedAnew: 0,
+    acceptedAgain: 0,
     unsettled: 0,
     unacknowledged: 0,
     rows: 0,
@@ -88,18 +88,18 @@ export function check(evidence: Evidence): Remarks {
 
 interface Stored {
   amount: bigint | undefined
-  /** Amounts of the `conflict` dead letters. */
+  /** The amounts of the `conflict` dead letters of the order. */
   conflicts: (bigint | undefined)[]
 }
 
-/** The evidence that decides whether something is wrong or could not be known. */
+/** The evidence that shows whether an unavailable store explains a contradiction. */
 interface Judged {
   ledger: Ledger
   faults: DoneFault[]
   outages: (api?: string) => Outage[]
 }
 
-/** Every body that got 202 or 200 is the row, or a dead letter that an unavailable store explains. */
+/** Checks that each body that got 202 or 200 is in the row, or is a dead letter that an unavailable store explains. */
 function checkAcknowledged(
   order: OrderHistory,
   { amount, conflicts }: Stored,
@@ -131,7 +131,7 @@ function checkAcknowledged(
   }
 }
 
-/** A 409 needs another body under that id, and a store must hold it. */
+/** Checks that after each 409, another body was sent under the same id, and a store has this body. */
 function checkRefusals(order: OrderHistory, { amount, conflicts }: Stored, ledger: Ledger) {
   const refused = order.attempts.filter(({ status }) => status === 409)
   for (const refusal of refused) {
@@ -148,9 +148,9 @@ function checkRefusals(order: OrderHistory, { amount, conflicts }: Stored, ledge
 }
 
 /**
- * A finished order is never seen unfinished again. The exception needs an outage of MySQL while only MySQL knows that
- * the order is finished: the order was accepted again in that outage, or a fault of Redis or of a worker kept the
- * document in Redis from being updated.
+ * Checks that no answer shows a finished order as unfinished. There are two exceptions, both while MySQL is unavailable
+ * and Redis does not have the finished order: the order was accepted again in this outage, or a fault of Redis or of a
+ * worker prevented the update of the document in Redis.
  */
 function checkRegressions(order: OrderHistory, { ledger, faults, outages }: Judged, remarks: Remarks) {
   for (const regression of order.regressions) {
@@ -169,7 +169,7 @@ function checkRegressions(order: OrderHistory, { ledger, faults, outages }: Judg
       [...outages(), ...faults].some(
         ({ target, ...span }) => /^(redis|worker-\d)$/.test(target) && overlaps(span, life)
       )
-    if (acceptedAgain) remarks.acceptedAnew++
+    if (acceptedAgain) remarks.acceptedAgain++
     else if (outdated) remarks.unsettled++
     else {
       const detail = `${regression.source}, sent ${(regression.began - finishedAt).toFixed(0)} ms after it was seen finished: ${regression.document}`
@@ -187,7 +187,7 @@ function checkRows(id: string, rows: Row[], ledger: Ledger) {
     if (!order) wrong('a row of an order that was never sent')
     else if (amount === undefined || !order.attempts.some(attempt => attempt.amount === amount))
       wrong('a row with an amount that was never sent')
-    // Nothing in the load can fail, so an order that failed was made to fail by an outage.
+    // No order of the load can fail for a reason of its own, and an outage must not make it fail.
     if (row.status !== 'completed') wrong(`a row that is ${row.status}`)
     else if (amount !== undefined) {
       const tax = taxOn(amount)
@@ -197,7 +197,7 @@ function checkRows(id: string, rows: Row[], ledger: Ledger) {
   }
 }
 
-/** A completed order has exactly one event, however often it is delivered. */
+/** Checks that a completed order has exactly one event id. The event may be delivered several times. */
 function checkEvents(id: string, row: Row, { ledger, events }: Evidence) {
   if (row.status !== 'completed') return
   const ids = events.completed.get(id) ?? []
@@ -222,7 +222,7 @@ function checkStrayEvents({ ledger, holdings, events }: Evidence) {
     ledger.violate('wrong', 'an entry of events that is not an event', '', text)
 }
 
-/** An order of the load can only become a dead letter as a conflict with an accepted one. */
+/** Checks that each dead letter is a `conflict` with the row of its order. The load causes no other dead letters. */
 function checkDeadLetter({ code, order_id, amount, fields }: DeadLetter, { ledger, holdings }: Evidence) {
   const wrong = (what: string) => ledger.violate('wrong', what, order_id, fields)
   const order = ledger.orders.get(order_id)
@@ -234,7 +234,7 @@ function checkDeadLetter({ code, order_id, amount, fields }: DeadLetter, { ledge
   else if (toUnits(row.amount) === toUnits(amount)) wrong('a conflict with the same body')
 }
 
-/** The service's audit agrees with the stores. */
+/** Checks that the audit of the service agrees with the stores. */
 function checkAudit({ ledger, holdings: { rows, deadLetters }, audit }: Evidence) {
   if (!audit) return
   const statuses = [...rows.values()].flat().map(({ status }) => status)
@@ -243,7 +243,7 @@ function checkAudit({ ledger, holdings: { rows, deadLetters }, audit }: Evidence
     failed: statuses.filter(status => status === 'failed').length,
     conflicts: deadLetters.filter(({ code }) => code === 'conflict').length,
     dead_letters: deadLetters.length,
-    // No fault of a run takes data that a store has promised to keep.
+    // No fault of a run deletes data that a store must keep.
     lost: 0
   }
   for (const name of ['completed', 'failed', 'conflicts', 'dead_letters', 'lost'] as const) {

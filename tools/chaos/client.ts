@@ -7,7 +7,7 @@ export interface Reply {
   text: string
 }
 
-/** There was no answer; the message is the reason, such as refused, reset or timed out. */
+/** A request got no answer. The message is the reason, such as a refused connection or a timeout. */
 export class NoReply extends Error {
   override name = 'NoReply'
 }
@@ -26,13 +26,13 @@ export interface Client {
 export interface ClientOptions {
   name: string
   port: number
-  /** The longest time that a client waits for a whole answer, ms. It closes the connection then. */
+  /** The longest time that the client waits for a whole answer (ms). After it, the client closes the connection. */
   timeout: number
 }
 
 /** Creates a client of one process on 127.0.0.1. It keeps connections open until `close`. */
 export function createClient({ name, port, timeout }: ClientOptions): Client {
-  // So many that no request waits for another: the load has a fixed rate, however slow the answers are.
+  // With so many sockets no request waits for another, so slow answers do not change the rate of the load.
   const agent = new Agent({ keepAlive: true, maxSockets: 4096, maxFreeSockets: 64 })
 
   const send = (method: string, path: string, headers: Record<string, string>, body: string) =>

@@ -11,18 +11,18 @@ import { type MemberName, memberNames } from './plan.ts'
 import { choosePorts } from './ports.ts'
 import type { StoreAccess } from './stores.ts'
 
-/** One process of the system. It keeps its port and directory over restarts. */
+/** One process of the system. It keeps its port and its directory when it restarts. */
 export interface Member {
   name: MemberName
   port: number
   log: () => string
-  /** Does one piece of work at a time, so that a process has one fault at a time. */
+  /** Runs one piece of work at a time, so that a process has one fault at a time. */
   exclusively: <T>(work: () => Promise<T>) => Promise<T>
-  /** SIGKILL; resolves when the process is gone. */
+  /** Sends SIGKILL. Resolves when the process has exited. */
   kill: () => Promise<void>
   /**
-   * Starts the process, again and again until it is ready.
-   * @throws when it does not come up in two minutes
+   * Starts the process, and tries again until it is ready.
+   * @throws when the process is not ready in two minutes
    */
   start: () => Promise<void>
   signal: (signal: 'SIGSTOP' | 'SIGCONT') => void
@@ -34,7 +34,7 @@ export interface Cluster {
   members: Record<MemberName, Member>
   access: StoreAccess
   adminToken: string
-  /** Ends and failed starts of processes that no fault explains, one line each. */
+  /** One line for each exit or failed start of a process that no fault explains. */
   incidents: string[]
   /** Stops the service, then the stores. */
   stop: () => Promise<void>
@@ -51,7 +51,7 @@ const DATABASE = 'orderstream'
 const RESTART_PAUSE = 500
 const START_WITHIN = 120_000
 
-/** Starts every process and resolves when all are ready. */
+/** Starts every process. Resolves when all are ready. */
 export async function startCluster({ dir, partitions, signal }: ClusterOptions): Promise<Cluster> {
   const chosen = await choosePorts(memberNames.length)
   const ports = Object.fromEntries(memberNames.map((name, index) => [name, chosen[index]])) as Record<
@@ -153,7 +153,7 @@ function createMember(
     }
   }
 
-  /** Records and restarts a process that ends by itself. */
+  /** Records the exit of a process that exits by itself, and restarts it. */
   const watch = (watched: LocalServer) => {
     alive = true
     expected = false
@@ -182,7 +182,7 @@ function createMember(
     },
     stop: async () => {
       stopping = true
-      // A start in progress ends its own process; it must not outlive this call.
+      // Waits for a start in progress, which stops its process itself.
       await turn
       await server?.stop()
     }

@@ -8,13 +8,13 @@ export interface EventLog {
   completed: Map<string, string[]>
   /** The distinct ids of the `order.failed` events of each order. */
   failed: Map<string, string[]>
-  /** The number of entries that repeat an event: delivery is at least once. */
+  /** Returns the number of entries that repeat an event. They are valid, because delivery is at least once. */
   repeated: () => number
-  /** Entries that are not CloudEvents, or that were trimmed before this group read them. */
+  /** Entries that are not CloudEvents, or that the service trimmed before this group read them. */
   faulty: string[]
   /** Reads every waiting entry. */
   drain: () => Promise<void>
-  /** Drains until aborted, and survives faults of Redis. */
+  /** Reads entries until aborted. Continues after faults of Redis. */
   run: (signal: AbortSignal) => Promise<void>
 }
 
@@ -22,8 +22,8 @@ const GROUP = 'chaos-checker'
 const PAUSE = 300
 
 /**
- * Follows the events as a consumer group of its own. The service trims what every group has acknowledged, so the stream
- * itself holds little at the end.
+ * Reads the events with its own consumer group during the run. The service trims entries that every group has
+ * acknowledged, so at the end the stream has only a few entries.
  */
 export function createEventLog(access: StoreAccess): EventLog {
   const completed = new Map<string, string[]>()
@@ -48,7 +48,7 @@ export function createEventLog(access: StoreAccess): EventLog {
     else if (!again) repeated++
   }
 
-  /** Reads unacknowledged entries first: the reply to an earlier read may have been lost. */
+  /** Reads unacknowledged entries first, because the reply to an earlier read may be lost. */
   const drainStream = async (client: Redis, stream: string) => {
     await client.xgroup('CREATE', stream, GROUP, '0', 'MKSTREAM').catch(ignoreExisting)
     for (const from of ['0', '>']) {

@@ -5,7 +5,7 @@ import type { Cluster } from './cluster.ts'
 import { describeFault, type Fault, type FaultKind, type MemberName } from './plan.ts'
 import { keysOf, type StoreAccess, withMysql, withRedis } from './stores.ts'
 
-/** A fault that was injected. Times in ms since the start of the process; at `ended` its target served again. */
+/** A fault that was injected. Times in ms since the start of the process. At `ended` the target works again. */
 export interface DoneFault {
   kind: FaultKind
   target: MemberName
@@ -30,7 +30,7 @@ const pause: Inject = async ({ members }, { target, lasts }, signal) => {
   }
 }
 
-/** Every client connection is closed by the server. */
+/** Makes Redis close every client connection. */
 const cutRedis: Inject = ({ access }) =>
   withRedis(access, async client => {
     await client.call('CLIENT', 'KILL', 'TYPE', 'normal')
@@ -42,11 +42,11 @@ const cutMariadb: Inject = ({ access }) =>
       'SELECT id FROM information_schema.processlist WHERE db = ? AND id <> CONNECTION_ID()',
       [access.mysql.database]
     )
-    // The connection may have ended by itself.
+    // The connection may be closed already.
     for (const { id } of rows) await connection.query(`KILL CONNECTION ${Number(id)}`).catch(() => {})
   })
 
-/** Leaves Redis so little memory that it evicts what it may and refuses writes. */
+/** Gives Redis so little memory that it evicts all keys with a TTL and refuses writes. */
 const fill: Inject = async ({ access }, { lasts }, signal) => {
   const limit = (bytes: number) => withRedis(access, client => client.config('SET', 'maxmemory', bytes))
   await limit(1)
@@ -57,7 +57,7 @@ const fill: Inject = async ({ access }, { lasts }, signal) => {
   }
 }
 
-/** Takes one command from the service's user; its connections stay open. */
+/** Forbids one command to the Redis user of the service. Its connections stay open. */
 const deny: Inject = async ({ access }, { command, lasts }, signal) => {
   await withRedis(access, client => allow(client, `-${command}`))
   try {
@@ -67,7 +67,7 @@ const deny: Inject = async ({ access }, { command, lasts }, signal) => {
   }
 }
 
-/** Makes MariaDB refuse writes of everybody but administrators, in open sessions too. */
+/** Makes MariaDB refuse all writes except those of administrators. This affects open sessions, too. */
 const readOnly: Inject = async ({ access }, { lasts }, signal) => {
   await setReadOnly(access, true)
   try {
@@ -84,7 +84,7 @@ export function setReadOnly(access: StoreAccess, on: boolean): Promise<void> {
   })
 }
 
-/** Deletes every document that has a TTL. The script checks and deletes in one step. */
+/** Deletes every document that has a TTL. The script checks the TTL and deletes the document in one step. */
 const purge: Inject = ({ access }) =>
   withRedis(access, async client => {
     const script =
@@ -102,7 +102,7 @@ const purge: Inject = ({ access }) =>
 const destroyGroup: Inject = ({ access }) =>
   withRedis(access, async client => {
     for (const stream of keysOf(access, 'placed')) {
-      // Before the first order there may be no stream.
+      // The stream may not exist before the first order.
       await client.xgroup('DESTROY', stream, 'process-orders').catch(() => {})
     }
   })
@@ -126,8 +126,8 @@ const injections: Record<FaultKind, Inject> = {
 }
 
 /**
- * Injects the planned faults at their times, counted from now. A fault waits until the previous one of the same target
- * is over. Resolves to the injected faults when the last one is over.
+ * Injects the planned faults. Their times count from this call. A fault waits until the previous fault of the same
+ * target is over. Resolves to the injected faults when all are over.
  */
 export async function injectFaults(
   cluster: Cluster,

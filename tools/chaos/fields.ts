@@ -1,10 +1,10 @@
 import { toText } from './money.ts'
 import { createRandom, hash } from './random.ts'
 
-/** The only currency of the load. It has four decimals, so the tax is that of an order without a currency. */
+/** The only currency of the load. It has four decimals, so the tax is the same as without a currency. */
 const CURRENCY = 'CLF'
 
-/** Texts that look like parts of a document, and characters that have to be escaped. */
+/** Texts that look like parts of a document, or need escapes in JSON. */
 const TEXTS = [
   'completed',
   '"status":"completed"',
@@ -16,8 +16,8 @@ const TEXTS = [
 ]
 
 /**
- * Draws the optional fields of an order, as JSON members after a comma; '' for three orders of four. They depend on the
- * order and its amount only, so that a repetition has the same.
+ * Draws the optional fields of an order, as JSON members after a comma. Returns '' for three of four orders. The fields
+ * depend only on the order and its amount, so a repetition has the same fields.
  */
 export function drawFields(seed: number, number: number, amount: bigint): string {
   const random = createRandom(hash(`${seed}/${number}`), 'fields')
@@ -32,7 +32,7 @@ export function drawFields(seed: number, number: number, amount: bigint): string
   return members.map(member => `,${member}`).join('')
 }
 
-/** The optional fields of a body, a document or a row, in one form; '' for none. */
+/** Returns the optional fields of a body, a document or a row as text that can be compared; '' if there are none. */
 export function fieldsOf(source: Record<string, unknown>): string {
   const { currency, customer_id, items, metadata } = source
   const parse = (value: unknown) => (typeof value === 'string' ? JSON.parse(value) : value)

@@ -1,7 +1,7 @@
 import type { RowDataPacket } from 'mysql2/promise'
 import { keysOf, type StoreAccess, withMysql, withRedis } from './stores.ts'
 
-/** A row of `orders`, as text; the driver may have parsed the JSON columns. */
+/** A row of `orders`, as text. The driver may have parsed the JSON columns. */
 export interface Row {
   order_id: string
   amount: string
@@ -22,20 +22,20 @@ export interface Totals {
   processing: string
   completed: string
   failed: string
-  /** Of orders without a currency. */
+  /** The revenue of orders without a currency. */
   revenue: string
-  /** Of orders with one. */
+  /** The revenue of orders with a currency. */
   currency_revenue: string
 }
 
-/** A document in Redis; `ttl` in ms, −1 for none. */
+/** A document in Redis. `ttl` is in ms; −1 if it has no TTL. */
 export interface StoredDocument {
   id: string
   text: string
   ttl: number
 }
 
-/** A dead letter. `order_id` and `amount` are those of the order in it. */
+/** A dead letter, with the id and the amount of its order. */
 export interface DeadLetter {
   code: string
   order_id: string
@@ -45,7 +45,7 @@ export interface DeadLetter {
 
 /** The contents of both stores. */
 export interface Holdings {
-  /** By order id. Several rows of one id mean a broken table; the checker looks for them too. */
+  /** The rows of each order id. Several rows of one id are an error, which the checker reports. */
   rows: Map<string, Row[]>
   totals: Totals
   documents: StoredDocument[]
@@ -54,7 +54,7 @@ export interface Holdings {
 
 const PAGE = 5000
 
-/** Reads both stores. The service should be at rest. */
+/** Reads both stores. No work should be left in the service. */
 export async function readHoldings(access: StoreAccess): Promise<Holdings> {
   const [rows, totals] = await withMysql(access, async connection => {
     const query = async <T>(sql: string, values: unknown[] = []) =>
@@ -93,7 +93,7 @@ function readDocuments(access: StoreAccess): Promise<StoredDocument[]> {
         const replies = ((await pipeline.exec()) ?? []).map(([, value]) => value)
         for (const [index, key] of keys.entries()) {
           const [text, ttl] = replies.slice(2 * index, 2 * index + 2)
-          // The key may have expired since the scan, and a scan may return a key twice.
+          // The key may have expired since the scan. The scan may return a key twice, and the map keeps it once.
           if (typeof text === 'string')
             found.set(key, { id: key.slice(prefix.length), text, ttl: Number(ttl) })
         }

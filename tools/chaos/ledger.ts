@@ -2,16 +2,16 @@ import { fieldsOf } from './fields.ts'
 import type { Posting } from './mix.ts'
 import { taxOn, toUnits } from './money.ts'
 
-/** One POST of a good body and its answer. Times in ms since the start of the process. */
+/** One POST of a valid body, and its answer. Times in ms since the start of the process. */
 export interface Attempt {
   amount: bigint
-  /** The optional fields, as `fieldsOf` writes them. */
+  /** The optional fields, in the form of `fieldsOf`. */
   fields: string
   api: string
   began: number
-  /** Infinity without an answer. */
+  /** Infinity if there is no answer. */
   ended: number
-  /** 0 without an answer; `error` is the reason. */
+  /** 0 if there is no answer. `error` is the reason then. */
   status: number
   error: string
 }
@@ -31,7 +31,7 @@ export const groups = ['lost', 'doubled', 'wrong'] as const
 /** One kind of violation. */
 export type Group = (typeof groups)[number]
 
-/** Something that must not happen. `what` is one of a few sentences; `detail` describes the case. */
+/** A violation of the rules of the service. `what` is the rule in a few words, and `detail` describes the case. */
 export interface Violation {
   group: Group
   what: string
@@ -39,13 +39,13 @@ export interface Violation {
   detail: string
 }
 
-/** Every request and answer: filled by the load and the readers, judged by the checker. */
+/** Every request and answer. The load and the readers fill the ledger, and the checker checks it. */
 export interface Ledger {
   orders: Map<string, OrderHistory>
-  /** Orders that got a 202 or a 200, in the order of their first one. */
+  /** The orders that got a 202 or a 200, sorted by the time of the first of these answers. */
   acknowledged: OrderHistory[]
   violations: Violation[]
-  /** Records an attempt before it is sent, so that no effect of it comes unexpected. */
+  /** Records an attempt before it is sent, because its effects may show before its answer. */
   sending: (posting: Posting, amount: bigint, api: string) => { order: OrderHistory; attempt: Attempt }
   /** Records the answer. */
   answered: (order: OrderHistory, attempt: Attempt, status: number, document: string) => void
@@ -113,7 +113,7 @@ export function createLedger(): Ledger {
       known.add(order.id)
       if (toUnits(parse(text)?.amount) !== attempt.amount)
         violate('wrong', 'an answer with another order than the one sent', order.id, text)
-      // A 202 is not a view of an older order: the checker judges a second 202.
+      // A 202 must be for a new order, so it may show `processing`. The checker checks a second 202.
       if (status === 200) saw(order, text, attempt.began, `POST ${attempt.api}`)
     }
   }
@@ -136,7 +136,7 @@ function parse(text: string): Shown | undefined {
   }
 }
 
-/** Returns the reason why the document cannot be one of that order in any state of the system; '' when it can. */
+/** Returns the reason why a document is wrong for its order in every state of the system; '' if it may be right. */
 function faultOf(document: Shown | undefined, order: OrderHistory): string {
   if (!document) return 'no document'
   const amount = toUnits(document.amount)

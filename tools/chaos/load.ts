@@ -3,7 +3,7 @@ import type { Client, Reply } from './client.ts'
 import type { Ledger } from './ledger.ts'
 import { createMix, type Posting } from './mix.ts'
 
-/** Counts of the load; every request is in `sent` and in one other count. */
+/** The counts of the load. Every request is in `sent` and in one other count. */
 export interface Counts {
   sent: number
   accepted: number
@@ -13,36 +13,36 @@ export interface Counts {
   unavailable: number
   noReply: number
   other: number
-  /** Arrivals that were not sent, since too many requests were in flight. */
+  /** Arrivals that were not sent because too many requests were in flight. */
   skipped: number
-  /** 503 without a Retry-After. */
+  /** 503 answers without a Retry-After header. */
   withoutRetryAfter: number
-  /** From the moment each answered request was to be sent to its answer, ms. */
+  /** The time from the planned start of each answered request to its answer (ms). */
   latencies: number[]
 }
 
 /** The dependencies of the load. */
 export interface LoadOptions {
   seed: number
-  /** Arrivals a second. */
+  /** The number of arrivals a second. */
   rate: number
   clients: Client[]
   ledger: Ledger
-  /** Ends the arrivals; requests in flight and their retries are finished. */
+  /** Stops the arrivals. Requests in flight and their retries continue. */
   signal: AbortSignal
-  /** Ends the retries too. */
+  /** Stops the retries, too. */
   abandon: AbortSignal
 }
 
-/** Most requests in flight. At the default rate even the longest pause of a store does not reach it. */
+/** The most requests in flight. At the default rate, the longest pause of a store causes fewer. */
 const OUTSTANDING = 3000
 
-/** The attempts of a client at a body that gets no answer or a 503, and the longest wait in between (ms). */
+/** The most attempts for a body that gets no answer or a 503, and the longest wait between two attempts (ms). */
 const ATTEMPTS = 5
 const LONGEST_WAIT = 2000
 
 /**
- * Posts orders at a fixed rate: a slow service gets as many requests as a quick one. Resolves when every client has its
+ * Posts orders at a fixed rate, which does not depend on the speed of the service. Resolves when every request has an
  * answer or has timed out.
  */
 export async function runLoad(options: LoadOptions): Promise<Counts> {
@@ -54,7 +54,7 @@ export async function runLoad(options: LoadOptions): Promise<Counts> {
   for (let next = mix.next().value; ; next = mix.next().value) {
     const due = start + next.at * 1000
     const early = due - performance.now()
-    // Timers are too coarse for single arrivals: those of some milliseconds are sent together.
+    // Timers are too coarse for single arrivals, so arrivals within five milliseconds are sent together.
     if (early > 5) await delay(early, undefined, { signal }).catch(() => {})
     if (signal.aborted) break
     for (const posting of next.postings) {
@@ -79,7 +79,7 @@ interface Submission {
   abandon: AbortSignal
 }
 
-/** Posts one body as a client does that wants an answer: retries on the next api after a 503 or no answer. */
+/** Posts one body as a careful client does. Retries on the next api after a 503 or without an answer. */
 async function submit(posting: Posting, due: number, submission: Submission): Promise<void> {
   const { clients, ledger, counts, abandon } = submission
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -132,7 +132,7 @@ function count(reply: Reply | undefined, counts: Counts): void {
   else counts.other++
 }
 
-/** Seconds; 0 without the header. */
+/** Returns the seconds of the header Retry-After; 0 without the header. */
 function retryAfter(reply: Reply | undefined): number {
   const seconds = Number(reply?.headers['retry-after'])
   return seconds > 0 ? seconds : 0

@@ -6,17 +6,17 @@ import { createRandom, hash, type Random } from './random.ts'
 export interface Posting {
   id: string
   body: string
-  /** In ten-thousandths; undefined for a body that must be refused. */
+  /** The amount in ten-thousandths; undefined if the service must refuse the body. */
   amount: bigint | undefined
-  /** Its optional fields, as `fieldsOf` writes them. */
+  /** The optional fields, in the form of `fieldsOf`. */
   fields: string
-  /** The index of the api that gets it first. */
+  /** The index of the api that gets the body first. */
   api: number
 }
 
-/** One posting, or two at once. */
+/** One posting, or two at the same time. */
 export interface Arrival {
-  /** Seconds after the start. */
+  /** The time after the start, in seconds. */
   at: number
   postings: Posting[]
 }
@@ -24,7 +24,7 @@ export interface Arrival {
 /** The parameters of the load. */
 export interface MixOptions {
   seed: number
-  /** Arrivals a second, on average. */
+  /** The average number of arrivals a second. */
   rate: number
   apis: number
 }
@@ -35,8 +35,8 @@ const SHARES = { single: 79, again: 8, twiceAtOnce: 3, laterConflict: 3, conflic
 const MOST = 9_999_999_999n
 
 /**
- * Draws endless arrivals from the seed, as of many independent clients. They do not depend on the answers of the
- * service.
+ * Draws arrivals from the seed without end, like requests of many independent clients. They do not depend on the
+ * answers of the service.
  */
 export function* createMix({ seed, rate, apis }: MixOptions): Generator<Arrival, never> {
   const random = createRandom(seed, 'load')
@@ -50,7 +50,7 @@ export function* createMix({ seed, rate, apis }: MixOptions): Generator<Arrival,
     return { id: idOf(number), body, amount, fields: fieldsOf(JSON.parse(body)), api }
   }
   const later = () => {
-    // Half of the repetitions are of recent orders, half of any order.
+    // Half of the repetitions repeat a recent order. The other half repeat any order.
     const recent = random.chance(0.5) ? Math.min(orders, 300) : orders
     return random.whole(orders - recent + 1, orders)
   }
@@ -69,12 +69,12 @@ export function* createMix({ seed, rate, apis }: MixOptions): Generator<Arrival,
   )
   for (;;) {
     at += -Math.log(1 - random.next()) / rate
-    // The first orders are new, so that there is something to repeat.
+    // The first orders are new, because a repetition needs an earlier order.
     yield { at, postings: draws[orders < 10 ? 'single' : random.pick(deck)]() }
   }
 }
 
-/** The amount of an order, and the other amounts (variants from 1) that are sent under its id. */
+/** Returns the amount of an order (variant 0), or another amount to send under the same id (variants from 1). */
 function amountOf(seed: number, number: number, variant: number): bigint {
   const random = createRandom(hash(`${seed}/${number}`), 'amount')
   const kind = random.next()
@@ -86,7 +86,7 @@ function amountOf(seed: number, number: number, variant: number): bigint {
   return amount + BigInt(variant) > MOST ? amount - BigInt(variant) : amount + BigInt(variant)
 }
 
-/** Writes an amount in one of its notations; a repetition may use another one. */
+/** Writes a body with a random notation of the amount, so that a repetition may have another notation. */
 function write(id: string, amount: bigint, fields: string, random: Random): string {
   const plain = toText(amount)
   const [whole, fraction = ''] = plain.split('.')

@@ -1,14 +1,14 @@
 /**
- * Money for the checker, in whole ten-thousandths: 12.5 is 125000. It shares no code with the service, so that an
- * error in the service's arithmetic cannot hide here.
+ * The number of units in 1.0. The checker computes with whole units, so 12.5 is 125000. This file uses no code of the
+ * service, so that it does not repeat an error of its arithmetic.
  */
 
 const UNITS = 10_000n
 
-/** The rate that the service is run with, in hundredths. */
+/** The tax rate of the service in this test, in hundredths. */
 const RATE = 18n
 
-/** The units of a decimal text or a JSON number, or undefined when it is not an amount of at most four decimals. */
+/** Returns the units of a decimal text or a number; undefined if it is not an amount with at most four decimals. */
 export function toUnits(value: unknown): bigint | undefined {
   const [, sign, whole, fraction = ''] = /^(-?)(\d+)(?:\.(\d{1,4})0*)?$/.exec(String(value)) ?? []
   if (whole === undefined) return undefined
@@ -16,7 +16,7 @@ export function toUnits(value: unknown): bigint | undefined {
   return sign ? -units : units
 }
 
-/** Decimal text without trailing zeros. */
+/** Returns units as decimal text without trailing zeros. */
 export function toText(units: bigint): string {
   const [whole, fraction] = [
     units / UNITS,
@@ -27,7 +27,7 @@ export function toText(units: bigint): string {
   return fraction === '' ? String(whole) : `${whole}.${fraction}`
 }
 
-/** The tax on an amount, half up to four decimals. */
+/** Returns the tax on an amount, rounded half up to four decimals. */
 export function taxOn(amount: bigint): bigint {
   return (amount * RATE + 50n) / 100n
 }

@@ -33,7 +33,7 @@ const OPTIONS = {
 
 /** The options of a run. */
 export interface Options {
-  /** Length of the load, ms. */
+  /** The length of the load (ms). */
   duration: number
   seed: number
   rate: number
@@ -44,7 +44,7 @@ export interface Options {
 }
 
 /**
- * Reads the command line; undefined when it asks for help.
+ * Reads the command line. Returns undefined when it asks for help.
  * @throws {CommandError} when it is invalid.
  */
 export function readOptions(args: string[]): Options | undefined {

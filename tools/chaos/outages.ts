@@ -7,11 +7,12 @@ export interface Span {
   ended: number
 }
 
-/** A time in which a store was unavailable, or had lost documents. */
+/** A time in which a store was unavailable, or lost documents. */
 export type Outage = Span & { target: DoneFault['target'] }
 
 /**
- * The time for which an outage has effects after its end, ms: until every process has noticed that the store is back.
+ * The time for which an outage still has effects after its end (ms). After this time, every process has noticed that
+ * the store is available.
  */
 const NOTICE = 3000
 
@@ -33,14 +34,14 @@ export function overlaps(one: Span, other: Span): boolean {
   return one.began < other.ended && one.ended > other.began
 }
 
-/** Returns whether an outage overlaps that time, or ended so shortly before it that it may still have had effects. */
+/** Returns whether an outage, with the effects after its end, overlaps a time. */
 export function isFelt({ began, ended }: Span, during: Span): boolean {
   return overlaps({ began, ended: ended + NOTICE }, during)
 }
 
 /**
- * Returns the outages of stores as one api saw them: an api that is paused when a store comes back notices it only when
- * it continues. Without a name, returns the outages as they were.
+ * Returns the outages of the stores for one api. If an api is paused at the end of an outage, the outage lasts for this
+ * api until it continues. Without an api, returns the real outages.
  */
 export function outagesOf(faults: DoneFault[], stalls: Outage[]): (api?: string) => Outage[] {
   const outages = [...faults.filter(({ kind }) => storeFaults.includes(kind)), ...stalls]

@@ -1,6 +1,6 @@
 import { createRandom, type Random } from './random.ts'
 
-/** The kinds of fault; `faults.ts` has a function for each. */
+/** The kinds of faults. `faults.ts` has a function for each kind. */
 export const faultKinds = [
   'kill-api',
   'kill-worker',
@@ -18,7 +18,7 @@ export const faultKinds = [
   'purge-documents',
   'destroy-group'
 ] as const
-/** One kind of fault. */
+/** A kind of fault. */
 export type FaultKind = (typeof faultKinds)[number]
 
 /** The processes of the system, by name. */
@@ -27,47 +27,49 @@ export const memberNames = ['redis', 'mariadb', 'api-1', 'api-2', 'worker-1', 'w
 export type MemberName = (typeof memberNames)[number]
 
 /**
- * The commands that the service's user of Redis may lose, one at a time: those that read new messages, claim messages
- * of others, run scripts and read documents. A script uses them before its first write, so it fails as a whole.
+ * The commands that a fault may forbid to the service, one at a time. They read new messages, claim messages of other
+ * workers, run scripts and read documents. A script uses them before its first write, so it fails without effect.
  */
 export const deniedCommands = ['xreadgroup', 'xautoclaim', 'evalsha', 'mget'] as const
-/** One command that a fault denies. */
+/** A command that a fault forbids. */
 export type DeniedCommand = (typeof deniedCommands)[number]
 
 /** One planned fault. Times in milliseconds. */
 export interface Fault {
-  /** After the start of the load. */
+  /** The time after the start of the load. */
   at: number
   kind: FaultKind
   target: MemberName
-  /** The duration for which the process is dead or stopped, or the store refuses; 0 for a fault without a duration. */
+  /**
+   * The time for which the process is killed or paused, or the store refuses commands; 0 if the fault has no duration.
+   */
   lasts: number
-  /** The command that `deny-redis` denies. */
+  /** The command that `deny-redis` forbids. */
   command?: DeniedCommand
 }
 
 /** The parameters of a plan. */
 export interface PlanOptions {
   seed: number
-  /** Length of the load, ms. */
+  /** The length of the load (ms). */
   duration: number
-  /** Only these kinds. */
+  /** The kinds of faults to draw. */
   kinds: readonly FaultKind[]
 }
 
-/** About how long a killed process takes to start (ms), beyond the time that it stays dead. */
+/** The approximate time that the start of a killed process takes (ms). */
 const RESTART = 1500
 
-/** The load begins and ends with this much time without a fault (ms). */
+/** The times without a fault at the start and at the end of the load (ms). */
 const LEAD_IN = 2000
 const LEAD_OUT = 2000
 
-/** The share of faults that begin while another one lasts. */
+/** The share of faults that begin during another fault. */
 const OVERLAPS = 0.15
 
 /**
- * Draws the faults of a run. The kinds come from a deck that is shuffled again when it is used up, so that all of them
- * come about equally often. Usually there is a gap after a fault; sometimes the next one begins before it is over.
+ * Draws the faults of a run. It draws all kinds in a random order before it repeats a kind, so that all kinds occur
+ * about equally often. Usually there is a gap after a fault. Sometimes the next fault begins before it is over.
  */
 export function planFaults({ seed, duration, kinds }: PlanOptions): Fault[] {
   if (kinds.length === 0) return []

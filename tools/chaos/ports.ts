@@ -1,8 +1,8 @@
 import { portFault } from '../local/ports.ts'
 
 /**
- * Chooses free ports below the range of outgoing connections. Otherwise a client that connects to the port of a dead
- * server might get that port itself, connect to itself, and keep the server from starting again.
+ * Chooses free ports below the range of outgoing connections. Within this range, a client of a killed server might get
+ * the port of the server, connect to itself, and block the restart of the server.
  */
 export async function choosePorts(count: number): Promise<number[]> {
   const chosen: number[] = []

@@ -1,21 +1,21 @@
 /** A repeatable source of random numbers: the same seed and purpose return the same numbers in the same order. */
 export interface Random {
-  /** From 0 up to, and not including, 1. */
+  /** Returns a number from 0 to below 1. */
   next: () => number
-  /** From `min` up to, and not including, `max`. */
+  /** Returns a number from `min` to below `max`. */
   between: (min: number, max: number) => number
-  /** A whole number from `min` to `max`, both included. */
+  /** Returns a whole number from `min` to `max`, both included. */
   whole: (min: number, max: number) => number
-  /** True with this probability (0 to 1). */
+  /** Returns true with this probability (0 to 1). */
   chance: (probability: number) => boolean
   pick: <T>(list: readonly T[]) => T
-  /** The same elements in another order. */
+  /** Returns the same elements in a random order. */
   shuffle: <T>(list: readonly T[]) => T[]
 }
 
 /**
- * Creates the sequence of one purpose. Each purpose has its own, so that one that draws by the clock (the readers) does
- * not change what the others draw.
+ * Creates the random numbers of one purpose. Each purpose has its own sequence. The readers draw as often as their time
+ * allows, and must not change the numbers of the other purposes.
  */
 export function createRandom(seed: number, purpose: string): Random {
   let state = hash(`${purpose}/${seed}`)

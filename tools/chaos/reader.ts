@@ -9,14 +9,14 @@ export interface Reads {
   found: number
   unavailable: number
   noReply: number
-  /** From the moment each answered read was to be sent to its answer, ms. */
+  /** The time from the planned start of each answered read to its answer (ms). */
   latencies: number[]
 }
 
 /** The dependencies of the reader. */
 export interface ReaderOptions {
   seed: number
-  /** Reads a second. */
+  /** The number of reads a second. */
   rate: number
   clients: Client[]
   ledger: Ledger
@@ -25,12 +25,12 @@ export interface ReaderOptions {
 
 const OUTSTANDING = 1000
 
-/** The number of the latest orders that count as fresh: they are likely to change between two reads. */
+/** The number of latest orders that count as fresh. These are likely to change between two reads. */
 const FRESH = 150
 
 /**
- * Reads acknowledged orders at a fixed rate until aborted. Such an order is found, or a store that may hold it is
- * unavailable (503): it is never unknown, and never unfinished after an answer has shown it finished.
+ * Reads acknowledged orders at a fixed rate until aborted. Each answer must be the order, or a 503 while a store is
+ * unavailable. A 404 is a violation, and so is an unfinished order after an answer that showed it as finished.
  */
 export async function runReader({ seed, rate, clients, ledger, signal }: ReaderOptions): Promise<Reads> {
   const reads: Reads = { sent: 0, found: 0, unavailable: 0, noReply: 0, latencies: [] }
@@ -50,7 +50,9 @@ export async function runReader({ seed, rate, clients, ledger, signal }: ReaderO
   return reads
 }
 
-/** Half of the reads are of the latest orders, a quarter of those a little older, a quarter of any. */
+/**
+ * Chooses an order: one of the fresh orders in half of the cases, a slightly older order in a quarter, else any order.
+ */
 function choose({ acknowledged }: Ledger, random: Random): OrderHistory {
   const kind = random.next()
   const back = kind < 0.5 ? FRESH : kind < 0.75 ? 10 * FRESH : acknowledged.length
@@ -86,7 +88,7 @@ async function readOrder(
   }
 }
 
-/** Reads some acknowledged orders on every api once the system is at rest: each must be found and finished. */
+/** Reads some acknowledged orders on every api after all work is done. Each order must be found and finished. */
 export async function readAtRest(
   ledger: Ledger,
   clients: Client[],

@@ -25,7 +25,7 @@ export interface Outcome {
 
 const EXAMPLES = 20
 
-/** Returns whether the run found no violation, came to rest and injected every fault. */
+/** Returns whether the run found no violation, left no work and injected every fault. */
 export function passed({ ledger, rest, plan, faults }: Outcome): boolean {
   return (
     ledger.violations.length === 0 &&
@@ -35,7 +35,7 @@ export function passed({ ledger, rest, plan, faults }: Outcome): boolean {
   )
 }
 
-/** The report, as text. */
+/** Renders the report as text. */
 export function renderReport(outcome: Outcome): string {
   const { counts, reads, ledger } = outcome
   const found = Map.groupBy(ledger.violations, ({ group }) => group)
@@ -53,7 +53,7 @@ export function renderReport(outcome: Outcome): string {
   return [
     `Seed ${outcome.seed}`,
     '',
-    // Pairs, since an object would put the statuses, as numbers, before everything else.
+    // An object would put keys that are numbers, such as 202, before all other keys.
     renderTable([
       ['sent', '202', '200', '409', '4xx', '503', 'no reply', 'other', ...groups],
       [
@@ -98,7 +98,7 @@ function renderFaults({ plan, faults }: Outcome): string[] {
   ]
 }
 
-/** Counts the answers to good bodies while a store was unavailable, after the first second of each fault. */
+/** Counts the answers to valid bodies while a store was unavailable, without the first second of each fault. */
 function renderOutages({ faults, ledger }: Outcome): string[] {
   const attempts = [...ledger.orders.values()].flatMap(order => order.attempts)
   const rows = [...Map.groupBy(faults, ({ kind }) => kind)].flatMap(([kind, list]) => {
@@ -121,7 +121,9 @@ function renderOutages({ faults, ledger }: Outcome): string[] {
   ]
 }
 
-/** Lists the stalls without a fault: they excuse violations, so the report must show them. */
+/**
+ * Lists the stalls without a fault. The report must show them, because the checker accepts some cases during a stall.
+ */
 function renderStalls({ stalls, faults }: Outcome): string[] {
   const own = stalls.filter(
     stall => !faults.some(fault => fault.target === stall.target && isFelt(fault, stall))
@@ -147,7 +149,7 @@ function renderRest({ rest, remarks }: Outcome): string[] {
     `Held: ${remarks.rows} rows (${remarks.unacknowledged} of orders without a 2xx), ${remarks.documents} documents`,
     `While a store was unavailable: ${remarks.acceptedTwice} orders accepted twice, ` +
       `${remarks.conflictsFoundLater} conflicts found after the accept, ` +
-      `${remarks.acceptedAnew} finished orders seen unfinished after a second accept, ` +
+      `${remarks.acceptedAgain} finished orders seen unfinished after a second accept, ` +
       `${remarks.unsettled} with an old document in Redis; ` +
       `events delivered again: ${remarks.repeatedEvents}`
   ]
@@ -174,7 +176,7 @@ function renderViolations({ ledger, faults, stalls }: Outcome): string[] {
   return lines
 }
 
-/** One violation, with every answer about the order and the faults at that time. */
+/** Renders one violation, with every answer about the order and the faults at that time. */
 function renderViolation(
   { id, detail }: Violation,
   order: OrderHistory | undefined,

@@ -5,16 +5,16 @@ import type { Client } from './client.ts'
 import type { EventLog } from './events.ts'
 import { keysOf, type StoreAccess, withMysql, withRedis } from './stores.ts'
 
-/** The state at rest, or the work that was left. */
+/** The result of the wait for the end of all work. */
 export interface Rest {
   reached: boolean
   seconds: number
-  /** The work that was left at the last check. */
+  /** The work that is left at the last check. */
   left: { placed: number; retrying: number; processing: number; eventsMissing: number }
   audit: Audit | undefined
 }
 
-/** The sources that show whether the system is at rest. */
+/** The sources that show whether work is left. */
 export interface RestOptions {
   access: StoreAccess
   clients: Client[]
@@ -26,15 +26,15 @@ export interface RestOptions {
 const LONGEST = 120_000
 const BETWEEN_CHECKS = 1000
 
-/** The number of checks in a row that must show the same state, and no work. */
+/** The number of checks in a row that must show the same state without work. */
 const SAME_CHECKS = 3
 
-/** The longest time for which events may be missing while there is no other work, ms. */
+/** The longest time for which events may be missing while no other work is left (ms). */
 const LONGEST_FOR_EVENTS = 20_000
 
 /**
- * Waits until the system is at rest: the stream is empty, no message retries, no order is unfinished, each completed
- * order has an event, and the audit balances and does not change. Gives up after two minutes.
+ * Waits until no work is left: the stream is empty, no message waits for a retry, no order is unfinished, each
+ * completed order has an event, and the audit balances and does not change. Stops waiting after two minutes.
  */
 export async function untilAtRest({
   access,

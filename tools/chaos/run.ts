@@ -21,11 +21,12 @@ import { createStallWatch } from './stalls.ts'
 import { withRedis } from './stores.ts'
 
 /**
- * The longest time that a client waits for an answer, ms: longer than the service ever takes, shorter than some pauses.
+ * The longest time that a client waits for an answer (ms). It is longer than the service needs, and shorter than some
+ * pauses of a process.
  */
 const CLIENT_TIMEOUT = 5000
 
-/** The number of orders that are read again at the end, on each api. */
+/** The number of orders that each api reads again at the end. */
 const READ_AT_REST = 2000
 
 const say = (line = '') => console.log(line)
@@ -60,7 +61,7 @@ async function run(options: Options, signal: AbortSignal): Promise<number> {
   }
 }
 
-/** Runs load, readers and faults at once, waits for rest, and checks. */
+/** Runs the load, the readers and the faults at the same time, waits until no work is left, and checks everything. */
 async function torment(cluster: Cluster, options: Options, signal: AbortSignal): Promise<Outcome> {
   const { access, adminToken, members, incidents } = cluster
   const { seed, rate, duration } = options
@@ -103,7 +104,7 @@ async function torment(cluster: Cluster, options: Options, signal: AbortSignal):
   }
 }
 
-/** Waits for restarts and undoes every fault again, in case one did not undo itself. */
+/** Waits for restarts and undoes every fault, because a fault may have failed to undo itself. */
 async function heal({ members, access }: Cluster): Promise<void> {
   for (const member of Object.values(members)) await member.exclusively(async () => member.signal('SIGCONT'))
   await withRedis(access, async client => {

@@ -2,31 +2,31 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Span } from './outages.ts'
 import { type StoreAccess, WATCHING, withMysql, withRedis } from './stores.ts'
 
-/** A time in which a store did not answer or failed, at most one pause between two checks too long. */
+/** A time in which a store failed or did not answer. It may be one pause between two checks too long. */
 export interface Stall extends Span {
   target: 'redis' | 'mariadb'
 }
 
-/** The stalls so far; each one is added when it is over. */
+/** The stalls so far. A stall is added when it is over. */
 export interface StallWatch {
   stalls: Stall[]
-  /** Watches until aborted. */
+  /** Checks the stores until aborted. */
   run: (signal: AbortSignal) => Promise<void>
 }
 
-/** Time between an answer and the next check, ms. */
+/** The pause between an answer and the next check (ms). */
 const BETWEEN = 100
 
 /**
- * An answer that is late by this much is a stall, ms: half of the time that the service waits. The watch therefore sees
- * every store that is too slow for the service. It also sees a machine that stood still, because the next answer is
- * late although the store answers at once.
+ * A check that takes longer than this is a stall (ms). It is half of the time that the service waits, so each store
+ * that is too slow for the service has a stall. A machine that stops also causes a stall, because the next answer is
+ * late.
  */
 const LATE = 200
 
 type Check = () => Promise<unknown>
 
-/** Opens a connection and passes `use` a write that must reach the disk, as the service's own writes must. */
+/** Opens a connection and calls `use` with a function that writes to the disk, as the service does. */
 type Watched = (access: StoreAccess, use: (check: Check) => Promise<void>) => Promise<void>
 
 const redis: Watched = (access, use) =>
@@ -44,7 +44,7 @@ const mariadb: Watched = (access, use) =>
 
 /**
  * Writes to both stores until aborted and records the times in which they did not answer, with or without a fault. A
- * busy disk can stop a store for longer than the service waits, and so can a machine that stands still.
+ * busy disk, or a machine that stops, can block a store for longer than the service waits.
  */
 export function createStallWatch(access: StoreAccess): StallWatch {
   const stalls: Stall[] = []
@@ -52,7 +52,7 @@ export function createStallWatch(access: StoreAccess): StallWatch {
   const watch = async (target: Stall['target'], watched: Watched, signal: AbortSignal) => {
     let failingSince: number | undefined
     while (!signal.aborted) {
-      // The first check includes opening the connection: a store can hang there too.
+      // The first check includes the connect, because a store can also hang there.
       let began = performance.now()
       let pause = 0
       const use = async (check: Check) => {
@@ -62,7 +62,7 @@ export function createStallWatch(access: StoreAccess): StallWatch {
           if (failingSince !== undefined || ended - began > pause + LATE)
             stalls.push({ target, began: failingSince ?? began, ended })
           failingSince = undefined
-          // The next check counts from here: a machine mostly stands still in a pause.
+          // The next check includes the pause, because most stops of a machine fall into a pause.
           began = ended
           pause = BETWEEN
           await delay(BETWEEN)

@@ -10,14 +10,14 @@ export interface StoreAccess {
 }
 
 /**
- * The longest time that opening a connection may take, ms: a busy machine may delay a server, and a dead one refuses at
- * once.
+ * The longest time that a connect may take (ms). It is long because a busy machine may delay a server. A killed server
+ * refuses at once.
  */
 const WAIT = 30_000
-/** The same for a watch, which tries again (ms). */
+/** The longest time that a connect of the stall watch may take (ms). It is short because the watch tries again. */
 export const WATCHING = 2000
 
-/** Opens a connection to Redis. It retries nothing, because a fault may have made the server unavailable. */
+/** Opens a connection to Redis. It does not retry, because a fault may have made Redis unavailable. */
 export function openRedis({ redis }: StoreAccess, connectTimeout = WAIT): Redis {
   const client = new Redis({
     ...redis,
@@ -27,7 +27,7 @@ export function openRedis({ redis }: StoreAccess, connectTimeout = WAIT): Redis 
     maxRetriesPerRequest: 0,
     retryStrategy: () => null
   })
-  // The command fails with the same error; without a listener ioredis would print it.
+  // The command fails with the same error. Without a listener, ioredis would also print the error.
   client.on('error', () => {})
   return client
 }
@@ -46,7 +46,7 @@ export async function withRedis<T>(
   }
 }
 
-/** Calls `work` with a connection to MySQL, and closes it. Decimals and times come as text. */
+/** Calls `work` with a connection to MySQL, and closes it. The connection returns decimals and times as text. */
 export async function withMysql<T>(
   { mysql }: StoreAccess,
   work: (connection: Connection) => Promise<T>,
@@ -68,7 +68,7 @@ export async function withMysql<T>(
   }
 }
 
-/** The name of a key in each partition. */
+/** Returns the name of a key in each partition. */
 export function keysOf({ prefix, partitions }: StoreAccess, name: string): string[] {
   return Array.from({ length: partitions }, (_, partition) => `{${prefix}:${partition}}:${name}`)
 }

@@ -14,7 +14,7 @@ const FILE_FAULTS: Record<string, string> = {
   EDQUOT: 'the quota is used up'
 }
 
-/** Explains a failed file system call in a sentence that ends with `cure`; undefined for any other error. */
+/** Returns a sentence that explains a failed file system call and ends with `cure`; undefined for any other error. */
 export function explainFileFault(error: unknown, cure: string): string | undefined {
   const { code = '', path, syscall } = error as NodeJS.ErrnoException
   const fault = FILE_FAULTS[code]
@@ -26,18 +26,18 @@ export function quoted(word: string): string {
   return /^[\w./@%+=:,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
 
-/** A path as people read it: relative where it is below the current directory, such as `.local/api.log`. */
+/** Returns a path for display. It is relative if it is below the current directory, such as `.local/api.log`. */
 export function shown(path: string): string {
   const short = relative(process.cwd(), path)
   return short.startsWith('..') ? path : short || '.'
 }
 
-/** Ends a command with one sentence instead of a stack. */
+/** An error that ends a command. The command prints only its message, without a stack. */
 export class CommandError extends Error {}
 
 /**
- * Returns a signal that the first stop signal of this process aborts, with a `CommandError` as reason. A second Ctrl-C
- * calls `endNow`; without it nothing shortens the clean-up.
+ * Returns an abort signal. The first stop signal of this process aborts it, with a `CommandError` as the reason. A
+ * second Ctrl-C calls `endNow`. Without `endNow`, a second Ctrl-C does not shorten the clean-up.
  */
 export function interruption(endNow?: () => void): AbortSignal {
   const interrupted = new AbortController()
@@ -66,7 +66,7 @@ export function readArguments<const T extends NonNullable<ParseArgsConfig['optio
     return parseArgs({ args, options }).values
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    // npm keeps an option before the two dashes for itself and passes on its value.
+    // npm reads the options before the two dashes itself, and passes only their values.
     const advice =
       code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL'
         ? '\nnpm takes options for itself unless two dashes stand before them, as in: npm start -- --help'
@@ -76,8 +76,8 @@ export function readArguments<const T extends NonNullable<ParseArgsConfig['optio
 }
 
 /**
- * Parses a list of names like `a,b`; returns them in the order of `known`.
- * @throws {CommandError} when one is not in `known`.
+ * Parses a list of names like `a,b`. Returns the names in the order of `known`.
+ * @throws {CommandError} when a name is not in `known`.
  */
 export function readNames<Name extends string>(option: string, text: string, known: readonly Name[]): Name[] {
   const names = text.split(',').filter(Boolean)
@@ -87,7 +87,7 @@ export function readNames<Name extends string>(option: string, text: string, kno
   return known.filter(each => names.includes(each))
 }
 
-/** A command of the terminal. */
+/** A command for the terminal. */
 export interface Command<Options> {
   help: string
   /** Returns undefined when the command line asks for help. */
@@ -96,7 +96,7 @@ export interface Command<Options> {
   run: (options: Options, signal: AbortSignal) => Promise<number>
 }
 
-/** Runs a command with the arguments of this process; resolves to its exit code, 130 after a signal. */
+/** Runs a command with the arguments of this process. Resolves to its exit code, or to 130 after a signal. */
 export async function runCommand<Options>({ help, readOptions, run }: Command<Options>): Promise<number> {
   const signal = interruption()
   try {

@@ -14,8 +14,8 @@ export class LockedError extends Error {
 }
 
 /**
- * Makes this process the only launcher on the directory; returns the function that unlocks it. Ignores the lock of a
- * killed launcher: its process is gone, or another program has its id.
+ * Makes this process the only launcher of the directory. Returns the function that unlocks the directory. Replaces the
+ * lock of a killed launcher: the process of the lock does not run, or runs another program.
  * @throws LockedError when another launcher is running
  */
 export async function lockDirectory(dir: string, program: string): Promise<() => void> {
@@ -23,7 +23,7 @@ export async function lockDirectory(dir: string, program: string): Promise<() =>
   const mine = `${lock}.${process.pid}`
   writeFileSync(mine, String(process.pid))
   try {
-    // A link is atomic and fails when one exists: no process reads a half-written lock.
+    // A link is atomic and fails if the lock exists, so no process reads a half-written lock.
     while (!linked(mine, lock)) await removeStale(lock, program)
   } finally {
     rmSync(mine, { force: true })
@@ -36,13 +36,13 @@ async function removeStale(lock: string, program: string): Promise<void> {
   if (holder === undefined) return
   const found = await inspectProcess(holder)
   if (found?.command.includes(program) && holder !== process.pid) throw new LockedError(holder)
-  // Moved, not removed: of two launchers at once, the second must not remove the lock of the first.
+  // This moves the file and checks it, because another launcher may have replaced the lock in the meantime.
   const stale = `${lock}.stale`
   try {
     renameSync(lock, stale)
     if (readPid(stale) !== holder) linked(stale, lock)
   } catch {
-    // The other launcher was quicker.
+    // Another launcher has moved the lock before.
   }
   rmSync(stale, { force: true })
 }

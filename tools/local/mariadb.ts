@@ -7,7 +7,7 @@ import { describeExit, endLeftover, findProgram, startProcess } from './process.
 import type { LocalStore, StoreOptions } from './redis.ts'
 import { startServer } from './server.ts'
 
-/** A private MariaDB on 127.0.0.1 with a user that has all rights. */
+/** A private MariaDB on 127.0.0.1. Its user has all rights. */
 export interface LocalMariadb extends LocalStore {
   user: string
   password: string
@@ -15,12 +15,12 @@ export interface LocalMariadb extends LocalStore {
 
 const user = 'orderstream'
 
-// It writes its memory to disk before it ends.
+// MariaDB writes its memory to disk before it exits.
 const graceMs = 30_000
 
 /**
- * Starts a private MariaDB that ignores the system's configuration. Creates the data directory at the first start.
- * Resolves when it answers a query. Keeps the data and the password of an earlier run.
+ * Starts a private MariaDB that ignores the configuration of the system. The first start creates the data directory. A
+ * later start keeps the data and the password. Resolves when MariaDB answers a query.
  */
 export async function startMariadb({ dir, port, args = [], signal }: StoreOptions): Promise<LocalMariadb> {
   const command = await findProgram('mariadbd')
@@ -41,7 +41,7 @@ export async function startMariadb({ dir, port, args = [], signal }: StoreOption
       ...asRoot,
       '--bind-address=127.0.0.1',
       `--port=${port}`,
-      // Relative to the data directory, because the path of a socket has at most 107 bytes.
+      // This path is relative to the data directory, because the path of a socket has at most 107 bytes.
       '--socket=mariadb.sock',
       `--pid-file=${join(home, 'mariadbd.pid')}`,
       `--init-file=${join(home, 'init.sql')}`,
@@ -60,7 +60,7 @@ export async function startMariadb({ dir, port, args = [], signal }: StoreOption
   return { ...server, user, password }
 }
 
-/** Ends a MariaDB that a killed run left running on this directory. */
+/** Stops a MariaDB that a killed run left running on this directory. */
 export async function endLeftoverMariadb(dir: string): Promise<void> {
   if (!existsSync(dir)) return
   const home = await realpath(dir)
@@ -79,12 +79,13 @@ export async function createDatabase(store: LocalMariadb, name: string): Promise
   }
 }
 
-// Not --user: with it the installer also changes the owner of system files.
+// The short form is -u, because with --user the installer also changes the owner of system files.
 const asRoot = process.getuid?.() === 0 ? ['-uroot'] : []
 
 /**
- * The environment of a MariaDB with its own directory for temporary tables. A starting MariaDB empties that directory;
- * in the system's it would delete the tables of other servers. The installer has no option for it that may hold a space.
+ * Returns the environment of a MariaDB with its own directory for temporary tables. MariaDB empties this directory when
+ * it starts, so in the directory of the system it would delete the tables of other servers. This uses TMPDIR, because
+ * the option of the installer does not allow a space in the path.
  */
 async function environmentIn(home: string): Promise<NodeJS.ProcessEnv> {
   const directory = join(home, 'tmp')
@@ -92,7 +93,7 @@ async function environmentIn(home: string): Promise<NodeJS.ProcessEnv> {
   return { ...process.env, TMPDIR: directory }
 }
 
-// Under another name until it is complete, so that an interrupted installation never counts as finished.
+// Uses another name until the data is complete, so that an interrupted installation never counts as finished.
 async function createData(
   home: string,
   data: string,
@@ -102,7 +103,7 @@ async function createData(
   const unfinished = `${data}.new`
   const options = { name: 'mariadb-install', dir: home, mark: unfinished }
   const command = await findProgram('mariadb-install-db')
-  // An installer of a killed run would still write there.
+  // The installer of a killed run may still write to this directory.
   await endLeftover(options)
   await rm(unfinished, { recursive: true, force: true, maxRetries: 10 })
   const installer = await startProcess({
@@ -112,7 +113,7 @@ async function createData(
     args: [
       '--no-defaults',
       `--datadir=${unfinished}`,
-      // Only the system's root may log in as root, over the socket: no empty password.
+      // Only root of the system may log in as root, over the socket. Otherwise root has an empty password.
       '--auth-root-authentication-method=socket',
       '--skip-test-db',
       '--skip-name-resolve',
@@ -133,7 +134,7 @@ async function createData(
   await rename(unfinished, data)
 }
 
-/** Reads the password, or creates it once. The server sets it from the init file at each start. */
+/** Reads the password. The first call creates it. The server sets it from the init file at each start. */
 async function readPassword(home: string): Promise<string> {
   const file = join(home, 'password')
   let password = existsSync(file) ? (await readFile(file, 'utf8')).trim() : ''

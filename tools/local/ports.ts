@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
 
-/** Returns a port on 127.0.0.1 that nothing listens on now. */
+/** Returns a free port of 127.0.0.1. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -11,9 +11,9 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Returns the error code of listening on a port (`EADDRINUSE`, `EACCES`); undefined if it is possible. */
+/** Tries to listen on a port. Returns the error code, such as `EADDRINUSE`; undefined if it is possible. */
 export async function portFault(port: number, host = '127.0.0.1'): Promise<string | undefined> {
-  // Some systems allow to listen on one address while another process listens on all of them.
+  // On some systems, a process can listen on one address while another process listens on all addresses.
   if (await answers(port, host)) return 'EADDRINUSE'
   const server = createServer().listen(port, host)
   try {

@@ -7,20 +7,20 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** The end of a process: an exit code, or a signal. */
+/** How a process exited: its exit code, or the signal that killed it. */
 export interface Exit {
   code: number | null
   signal: NodeJS.Signals | null
 }
 
-/** A process that this one started and stops. */
+/** A process that the current process started and will stop. */
 export interface OwnProcess {
   pid: number
-  /** File with what the process wrote to stdout and stderr. */
+  /** The file with the output of the process on stdout and stderr. */
   log: string
   exited: Promise<Exit>
   running(): boolean
-  /** Sends SIGTERM, then SIGKILL after the grace period; resolves when the process is gone. May be called again. */
+  /** Sends SIGTERM, then SIGKILL after the grace period. Resolves when the process has exited. May be called again. */
   stop(): Promise<void>
   /** Sends SIGKILL if the process still runs. */
   kill(): void
@@ -34,11 +34,11 @@ export interface ProcessOptions {
   dir: string
   command: string
   args: string[]
-  /** A whole argument, or the value of one, that identifies the process in a list of processes. */
+  /** The text that identifies the process by its command line. It is a whole argument, or the value of an argument. */
   mark: string
   cwd?: string | undefined
   env?: NodeJS.ProcessEnv | undefined
-  /** Milliseconds between SIGTERM and SIGKILL. */
+  /** The grace period between SIGTERM and SIGKILL (ms). */
   graceMs?: number | undefined
 }
 
@@ -54,8 +54,8 @@ export function describeExit({ code, signal }: Exit): string {
 }
 
 /**
- * Starts a process in its own process group: a Ctrl-C in the terminal does not reach it, and its owner decides when it
- * stops. First ends a process that an earlier, killed owner left running.
+ * Starts a process in its own process group. A Ctrl-C in the terminal does not reach the process, so its owner decides
+ * when it stops. Before that, stops the process that an earlier, killed owner left running.
  */
 export async function startProcess(options: ProcessOptions): Promise<OwnProcess> {
   const { name, dir, graceMs = defaultGraceMs } = options
@@ -72,7 +72,7 @@ export async function startProcess(options: ProcessOptions): Promise<OwnProcess>
   const { pid } = child
   const pidFile = join(dir, `${name}.pid`)
   if (pid !== undefined) {
-    // Synchronous, because a process without this record could not be recognised later.
+    // The write is synchronous, because a later run finds the process only by this file.
     writeFileSync(pidFile, JSON.stringify({ pid, owner: process.pid }))
     endWithThisProcess(pid)
   }
@@ -94,7 +94,7 @@ export async function startProcess(options: ProcessOptions): Promise<OwnProcess>
   const stop = async () => {
     if (!isRunning()) return
     signalGroup(pid, 'SIGTERM')
-    // A process that is stopped by SIGSTOP sees the signal only when it continues.
+    // A process that SIGSTOP paused handles SIGTERM only when it continues.
     signalGroup(pid, 'SIGCONT')
     const inTime = await Promise.race([exited, sleep(graceMs, undefined, { ref: false })])
     if (!inTime) signalGroup(pid, 'SIGKILL')
@@ -120,9 +120,9 @@ export async function startProcess(options: ProcessOptions): Promise<OwnProcess>
 export type LeftoverOptions = Pick<ProcessOptions, 'name' | 'dir' | 'mark' | 'graceMs'>
 
 /**
- * Ends the process that an earlier run left behind. Recognises it by its pid file and its command line, never by its
- * name. Resolves to its process id, or to undefined when there was none.
- * @throws when its owner is alive: then the process is in use
+ * Stops the process that an earlier run left running. Finds the process by its pid file and its command line, never by
+ * its name. Resolves to its process id; undefined if there was no process.
+ * @throws when the owner of the process still runs, because the process is in use then
  */
 export async function endLeftover({
   name,
@@ -134,7 +134,7 @@ export async function endLeftover({
   const record = readPidFile(pidFile)
   if (!record) return undefined
   const found = await inspectProcess(record.pid)
-  // The id may belong to another process by now.
+  // Another process may have the same id now.
   const ours = found !== undefined && mentions(found.command, mark)
   if (ours && found.parent === record.owner) {
     throw new Error(
@@ -146,13 +146,13 @@ export async function endLeftover({
   return ours ? record.pid : undefined
 }
 
-/** Returns the parent and the command line of a process; undefined when it does not run. */
+/** Returns the parent and the command line of a process; undefined if the process does not run. */
 export async function inspectProcess(pid: number): Promise<{ parent: number; command: string } | undefined> {
   try {
     if (process.platform === 'linux') {
       const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
       const command = await readFile(`/proc/${pid}/cmdline`, 'utf8')
-      // `pid (name) state parent …`, where the name may hold anything, parentheses too.
+      // The format is `pid (name) state parent …`. The name may contain parentheses.
       const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
       return state === 'Z'
         ? undefined
@@ -174,23 +174,23 @@ export async function inspectProcess(pid: number): Promise<{ parent: number; com
       ? undefined
       : { parent: Number(parent), command: command.trim() }
   } catch {
-    // There is no such process: the file is missing, or ps ends with 1.
+    // The process does not exist: its file is missing, or ps exits with 1.
     return undefined
   }
 }
 
-/** Returns whether a command line has `mark` as a whole argument, or as the value of one. */
+/** Returns whether a command line has `mark` as a whole argument, or as the value of an argument. */
 function mentions(command: string, mark: string): boolean {
   const line = ` ${command} `
   return line.includes(` ${mark} `) || line.includes(`=${mark} `)
 }
 
 /**
- * Finds the first of these programs that is installed; returns its path.
- * @throws when none is; the error names the command that installs it
+ * Returns the path of the first of these programs that is installed.
+ * @throws when no program is installed. The error names the command that installs it.
  */
 export async function findProgram(...names: string[]): Promise<string> {
-  // The same directories as in setup.sh, for the same reasons.
+  // These are the directories of setup.sh. That file explains them.
   const more =
     process.env.ORDERSTREAM_STORE_DIRS ??
     '/usr/sbin:/usr/local/sbin:/opt/homebrew/bin:/usr/local/bin:/home/linuxbrew/.linuxbrew/bin'
@@ -215,7 +215,7 @@ async function endProcess(pid: number, graceMs: number): Promise<void> {
   }
 }
 
-// startProcess makes each process the leader of its group, so the group holds no other processes.
+// startProcess makes each process the leader of its own group, so the signal reaches only the process and its children.
 function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal)
@@ -224,7 +224,7 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-// The last resort when this process ends without stopping the others, such as after an uncaught error.
+// Kills the processes if the current process exits without stopping them, such as after an uncaught error.
 function endWithThisProcess(pid: number): void {
   running.add(pid)
   if (watchingExit) return

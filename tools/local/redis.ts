@@ -9,19 +9,20 @@ export type LocalStore = LocalServer
 
 /** The options of a private store. */
 export interface StoreOptions {
-  /** The directory of its data, created if missing. One process uses it at a time. */
+  /** The directory of the data. The start creates it if it is missing. Only one process may use it at a time. */
   dir: string
-  /** The port; a free one by default. */
+  /** The port; a free port by default. */
   port?: number | undefined
-  /** Further arguments for the server; they win over the defaults. */
+  /** Further arguments for the server. They override the defaults. */
   args?: string[]
-  /** Ends the start and the process. */
+  /** Stops the start and the process. */
   signal?: AbortSignal | undefined
 }
 
 /**
- * Starts a private Redis (or Valkey) with the settings of docker-compose.yml: it syncs every write before its reply,
- * and evicts only keys with a TTL. Resolves when it answers PING, after loading. Keeps the data of an earlier run.
+ * Starts a private Redis (or Valkey) with the settings of docker-compose.yml. Redis syncs every write before its reply,
+ * and evicts only keys with a TTL. A later start keeps the data. Resolves when the data is loaded and Redis answers
+ * PING.
  */
 export async function startRedis({ dir, port, args = [], signal }: StoreOptions): Promise<LocalStore> {
   const command = await findProgram('redis-server', 'valkey-server')
@@ -31,7 +32,7 @@ export async function startRedis({ dir, port, args = [], signal }: StoreOptions)
     bind: '127.0.0.1',
     port: String(port),
     dir: home,
-    // The command line must not change: it identifies a leftover process.
+    // The command line must not change, because it identifies a process that a killed run left running.
     'set-proc-title': 'no',
     appendonly: 'yes',
     appendfsync: 'always',
@@ -54,7 +55,7 @@ export async function startRedis({ dir, port, args = [], signal }: StoreOptions)
   })
 }
 
-/** Ends a Redis that a killed run left running on this directory. */
+/** Stops a Redis that a killed run left running on this directory. */
 export async function endLeftoverRedis(dir: string): Promise<void> {
   if (!existsSync(dir)) return
   const home = await realpath(dir)
@@ -70,7 +71,7 @@ function ping(port: number): Promise<string | undefined> {
     }
     socket.once('data', reply => {
       const line = reply.toString().trim()
-      // NOAUTH is the answer of a Redis with a password.
+      // A Redis with a password answers NOAUTH.
       finish(line === '+PONG' || line.startsWith('-NOAUTH') ? undefined : `PING is answered by ${line}`)
     })
     socket.once('error', error => finish(error.message))

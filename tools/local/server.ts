@@ -2,43 +2,44 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort, portFault } from './ports.ts'
 import { describeExit, endLeftover, type OwnProcess, type ProcessOptions, startProcess } from './process.ts'
 
-/** A process that serves a port of this machine. */
+/** A process that listens on a port of this machine. */
 export interface LocalServer {
   host: string
   port: number
   pid: number
-  /** The file with its stdout and stderr. */
+  /** The file with the output of the process on stdout and stderr. */
   log: string
-  /** Resolves when it has ended. */
+  /** Resolves when the process has exited. */
   exited: OwnProcess['exited']
-  /** Sends SIGTERM, then SIGKILL after a bounded time; resolves when it has ended. May be called again. */
+  /** Sends SIGTERM, then SIGKILL after the grace period. Resolves when the process has exited. May be called again. */
   stop(): Promise<void>
-  /** Sends SIGKILL if it still runs. */
+  /** Sends SIGKILL if the process still runs. */
   kill(): void
 }
 
-/** A server to start. `args` and `env` depend on its port. */
+/** The server to start. `args` and `env` depend on its port. */
 export interface ServerOptions extends Omit<ProcessOptions, 'args' | 'env'> {
   args: (port: number) => string[]
   env?: (port: number) => NodeJS.ProcessEnv
   host?: string
-  /** The port; a free one when undefined. */
+  /** The port; a free port by default. */
   port?: number | undefined
-  /** Returns why the server is not ready yet; undefined when it is. Throws when it never will be. */
+  /** Returns the reason why the server is not ready; undefined if it is ready. Throws if it cannot become ready. */
   notReady: (port: number) => Promise<string | undefined>
-  /** The longest time that the server may take to be ready, ms. */
+  /** The longest time that the server may take to become ready (ms). */
   readyWithinMs?: number
-  /** Ends the start and the process. */
+  /** Stops the start and the process. */
   signal?: AbortSignal | undefined
 }
 
 /**
  * Starts a server and resolves when it is ready.
- * @throws when it does not start; the error names the log file and shows its end, and no process is left
+ * @throws when it does not start. The process is stopped, and the error has the name and the last lines of the log
+ * file.
  */
 export async function startServer(options: ServerOptions): Promise<LocalServer> {
   const { name, host = '127.0.0.1' } = options
-  // Before the check of the port: the leftover process may listen on it.
+  // This comes before the check of the port, because the process of an earlier run may listen on it.
   await endLeftover(options)
   for (let attempt = 1; ; attempt++) {
     options.signal?.throwIfAborted()

@@ -11,11 +11,13 @@ const main = join(root, 'src/main.ts')
 
 /**
  * The flags of Node.js, the same as in the image.
- * A young generation of a fixed size: by default it grows, and a worker with a long backlog needs a third more memory. A
- * smaller one costs the api a tenth of its speed.
- * No allocation-site pretenuring: with a hundred requests in flight V8 treats some of their objects as long-lived and
- * allocates them in the old generation, where they keep their requests in memory until the next full collection. That costs
- * an api with 256 connections a fifth of its processor time.
+ *
+ * The young generation has a fixed size. By default it grows, and a worker with a long backlog needs a third more
+ * memory. A smaller size makes the api a tenth slower.
+ *
+ * Allocation-site pretenuring is off. With a hundred requests in flight, V8 would treat some of their objects as
+ * long-lived and allocate them in the old generation. There they keep their requests in memory until the next full
+ * collection. This costs an api with 256 connections a fifth of its processor time.
  */
 export const nodeFlags = [
   '--min-semi-space-size=16',
@@ -23,7 +25,7 @@ export const nodeFlags = [
   '--no-allocation-site-pretenuring'
 ]
 
-/** The modes of the service; each one is a process. */
+/** The modes of the service. Each mode is a process. */
 export const modes = ['api', 'worker'] as const
 
 /** One mode of the service to start. Its log is `<dir>/<mode>.log`. */
@@ -36,7 +38,7 @@ export interface ServiceOptions {
   signal: AbortSignal
 }
 
-/** Starts one mode of the service and resolves when its `GET /health/ready` answers 200. */
+/** Starts one mode of the service. Resolves when its `GET /health/ready` answers 200. */
 export function startService({ mode, dir, env, host, port, signal }: ServiceOptions): Promise<LocalServer> {
   return startServer({
     name: mode,
@@ -55,24 +57,24 @@ export function startService({ mode, dir, env, host, port, signal }: ServiceOpti
   })
 }
 
-/** Ends the processes of the service that a killed launcher left running. */
+/** Stops the processes of the service that a killed launcher left running. */
 export async function endLeftoverServices(dir: string): Promise<void> {
   await Promise.all(modes.map(name => endLeftover({ name, dir, mark: main, graceMs: graceMs(process.env) })))
 }
 
-/** The URL at which a client on this machine reaches a server that listens on `host`. */
+/** Returns the URL for clients on this machine of a server that listens on `host`. */
 export function baseUrl(host: string, port: number): string {
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
 }
 
-// Longer than the service ever takes to stop, so that only a hanging one is killed.
+// This time is longer than the service needs to stop, so only a process that hangs is killed.
 function graceMs({ SHUTDOWN_GRACE_MS, DRAIN_DELAY_MS }: NodeJS.ProcessEnv): number {
   const grace = Number(SHUTDOWN_GRACE_MS || 15_000) + Number(DRAIN_DELAY_MS || 500) + 5000
   return Number.isFinite(grace) ? grace : 20_500
 }
 
-/** Returns why a URL does not answer 200; undefined when it does. */
+/** Returns the reason why a URL does not answer 200; undefined if it answers 200. */
 export async function checkReady(url: string): Promise<string | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(2000) })
@@ -84,13 +86,13 @@ export async function checkReady(url: string): Promise<string | undefined> {
   }
 }
 
-/** The most checks before a store counts as unavailable, and the pause between (ms): a first start creates tables. */
+/** The most checks, and the pause between them (ms). A store needs some time at the first start to create tables. */
 const CHECKS = 10
 const BETWEEN_CHECKS = 500
 
 /**
- * Returns the stores that a service reports as unavailable; none when it does not answer. Waits some seconds for them,
- * or until `signal` is aborted.
+ * Waits some seconds until all stores are available, or until `signal` is aborted. Returns the stores that the service
+ * then reports as unavailable. Returns no store if the service does not answer.
  */
 export async function unavailableStores(url: string, signal: AbortSignal): Promise<string[]> {
   for (let check = 1; ; check++) {

@@ -39,7 +39,7 @@ async function start(argv: string[]): Promise<number> {
     over: new AbortController()
   }
   const signal = interruption(() => endServices(running))
-  // The terminal may close before this process ends.
+  // The terminal may close before this process exits.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
   try {
@@ -101,7 +101,7 @@ async function lock(dir: string): Promise<() => void> {
   }
 }
 
-// Ends all processes of a killed launcher: this run may use other stores and would not find them.
+// Stops all processes of a killed launcher. Otherwise a run with other stores would leave some of them running.
 async function endLeftovers(dir: string): Promise<void> {
   await endLeftoverServices(dir)
   await Promise.all([endLeftoverRedis(join(dir, 'redis')), endLeftoverMariadb(join(dir, 'mariadb'))])
@@ -119,14 +119,14 @@ async function refuseTakenPort(port: number, host: string): Promise<void> {
     throw new CommandError(`Cannot listen on ${host}:${port} (${fault}): choose another PORT or HOST.`)
 }
 
-// Deletes only the files of a launcher: the directory may be named by mistake.
+// Deletes only the files of a launcher, because the user may have named a wrong directory.
 function empty(dir: string): void {
   const made = ['redis', 'mariadb', ...modes.flatMap(mode => [`${mode}.log`, `${mode}.log.1`])]
   for (const name of made) rmSync(join(dir, name), { recursive: true, force: true, maxRetries: 10 })
   print(`Emptied ${shown(dir)}`)
 }
 
-/** Starts the stores that the environment does not name; returns the environment of the service. */
+/** Starts the stores that the environment does not name. Returns the environment of the service. */
 async function startStores(
   dir: string,
   { stores }: Running,
@@ -174,7 +174,7 @@ async function startServices({ dir, env, port, host, running, signal }: ServiceS
             const both = AbortSignal.any([signal, failed.signal])
             running.services.set(mode, await startService({ mode, dir, env, host, port: own, signal: both }))
           } catch (error) {
-            // Shows the first fault and does not wait for the other mode.
+            // The first error stops the start of the other mode.
             failed.abort(error)
             throw error
           }
@@ -205,7 +205,7 @@ function describe({ services }: Running, dir: string): void {
     return baseUrl(host, port)
   })
   const logs = shown(dir)
-  // A start without --data would use another directory.
+  // Without --data, the next start would use another directory.
   const own = dir === join(root, '.local') ? '' : `--data ${quoted(dir)} `
   print(`
 Orderstream is running.
@@ -225,7 +225,7 @@ Ctrl-C stops everything; the data stays in ${logs} (npm start -- ${own}--fresh b
 `)
 }
 
-/** Warns of a store that the environment names wrongly: the service runs without it and would wait forever. */
+/** Warns about unavailable stores. If the environment names a wrong address, the service would wait without end. */
 function warn(unavailable: string[], dir: string): void {
   if (unavailable.length === 0) return
   const log = shown(join(dir, 'api.log'))
@@ -241,13 +241,13 @@ async function stop({ stores, services, watches, over }: Running): Promise<void>
     if (group.size === 0) continue
     const began = performance.now()
     await Promise.allSettled([...group.values()].map(server => server.stop()))
-    // A service that restarts just now is stopped by its watch.
+    // The watch of a service stops it if it is just restarting.
     await Promise.allSettled(watches)
     print(`Stopped ${[...group.keys()].join(' and ')} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
   }
 }
 
-/** Ends the services without waiting for work in flight. The stores still stop in order. */
+/** Kills the services without waiting for work in flight. The stores still stop as usual. */
 function endServices({ services }: Running): void {
   print('A second Ctrl-C: api and worker end at once.')
   for (const service of services.values()) service.kill()

@@ -4,19 +4,22 @@ import { describeExit, type Exit } from './process.ts'
 import type { LocalServer } from './server.ts'
 import { modes, startService } from './service.ts'
 
-/** An end sooner than this after the start is a quick one (ms). As many in a row are too many. */
+/**
+ * A process that exits sooner than this after its start exits quickly (ms). After MOST_QUICK in a row, it stays
+ * stopped.
+ */
 const QUICK = 60_000
 const MOST_QUICK = 5
 
-/** Pause before the first restart; it doubles with each quick end (ms). */
+/** The pause before the first restart (ms). It doubles with each quick exit. */
 const PAUSE = 500
 
 /** The processes that this launcher has started. */
 export interface Running {
-  /** By name; in the order in which they became ready. */
+  /** The stores by name, in the order in which they became ready. */
   stores: Map<string, LocalServer>
   services: Map<string, LocalServer>
-  /** The watches over the services; `over` ends them. */
+  /** The running watches of the services. `over` stops them. */
   watches: Promise<never>[]
   over: AbortController
 }
@@ -31,7 +34,7 @@ export interface ServiceStart {
   signal: AbortSignal
 }
 
-/** Waits for the stop signal. Throws when a process ends before it, and is not restarted. */
+/** Waits for the stop signal. Throws when a process exits before the signal and is not restarted. */
 export async function untilOver(options: ServiceStart): Promise<void> {
   const { running, signal } = options
   signal.throwIfAborted()
@@ -40,12 +43,12 @@ export async function untilOver(options: ServiceStart): Promise<void> {
   })
   const deaths = [...running.stores].map(async ([name, { exited, log }]) => endedBy(name, await exited, log))
   running.watches.push(...modes.map(mode => watch(mode, options)))
-  // Later rejections, after the stop, must not count as unhandled.
+  // The promises may reject after the stop. These rejections must not count as unhandled.
   for (const death of [...deaths, ...running.watches]) death.catch(() => {})
   await Promise.race([asked, ...deaths, ...running.watches])
 }
 
-/** Restarts a service when it asks for that. Throws when it ends for good. */
+/** Restarts a service when it exits with code 1. Throws when it exits and is not restarted. */
 async function watch(mode: (typeof modes)[number], options: ServiceStart): Promise<never> {
   const { services, over } = options.running
   const signal = AbortSignal.any([options.signal, over.signal])
@@ -53,7 +56,7 @@ async function watch(mode: (typeof modes)[number], options: ServiceStart): Promi
   const start = async (port: number) => {
     const started = await startService({ ...options, mode, port, signal })
     services.set(mode, started)
-    // It may have become ready in the moment in which the stop began, which did not see it.
+    // The stop may have begun just before the service became ready, so the stop did not include it.
     if (signal.aborted) await started.stop()
     signal.throwIfAborted()
     console.log(`${mode}: ready again`)
@@ -64,7 +67,7 @@ async function watch(mode: (typeof modes)[number], options: ServiceStart): Promi
   return endedBy(mode, await keepRunning({ server, start, onEnd, signal }), server.log)
 }
 
-/** Throws what is printed when a process has ended for good. */
+/** Throws the error about a process that has exited and is not restarted. */
 function endedBy(name: string, exit: Exit, log: string): never {
   throw new CommandError(
     `${name} ended by itself with ${describeExit(exit)}; everything is stopped. See: tail -n 50 ${quoted(shown(log))}`
@@ -74,18 +77,19 @@ function endedBy(name: string, exit: Exit, log: string): never {
 /** A service to keep running. */
 interface KeepRunning {
   server: LocalServer
-  /** Restarts it on the same port. */
+  /** Starts the service again on the same port. */
   start: (port: number) => Promise<LocalServer>
-  /** Called before each pause (ms). */
+  /** Is called before each pause (ms). */
   onEnd: (exit: Exit, pause: number) => void
-  /** Ends the watch; everything is stopped then. */
+  /** Stops the restarts when everything stops. */
   signal: AbortSignal
 }
 
 /**
- * Restarts a service each time that it ends by itself with exit code 1: it asks for that, as when a function is stuck.
- * Resolves when it ends in another way, or too often in a row, to how it ended.
- * @throws the reason of the signal, or why the service cannot be restarted.
+ * Restarts a service each time that it exits by itself with code 1. With this code a service asks for a restart, for
+ * example when a function is stuck. Resolves to the exit when the service exits in another way, or exits quickly too
+ * often in a row.
+ * @throws the reason of the signal, or the reason why the restart failed.
  */
 async function keepRunning({ server, start, onEnd, signal }: KeepRunning): Promise<Exit> {
   let quick = 0

@@ -63,7 +63,7 @@ const discard = {
   }
 } as const
 
-/** Dead letters that are redriven in a second, by default. */
+/** The default rate of a redrive, in dead letters a second. */
 const DEFAULT_RATE = 100
 
 /** /admin/dead-letters: lists, shows, redrives and discards dead letters. */

@@ -8,9 +8,9 @@ import { comparePhases, describe, isOpen, passes, renderComparison } from './tab
 import { checkOut, thisTree } from './tree.ts'
 import { FEWEST } from './verdict.ts'
 
-/** The folder and the reporter of a comparison. */
+/** The dependencies of a comparison. */
 export interface CompareOptions {
-  /** The folder of the other tree, the data and the logs. */
+  /** The folder for the other tree, the data and the logs. */
   dir: string
   signal: AbortSignal
   /** Prints a line. */
@@ -18,14 +18,14 @@ export interface CompareOptions {
 }
 
 /**
- * The number of rounds that may be repeated: a busy machine may refuse orders in a round, whose rates then mean
- * nothing.
+ * The number of rounds that may be repeated. On a busy machine the service may refuse orders, and then the rates of the
+ * round are not valid.
  */
 const REPEATS = 3
 
 /**
- * Runs this tree and another revision in turn, round by round, until every phase is decided or the rounds are used up.
- * Resolves to whether no phase is slower or undecided.
+ * Runs this tree and another revision in turn, round by round, until every phase is decided or no rounds are left.
+ * Resolves to true if no phase is slower or undecided.
  */
 export async function compareRevisions(
   { revision, rounds, bounds, phases }: Against,
@@ -45,7 +45,7 @@ export async function compareRevisions(
     let failures = 0
     let comparisons = comparePhases(found, {})
     while (found.length < rounds) {
-      // The first side changes from round to round, so that effects of an earlier phase reach both sides.
+      // The sides swap their order in each round, so that effects of an earlier phase affect both sides.
       const order = found.length % 2 === 0 ? sides : sides.toReversed()
       const rates = await runRound(order, phases, options).catch(error => {
         signal.throwIfAborted()

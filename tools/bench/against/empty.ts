@@ -8,8 +8,8 @@ const BETWEEN = 50
 const CHECKS = 600
 
 /**
- * Empties the Redis of both revisions and creates their databases again, without tables: the first process of a revision
- * creates its own. No process may use them.
+ * Empties the Redis of both revisions and creates their databases again, without tables. The first process of a
+ * revision creates the tables. No process may use the stores during this call.
  */
 export async function emptyStores(
   { redis, mariadb }: Pick<Stores, 'redis' | 'mariadb'>,
@@ -29,7 +29,7 @@ export async function emptyStores(
   const client = new Redis({ host: redis.always.host, port: redis.always.port, replyMapping: 'legacy' })
   try {
     await client.flushall()
-    // Otherwise the log on disk grows with each round.
+    // Without a rewrite, the append-only file would grow with each round.
     await client.bgrewriteaof()
     for (let check = 0; check < CHECKS; check++) {
       if (/^aof_rewrite_in_progress:0/m.test(await client.info('persistence'))) return

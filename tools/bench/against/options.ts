@@ -5,26 +5,26 @@ import { type ComparedPhase, comparedPhases } from './round.ts'
 export interface Against {
   revision: string
   phases: readonly ComparedPhase[]
-  /** The most rounds. */
+  /** The largest number of rounds. */
   rounds: number
   /** The ratio below which a phase counts as slower. */
   bounds: Partial<Record<ComparedPhase, number>>
 }
 
-/** The options of the command line beside the revision. */
+/** The options of the command line in addition to the revision. */
 export interface AgainstTexts {
   only?: string | undefined
   rounds?: string | undefined
   bound?: string[] | undefined
 }
 
-/** The defaults of the most rounds and of the bound. */
+/** The default number of rounds, and the default bound. */
 const ROUNDS = 30
 const BOUND = 0.97
 
 /**
  * Reads the options of a comparison: the phases as a list, the rounds, and bounds such as `0.9` or `drain=0.88`.
- * @throws {CommandError} when one is invalid
+ * @throws {CommandError} when an option is invalid
  */
 export function readAgainst(
   revision: string,
@@ -43,7 +43,7 @@ export function readAgainst(
 function readBounds(texts: string[], phases: readonly ComparedPhase[]): Against['bounds'] {
   const bounds = Object.fromEntries(phases.map(phase => [phase, BOUND])) as Record<ComparedPhase, number>
   const read = texts.flatMap(text => text.split(',')).map(text => readBound(text, phases))
-  // The bound of one phase wins over a bound for all, in any order.
+  // The bound of one phase overrides a bound for all phases, in any order of the options.
   for (const { phase, value } of read.toSorted((a, b) => Number(!!a.phase) - Number(!!b.phase)))
     for (const each of phase ? [phase] : phases) bounds[each] = value
   return bounds

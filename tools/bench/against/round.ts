@@ -6,9 +6,9 @@ import { fillOrders, postOrders, readPaths } from '../load/wrk.ts'
 import { emptyStores } from './empty.ts'
 import type { Side, SideName } from './side.ts'
 
-/** The phases that are compared, in this order. */
+/** The phases of a comparison, in their order. */
 export const comparedPhases = ['accept', 'read', 'drain'] as const
-/** One of those phases. */
+/** A phase of a comparison. */
 export type ComparedPhase = (typeof comparedPhases)[number]
 
 /** The rates of each side in one round, in orders or reads a second. */
@@ -16,31 +16,31 @@ export type RoundRates = Record<SideName, Partial<Record<ComparedPhase, number>>
 
 const CONNECTIONS = 64
 
-/** Seconds of one measured turn of a load, and of the load before the first turn. */
+/** The length of one measured turn of a load, and of the load before the first turn, in seconds. */
 const TURN = 1
 const WARM_UP = 2
 
 /**
- * The number of times that the order A B B A repeats. In that order a machine that becomes faster or slower favours
- * neither side.
+ * The number of times that the order A B B A repeats. In this order, a machine that becomes faster or slower affects
+ * both sides equally.
  */
 const PAIRS_OF_TURNS = 2
 
-/** The interval at which a drain is watched (ms): not more often, because reading the depth costs the api some time. */
+/** The pause between two checks of a drain (ms). A shorter pause would slow down the api. */
 const WATCH = { between: 25, within: 120_000 }
 
 /** One side of a running round. */
 interface Runner {
   side: Side
   api: Running
-  /** The file with the paths to read. */
+  /** The file with the paths that the reads use. */
   paths: string
   rates: RoundRates[SideName]
 }
 
 /**
- * Runs one round: both sides get empty stores and new processes, and take turns within each phase. The first side
- * begins. The processes are new because two starts of the same program differ too.
+ * Runs one round. Both sides get empty stores and new processes, and take turns within each phase. The first side
+ * begins. The processes are new, because even two starts of the same program have different speeds.
  */
 export async function runRound(
   sides: readonly Side[],
@@ -82,7 +82,7 @@ export async function runRound(
   return rates
 }
 
-/** Measures one phase in turns; the rate of a side is the mean of its turns. */
+/** Measures one phase in turns. The rate of a side is the mean of its turns. */
 async function inTurns(
   runners: readonly Runner[],
   phase: ComparedPhase,
@@ -96,7 +96,8 @@ async function inTurns(
 }
 
 /**
- * Lets both sides drain the same number of orders, in the order A B B A. The side with fewer orders is filled up first.
+ * Lets both sides drain the same number of orders, in the order A B B A. Before that, adds orders to both sides until
+ * they have the same number.
  */
 async function drainBoth(runners: readonly Runner[], signal: AbortSignal): Promise<void> {
   const waiting = await Promise.all(runners.map(({ api }) => depthOf(api, signal)))
@@ -124,7 +125,8 @@ async function drainBoth(runners: readonly Runner[], signal: AbortSignal): Promi
 }
 
 /**
- * Lets one worker lower the backlog to `rest`. Counts from the first completed order, without the start of the worker.
+ * Lets one worker reduce the backlog to `rest`. Measures from the first completed order, without the start of the
+ * worker.
  */
 async function drain(
   { side, api }: Runner,
@@ -141,10 +143,10 @@ async function drain(
   })
 }
 
-/** @throws when orders left the backlog and are not completed: the rate would count lost orders */
+/** @throws when orders are missing from the backlog but are not completed, because the rate would count lost orders */
 async function checkCompleted({ side, api }: Runner, count: number, signal: AbortSignal): Promise<void> {
   const { completed_orders } = (await figuresOf(api, signal)).services.database.stats
-  // There may be more: the end of a load leaves some accepted orders without an answer.
+  // There may be more completed orders, because a load ends before the last answers arrive.
   if (completed_orders < count)
     throw new Error(
       `${side.name}: of ${count} orders that no longer wait only ${completed_orders} are completed`
@@ -166,7 +168,9 @@ async function depthOf(api: Running, signal: AbortSignal): Promise<number> {
   return depth
 }
 
-/** The part of `GET /metrics` that shows the progress of a revision, whatever its tables and keys are. */
+/**
+ * The part of `GET /metrics` that shows the progress of a revision. Every revision has it, with any tables and keys.
+ */
 interface Figures {
   queue: { depth: number | null }
   services: { database: { stats: { completed_orders: number } } }

@@ -13,17 +13,17 @@ import type { Tree } from './tree.ts'
 /** The name of one of the two revisions. */
 export type SideName = 'this' | 'other'
 
-/** One of the two revisions, in a database and under a key prefix of its own. */
+/** One of the two revisions, with its own database and key prefix. */
 export interface Side {
   name: SideName
   database: string
   start: (mode: 'api' | 'worker') => Promise<Running>
 }
 
-/** Longer than the service ever takes to stop, so that only a hanging one is killed (ms). */
+/** The grace period (ms). The service needs less time to stop, so only a process that hangs is killed. */
 const GRACE = 25_000
 
-/** Creates a side: a revision as it ships, on the Redis that syncs every write before it answers. */
+/** Creates a side: a revision with its default settings, on the Redis that syncs every write before its reply. */
 export function createSide(name: SideName, { dir, program }: Tree, options: ContestantOptions): Side {
   const { stores, signal } = options
   const database = `against_${name}`

@@ -6,12 +6,12 @@ import { conclude, FEWEST, judge, type Verdict } from './verdict.ts'
 export interface Comparison {
   phase: ComparedPhase
   bound: number
-  /** Medians of the rates. */
+  /** The medians of the rates. */
   rates: Record<'this' | 'other', number>
   verdict: Verdict
 }
 
-/** Compares the phases over some rounds, each with the rates of both sides. */
+/** Compares the rates of both sides in some rounds, phase by phase. */
 export function comparePhases(
   rounds: readonly RoundRates[],
   bounds: Partial<Record<ComparedPhase, number>>

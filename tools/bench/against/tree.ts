@@ -11,23 +11,23 @@ const run = promisify(execFile)
 /** A source tree of the service that can be started. */
 export interface Tree {
   dir: string
-  /** Revision and subject of its commit. */
+  /** The revision and the subject of the commit. */
   label: string
-  /** The command that starts one process of it. */
+  /** The command that starts one process of the tree. */
   program: Program
 }
 
-/** The Node.js of a tree, its flags, and the entry as a whole path. */
+/** The path of Node.js, its flags, and the absolute path of the entry file. */
 export interface Program {
   command: string
   flags: string[]
   entry: string
 }
 
-/** The possible entry files of a tree whose Dockerfile does not name it. */
+/** The possible entry files of a tree, if its Dockerfile names none. */
 const ENTRIES = ['src/main.ts', 'main.ts', 'src/index.ts', 'index.ts']
 
-/** Returns the tree of this command as it is now, uncommitted changes included. */
+/** Returns the tree of this command in its current state, with uncommitted changes. */
 export async function thisTree(dir: string, signal: AbortSignal): Promise<Tree> {
   const { stdout } = await git(dir, ['status', '--porcelain'], signal)
   const label = await describe(dir, await commitOf(dir, 'HEAD', signal), signal)
@@ -39,8 +39,7 @@ export async function thisTree(dir: string, signal: AbortSignal): Promise<Tree> 
 }
 
 /**
- * Puts another revision of a repository and its dependencies into the directory `dir`. Leaves the repository
- * unchanged.
+ * Puts another revision of a repository and its dependencies into the directory `dir`. Does not change the repository.
  * @throws {CommandError} when the repository has no such revision
  */
 export async function checkOut(
@@ -61,7 +60,8 @@ export async function checkOut(
 }
 
 /**
- * Installs the dependencies of a tree: a link to those of this tree where both lock files are the same, npm otherwise.
+ * Installs the dependencies of a tree. If both lock files are the same, creates a link to the dependencies of this
+ * tree. Otherwise calls npm.
  */
 async function install(repository: string, dir: string, signal: AbortSignal): Promise<void> {
   const lock = (tree: string) => readFile(join(tree, 'package-lock.json'), 'utf8')
@@ -76,7 +76,7 @@ async function install(repository: string, dir: string, signal: AbortSignal): Pr
   })
 }
 
-/** Finds how a tree starts a process: as its Dockerfile does, with the Node.js of its dependencies if there is one. */
+/** Returns the program of a tree, as in its Dockerfile. Uses the Node.js of its dependencies if they include one. */
 export async function findProgramOf(dir: string): Promise<Program> {
   const own = join(dir, 'node_modules/node/bin/node')
   const command = existsSync(own) ? own : process.execPath
@@ -89,7 +89,7 @@ export async function findProgramOf(dir: string): Promise<Program> {
   return { command, flags, entry: join(dir, entry) }
 }
 
-/** Returns the words of the last instruction of this name in list form; the CMD of a health check is indented. */
+/** Returns the words of the last instruction of this name. Ignores indented ones, such as the CMD of a health check. */
 function instruction(dockerfile: string, name: string): string[] {
   const last = [...dockerfile.matchAll(new RegExp(`^${name} +(\\[.*\\]) *$`, 'gm'))].at(-1)?.[1]
   return last ? (JSON.parse(last) as string[]) : []

@@ -6,7 +6,7 @@ const run = promisify(execFile)
 
 /** The result of a load. */
 export interface Load {
-  /** Answers a second. */
+  /** The number of answers a second. */
   rate: number
   requests: number
   p50_ms: number
@@ -19,7 +19,7 @@ export interface Load {
 
 /** The target and the size of a load. */
 export interface LoadOptions {
-  /** Base URL on loopback. */
+  /** The base URL, on a loopback address. */
   url: string
   seconds: number
   connections: number
@@ -29,30 +29,30 @@ export interface LoadOptions {
 let loads = 0
 
 /**
- * Posts new orders as fast as they are answered, or at a fixed rate of `perSecond`.
- * @throws when an order is refused or gets no answer: the rate must count accepted orders only
+ * Posts new orders as fast as the answers come, or at a fixed rate of `perSecond`.
+ * @throws when an order is refused or gets no answer, because the rate must count only accepted orders
  */
 export async function postOrders(options: LoadOptions, perSecond = 0): Promise<Load> {
   return wrk('orders.lua', options, orderArguments(perSecond))
 }
 
 /**
- * Posts new orders as fast as they are answered until `most` are accepted or the time is over. Appends the paths of the
- * accepted orders to a file.
+ * Posts new orders as fast as the answers come, until `most` orders are accepted or the time is over. Appends the paths
+ * of the accepted orders to a file.
  * @throws as `postOrders` does
  */
 export async function fillOrders(options: LoadOptions, most: number, file: string): Promise<Load> {
   return wrk('fill.lua', options, [...orderArguments(0), String(most), file])
 }
 
-/** The arguments of a load: a tag that makes its ids unique, its rate and its seed. */
+/** Returns the arguments of a load: a tag that makes its ids unique, its rate and its seed. */
 function orderArguments(perSecond: number): string[] {
   const seed = ++loads
   const tag = `${process.pid.toString(36)}${seed.toString(36)}`
   return [tag, String(perSecond), String(process.pid * 1000 + seed)]
 }
 
-/** Reads the paths in a file, one after the other from line `from` on. */
+/** Reads the paths in a file, one after another from line `from` on. */
 export async function readPaths(options: LoadOptions, file: string, from = 0): Promise<Load> {
   return wrk('reads.lua', options, [file, String(from)])
 }
@@ -60,7 +60,7 @@ export async function readPaths(options: LoadOptions, file: string, from = 0): P
 async function wrk(script: string, options: LoadOptions, args: string[]): Promise<Load> {
   const { url, seconds, connections, signal } = options
   const command = await findProgram('wrk')
-  // One thread is faster than one Node.js process, and leaves the other cores to the service.
+  // One thread is faster than one Node.js process. The service can use the other cores.
   const { stdout } = await run(
     command,
     [

@@ -7,7 +7,7 @@ import { peakMemory, withProcessorTime } from '../usage.ts'
 const CONNECTIONS = 64
 const WARM_UP = 2
 
-/** Measures the accept of new orders at 64 connections, without a worker. */
+/** Measures how fast new orders are accepted over 64 connections, without a worker. */
 export async function accept(bench: Bench): Promise<void> {
   const { extent, plan, signal } = bench
   const systems = [

@@ -2,7 +2,7 @@ import { addRounds, type Bench, compareRounds, inTurn, type Round } from '../ben
 import { limit, orderstream, peerSystem } from '../contestants.ts'
 import { drain } from '../drain.ts'
 
-/** Measures how one worker processes a backlog; the limit is a loop that only writes the same rows. */
+/** Measures how fast one worker processes a backlog. The limit is a loop that only writes the same rows. */
 export async function drainBacklog(bench: Bench): Promise<void> {
   const { extent, plan } = bench
   const { rounds, orders, peerOrders, appended } = plan.drain

@@ -10,7 +10,7 @@ import { addRows, untilFlushed, writePaths } from '../rows.ts'
 const CONNECTIONS = 64
 const WARM_UP = 1
 
-/** The number of rows that are read, once each, in a table of any size. */
+/** The number of rows to read in a table of any size. Each row is read once. */
 const READABLE = 100_000
 
 const FEW = `${READABLE.toLocaleString('en')} rows`
@@ -62,7 +62,7 @@ async function measure(
   rows: number,
   round: number
 ): Promise<Figures> {
-  // Otherwise documents of an earlier round would be read instead of rows.
+  // Otherwise the reads would find documents of an earlier round in Redis instead of rows.
   await contestant.place.redis.flushall()
   const file = join(dir, `growth-${round}`)
   await writePaths(file, 0, rows, Math.min(rows, READABLE))

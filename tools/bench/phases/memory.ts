@@ -5,14 +5,14 @@ import { orderstream } from '../contestants.ts'
 import { drainMore } from '../drain.ts'
 import type { Place } from '../stores.ts'
 
-/** Measures the memory of one order in Redis: waiting (message and document) and finished (document and TTL). */
+/** Measures the memory of one order in Redis, waiting (message and document) and finished (document with a TTL). */
 export async function memory(bench: Bench): Promise<void> {
   const plan = bench.plan.memory
   if (!plan) return
   bench.say('memory of Redis for each order')
   const service = await orderstream(bench, 'always')
   await service.place.reset()
-  // The first orders create keys such as the group, which do not count.
+  // The first orders create keys such as the group. These keys must not count.
   await drainMore(service, 20_000)
   const empty = await usedMemory(service.place)
   await service.fill(plan.orders)
@@ -27,7 +27,7 @@ export async function memory(bench: Bench): Promise<void> {
   await service.place.reset()
 }
 
-/** The memory of Redis without the events: they are trimmed, so an order leaves none. */
+/** Returns the memory of Redis without the events, because the service trims the events later. */
 async function usedMemory({ redis, prefix }: Place): Promise<number> {
   const used = Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1])
   const events = await redis.memory('USAGE', createKeys(prefix, 1).stream(EVENTS, 0), 'SAMPLES', 0)

@@ -8,17 +8,16 @@ const CONNECTIONS = 64
 const WARM_UP = 2
 
 /**
- * The numbers of orders that are read from each place. `RECENT` orders fit into the memory of the api. `CACHED`
- * documents in Redis are several times as many as the api keeps. `UNCACHED` rows are read once each, in all rounds
- * together.
+ * The numbers of orders to read from each place. `RECENT` orders fit into the memory of the api. `CACHED` documents in
+ * Redis are several times as many as the api keeps. Each of the `UNCACHED` rows is read at most once in all rounds.
  */
 const RECENT = 5000
 const CACHED = 80_000
 const UNCACHED = 400_000
 
 /**
- * Measures reads of finished orders: from the memory of the api, from documents in Redis, from rows in MySQL, and of a
- * constant without any store.
+ * Measures reads of finished orders from the memory of the api, from documents in Redis and from rows in MySQL. The
+ * limit is a constant answer without a store.
  */
 export async function read(bench: Bench): Promise<void> {
   const { plan, signal, dir } = bench
@@ -29,7 +28,7 @@ export async function read(bench: Bench): Promise<void> {
   await addRows(service.place, 0, CACHED + UNCACHED)
   await writePaths(files.recent, 0, RECENT, RECENT)
   await writePaths(files.cached, 0, CACHED, CACHED)
-  // Without the orders whose documents the reads below put into Redis.
+  // This leaves out the orders above, because the reads below put their documents into Redis.
   await writePaths(files.uncached, CACHED, CACHED + UNCACHED, UNCACHED)
 
   await withRunning([bare.startApi(), service.startApi()], async apis => {
@@ -44,7 +43,7 @@ export async function read(bench: Bench): Promise<void> {
       return load
     }
     await get(constant.url, files.cached, WARM_UP)
-    // The first read of each puts its document into Redis.
+    // The first read of an order puts its document into Redis.
     for (let done = 0; done < CACHED; ) done += (await get(api.url, files.cached, WARM_UP, done)).requests
 
     const found = await inTurn<string, Load>(bench, 'read', plan.rounds, {

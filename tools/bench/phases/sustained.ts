@@ -12,8 +12,8 @@ const CONNECTIONS = 256
 const BETWEEN = 250
 
 /**
- * The share of the rate that must be accepted; the backlog that counts as flat, and the one that ends a load because no
- * contestant recovers from it, both as a share of a second's orders.
+ * `KEPT_UP` is the share of the rate that must be accepted. `BACKLOG` is the largest backlog that counts as flat. A
+ * larger backlog than `HOPELESS` ends a load, because no contestant recovers from it. Both are in seconds of the rate.
  */
 const KEPT_UP = 0.97
 const BACKLOG = 0.5
@@ -22,10 +22,13 @@ const HOPELESS = 2
 /** The precision of the search, as a ratio of two rates. */
 const PRECISION = 1.06
 
-/** The rate of a long load as a share of the last one: of the short load, or of a long one that failed. */
+/**
+ * The rate of a long load as a share of the rate before it. That is the rate of the short load or of a failed long
+ * load.
+ */
 const HELD = 0.94
 
-/** A running contestant, api and worker. */
+/** A running contestant with its api and worker. */
 interface System {
   contestant: Contestant
   url: string
@@ -71,8 +74,8 @@ export async function sustained(bench: Bench): Promise<void> {
 }
 
 /**
- * Searches the largest rate at which a short load leaves the backlog flat. Repeats a load that does not, because the
- * machine may have stood still for a moment.
+ * Searches the largest rate at which the backlog stays flat in a short load. Repeats a failed load once, because the
+ * machine may have stopped for a moment.
  */
 async function search(bench: Bench, system: System, seconds: number): Promise<number> {
   let [good, bad] = [0, Number.POSITIVE_INFINITY]
@@ -88,7 +91,9 @@ async function search(bench: Bench, system: System, seconds: number): Promise<nu
   return good
 }
 
-/** Finds the rate that holds in a long load, a little below the one of short loads. */
+/**
+ * Finds the largest rate at which the backlog stays flat in a long load. Starts a little below the rate of short loads.
+ */
 async function hold(bench: Bench, system: System, seconds: number, found: number): Promise<number> {
   for (let rate = found * HELD; ; rate *= HELD) {
     if (await isFlat(bench, system, rate, seconds)) return rate
@@ -138,12 +143,12 @@ async function isFlat(bench: Bench, system: System, rate: number, seconds: numbe
   }
   const keptUp = (await accepted) >= rate * KEPT_UP
   await untilDepth(contestant, depth => depth === 0)
-  // One check may meet a pause of a collector; a growing backlog shows in all of the last ones.
+  // A garbage collection may raise a single depth. A growing backlog raises all of the last depths.
   const last = Math.min(...depths.slice(-4))
   return keptUp && last <= rate * BACKLOG
 }
 
-/** A rate below those of the accept alone and the drain alone. */
+/** Returns a rate below the rate of the accept alone and the rate of the drain alone. */
 function startingRate(found: Series[], name: string): number {
   const median = (phase: string) =>
     found.find(series => series.phase === phase && series.contestant === name)?.median ?? 1000

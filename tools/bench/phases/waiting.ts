@@ -5,7 +5,7 @@ import { postOrders } from '../load/wrk.ts'
 const CONNECTIONS = 64
 const WARM_UP = 2
 
-/** Measures how a backlog affects the accept: two apis, each with its own Redis. */
+/** Measures how a backlog affects the accept of orders. It compares two apis, each with its own Redis. */
 export async function waiting(bench: Bench): Promise<void> {
   const plan = bench.plan.growth
   if (!plan) return

@@ -2,7 +2,7 @@ import { type Bench, inTurn } from '../bench.ts'
 import { orderstream } from '../contestants.ts'
 import { drain } from '../drain.ts'
 
-/** Measures how one and more workers process the same backlog on the cores of this machine. */
+/** Measures how fast different numbers of workers process the same backlog on this machine. */
 export async function workers(bench: Bench): Promise<void> {
   const plan = bench.plan.workers
   if (!plan) return

@@ -9,10 +9,10 @@ const HEADING = 44
 const ROW = 25
 const GAP = 18
 
-/** Room for the text right of the longest bar. */
+/** The width of the text right of the longest bar. */
 const FIGURES = 175
 
-// A light card: it looks the same on a light and on a dark page.
+// The chart has a light background of its own, so it looks the same on a light and on a dark page.
 const CARD = '#f6f8fa'
 const EDGE = '#d0d7de'
 const TEXT = '#1f2328'
@@ -24,7 +24,7 @@ interface Placed extends Panel {
   top: number
 }
 
-/** Renders the pictures of a run as SVG, by file name; the same results return the same bytes. */
+/** Renders the pictures of a run as SVG, by file name. The same results render the same bytes. */
 export function renderCharts({ series }: Results): Map<string, string> {
   return new Map(pictures(series).map(picture => [picture.file, draw(picture)]))
 }
@@ -48,7 +48,7 @@ function draw({ panels }: Picture): string {
 
 function toOption(panels: Placed[], height: number): EChartsOption {
   const labels = panels.flatMap(({ bars }) => bars.map(({ label }) => label.length))
-  // The same for all panels of a picture, and wide enough for a wide font.
+  // All panels of a picture have the same left edge. It leaves enough space for a wide font.
   const left = PADDING + Math.max(...labels) * 7.6 + 10
   return {
     animation: false,
@@ -114,7 +114,7 @@ function toBars(bars: Bar[], index: number) {
   }
 }
 
-/** The range of each bar, and its figures at the end of range and bar. */
+/** Draws the range of each bar, and its figures at the right end. */
 function toFigures(bars: Bar[], index: number): CustomSeriesOption {
   return {
     type: 'custom',
@@ -157,7 +157,7 @@ function text(content: string, style: Record<string, unknown>) {
   }
 }
 
-/** Removes what only a pointer needs: names with a counter of the process, and the style sheet for hovering. */
+/** Removes the parts that only a mouse pointer needs: names with a counter, and the style sheet for hovering. */
 function normalise(svg: string): string {
   return `${svg
     .replace(/<style\b.*?<\/style>\n?/gs, '')

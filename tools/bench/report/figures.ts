@@ -6,18 +6,18 @@ const allThreeDigits = new Intl.NumberFormat('en', {
   maximumSignificantDigits: 3
 })
 
-/** Formats a figure: three significant digits, thousands separated; a dash for a missing one. */
+/** Formats a figure with three significant digits and separated thousands. A missing figure becomes a dash. */
 export function figure(value: number | undefined): string {
-  // NaN is null in a file of results.
+  // A file of results has null instead of NaN.
   return Number.isFinite(value) ? threeDigits.format(value as number) : '–'
 }
 
-/** Formats a ratio: like `figure`, with trailing zeros. */
+/** Formats a ratio like `figure`, but keeps trailing zeros. */
 export function ratioFigure(value: number): string {
   return Number.isFinite(value) ? allThreeDigits.format(value) : '–'
 }
 
-/** Formats the range of the rounds; empty for one round. */
+/** Formats the range of the rounds. Returns an empty text for one round. */
 export function range(
   { rounds, low, high }: Series | Ratio,
   format: (value: number) => string = figure
@@ -25,7 +25,7 @@ export function range(
   return rounds.length < 2 ? '' : `${format(low)}–${format(high)}`
 }
 
-/** Formats the bounds of a ratio, such as `≥ 0.6`; empty without bounds. */
+/** Formats the bounds of a ratio, such as `≥ 0.6`. Returns an empty text if it has no bounds. */
 export function aim({ atLeast, atMost }: Ratio): string {
   const parts = [
     atLeast !== undefined && `≥ ${figure(atLeast)}`,

@@ -15,7 +15,7 @@ const titles: Record<string, string> = {
   'growth-accept': 'Accepting beside orders that wait, everysec'
 }
 
-/** Returns the title of a phase with its unit; a phase without a title keeps its name. */
+/** Returns the title of a phase, or its name if it has no title, with the unit. */
 export function title({ phase, unit }: Series): string {
   return `${titles[phase] ?? phase} (${unit})`
 }
@@ -25,21 +25,24 @@ export function isGrowth(phase: string): boolean {
   return phase.startsWith('growth-')
 }
 
-/** The size that a series of a growth phase belongs to, such as `1,000,000`, or `none`. */
+/** Returns the size in a series of a growth phase, such as `1,000,000`, or `none`. */
 export function sizeLabel({ contestant }: Series): string {
   const size = sizeOf(contestant)
   return size === 0 ? 'none' : size.toLocaleString('en')
 }
 
 /**
- * Sorts the series of one phase for display: growth by size, other phases from the limit over the peers to the service.
+ * Sorts the series of one phase for display. A growth phase is sorted by size. Other phases have the limit first, then
+ * the peers, then the service.
  */
 export function inOrder(series: Series[]): Series[] {
   const rank = ({ phase, contestant }: Series) => (isGrowth(phase) ? sizeOf(contestant) : rankOf(contestant))
   return series.toSorted((a, b) => rank(a) - rank(b))
 }
 
-/** Returns whether a contestant is the service: its name, or a number such as that of workers or rows. */
+/**
+ * Returns whether a contestant is the service. Its label is the name of the service, or a number of workers or rows.
+ */
 export function isOurs(contestant: string): boolean {
   return /^(orderstream|\d)/.test(contestant)
 }

@@ -8,14 +8,14 @@ export interface Bar {
   value: number
   low: number
   high: number
-  /** A second figure, such as `p99 12 ms`; empty for none. */
+  /** A second figure, such as `p99 12 ms`; empty if there is none. */
   note: string
   color: string
-  /** Whether the bar is one of the service. */
+  /** True if the bar shows the service. */
   ours: boolean
 }
 
-/** Bars on one scale. */
+/** Bars with the same scale. */
 export interface Panel {
   title: string
   /** The caption that explains the figures. */
@@ -23,10 +23,10 @@ export interface Panel {
   bars: Bar[]
 }
 
-/** One file, of one or more panels. */
+/** One file with one or more panels. */
 export interface Picture {
   file: string
-  /** The content in words, for readers who do not see it. */
+  /** The content in words, for readers who cannot see the picture. */
   alt: string
   panels: Panel[]
 }

@@ -4,7 +4,7 @@ import { markdownTable as table } from './markdown-table.ts'
 import { inOrder, isGrowth, sizeLabel, title } from './phases.ts'
 import { pictures } from './pictures.ts'
 
-/** Renders docs/speed.md: what was measured on which machine, with charts and tables. */
+/** Renders docs/speed.md: the machine and the results, with charts and tables. */
 export function renderSpeed(results: Results): string {
   const { series, ratios } = results
   const phases = [...byPhase(series)].map(([phase, list]) => ({ phase, list: inOrder(list) }))
@@ -87,7 +87,7 @@ function renderMedians(phases: Series[][]): string[] {
   return ['Medians:', table(['', '', 'median', 'low–high', 'p50 ms', 'p99 ms'], rows, 2)]
 }
 
-/** One line for each phase and one column for each size: these phases differ in nothing else. */
+/** Renders one line for each growth phase and one column for each size. */
 function renderGrowth(phases: Series[][]): string[] {
   if (phases.length === 0) return []
   const sizes = [...new Set(inOrder(phases.flat()).map(sizeLabel))]

@@ -7,8 +7,9 @@ import { accept, documentKey, findRow } from '../shared/orders.ts'
 import { createQueue, JOB } from './queue.ts'
 
 /**
- * The api of a service on Fastify and BullMQ: it stores the document unless there is one, then adds the job under the
- * order's id, which BullMQ takes once. It does not look in MySQL before it accepts, and writes no log; both favour it.
+ * The api of a service on Fastify and BullMQ. It stores the document if there is none, and then adds a job with the id
+ * of the order. BullMQ accepts each id once. The api does not look in MySQL before it accepts an order, and writes no
+ * log. Both are an advantage for it.
  */
 const JSON_TEXT = 'application/json; charset=utf-8'
 const prefix = keyPrefix()
@@ -29,7 +30,7 @@ app.post('/orders', { schema: { body: NewOrder } }, async (request, reply) => {
   try {
     await queue.add(JOB, message, { jobId: order_id })
   } catch (error) {
-    // Without its job the order would look accepted forever.
+    // Without this, the order would look accepted but would have no job.
     await redis.del(key)
     throw error
   }

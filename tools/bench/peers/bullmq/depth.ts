@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { QUEUE } from './queue.ts'
 
-/** Orders that wait, for a retry too, or are in flight. */
+/** Returns the number of orders that wait, wait for a retry, or are in flight. */
 export async function depth(redis: Redis, prefix: string): Promise<number> {
   const key = (state: string) => `${prefix}:${QUEUE}:${state}`
   const counts = await Promise.all([

@@ -6,8 +6,8 @@ import { run } from '../shared/pipeline.ts'
 import { createQueue, JOB } from './queue.ts'
 
 /**
- * Puts orders where the BullMQ api puts them, documents included, in bulk and without HTTP or a look-up. It prepares a
- * drain.
+ * Creates the backlog of a drain. Writes the same jobs and documents as the BullMQ api, but in bulk and without HTTP or
+ * look-ups.
  */
 const prefix = keyPrefix()
 const redis = new Redis(redisOptions())

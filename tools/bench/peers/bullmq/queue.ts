@@ -2,15 +2,15 @@ import { Queue, type RedisOptions } from 'bullmq'
 import type { OrderPlaced } from '../../../../schema/messages/order-placed.ts'
 import { redisOptions } from '../shared/environment.ts'
 
-/** The queue of accepted orders, under the prefix of all keys. */
+/** The name of the queue of accepted orders. */
 export const QUEUE = 'orders'
 
-/** Name of every job on it. */
+/** The name of every job in this queue. */
 export const JOB = 'order'
 
 /**
- * Creates the producing side of the queue. It fails at once while Redis is unavailable. A completed job is removed, a
- * failing one is tried three times, and the newest 5,000 failed jobs are kept.
+ * Creates the side of the queue that adds jobs. A call fails at once while Redis is unavailable. BullMQ removes
+ * completed jobs, tries a job three times, and keeps the newest 5,000 failed jobs.
  */
 export function createQueue(prefix: string): Queue<OrderPlaced> {
   const connection: RedisOptions = { ...redisOptions(), enableOfflineQueue: false, maxRetriesPerRequest: 1 }

@@ -9,10 +9,10 @@ import { serveReady } from '../shared/ready.ts'
 import { QUEUE } from './queue.ts'
 
 /**
- * The worker of a service on Fastify and BullMQ: one job is one order, with one INSERT and one SETEX.
- * WORKER_CONCURRENCY of them (64 by default) run at once. The settings are those of BullMQ's guide for production. The
- * guide calls 100 to 300 usual for jobs that wait for stores and recommends to try: on two cores 64 drained some 8 % faster
- * than 32, and 128 or 200 no faster than 64. It logs errors only.
+ * The worker of a service on Fastify and BullMQ. A job is one order, with one INSERT and one SETEX. WORKER_CONCURRENCY
+ * jobs (64 by default) run at the same time. The settings follow the guide of BullMQ for production. The guide says
+ * that 100 to 300 jobs are usual when jobs wait for stores, and recommends tests. On two cores, 64 jobs were about 8 %
+ * faster than 32, and 128 or 200 jobs were not faster than 64. The worker logs only errors.
  */
 const prefix = keyPrefix()
 const concurrency = Number(process.env.WORKER_CONCURRENCY ?? 64)

@@ -7,9 +7,9 @@ import { accept, documentKey, findRow } from '../shared/orders.ts'
 import { streamKey } from './stream.ts'
 
 /**
- * The api of a service on Express, ioredis and mysql2: one look-up in each store and one write for each request. The
- * settings are those that their documentation recommends for production: no ETag, no X-Powered-By, prepared statements in
- * a pool of mysql2, ioredis with its defaults. It writes no log, which favours it.
+ * The api of a service on Express, ioredis and mysql2. A POST makes one look-up in each store and one write. The
+ * settings follow the documentation for production: no ETag, no X-Powered-By, prepared statements in a pool of mysql2,
+ * and ioredis with its defaults. The api writes no log, which is an advantage for it.
  */
 const prefix = keyPrefix()
 const redis = new Redis(redisOptions())
@@ -37,7 +37,7 @@ app.post('/orders', express.json({ limit: '16kb' }), async (request, response) =
     return
   }
   const { document, message } = accept(request.body)
-  // Both at once: one round trip.
+  // Both commands are sent in one round trip.
   await Promise.all([
     redis.set(documentKey(prefix, order_id), document),
     redis.xadd(streamKey(prefix), '*', 'data', JSON.stringify(message))

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { streamKey } from './stream.ts'
 
-/** Orders that wait or are in flight. */
+/** Returns the number of orders that wait or are in flight. */
 export async function depth(redis: Redis, prefix: string): Promise<number> {
   return redis.xlen(streamKey(prefix))
 }

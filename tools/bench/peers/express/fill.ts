@@ -6,8 +6,8 @@ import { run } from '../shared/pipeline.ts'
 import { streamKey } from './stream.ts'
 
 /**
- * Puts orders where the Express api puts them, documents included, in pipelines and without HTTP or a look-up. It
- * prepares a drain.
+ * Creates the backlog of a drain. Writes the same messages and documents as the Express api, but in pipelines and
+ * without HTTP or look-ups.
  */
 const prefix = keyPrefix()
 const redis = new Redis(redisOptions())

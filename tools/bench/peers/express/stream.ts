@@ -1,7 +1,9 @@
 /** The consumer group of the workers. */
 export const GROUP = 'workers'
 
-/** The stream of accepted orders; an entry has one field, `data`, and is deleted once its order is done. */
+/**
+ * Returns the stream of accepted orders. An entry has one field, `data`. The worker deletes it when its order is done.
+ */
 export function streamKey(prefix: string): string {
   return `${prefix}:orders`
 }

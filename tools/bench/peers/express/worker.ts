@@ -13,10 +13,10 @@ import { serveReady } from '../shared/ready.ts'
 import { GROUP, streamKey } from './stream.ts'
 
 /**
- * The worker of a service on ioredis and mysql2. It reads a hundred messages at a time and processes one order after the
- * other: an INSERT, and after its commit one round trip that stores the document and acknowledges the message. The blocking
- * read has its own connection, as ioredis recommends. A failed message stays pending: nothing retries it, and nothing
- * claims the messages of a dead worker. It logs errors only.
+ * The worker of a service on ioredis and mysql2. It reads a hundred messages at a time and processes one order after
+ * another. For each order it commits an INSERT. After that, one round trip stores the document and acknowledges the
+ * message. The blocking read has its own connection, as ioredis recommends. The worker does not retry a failed message,
+ * and does not claim the messages of a killed worker. It logs only errors.
  */
 const prefix = keyPrefix()
 const stream = streamKey(prefix)

@@ -5,9 +5,9 @@ import { port } from '../shared/environment.ts'
 import { createServer } from '../shared/fastify.ts'
 
 /**
- * The limit of Fastify on this machine: the routes of the service with its schemas, validators and answers of its size,
- * without stores, log, metrics and limits. A POST builds the document as an object that Fastify serialises with the
- * response schema; a GET sends a constant text. It stores nothing.
+ * The limit of Fastify on this machine. It has the routes of the service, with the same schemas, validators and size of
+ * the answers. It has no stores, log, metrics or limits. A POST builds the document as an object, and Fastify
+ * serialises the object with the response schema. A GET sends a constant text.
  */
 const app = createServer()
 

@@ -7,8 +7,9 @@ import { place } from '../shared/orders.ts'
 import { run } from '../shared/pipeline.ts'
 
 /**
- * The limit of XADDs: a loop on one connection that appends 500 messages in a pipeline, with the fields and the size that
- * the service writes. It has no script, no document, no look-up of known orders and no limit of the stream.
+ * The limit of XADDs. A loop on one connection appends 500 messages in each pipeline. The messages have the fields and
+ * the size of the messages of the service. The loop has no script, no document, no look-up of known orders and no limit
+ * of the stream.
  */
 const redis = new Redis(redisOptions())
 const stream = `${keyPrefix()}:append`

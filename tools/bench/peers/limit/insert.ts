@@ -5,9 +5,9 @@ import { mysqlOptions } from '../shared/environment.ts'
 import { completeOrder, place } from '../shared/orders.ts'
 
 /**
- * The limit of INSERTs: a loop on one connection that inserts 500 completed orders at a time, each statement its own
- * transaction, into the columns that the service writes. The loop makes and prices the orders, as any writer must. It does
- * not read, acknowledge, count or answer anything.
+ * The limit of INSERTs. A loop on one connection inserts 500 completed orders in each statement. Each statement is a
+ * transaction and writes the same columns as the service. The loop creates and prices the orders, as every worker must.
+ * It does not read, acknowledge or count messages.
  */
 const connection = await createConnection(mysqlOptions())
 

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { NewOrder } from '../../../../schema/http/order.ts'
 
 /**
- * Passes new orders to `work` in chunks of `size`, as many as the argument of the program, and prints one line of JSON:
- * their number and the seconds. The seconds include making the orders.
+ * Calls `work` with new orders in chunks of `size`. The argument of the program is the number of orders. Prints one
+ * line of JSON with this number and the seconds. The seconds include the creation of the orders.
  */
 export async function inChunks(size: number, work: (orders: NewOrder[]) => Promise<void>): Promise<void> {
   const count = Number(process.argv[2])
@@ -18,7 +18,9 @@ export async function inChunks(size: number, work: (orders: NewOrder[]) => Promi
   console.log(JSON.stringify({ count, seconds: (performance.now() - began) / 1000 }))
 }
 
-/** Creates an order. Its id begins with eight random digits and falls anywhere in an index, like ids of real clients. */
+/**
+ * Creates an order. Its id begins with eight random digits, so that it has a random place in an index, like real ids.
+ */
 function newOrder(run: string, number: number): NewOrder {
   return {
     order_id: `${randomUUID().slice(0, 8)}-${run}-${number}`,

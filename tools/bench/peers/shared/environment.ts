@@ -1,21 +1,23 @@
 import type { PoolOptions } from 'mysql2/promise'
 
-/** The port to listen on. */
+/** Returns the port to listen on. */
 export function port(): number {
   return Number(variable('PORT'))
 }
 
-/** First part of every Redis key. */
+/** Returns the first part of every Redis key. */
 export function keyPrefix(): string {
   return variable('KEY_PREFIX')
 }
 
-/** Returns the address of Redis, as ioredis and BullMQ take it. */
+/** Returns the address of Redis in the form of ioredis and BullMQ. */
 export function redisOptions() {
   return { host: variable('REDIS_HOST'), port: Number(variable('REDIS_PORT')) }
 }
 
-/** Returns the address of MySQL. DECIMAL and DATETIME come as text, as `fromRow` of the service expects them. */
+/**
+ * Returns the options for mysql2. With them, DECIMAL and DATETIME come as text, as `fromRow` of the service expects.
+ */
 export function mysqlOptions() {
   return {
     host: variable('DB_HOST'),

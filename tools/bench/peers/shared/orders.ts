@@ -23,7 +23,7 @@ const TAX_RATE = '0.18'
 const INSERT = `INSERT INTO orders (${PLAIN_COLUMNS}) VALUES (${PLAIN_COLUMNS.replaceAll(/\w+/g, '?')})`
 const SELECT = `SELECT ${COLUMNS} FROM orders WHERE order_id = ?`
 
-/** The Redis key of an order's document. */
+/** Returns the Redis key of the document of an order. */
 export function documentKey(prefix: string, id: string): string {
   return `${prefix}:doc:${id}`
 }
@@ -39,15 +39,15 @@ export function place({ order_id, amount }: NewOrder): OrderPlaced {
   return { order_id, amount: canonicalAmount(amount), tax_rate: TAX_RATE, accepted_at }
 }
 
-/** Returns the priced order of a message; `messageId` goes into its row. */
+/** Returns the completed order of a message. `messageId` is a column of its row. */
 export function completeOrder(message: OrderPlaced, messageId: string): StoredOrder {
   return { ...complete(message, new Date().toISOString()), messageId }
 }
 
-/** Inserts the row of an order. An existing row stays: the message was delivered before. */
+/** Inserts the row of an order. Keeps an existing row, because then the message was delivered before. */
 export async function insertOrder(pool: Pool, order: StoredOrder): Promise<void> {
   try {
-    // A prepared statement, cached by the connection, as mysql2 recommends.
+    // The connection caches the prepared statement, as mysql2 recommends.
     await pool.execute(INSERT, toValues(order))
   } catch (error) {
     if (!(fromMysql(error) instanceof DuplicateKey)) throw error
