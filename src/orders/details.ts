@@ -1,18 +1,18 @@
 import { Big } from 'big.js'
 import type { Item } from '../../schema/http/order.ts'
 
-/** The optional fields of an order; null for those that it was sent without. */
+/** The optional fields of an order. A field that the client did not send is null. */
 export interface Details {
   currency: string | null
   customer_id: string | null
   region: string | null
-  /** JSON text in one form, so that equal items have equal texts. */
+  /** Items as JSON text. Equal items have equal texts. */
   items: string | null
-  /** JSON text in one form, as above: sorted by key. */
+  /** Metadata as JSON text, sorted by key. Equal metadata has equal texts. */
   metadata: string | null
 }
 
-/** The optional fields as a request, a message, a document or a row has them. */
+/** The optional fields in the form that a request, a message, a document or a row uses. */
 export interface DetailsSource {
   currency?: string | null
   customer_id?: string | null
@@ -21,7 +21,7 @@ export interface DetailsSource {
   metadata?: Record<string, string> | null
 }
 
-/** Returns the details of an order; null when it has none, as most orders. */
+/** Returns the optional fields of an order; null when the order has none. Most orders have none. */
 export function toDetails({ currency, customer_id, region, items, metadata }: DetailsSource): Details | null {
   if (!currency && !customer_id && !region && !items && !metadata) return null
   return {
@@ -33,7 +33,7 @@ export function toDetails({ currency, customer_id, region, items, metadata }: De
   }
 }
 
-/** Renders details as members of a JSON object, each after a comma; '' for none. */
+/** Renders details as members of a JSON object, with a comma before each. Renders null as ''. */
 export function renderDetails(details: Details | null): string {
   if (details === null) return ''
   const { currency, customer_id, region, items, metadata } = details
@@ -46,7 +46,7 @@ export function renderDetails(details: Details | null): string {
   )
 }
 
-/** The exact sum of quantity × unit_price. */
+/** Returns the exact sum of quantity × unit_price over all items. */
 export function sumOfItems(items: NonNullable<DetailsSource['items']>): Big {
   return items.reduce(
     (sum, { quantity, unit_price }) => sum.plus(new Big(unit_price).times(quantity)),
@@ -55,7 +55,7 @@ export function sumOfItems(items: NonNullable<DetailsSource['items']>): Big {
 }
 
 function renderItems(items: NonNullable<DetailsSource['items']>): string {
-  // A price has 14 digits at most, so a double keeps it, and its text is the shortest.
+  // A price has at most 14 digits. JavaScript prints a number with so few digits unchanged, as the shortest text.
   return JSON.stringify(
     items.map(({ sku, name, quantity, unit_price }) => ({
       sku,
@@ -67,8 +67,8 @@ function renderItems(items: NonNullable<DetailsSource['items']>): string {
 }
 
 /**
- * Renders metadata with a space after each colon. A process of the release before searches documents for `"status":"…"`,
- * and must not find it here.
+ * Renders metadata with a space after each colon. A process of the previous release searches documents for
+ * `"status":"…"`, and must not find this text in metadata.
  */
 function renderMetadata(metadata: Record<string, string>): string {
   const pairs = Object.keys(metadata)

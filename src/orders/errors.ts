@@ -1,6 +1,6 @@
 import { TerminalError } from '../streams/function.ts'
 
-/** The id names an order with another body. The first one stays. */
+/** An order with the same id and another body exists. The existing order stays unchanged. */
 export class OrderConflict extends TerminalError {
   override name = 'OrderConflict'
 
@@ -12,14 +12,14 @@ export class OrderConflict extends TerminalError {
   }
 }
 
-/** A fault of an order that its schema cannot state. */
+/** A fault of an order that a JSON schema cannot express. */
 export interface OrderFault {
-  /** JSON pointer (RFC 6901) into the body. */
+  /** JSON pointer (RFC 6901) to the fault in the body. */
   pointer: string
   detail: string
 }
 
-/** The order matches its schema and contradicts itself, or a rule. */
+/** The order matches its schema, but its fields contradict each other or break a rule. */
 export class InvalidOrder extends Error {
   override name = 'InvalidOrder'
   readonly faults: OrderFault[]
@@ -39,7 +39,7 @@ export class OrderFinal extends Error {
   }
 }
 
-/** Neither store has an order with the id. */
+/** No order with the id exists in Redis or in MySQL. */
 export class OrderNotFound extends Error {
   override name = 'OrderNotFound'
 

@@ -1,9 +1,9 @@
 import { type OrderRecord, renderState } from './order.ts'
 
 /**
- * The event of a final order: CloudEvents 1.0 in JSON (https://github.com/cloudevents/spec) with the order's `document` as
- * data. Its id is `<order id>:<status>`, the same however often the event is published, so that consumers can drop
- * repetitions. `traceparent` is that of the request, or ''.
+ * Makes the event of a final order: CloudEvents 1.0 in JSON (https://github.com/cloudevents/spec) with the order's
+ * `document` as data. The id of the event is always `<order id>:<status>`, so that consumers can drop repetitions.
+ * `traceparent` is the header of the request, or ''.
  */
 export function orderEvent(
   order: OrderRecord,

@@ -1,10 +1,13 @@
 import type { Failure } from '../../schema/http/order.ts'
 import { codeOf, TerminalError } from '../streams/function.ts'
 
-/** Attempts at an order, and the pauses between them (ms): random up to base × 2^n, at most max. */
+/** The retries of an order. Each pause (ms) between attempts is random, up to base × 2^n, and at most max. */
 export const ORDER_RETRY = { attempts: 8, base: 200, max: 30_000 }
 
-/** The failure that an order's document shows. Only the log has the message of an unexpected error: it may hold a secret. */
+/**
+ * Returns the failure that an order's document shows. The message of an unexpected error is only in the log, because it
+ * may contain a secret.
+ */
 export function failureOf(cause: Error): Failure {
   const detail =
     cause instanceof TerminalError

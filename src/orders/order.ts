@@ -1,7 +1,9 @@
 import type { Failure, Order } from '../../schema/http/order.ts'
 import { type Details, renderDetails, toDetails } from './details.ts'
 
-/** An order inside the service: money as decimal text in its shortest form, times as UTC ISO 8601 with milliseconds. */
+/**
+ * An order inside the service. Money is decimal text in its shortest form; times are UTC ISO 8601 with milliseconds.
+ */
 export interface OrderRecord {
   order_id: string
   amount: string
@@ -11,13 +13,13 @@ export interface OrderRecord {
   created_at: string
   updated_at: string
   processed_at: string | null
-  /** The optional fields; null for an order without any. */
+  /** The optional fields; null for an order that has none. */
   details: Details | null
-  /** The reason why it failed; null for any other status. */
+  /** The reason why the order failed; null for any other status. */
   failure: Failure | null
 }
 
-/** A new order that waits to be processed. `amount` is decimal text in its shortest form, `at` a time as above. */
+/** Makes a new order that waits for a worker. `amount` and the time `at` have the form that `OrderRecord` requires. */
 export function newRecord(
   order_id: string,
   amount: string,
@@ -39,16 +41,17 @@ export function newRecord(
 }
 
 /**
- * Renders the beginning of a document up to its status. The document of an order in the same state begins so, and no
- * other. It holds no text of a client but the id, which has no quotes.
+ * Renders the beginning of a document up to its status. Only the document of the same order in the same state begins
+ * with this text. The id is the only text of a client in it, and an id contains no quotes.
  */
 export function renderState({ order_id, amount, tax, total, status }: OrderRecord): string {
   return `${startOfDocument(order_id)}"amount":${amount},"tax":${tax},"total":${total},"status":"${status}"`
 }
 
 /**
- * Renders the document of an order: the exact text that GET answers and Redis keeps. Nothing else renders it. Money is
- * written as its digits, so that no binary float rounds it. Ids and times have no character to escape.
+ * Renders the document of an order: the exact text that GET returns and Redis stores. No other function renders it.
+ * Money is written as its decimal text, so that no binary float rounds it. Ids and times contain no character to
+ * escape.
  */
 export function renderDocument(order: OrderRecord): string {
   const processedAt = order.processed_at === null ? 'null' : `"${order.processed_at}"`
@@ -56,12 +59,14 @@ export function renderDocument(order: OrderRecord): string {
   return `${renderState(order)},"created_at":"${order.created_at}","updated_at":"${order.updated_at}","processed_at":${processedAt}${renderDetails(order.details)}${failure}}`
 }
 
-/** The beginning of an order's document; no other order's document begins like it. */
+/** Returns the beginning of an order's document. No document of another order begins with this text. */
 export function startOfDocument(id: string): string {
   return `{"order_id":"${id}",`
 }
 
-/** Returns whether a text looks like the document of an order. Checks its beginning and end only, so it is cheap. */
+/**
+ * Returns whether a text looks like the document of an order. Checks only the beginning and the end, so it is cheap.
+ */
 export function isDocumentOf(id: string, text: string): boolean {
   return text.startsWith(startOfDocument(id)) && text.endsWith('}')
 }
@@ -69,8 +74,9 @@ export function isDocumentOf(id: string, text: string): boolean {
 const STATUS = '"status":"'
 
 /**
- * The status in a document of an order. It stands before all text of clients, so the first one is the order's own, and
- * so is the first time of the last change. Parsing each read would cost more.
+ * Returns the status in a document of an order. The first `"status"` in the document is the status of the order,
+ * because the text of clients comes later. The same is true for `"updated_at"`. Parsing the JSON would make each read
+ * slower.
  */
 export function statusOf(document: string): Order['status'] {
   const start = document.indexOf(STATUS) + STATUS.length
@@ -79,13 +85,13 @@ export function statusOf(document: string): Order['status'] {
 
 const UPDATED_AT = '"updated_at":"'
 
-/** The version of a document: it changes with each change of the order. It has no quotes. */
+/** Returns the version of a document. The version changes with each change of the order. It contains no quotes. */
 export function versionOfDocument(document: string): string {
   const start = document.indexOf(UPDATED_AT) + UPDATED_AT.length
   return `${statusOf(document)}.${document.slice(start, document.indexOf('"', start))}`
 }
 
-/** Returns whether an order has the same body as the order of a document: the amount, and each optional field. */
+/** Returns whether an order and a document have the same body: the same amount and the same optional fields. */
 export function hasBodyOf({ amount, details }: OrderRecord, document: string): boolean {
   const other = JSON.parse(document) as Order
   return String(other.amount) === amount && renderDetails(toDetails(other)) === renderDetails(details)

@@ -5,10 +5,10 @@ import {
 } from '../../schema/messages/order-placed.ts'
 import type { OrderRecord } from './order.ts'
 
-/** Digits before the point of an amount that version 1 of the message can carry. */
+/** The most digits before the decimal point that an amount has in version 1 of the message. */
 const PLAIN_DIGITS = 6
 
-/** Makes the message of an order that waits. `taxRate` is decimal text. */
+/** Makes the message of an accepted order. `taxRate` is decimal text. */
 export function toPlaced(
   {
     order_id,
@@ -31,7 +31,10 @@ export function toPlaced(
   }
 }
 
-/** The version of an order's message: the oldest that can carry it, so that a process of the release before works on. */
+/**
+ * Returns the version of an order's message: the oldest version that has all fields of the order. A process of the
+ * previous release can then read the message.
+ */
 export function versionOf({ amount, details }: Pick<OrderRecord, 'amount' | 'details'>): OrderPlacedVersion {
   const { plain, full } = ORDER_PLACED_VERSIONS
   const digits = amount.indexOf('.') === -1 ? amount.length : amount.indexOf('.')

@@ -7,15 +7,16 @@ import { price } from './money.ts'
 import type { OrderRecord } from './order.ts'
 
 /**
- * Completes the order of a message, priced at the tax rate of its acceptance. `at` is UTC ISO 8601 with milliseconds. When
- * the clock of another machine accepted the order later than `at`, the order ends when it was accepted.
+ * Completes the order of a message. The tax rate is the rate at the time of acceptance. `at` is UTC ISO 8601 with
+ * milliseconds. Clocks of machines differ: when `at` is before the time of acceptance, the order completes at the time
+ * of acceptance.
  */
 export function complete(placed: OrderPlaced, at: string): OrderRecord {
   const { tax, total } = price(placed.amount, placed.tax_rate, decimalsOf(placed.currency ?? null))
   return finish(placed, at, { tax, total, status: 'completed', failure: null })
 }
 
-/** Fails the order of a message; `at` as in `complete`. */
+/** Makes the failed order of a message. `at` has the same meaning as in `complete`. */
 export function fail(placed: OrderPlaced, failure: Failure, at: string): OrderRecord {
   return finish(placed, at, { tax: null, total: null, status: 'failed', failure })
 }

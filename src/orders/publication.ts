@@ -3,18 +3,21 @@ import { orderEvent } from './events.ts'
 import { type OrderRecord, renderDocument } from './order.ts'
 
 /**
- * The part of a final order that Redis receives: its document, with the time that it is kept unread (ms), and its
- * event.
+ * What Redis receives of a final order: its document and its event. Redis deletes the document when nobody reads it for
+ * `ttl` milliseconds.
  */
 export interface Publication {
   write: { key: string; value: string; ttl: number }
   event: ReturnType<typeof orderEvent>
 }
 
-/** Makes the publication of a final order. `traceparent` is that of the request, or ''. */
+/** Makes the publication of a final order. `traceparent` is the header of the request, or ''. */
 export type ToPublication = (order: OrderRecord, traceparent: string) => Publication
 
-/** Creates `toPublication`. `ttl` is how long the document of a final order is kept after its last use (ms). */
+/**
+ * Creates `toPublication`. `ttl` is the time for which Redis keeps the document of a final order after its last use
+ * (ms).
+ */
 export function createToPublication(keys: Keys, ttl: number): ToPublication {
   return (order, traceparent) => {
     const value = renderDocument(order)

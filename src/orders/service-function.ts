@@ -1,7 +1,7 @@
 import type { ServiceFunction } from '../streams/registry/service-function.ts'
 import { ORDER_FUNCTION, PLACED } from './names.ts'
 
-/** `process-orders`, as the operations on streams have to know it. The audit adds up its counters. */
+/** Describes `process-orders` for the operations on streams. The audit reads the counters. */
 export const ORDER_SERVICE_FUNCTION: ServiceFunction = {
   name: ORDER_FUNCTION,
   stream: PLACED,
@@ -9,5 +9,5 @@ export const ORDER_SERVICE_FUNCTION: ServiceFunction = {
   redriveCounters: { conflict: ['conflicts', -1], '': ['redriving', 1] }
 }
 
-/** The functions that belong to the service. */
+/** The functions that the service itself provides. */
 export const SERVICE_FUNCTIONS: readonly ServiceFunction[] = [ORDER_SERVICE_FUNCTION]

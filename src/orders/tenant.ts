@@ -1,2 +1,2 @@
-/** The tenant of orders that name none. */
+/** The tenant of an order that does not name a tenant. */
 export const DEFAULT_TENANT = 'default'

@@ -1,27 +1,27 @@
 #!lua
--- Accepts orders. An order that is not known, and has room, is appended to the stream and counted, and its document is
--- stored.
+-- Accepts orders. When an order has no document yet and the backlog is not full, the script appends its message to the
+-- stream, counts the order and stores its document.
 --
 -- KEYS  1 stream `placed`   2 hash `accepted`   3.. one document key for each order
 -- ARGV  1 deadline, ms on this server's clock   2 name of a new epoch   3 most messages that may wait
 --       4 epoch ('' for none) and 5 count of the caller's watermark
 --       then for each order: its document, the message's version and data, request id, traceparent ('' for none)
--- Returns {now, accepted, waiting, refused, epoch}: this server's clock in ms, the count of the epoch, and the messages
---       that wait. `refused` has, for each order that was not accepted, its position from 0 and the document of the known
---       order, or '' when there was no room. `epoch` is missing when it is that of the watermark. After the deadline, the
---       script does nothing, and `refused` and `epoch` are missing.
+-- Returns {now, accepted, waiting, refused, epoch}: this server's clock in ms, the count of the epoch, and the number
+--       of messages that wait. `refused` is a list with two values for each order that was not accepted: its position
+--       from 0, and the existing document, or '' when the backlog is full. `epoch` is missing when the epoch equals
+--       ARGV 4. After the deadline, the script does nothing, and `refused` and `epoch` are missing.
 --
--- The caller stops waiting at the deadline and answers its client, so a script that runs later must not accept.
--- The appends come first: a script that fails half-way must not leave a document without a message.
--- A counter behind the watermark has lost orders. It begins a new epoch, so that no number of the old one names two orders.
--- The hash keeps the last count of each old epoch for the audit.
--- One MSET for all documents is cheaper than a SET for each, here and in the append-only file.
--- A full server refuses the script before it writes anything (no allow-oom).
+-- At the deadline, the caller stops waiting and answers its client, so a script that runs later must not accept.
+-- The messages are appended first, so that a script that fails half-way leaves no document without a message.
+-- When the counter is behind the watermark, Redis has lost orders. The script then begins a new epoch, so that no
+-- ordinal names two orders. The hash keeps the last count of each old epoch for the audit.
+-- One MSET for all documents is cheaper than many SETs, for the server and in the append-only file.
+-- A full server refuses the script before the script writes anything (no allow-oom).
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local kept = redis.call('HMGET', KEYS[2], 'epoch', 'count')
-local epoch, count = kept[1], tonumber(kept[2] or 0) or -1 -- a count that is not a number is lost
+local epoch, count = kept[1], tonumber(kept[2] or 0) or -1 -- a count that is not a number counts as lost
 local waiting = redis.call('XLEN', KEYS[1])
 if now > tonumber(ARGV[1]) then return {now, count, waiting} end
 
@@ -37,8 +37,8 @@ end
 local cap = tonumber(ARGV[3])
 local known = redis.call('MGET', unpack(KEYS, 3))
 local refused = {}
-local untraced = {} -- no empty field: every function reads all fields
-local accepted = {} -- documents by key: one call may have an order twice
+local untraced = {} -- no empty field, because every function reads all fields
+local accepted = {} -- documents by key, because one call may have the same order twice
 local documents = {} -- key, document, key, document …
 for i = 3, #KEYS do
   local key, arg = KEYS[i], 5 * i - 9

@@ -11,7 +11,7 @@ import { MayEvictOrders } from './refusals.ts'
 
 const acceptScript = loadScript(new URL('accept.lua', import.meta.url))
 
-/** Redis's answer for an order: it is accepted, it was known (with its document), or there was no room for it. */
+/** The answer of Redis for an order: the order is accepted, the order exists already, or the backlog is full. */
 export type Appended =
   | { kind: 'accepted' }
   | { kind: 'known'; document: string }
@@ -24,19 +24,20 @@ export interface AppendOptions {
   redis: RedisStore
   keys: Keys
   watermarks: Watermarks
-  /** The longest time that a call may take (ms). Redis does not run it later. */
+  /** The longest time of a call (ms). Redis accepts no order of a call that it runs later. */
   timeout: number
-  /** Most messages that may wait, over all partitions. */
+  /** The most messages that may wait, over all partitions. */
   maxBacklog: number
 }
 
 /**
- * Accepts orders of one partition in Redis, in one script call. Returns an answer for each.
- * @throws {StoreUnavailable} when no answer came. The orders may be accepted already; they will not be accepted later.
+ * Accepts orders of one partition in Redis with one script call. Returns one answer for each order.
+ * @throws {StoreUnavailable} when Redis does not confirm the call. It may have accepted the orders already, but does
+ * not accept them later.
  */
 export type Append = (candidates: Candidate[], partition: number) => Promise<Appended[]>
 
-/** Creates the call that accepts orders in Redis. */
+/** Creates the function that accepts orders in Redis. */
 export function createAppend({ redis, keys, watermarks, timeout, maxBacklog }: AppendOptions): Append {
   const clock = createRedisClock()
   const cap = Math.ceil(maxBacklog / keys.partitions)

@@ -1,7 +1,7 @@
-/** The backlog is at its cap. No order is accepted until workers have caught up. */
+/** The backlog is full. No order is accepted until workers have processed some of the waiting orders. */
 export class BacklogFull extends Error {
   override name = 'BacklogFull'
-  /** Seconds until there should be room. */
+  /** The estimated time until orders are accepted again (s). */
   readonly retryAfter: number
 
   constructor(retryAfter: number) {
@@ -10,31 +10,32 @@ export class BacklogFull extends Error {
   }
 }
 
-/** The part of the cap that should be free when a client comes back. */
+/** The part of the backlog that should be free when a client sends its order again. */
 const HEADROOM = 0.1
 
-/** The time over which the drain rate is measured (ms). */
+/** The time over which the rate of settled orders is measured (ms). */
 const WINDOW = 10_000
 
-/** The longest wait, and the wait while the rate is unknown (s). */
+/** The longest wait of a client (s). */
 const LONGEST_WAIT = 60
+/** The wait of a client while the rate is unknown (s). */
 const UNKNOWN_WAIT = 10
 
-/** Orders that were settled by a time (ms). */
+/** The number of orders of the epoch that were settled at a time (ms). */
 interface Sample {
   at: number
   settled: number
 }
 
-/** Measures how fast one partition's backlog drains, from the replies to accepts. */
+/** Measures how many orders of one partition are settled per second, from the replies to accepts. */
 export interface Backlog {
-  /** Records the counts after an accept: orders accepted in the epoch, and messages that wait. */
+  /** Records the counts after an accept: the orders accepted in the epoch, and the messages that wait. */
   sample: (accepted: number, waiting: number) => void
-  /** Seconds until there is room, at the measured rate; 1 to 60. */
+  /** Returns the estimated time until orders are accepted again (s), at the measured rate; 1 to 60. */
   retryAfter: () => number
 }
 
-/** Creates the measurement for a partition; `cap` is the most messages that may wait in it. */
+/** Creates the measurement for a partition. `cap` is the most messages that may wait in the partition. */
 export function createBacklog(cap: number): Backlog {
   let samples: Sample[] = []
   let waiting = 0
@@ -43,9 +44,9 @@ export function createBacklog(cap: number): Backlog {
       const at = performance.now()
       waiting = length
       const last = samples.at(-1)
-      // The count went back: it is of a new epoch, and does not compare with older ones.
+      // A lower number is from a new epoch, so it cannot be compared with the older samples.
       if (last && accepted - length < last.settled) samples = []
-      // Ten samples in a window are enough.
+      // Ten samples per window are enough.
       if (!last || at - last.at > WINDOW / 10) samples.push({ at, settled: accepted - length })
       while (samples.length > 1 && at - (samples[0] as Sample).at > WINDOW) samples.shift()
     },

@@ -6,24 +6,24 @@ import { canonicalAmount } from '../money.ts'
 import { newRecord, type OrderRecord, renderDocument } from '../order.ts'
 import { toPlaced, versionOf } from '../placed.ts'
 
-/** The request that sent an order. It travels with the message. */
+/** The request that sent an order. The message carries these fields. */
 export interface Origin {
   requestId: string
-  /** W3C traceparent, or '' for none. */
+  /** The W3C traceparent; '' when the request has none. */
   traceparent: string
 }
 
-/** An order as it will be if it is accepted, with its message. */
+/** An order before it is accepted, with its document and its message. */
 export interface Candidate {
   order: OrderRecord
-  /** Its document, which Redis keeps and the client gets. */
+  /** The document of the order. Redis stores it, and the client receives it. */
   document: string
   message: OrderPlaced
   version: OrderPlacedVersion
   origin: Origin
 }
 
-/** Makes a candidate of a request, accepted `at` that time. `taxRate` is decimal text; the order keeps it. */
+/** Makes a candidate from the body of a request. `at` is the time of acceptance. `taxRate` is decimal text. */
 export function toCandidate(body: NewOrder, taxRate: string, origin: Origin, at = isoNow()): Candidate {
   const order = newRecord(body.order_id, canonicalAmount(body.amount), at, toDetails(body))
   return {

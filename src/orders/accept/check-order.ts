@@ -5,9 +5,9 @@ import { sumOfItems } from '../details.ts'
 import { InvalidOrder, type OrderFault } from '../errors.ts'
 
 /**
- * Checks what the schema of an order cannot state: no amount has more decimals than the currency, and the items add up to
- * the amount.
- * @throws {InvalidOrder} with every fault.
+ * Checks the rules that the schema of an order cannot express: no amount has more decimals than the currency, and the
+ * items add up to the amount.
+ * @throws {InvalidOrder} when the order breaks a rule; the error lists every fault.
  */
 export function checkOrder({ amount, currency, items = [] }: NewOrder): void {
   const faults = currency === undefined ? [] : findDecimalFaults(currency, amount, items)

@@ -18,34 +18,36 @@ import { checkOrder } from './check-order.ts'
 import { createRefusals } from './refusals.ts'
 import { spill } from './spill.ts'
 
-/** Most orders of one round trip, and most round trips in flight for one partition. */
+/** The most orders of one micro-batch. */
 const ACCEPT_SIZE = 128
+/** The most micro-batches that run at the same time for one partition. */
 const ACCEPT_IN_FLIGHT = 4
 
 /**
- * The place where an accepted order is safe: on a disk (`fsync`: Redis's, `mysql`), or only in memory until the next
- * sync.
+ * Where an accepted order is stored: on the disk of Redis (`fsync`), on the disk of MySQL (`mysql`), or only in memory
+ * until the next sync to disk (`memory`).
  */
 export type Durability = 'fsync' | 'mysql' | 'memory'
 
-/** The answer to an order that is accepted or known. */
+/** The result for an order that is accepted now, or that exists already with the same body. */
 export interface Acceptance {
   document: string
-  /** Undefined when the order was known, with the same body. */
+  /** Undefined when the order exists already. */
   durability: Durability | undefined
 }
 
 /** Accepts orders, for one api process. */
 export interface Intake {
   /**
-   * Accepts an order, or finds the order that its id names.
-   * @throws {InvalidOrder} when the order contradicts itself, or its region has no tax rate.
-   * @throws {OrderConflict} when the id names an order with another body.
+   * Accepts an order, or finds the existing order with the same id.
+   * @throws {InvalidOrder} when the order breaks a rule of `checkOrder`, or its region has no tax rate.
+   * @throws {OrderConflict} when an order with the same id and another body exists.
    * @throws {BacklogFull} when too many messages wait.
-   * @throws {StoreUnavailable} when no store confirms the order. It may still be accepted; sending it again shows that.
+   * @throws {StoreUnavailable} when no store confirms the order. The order may be accepted. The client can send it
+   * again.
    */
   accept: (order: NewOrder, origin: Origin) => Promise<Acceptance>
-  /** Returns the reason why an available Redis refuses orders; undefined when it does not. */
+  /** Returns the reason why Redis refuses orders while it is available. Returns undefined when it accepts orders. */
   refusedBy: () => string | undefined
 }
 
@@ -56,26 +58,27 @@ export interface IntakeOptions {
   store: OrderStore
   keys: Keys
   watermarks: Watermarks
-  /** The rate of orders without a region; decimal text. */
+  /** The tax rate of orders without a region; decimal text. */
   taxRate: string
-  /** The rates of the regions. */
+  /** The tax rates of the regions. */
   taxRates: Pick<TaxRates, 'rateOf'>
-  /** The currency of orders that are sent without one. */
+  /** The currency of orders that are sent without a currency. */
   defaultCurrency: Currency | undefined
   /** The longest time that a call to Redis may take (ms). */
   timeout: number
-  /** Most messages that may wait, over all partitions. */
+  /** The most messages that may wait, over all partitions. */
   maxBacklog: number
-  /** Counts the outcome of an order that was sent. */
+  /** Counts the outcome of a request. */
   count: (outcome: 'accepted' | 'replayed' | 'conflict') => void
   log: FastifyBaseLogger
 }
 
-/** The result for a candidate: accepted, known, or refused with an error. */
+/** The result for a candidate: accepted, the document of the existing order, or an error. */
 type Result = { accepted: Durability } | { document: string } | { error: Error }
 
 /**
- * Creates the intake. It accepts in Redis, or in MySQL while Redis is unavailable. Concurrent requests share batches.
+ * Creates the intake. It accepts orders in Redis. While Redis is unavailable or refuses orders, it spills them.
+ * Concurrent requests go into micro-batches.
  */
 export function createIntake(options: IntakeOptions): Intake {
   const { redis, mysql, store, keys, count, defaultCurrency } = options
@@ -147,8 +150,8 @@ export function createIntake(options: IntakeOptions): Intake {
 }
 
 /**
- * Finds the rows that exist: an id is unique forever, also when Redis has forgotten it. Finds none while MySQL is
- * unavailable: processing then recognises an id that Redis has forgotten.
+ * Finds the orders that have a row already. An id stays unique after Redis has deleted the document of its order. Finds
+ * none while MySQL is unavailable; the worker then detects the existing row.
  */
 async function findRows(
   store: OrderStore,
@@ -168,7 +171,10 @@ async function findRows(
   }
 }
 
-/** The tax rate of a region at a time; that of orders without a region where it is undefined. Decimal text. */
+/**
+ * Returns the tax rate of a region at a time, as decimal text. Returns `taxRate` for an order without a region.
+ * @throws {InvalidOrder} when the region has no tax rate at that time.
+ */
 function rateOf(
   region: string | undefined,
   at: string,

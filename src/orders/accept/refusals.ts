@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { StoreRefused } from '../../stores/errors.ts'
 import { reasonOf } from '../../stores/reason.ts'
 
-/** Redis could evict an order that waits, so the service itself refuses to accept orders there. */
+/** Redis may evict an order that waits. The service therefore accepts no orders in Redis. */
 export class MayEvictOrders extends StoreRefused {
   override name = 'MayEvictOrders'
   static readonly reason = 'Redis may evict orders that wait (maxmemory-policy); set it to volatile-lru'
@@ -12,23 +12,23 @@ export class MayEvictOrders extends StoreRefused {
   }
 }
 
-/** The time for which a refusal is reported (ms): without new orders, nothing shows that it is over. */
+/** The time for which a refusal is reported (ms). Without new orders, the service cannot find out that it is over. */
 const REPORTED = 60_000
 
-/** Watches whether a Redis that answers refuses orders, which are then accepted in MySQL. */
+/** Records whether Redis refuses orders while it is available. Refused orders are spilled. */
 export interface Refusals {
   /** Records a refusal. Logs the first one. */
   record: (cause: StoreRefused) => void
-  /** Records that Redis accepted orders. Logs it after a refusal. */
+  /** Records that Redis accepted orders. Logs this after a refusal. */
   clear: () => void
   /**
-   * Returns the reason why Redis refused orders in the last minute; undefined when it did not, or has accepted some
-   * since.
+   * Returns the reason why Redis refuses orders, or refused orders in the last minute. Returns undefined when Redis has
+   * accepted orders since then.
    */
   reason: () => string | undefined
 }
 
-/** Creates a watch that has seen no refusal. `evicts` states whether Redis may evict orders now. */
+/** Creates the record, without a refusal. `evicts` returns whether Redis may evict orders now. */
 export function createRefusals(log: FastifyBaseLogger, evicts: () => boolean): Refusals {
   let last: { cause: StoreRefused; at: number } | undefined
   return {

@@ -13,9 +13,9 @@ const COLUMNS = `order_id, amount, status, created_at, updated_at, tax_rate, req
 const ATTEMPTS = 5
 
 /**
- * Spills orders: accepts them in MySQL as rows that wait, and counts them in the same transaction.
- * @returns for each order the known order of its id, or undefined when it is accepted now.
- * @throws {StoreUnavailable} when MySQL is unavailable, or another session holds one of the rows for too long.
+ * Spills orders: inserts them as rows that wait, and counts them in the same transaction.
+ * @returns one entry for each order: the existing order with the same id, or undefined when the order is accepted now.
+ * @throws {StoreUnavailable} when MySQL is unavailable, or another session locks one of the rows for too long.
  */
 export async function spill(
   mysql: MysqlStore,
@@ -28,7 +28,7 @@ export async function spill(
     if (!first.has(id)) first.set(id, candidate)
   }
   const known = await insertUnknown(mysql, store, first).catch(error => {
-    // The order is valid, so the client can send it again.
+    // The order is valid, so the client may send it again.
     throw error instanceof UnexplainedStoreError ? new StoreUnavailable('mysql', error) : error
   })
   return candidates.map(candidate => {
@@ -37,7 +37,7 @@ export async function spill(
   })
 }
 
-/** Inserts the orders that have no row. Returns the rows that other requests made. */
+/** Inserts the orders that have no row. Returns the orders that other requests have inserted. */
 async function insertUnknown(
   mysql: MysqlStore,
   store: OrderStore,
@@ -53,7 +53,7 @@ async function insertUnknown(
       )
       return known
     } catch (error) {
-      // Another session holds one of the rows, or inserts it: the client sends the order again.
+      // Another session has locked one of the rows, or inserts the same row. The client may send the order again.
       if (error instanceof Contention) throw new StoreUnavailable('mysql', error)
       if (!(error instanceof DuplicateKey)) throw error
       if (attempt === ATTEMPTS) throw new StoreUnavailable('mysql', error)

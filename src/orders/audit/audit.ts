@@ -29,18 +29,18 @@ interface PartitionFigures {
 }
 
 /**
- * Adds up the outcomes of all accepted orders, from both stores.
- * @throws {StoreUnavailable} when a store is unavailable: the sum needs both.
+ * Adds up the outcomes of all accepted orders in both stores.
+ * @throws {StoreUnavailable} when a store is unavailable, because the sum needs both stores.
  */
 export async function readAudit(redis: RedisStore, mysql: MysqlStore, keys: Keys): Promise<Audit> {
   const { partitions, losses } = await readPartitions(redis, mysql, keys)
-  // The rows are read last: an order that moves meanwhile is counted twice, never missed.
+  // The rows are read last. An order that moves from Redis to MySQL in between is counted twice, but is never missed.
   const totals = await readTotals(mysql)
   const sum = (figure: keyof Omit<PartitionFigures, 'counter'>) =>
     partitions.reduce((total, own) => total + own[figure], 0)
   const sumOf = (figure: 'highest' | 'lost' | 'duplicates' | 'conflicts') =>
     losses.reduce((total, loss) => total + loss[figure], 0)
-  // An epoch that lost data counts by its high watermark.
+  // For an epoch that lost data, the sum uses the high watermark instead of the counter.
   const behind = new Set(losses.map(({ epoch }) => epoch))
   const counted = partitions.reduce(
     (total, { counter }) => total + (behind.has(counter.epoch) ? 0 : counter.count),
@@ -54,7 +54,7 @@ export async function readAudit(redis: RedisStore, mysql: MysqlStore, keys: Keys
     failed: totals.failed,
     cancelled: totals.cancelled,
     in_flight: sum('waiting') + totals.processing,
-    // A redriven order is still a failed row.
+    // A redriven message is a retry, but the row of its order is still failed. The order counts only as failed.
     retrying: sum('retrying') - sum('redriving'),
     conflicts: sum('conflicts') + sumOf('conflicts'),
     lost: sumOf('lost')
@@ -73,7 +73,7 @@ export async function readAudit(redis: RedisStore, mysql: MysqlStore, keys: Keys
 
 /**
  * Acknowledges the orders that Redis has lost so far. The audit then reports only new losses as unacknowledged.
- * @returns how many lost orders are acknowledged now; undefined when there was no open loss.
+ * @returns the number of lost orders that this call acknowledged; undefined when no loss was unacknowledged.
  * @throws {StoreUnavailable} when a store is unavailable.
  */
 export async function acknowledgeLoss(
@@ -88,11 +88,12 @@ export async function acknowledgeLoss(
   return lost
 }
 
-/** Reads the figures of every partition, and the losses that they show. */
+/** Reads the figures of every partition, and finds the losses. */
 async function readPartitions(redis: RedisStore, mysql: MysqlStore, keys: Keys) {
-  // Reads follow the way of an order, so that none is missed. A counter that moves meanwhile is ahead of its watermark.
+  // The watermarks are read before the counters: a counter that grows in between is then above its watermark, which is
+  // not a loss. The outcomes are read last, so that an order that is settled in between is not missed.
   const records = await readEpochRecords(mysql)
-  // Partitions that are no longer in use keep the figures of their orders.
+  // A partition that is no longer in use still has the figures of its orders.
   const count = Math.max(keys.partitions, ...records.map(({ partition }) => partition + 1))
   const partitions = await Promise.all(
     Array.from({ length: count }, (_, partition) => readPartition(redis, keys, partition))
@@ -105,7 +106,7 @@ async function readPartitions(redis: RedisStore, mysql: MysqlStore, keys: Keys) 
   return { partitions, losses }
 }
 
-/** Reads the figures of one partition, all of the same moment. */
+/** Reads all figures of one partition at the same moment. */
 async function readPartition(redis: RedisStore, keys: Keys, partition: number): Promise<PartitionFigures> {
   const used = [
     keys.accepted(partition),
@@ -121,7 +122,7 @@ async function readPartition(redis: RedisStore, keys: Keys, partition: number): 
   return { counter: toCounter(fields), waiting, retrying, redriving, duplicates, conflicts, deadLetters }
 }
 
-/** Reads the hash `accepted`. It has a field `epoch:<name>` for each older epoch that Redis knows. */
+/** Converts the fields of the hash `accepted`. A field `epoch:<name>` has the last count of an older epoch. */
 function toCounter(fields: string[]): Counter {
   const counter: Counter = { epoch: '', count: 0, older: new Map() }
   for (let i = 0; i + 1 < fields.length; i += 2) {

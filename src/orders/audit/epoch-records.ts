@@ -1,19 +1,20 @@
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { SupersededEpoch } from './watermarks.ts'
 
-/** The record in MySQL of one epoch of a partition's counter of accepted orders. */
+/** The record in MySQL for one epoch of a partition's counter of accepted orders. */
 export interface EpochRecord {
   epoch: string
   partition: number
-  /** High watermark: the highest number of an accepted order that was seen. */
+  /** High watermark: the highest number of an accepted order that any process recorded. */
   highest: number
   /** Low watermark: every order up to this number is settled. */
   settledTo: number
-  /** The number of its orders that are acknowledged as lost; null before an operator acknowledges a loss. */
+  /** The number of lost orders that an operator has acknowledged; null before the first acknowledgement. */
   acknowledged: number | null
 }
 
-// Grouped by kind, as the index is: MySQL reads the last number of each kind only, however many rows there are.
+// The index begins with epoch, partition and kind. With the same GROUP BY, MySQL reads only the last number of each
+// kind.
 const RECORDS = `
   SELECT epoch, partition_no AS \`partition\`,
     MAX(highest) AS highest, MAX(ended_to) AS settledTo, MAX(acknowledged) AS acknowledged
@@ -27,7 +28,7 @@ const RECORDS = `
   GROUP BY epoch, partition_no`
 
 /**
- * Reads the records of all epochs. Workers of an older version write `accepted_seen`.
+ * Reads the records of all epochs. Workers of an older version write the high watermark to `accepted_seen`.
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */
 export async function readEpochRecords(mysql: MysqlStore): Promise<EpochRecord[]> {
@@ -42,7 +43,8 @@ export async function readEpochRecords(mysql: MysqlStore): Promise<EpochRecord[]
 }
 
 /**
- * Records the high watermarks of epochs. When several processes record one epoch, the highest watermark stays.
+ * Records the high watermarks of epochs. When several processes record the same epoch, MySQL keeps the highest
+ * watermark.
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */
 export async function recordWatermarks(mysql: MysqlStore, epochs: SupersededEpoch[]): Promise<void> {

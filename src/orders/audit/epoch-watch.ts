@@ -19,10 +19,10 @@ export interface EpochWatchOptions {
 }
 
 /**
- * Creates the check that finds lost data though no order is accepted. A check compares each partition's counter with
- * its watermark and begins a new epoch when the counter is behind. It then records the watermarks of superseded epochs
- * in MySQL; those that it cannot record wait for the next check. A check throws {StoreUnavailable} when a store is
- * unavailable.
+ * Creates the check that finds lost data even while no order is accepted. The check compares each partition's counter
+ * with its watermark, and begins a new epoch when the counter is behind. Then it records the watermarks of superseded
+ * epochs in MySQL. When MySQL cannot record them, the next check does. The check throws {StoreUnavailable} when
+ * a store is unavailable.
  */
 export function createEpochWatch(options: EpochWatchOptions): () => Promise<void> {
   const { redis, mysql, keys, watermarks } = options
@@ -59,11 +59,11 @@ export function createEpochWatch(options: EpochWatchOptions): () => Promise<void
   }
 }
 
-/** Raises each partition's watermark to its newest record: another process may have observed a higher one. */
+/** Raises each partition's watermark to its newest record, because another process may have observed more orders. */
 function observeRecords(records: EpochRecord[], keys: Keys, watermarks: Watermarks): void {
   for (const [partition, epochs] of Map.groupBy(records, record => record.partition)) {
     const newest = epochs.reduce((a, b) => (generationOf(b.epoch) > generationOf(a.epoch) ? b : a))
-    // Several epochs of an older version have no order.
+    // Epoch names of an older version do not show which epoch is the newest. A single epoch is the newest.
     if (partition < keys.partitions && (generationOf(newest.epoch) > 0 || epochs.length === 1))
       watermarks.observe(partition, { epoch: newest.epoch, count: newest.highest })
   }

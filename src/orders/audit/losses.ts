@@ -2,16 +2,17 @@ import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { EpochRecord } from './epoch-records.ts'
 import { countCovered, readOutcomes } from './outcomes.ts'
 
-/** An epoch that Redis has lost data of, and the outcomes of the orders that Redis has forgotten. */
+/** An epoch for which Redis has lost data, and the outcomes of the orders that Redis no longer counts. */
 export interface Loss extends EpochRecord {
-  /** Orders that are in neither store. */
+  /** The number of orders that are in neither store. */
   lost: number
-  /** Messages with an outcome in MySQL that Redis no longer counts. */
+  /** The number of duplicates in MySQL that Redis no longer counts. */
   duplicates: number
+  /** The number of conflicts in MySQL that Redis no longer counts. */
   conflicts: number
 }
 
-/** A partition's counter of accepted orders, as Redis has it. */
+/** A partition's counter of accepted orders in Redis. */
 export interface Counter {
   epoch: string
   count: number
@@ -20,9 +21,10 @@ export interface Counter {
 }
 
 /**
- * Finds the epochs that Redis has lost data of, and counts their lost orders. Every number above what Redis still
- * knows, up to the high watermark, is an order: it has an outcome in MySQL, or it is lost. Counting numbers keeps other
- * faults visible: the rest of the audit's sum would hide them.
+ * Finds the epochs for which Redis has lost data, and counts the lost orders. Redis no longer counts the numbers
+ * between its own count and the high watermark. Each of these numbers is one order. The order is lost when its number
+ * is above the low watermark and has no outcome in MySQL. A lost order is found by its
+ * number, not from the difference of the audit's sum. The difference therefore still shows any other fault.
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */
 export async function readLosses(
@@ -59,7 +61,9 @@ export async function readLosses(
   })
 }
 
-/** Older epochs that only Redis knows: MySQL has no outcome and no watermark of them yet. */
+/**
+ * Makes records for older epochs that are only in Redis. MySQL has no outcome and no watermark for these epochs yet.
+ */
 function unrecorded(records: EpochRecord[], counters: Counter[]): EpochRecord[] {
   const known = new Set(records.map(({ epoch, partition }) => `${partition}:${epoch}`))
   return counters.flatMap(({ older }, partition) =>
@@ -69,23 +73,23 @@ function unrecorded(records: EpochRecord[], counters: Counter[]): EpochRecord[] 
   )
 }
 
-/** Counts the lost orders that nobody has acknowledged; undefined when no loss is open. */
+/** Counts the lost orders that nobody has acknowledged. Returns undefined when all losses are acknowledged. */
 export function countUnacknowledged(losses: Loss[]): number | undefined {
   const open = losses.filter(({ lost, acknowledged }) => acknowledged === null || lost > acknowledged)
   if (open.length === 0) return undefined
   return open.reduce((sum, { lost, acknowledged }) => sum + lost - (acknowledged ?? 0), 0)
 }
 
-/** The operator who acknowledges a loss, and the reason. */
+/** The reason of an acknowledgement, and the request of the operator. */
 export interface Acknowledgement {
   reason: string
-  /** Address of the client. */
+  /** The address of the client. */
   client: string
   requestId: string
 }
 
 /**
- * Records that an operator acknowledges losses; `lost` is how many orders of them were open.
+ * Records that an operator acknowledges losses. `lost` is the number of orders that were unacknowledged until now.
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */
 export async function acknowledgeLosses(

@@ -1,10 +1,10 @@
 #!lua flags=no-writes,allow-oom
 -- Finds the low watermark of a partition's epoch: the number up to which no accepted order waits or is retried.
 --
--- KEYS  1 hash `accepted`   2 stream `placed`   3 retries and 4 their records, of the function of orders
+-- KEYS  1 hash `accepted`   2 stream `placed`   3 retries of `process-orders`   4 records of these retries
 -- ARGV  1 most retries to read
--- Returns {epoch, number}, or false when the number is unknown now: the oldest message is of an older epoch or has no
---       number, a retry has no record, or there are too many retries.
+-- Returns {epoch, number}, or false when the number cannot be found: the counter has no epoch, the oldest message is
+--       from an older epoch or has no number, a retry has no record, or there are too many retries.
 
 local kept = redis.call('HMGET', KEYS[1], 'epoch', 'count')
 local epoch, number = kept[1], tonumber(kept[2] or 0)

@@ -2,7 +2,10 @@ import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { Transaction } from '../../stores/mysql/transaction.ts'
 
 /**
- * The outcome of an accepted order in MySQL: it is the row, or it repeats or contradicts the row of another message.
+ * The outcome of the message of an accepted order in MySQL:
+ * - `row`: the message wrote the row.
+ * - `duplicate`: another message, or a spilled accept, wrote the row, with the same body.
+ * - `conflict`: the row has another body.
  */
 export type OutcomeKind = 'row' | 'duplicate' | 'conflict'
 
@@ -14,7 +17,7 @@ export interface Outcome {
   kind: OutcomeKind
 }
 
-/** Consecutive numbers of one epoch that have the same outcome; `last` is included. */
+/** Consecutive numbers of one epoch with the same outcome. The range includes `first` and `last`. */
 export interface OutcomeRange {
   kind: OutcomeKind
   first: number
@@ -22,8 +25,9 @@ export interface OutcomeRange {
 }
 
 /**
- * Records the outcomes of accepted orders in the transaction that makes them. This proves, outside Redis, which orders
- * are not lost. A batch is mostly one range. Recording a message again changes nothing that the audit counts.
+ * Records the outcomes of accepted orders. Call this in the transaction that writes the orders. The record proves which
+ * orders are not lost, even when Redis loses its data. Most batches need one range. A message that is recorded twice
+ * does not change the counts of the audit.
  */
 export async function recordOutcomes(transaction: Transaction, outcomes: Outcome[]): Promise<void> {
   const groups = new Map<
@@ -50,7 +54,7 @@ export async function recordOutcomes(transaction: Transaction, outcomes: Outcome
   )
 }
 
-/** The ranges that some numbers form. The numbers may come in any order. */
+/** Combines numbers into ranges. The numbers need not be sorted. */
 function toRanges(numbers: number[]): [first: number, last: number][] {
   const ranges: [number, number][] = []
   for (const number of Float64Array.from(numbers).sort()) {
@@ -62,7 +66,7 @@ function toRanges(numbers: number[]): [first: number, last: number][] {
 }
 
 /**
- * Reads the recorded outcomes of some epochs, by `<partition>:<epoch>`.
+ * Reads the recorded outcomes of some epochs. The keys of the map are `<partition>:<epoch>`.
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */
 export async function readOutcomes(
@@ -81,7 +85,7 @@ export async function readOutcomes(
   )
 }
 
-/** Counts the numbers above `low`, up to `high`, that at least one of the ranges covers. */
+/** Counts the numbers above `low` and up to `high` that at least one range contains. */
 export function countCovered(ranges: OutcomeRange[], low: number, high: number): number {
   let covered = 0
   let done = low

@@ -6,10 +6,10 @@ import { ORDER_FUNCTION, PLACED } from '../names.ts'
 
 const lowWatermarkScript = loadScript(new URL('low-watermark.lua', import.meta.url))
 
-/** Most retries that one run reads in a partition. */
+/** The most retries that one run reads in a partition. */
 const RETRIES = 100
 
-/** Most rows that one statement deletes: many may have gathered behind one old order. */
+/** The most rows that one statement deletes. One old order that waits can delay the deletion of many rows. */
 const DELETE_SIZE = 10_000
 
 /** The dependencies of the recorder. */
@@ -21,8 +21,8 @@ export interface LowWatermarkOptions {
 
 /**
  * Creates the task that records each partition's low watermark: the number up to which all accepted orders are settled.
- * It then deletes the outcomes of rows up to that number, so that few are kept. A run resolves to whether there is more
- * to delete, and throws {StoreUnavailable} when a store is unavailable.
+ * The task then deletes the outcomes of kind `row` up to that number, so that the table stays small. A run returns true
+ * when there may be more to delete. A run throws {StoreUnavailable} when a store is unavailable.
  */
 export function createLowWatermarkRecorder({
   redis,

@@ -1,21 +1,21 @@
 import { generationOf, nextEpoch, type Watermark } from './epoch.ts'
 
-/** The last watermark of an epoch that Redis no longer counts in. */
+/** The last watermark of an epoch that a newer epoch has replaced in Redis. */
 export interface SupersededEpoch extends Watermark {
   partition: number
 }
 
 /** The watermarks that a process has observed, one for each partition's counter of accepted orders. */
 export interface Watermarks {
-  /** The newest watermark of a partition, and the name that its next epoch would get. */
+  /** Returns the newest watermark of a partition. `next` is the name for the next epoch. */
   current: (partition: number) => Readonly<Watermark & { next: string }>
-  /** Raises a partition's watermark to what a reply of Redis shows. Ignores replies that are older. */
+  /** Raises a partition's watermark to the counter in a reply of Redis. Ignores a reply that is older. */
   observe: (partition: number, counter: Watermark) => void
-  /** Epochs that Redis has left, oldest first, until they are recorded in MySQL. */
+  /** Superseded epochs that are not recorded in MySQL yet, oldest first. */
   superseded: SupersededEpoch[]
 }
 
-/** Creates watermarks that have observed nothing yet. */
+/** Creates the watermarks of a process that has observed no counter yet. */
 export function createWatermarks(partitions: number): Watermarks {
   const begin = (counter: Watermark) => ({ ...counter, next: nextEpoch(counter.epoch) })
   const newest = Array.from({ length: partitions }, () => begin({ epoch: '', count: 0 }))
@@ -28,7 +28,7 @@ export function createWatermarks(partitions: number): Watermarks {
         if (counter.count > last.count) last.count = counter.count
         return
       }
-      // A late reply.
+      // The reply is late: Redis sent it before the new epoch began.
       if (generationOf(counter.epoch) < generationOf(last.epoch)) return
       if (last.epoch !== '') superseded.push({ partition, epoch: last.epoch, count: last.count })
       newest[partition] = begin(counter)

@@ -9,16 +9,16 @@ import { type OrderRecord, renderDocument } from '../order.ts'
 import { COLUMNS, fromRow, insertOrders, type OrderRow, SPILLED, toDatetime } from '../tables/row.ts'
 import { addToTotals, transitionOf } from '../tables/totals.ts'
 
-/** The number of attempts at a cancel while others write the same row. */
+/** The number of attempts at a cancel while other transactions insert the same row. */
 const ATTEMPTS = 5
 
 /** Cancels orders, for one api process. */
 export interface Canceller {
   /**
-   * Cancels an order that is processing, and returns its document. An order that is cancelled already stays as it is.
-   * @throws {OrderNotFound} when neither store has it.
-   * @throws {OrderFinal} when it is completed or failed.
-   * @throws {StoreUnavailable} when a store is unavailable, or a process runs that does not know cancelled orders.
+   * Cancels an order that is processing, and returns its document. An order that is cancelled already stays unchanged.
+   * @throws {OrderNotFound} when neither store has the order.
+   * @throws {OrderFinal} when the order is completed or failed.
+   * @throws {StoreUnavailable} when a store is unavailable, or a running process may not support cancelled orders.
    */
   cancel: (id: string) => Promise<string>
 }
@@ -26,16 +26,16 @@ export interface Canceller {
 /** The dependencies of the canceller. */
 export interface CancellerOptions {
   mysql: MysqlStore
-  /** Reads the document of an order from Redis; undefined when there is none. */
+  /** Reads the document of an order from Redis. Returns undefined when Redis has no document. */
   documentOf: (id: string) => Promise<string | undefined>
-  /** Returns whether every process that runs knows cancelled orders. */
+  /** Returns whether every running process supports cancelled orders. */
   isKnown: () => boolean
 }
 
 /**
- * Creates the canceller. The row in MySQL decides between a cancel and the worker that finishes the order: whoever
- * writes it first wins. The order's message stays in Redis, and gives the row its id when a worker meets it: until then
- * the order counts as waiting.
+ * Creates the canceller. A cancel and a worker may write the same order at the same time. The first write of the row in
+ * MySQL decides the status. The order's message stays in Redis. The order counts as waiting until a worker processes
+ * the message and writes its id to the row.
  */
 export function createCanceller({ mysql, documentOf, isKnown }: CancellerOptions): Canceller {
   return {
@@ -82,7 +82,8 @@ async function cancelIn(
 }
 
 /**
- * Cancels a spilled row. No message will come for it, so it gets the id that such rows have, and is counted at once.
+ * Cancels a spilled row. A spilled order has no message in Redis. The row therefore gets a message id of its own, and
+ * the totals count the cancelled order at once.
  */
 async function cancelSpilled(transaction: Transaction, rowId: string, order: OrderRecord): Promise<void> {
   const at = toDatetime(order.updated_at)
@@ -94,7 +95,7 @@ async function cancelSpilled(transaction: Transaction, rowId: string, order: Ord
   await addToTotals(transaction, [transitionOf('processing', order)])
 }
 
-/** Converts the document of an order that has no row. */
+/** Converts the document of an order that has no row to an order. */
 function fromDocument(document: string): OrderRecord {
   const order: Order = JSON.parse(document)
   const { order_id, amount, status, created_at, updated_at, processed_at, failure = null } = order

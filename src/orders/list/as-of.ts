@@ -4,27 +4,27 @@ import { fromRetry } from '../../streams/group/delivery.ts'
 import type { Keys } from '../../streams/keys.ts'
 import { ORDER_FUNCTION, PLACED } from '../names.ts'
 
-/** The time for which an answer is used again (ms). An older one is safe: it only hides the newest orders. */
+/** The time for which a result is reused (ms). An old result is safe, because it only hides the newest orders. */
 const VALID = 1000
 
 /** The largest difference between the clocks of the apis and of Redis (ms). */
 const CLOCK_SKEW = 1000
 
-/** Retries whose records are read at once. */
+/** The number of retries whose records one call reads. */
 const RECORDS = 100
 
 /** Finds the time before which every accepted order is in MySQL. */
 export interface AsOf {
   /**
-   * Returns the time, as UTC ISO 8601 with milliseconds.
-   * @throws {StoreUnavailable} while Redis is unavailable: orders that wait there are not in MySQL.
+   * Returns the time as UTC ISO 8601 with milliseconds.
+   * @throws {StoreUnavailable} when Redis is unavailable, because only Redis has the orders that wait.
    */
   read: () => Promise<string>
 }
 
 /**
- * Creates the finder. `longestAccept` is the longest time from the acceptance of an order to its message or its row
- * (ms): its time is set before.
+ * Creates the finder. The service sets an order's time of acceptance first. A store has the order at most
+ * `longestAccept` milliseconds later.
  */
 export function createAsOf(redis: RedisStore, keys: Keys, longestAccept: number): AsOf {
   const partitions = Array.from({ length: keys.partitions }, (_, partition) => partition)
@@ -36,7 +36,7 @@ export function createAsOf(redis: RedisStore, keys: Keys, longestAccept: number)
     const [seconds, microseconds] = await redis.run(client => client.time())
     const now = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
     const oldest = await Promise.all(partitions.map(partition => oldestWaiting(redis, keys, partition)))
-    // What was in MySQL once stays there, so the time never goes back.
+    // An order in MySQL stays there, so the time never decreases.
     newest = Math.max(newest, Math.min(now, ...oldest) - longestAccept - CLOCK_SKEW)
     readAt = begun
   })
@@ -50,8 +50,8 @@ export function createAsOf(redis: RedisStore, keys: Keys, longestAccept: number)
 }
 
 /**
- * The time of the oldest message that waits or is retried in a partition (ms). A message that becomes a retry meanwhile
- * is found in the stream, which is read first.
+ * Returns the time of the oldest message that waits or is retried in a partition (ms). Reads the stream before the
+ * retries, so that a message that becomes a retry in between is not missed.
  */
 async function oldestWaiting(redis: RedisStore, keys: Keys, partition: number): Promise<number> {
   const [stream, retry] = [keys.stream(PLACED, partition), keys.retry(ORDER_FUNCTION, partition)]
@@ -62,7 +62,7 @@ async function oldestWaiting(redis: RedisStore, keys: Keys, partition: number): 
   for (let from = 0; from < ids.length; from += RECORDS) {
     const some = ids.slice(from, from + RECORDS)
     const records = await redis.run(client => client.hmget(keys.retrying(ORDER_FUNCTION, partition), ...some))
-    // A redriven order has its row already.
+    // The order of a redriven message has a row already.
     const index = records.findIndex(
       (record, n) => fromRetry(some[n] as string, record ?? '', '').record.redriven === ''
     )

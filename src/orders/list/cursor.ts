@@ -1,17 +1,20 @@
 import { createHash } from 'node:crypto'
 import type { Ordering, OrderQuery } from '../../../schema/http/order-list.ts'
 
-/** The end of a page: the values by which the list is sorted, of its last order. */
+/** The position of the last order of a page. The list is sorted by `value`, then by `id`. */
 export interface Position {
   /** The time of acceptance (UTC ISO 8601 with milliseconds), or the amount as decimal text. */
   value: string
   /** The id of the row. */
   id: string
-  /** The `as_of` of the first page. A walk by amount keeps it: only then does it see each order once. */
+  /**
+   * The `as_of` of a page. In a list by amount, all pages use the `as_of` of the first page, so that the pages
+   * together list each order once.
+   */
   asOf: string
 }
 
-/** The cursor is of another list, or of no list. */
+/** The cursor is invalid, or is from a list with other filters or another order. */
 export class InvalidCursor extends Error {
   override name = 'InvalidCursor'
 
@@ -25,14 +28,14 @@ export class InvalidCursor extends Error {
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const VALUE: Record<'created_at' | 'amount', RegExp> = { created_at: TIME, amount: /^\d{1,10}(\.\d{1,4})?$/ }
 
-/** Writes the cursor of a position. It is only good for a query with the same filters and order. */
+/** Makes the cursor for a position. The cursor is valid only for a query with the same filters and the same order. */
 export function writeCursor(query: OrderQuery, { value, id, asOf }: Position): string {
   return Buffer.from(JSON.stringify([fingerprint(query), value, id, asOf])).toString('base64url')
 }
 
 /**
- * Reads the cursor of a query; undefined when the query has none.
- * @throws {InvalidCursor} when it is of another list, or was changed.
+ * Reads the cursor of a query. Returns undefined when the query has no cursor.
+ * @throws {InvalidCursor} when the cursor is invalid, or is from a list with other filters or another order.
  */
 export function readCursor(query: OrderQuery): Position | undefined {
   if (query.cursor === undefined) return undefined
@@ -49,12 +52,12 @@ export function readCursor(query: OrderQuery): Position | undefined {
   return { value, id, asOf }
 }
 
-/** The column by which an ordering sorts. */
+/** Returns the column by which an ordering sorts. */
 export function columnOf(order: Ordering): 'created_at' | 'amount' {
   return order.endsWith('amount') ? 'amount' : 'created_at'
 }
 
-/** Names the filters and the order of a query, but not its page. */
+/** Returns a hash of the filters and the order of a query, without its cursor and limit. */
 function fingerprint({ cursor, limit, ...rest }: OrderQuery): string {
   const filters = Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1))
   return createHash('sha256').update(JSON.stringify(filters)).digest('base64url').slice(0, 12)

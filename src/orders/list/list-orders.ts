@@ -9,11 +9,11 @@ import { checkFilters, selectPage } from './select.ts'
 /** A page of orders. */
 export interface OrderPage {
   documents: string[]
-  /** Whether the next page has orders now. */
+  /** True when the next page has orders now. */
   hasMore: boolean
-  /** The cursor of the next page; null when no later page will ever have an order. */
+  /** The cursor of the next page; null when the next page can never have an order. */
   next: string | null
-  /** The page holds only orders accepted before this time, and a walk finds all of them. */
+  /** The list has all matching orders that were accepted before this time, and no other orders. */
   asOf: string
 }
 
@@ -21,14 +21,14 @@ export interface OrderPage {
 export interface OrderLists {
   /**
    * Reads a page of the orders of a tenant.
-   * @throws {UnsupportedFilter} when no index serves a filter.
-   * @throws {InvalidCursor} when the cursor is of another list.
-   * @throws {StoreUnavailable} when a store is unavailable: a list needs both.
+   * @throws {UnsupportedFilter} when no index supports a filter.
+   * @throws {InvalidCursor} when the cursor is invalid, or is from another list.
+   * @throws {StoreUnavailable} when a store is unavailable, because a list needs both stores.
    */
   page: (query: OrderQuery, tenant: string) => Promise<OrderPage>
 }
 
-/** Creates the lists on the MySQL of orders. */
+/** Creates the lists. They read orders from MySQL. */
 export function createOrderLists(mysql: MysqlStore, asOf: AsOf): OrderLists {
   return {
     page: async (query, tenant) => {
@@ -36,7 +36,7 @@ export function createOrderLists(mysql: MysqlStore, asOf: AsOf): OrderLists {
       const after = readCursor(query)
       const newest = await asOf.read()
       const byTime = columnOf(query.order) === 'created_at'
-      // A new order may stand anywhere in a list by amount, so the whole walk has the orders of its first page's time.
+      // In a list by amount, a new order can appear on any page. All pages therefore use the time of the first page.
       const until = byTime ? newest : (after?.asOf ?? newest)
       const { sql, values } = selectPage(query, { tenant, asOf: until, after, limit: query.limit + 1 })
       const rows = await mysql.rows<OrderRow & { id: string }>(sql, values)
@@ -46,7 +46,7 @@ export function createOrderLists(mysql: MysqlStore, asOf: AsOf): OrderLists {
       const position = last
         ? { value: sortValue(last.order, byTime), id: String(last.id), asOf: until }
         : after
-      // New orders come at the end of a list by time.
+      // A new order appears at the end of a list by ascending time.
       const mayGrow = query.order === 'created_at'
       return {
         documents: page.map(({ order }) => renderDocument(order)),

@@ -3,7 +3,7 @@ import { canonicalAmount } from '../money.ts'
 import { COLUMNS, toDatetime, WAITING } from '../tables/row.ts'
 import { columnOf, type Position } from './cursor.ts'
 
-/** A filter that this order of the list does not take. */
+/** The query has a filter that cannot be combined with its order. */
 export class UnsupportedFilter extends Error {
   override name = 'UnsupportedFilter'
   readonly faults: { pointer: string; detail: string }[]
@@ -14,7 +14,7 @@ export class UnsupportedFilter extends Error {
   }
 }
 
-/** The statuses of rows, by the status that a client asks for. */
+/** The statuses of rows for each status that a client can request. */
 const ROW_STATUSES = {
   processing: ['processing', WAITING],
   completed: ['completed'],
@@ -22,12 +22,12 @@ const ROW_STATUSES = {
   cancelled: ['cancelled']
 } as const
 
-/** A part of a condition, and its values. */
+/** An SQL condition, and its parameters. */
 type Condition = [sql: string, ...values: (string | number)[]]
 
 /**
- * Refuses a filter that no index serves in this order.
- * @throws {UnsupportedFilter}
+ * Checks that an index supports the filters in the order of the query.
+ * @throws {UnsupportedFilter} when no index supports a filter.
  */
 export function checkFilters(query: OrderQuery): void {
   const given = (names: (keyof OrderQuery)[]) => names.filter(name => query[name] !== undefined)
@@ -42,8 +42,9 @@ export function checkFilters(query: OrderQuery): void {
 }
 
 /**
- * Makes the statement for one page: the orders of a tenant that were accepted before `asOf`, after a position. A list by
- * time reads each status on its own, since the index then has the rows in order, and merges them.
+ * Makes the statement for one page. The page has orders of the tenant that were accepted before `asOf` and come after
+ * the position `after`. A list by time reads each status with its own SELECT, because the index sorts the rows of one
+ * status by time. It then merges the rows.
  */
 export function selectPage(
   query: OrderQuery,
@@ -68,7 +69,7 @@ export function selectPage(
   }
 }
 
-/** The index that has the rows of a query in its order. */
+/** Returns the name of the index that sorts the rows in the order of the query. */
 function indexOf({ order, customer_id }: OrderQuery): string {
   if (columnOf(order) === 'amount') return 'orders_tenant_amount'
   return customer_id === undefined
@@ -91,7 +92,10 @@ function filters(query: OrderQuery, tenant: string, asOf: string): Condition[] {
   return conditions
 }
 
-/** The rows beyond a position. The first part bounds the index; MySQL finds no range in a comparison of two columns. */
+/**
+ * Returns the condition for the rows after a position. Its first part limits the range in the index, because MySQL
+ * derives no range from a comparison of two columns.
+ */
 function beyond(column: 'created_at' | 'amount', backwards: boolean, { value, id }: Position): Condition {
   const than = backwards ? '<' : '>'
   const at = column === 'amount' ? value : toDatetime(value)

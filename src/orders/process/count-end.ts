@@ -3,8 +3,8 @@ import type { Counters } from '../../streams/function.ts'
 const NONE: ReturnType<Counters> = []
 
 /**
- * Counts the end of an order's message in the hash `settled`, for the audit: duplicates, conflicts, and redriven
- * messages of failed orders, which are no longer in flight.
+ * Counts a settled message of an order in the hash `settled`, for the audit. Counts duplicates and conflicts. Subtracts
+ * a redriven message of a failed order from `redriving`, because it is no longer in flight.
  */
 export const countEnd: Counters = ({ kind, code, redriven }) => {
   if (kind === 'done' && redriven === '') return NONE

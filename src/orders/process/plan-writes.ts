@@ -3,24 +3,24 @@ import { haveSameBody, type OrderRecord } from '../order.ts'
 import type { StoredOrder } from '../tables/row.ts'
 import { type Transition, transitionOf } from '../tables/totals.ts'
 
-/** A final order, as its message requests it. */
+/** A final order, in the state that its message requests. */
 export interface ProcessedOrder {
   order: OrderRecord
   messageId: string
-  /** Whether an operator redrove the message: only then may it complete an order that failed. */
+  /** True when an operator redrove the message. Only a redriven message may complete an order that failed. */
   redriven: boolean
-  /** `<epoch>:<number>` among the accepted orders, for the audit; '' for none. */
+  /** The ordinal, `<epoch>:<number>`, for the audit; '' for an order that Redis did not count. */
   ordinal: string
   partition: number
 }
 
 /**
- * The outcome of one message, with the order as its row now is:
- * - `written`: the message made the row, was redriven and completed a failed row, or is that of a cancelled order.
- * - `repeated`: the message had written the row before, and was delivered again.
- * - `duplicate`: another message, or a spilled accept, made the row of the same order. The row is final, unless it is a
- *   spilled row that still waits and this message failed.
- * - `conflict`: the row has another body, and stays as it is.
+ * The outcome of one message. `order` is the order as its row is after the batch.
+ * - `written`: the message created the row, or it was redriven and completed a failed row, or its order was cancelled.
+ * - `repeated`: an earlier delivery of the same message wrote the row.
+ * - `duplicate`: another message, or a spilled accept, created the row of the same order. The row is final, unless this
+ *   message failed and the row is a spilled row that still waits.
+ * - `conflict`: the row has another body. The row stays unchanged.
  */
 export interface WriteOutcome {
   kind: 'written' | 'repeated' | 'duplicate' | 'conflict'
@@ -31,15 +31,15 @@ export interface WriteOutcome {
 export interface WritePlan {
   insert: StoredOrder[]
   finish: { order: StoredOrder; from: 'processing' | 'failed' }[]
-  /** Rows of cancelled orders that get their message now. */
+  /** Rows of cancelled orders that get a message id now. */
   stamp: StoredOrder[]
   outcomes: WriteOutcome[]
 }
 
-/** Decides what to write for each order, in turn. `existing` has the rows that exist, by order id. */
+/** Decides what to write, one order after the other. `existing` are the rows that exist, by order id. */
 export function planWrites(orders: ProcessedOrder[], existing: ReadonlyMap<string, StoredOrder>): WritePlan {
   const plan: WritePlan = { insert: [], finish: [], stamp: [], outcomes: [] }
-  /** The rows as the decisions so far leave them. */
+  /** The rows with the writes that are decided so far. */
   const rows = new Map(existing)
   for (const { order, messageId, redriven } of orders) {
     const row = rows.get(order.order_id)
@@ -54,7 +54,7 @@ export function planWrites(orders: ProcessedOrder[], existing: ReadonlyMap<strin
       plan.outcomes.push({ kind: 'conflict', order: row })
       continue
     }
-    // The order was cancelled while its message waited. The row gets the message that it was accepted with.
+    // The order was cancelled while its message waited. The row gets the id of this message now.
     if (row.status === 'cancelled' && row.messageId === null) {
       const stamped = { ...row, messageId }
       plan.stamp.push(stamped)
@@ -62,8 +62,8 @@ export function planWrites(orders: ProcessedOrder[], existing: ReadonlyMap<strin
       plan.outcomes.push({ kind: 'written', order: stamped })
       continue
     }
-    // A spilled row was accepted, and counted, on its own. The message may complete it, but must not fail it: a failed
-    // order needs a dead letter that can be redriven, and the message of a duplicate gets none.
+    // A spilled row is an accepted order of its own in the audit. The message of a duplicate may complete this row, but
+    // must not fail it: a failed order needs a dead letter to redrive, and a duplicate is not dead-lettered.
     const finishes =
       order.status === 'completed' && (row.status === 'processing' || (row.status === 'failed' && redriven))
     const now = finishes ? finishRow(row, order) : row
@@ -77,7 +77,7 @@ export function planWrites(orders: ProcessedOrder[], existing: ReadonlyMap<strin
   return plan
 }
 
-/** The row as the order finishes it. It ends no earlier than its last change: clocks of machines differ. */
+/** Returns the finished row. Clocks of machines differ, so its end is never before its last change. */
 function finishRow(row: StoredOrder, order: OrderRecord): StoredOrder {
   const end = later(order.updated_at, row.updated_at)
   return {
@@ -89,7 +89,7 @@ function finishRow(row: StoredOrder, order: OrderRecord): StoredOrder {
   }
 }
 
-/** The changes of status that a plan makes, for the totals. */
+/** Returns the changes of status in a plan, for the totals. */
 export function transitionsOf({ insert, finish, stamp }: WritePlan): Transition[] {
   return [
     ...[...insert, ...stamp].map(order => transitionOf(null, order)),

@@ -22,10 +22,14 @@ import { writeOrders } from './write-orders.ts'
 
 /** The processor of the messages of `placed`. */
 export interface OrderProcessor {
-  /** Prices orders and writes them to MySQL. Returns what is written and published as their messages are settled. */
+  /**
+   * Prices orders and writes them to MySQL. Returns the documents and events to write in the step that
+   * settles the messages.
+   */
   process: (messages: Message<OrderPlaced>[], context: BatchContext) => Promise<BatchResult>
   /**
-   * Writes the orders of future dead letters as failed. Returns what is written and published with the dead letters.
+   * Writes orders as failed before their messages become dead letters. Returns the documents and events to
+   * write in the step that dead-letters the messages.
    */
   fail: (dead: FailedMessage<OrderPlaced>[], context: BatchContext) => Promise<BatchResult>
 }
@@ -38,7 +42,7 @@ export interface OrderProcessorOptions {
   toPublication: ToPublication
 }
 
-/** Creates the processor. Its calls throw {StoreUnavailable} when MySQL is unavailable. */
+/** Creates the processor. Its functions throw {StoreUnavailable} when MySQL is unavailable. */
 export function createOrderProcessor(options: OrderProcessorOptions): OrderProcessor {
   const { mysql, store, keys, toPublication } = options
 
@@ -72,8 +76,9 @@ export function createOrderProcessor(options: OrderProcessorOptions): OrderProce
   }
 
   /**
-   * Adds an order's document and event to what settles a message. A redriven order's event is published whatever its
-   * document is: the row is final before the message is settled, and a GET in between may have put the document back.
+   * Adds an order's document and event to the result. Redis publishes no event when it already has the final document.
+   * The event of a redriven message is always published: before the message is settled, a GET may have written the
+   * final document from the row.
    */
   const publish = (
     { writes, events }: Required<BatchResult>,
@@ -107,9 +112,9 @@ export function createOrderProcessor(options: OrderProcessorOptions): OrderProce
 }
 
 /**
- * The final orders whose ids the dead letters of conflicts name. Redis may still have the document of the refused body.
- * Their events are published too: the message that finished an order may not be settled yet, and would then find its
- * document final and publish nothing.
+ * Finds the final orders that conflict with dead letters. Redis may still have the document of the refused body, so
+ * the final document is written again. The event is published with it: the message that finished the order may not be
+ * settled yet. That message then finds the final document in Redis, and publishes no event.
  */
 async function findOrdersInConflict(store: OrderStore, dead: FailedMessage<OrderPlaced>[]) {
   const refused = dead.filter(({ cause }) => codeOf(cause) === 'conflict').map(({ message }) => message)
@@ -124,7 +129,8 @@ async function findOrdersInConflict(store: OrderStore, dead: FailedMessage<Order
 /** Returns the reason why a message fails although its order was written; undefined when it does not fail. */
 function failureAfter({ kind, order }: WriteOutcome, { redriven }: Message): TerminalError | undefined {
   if (kind === 'conflict') return new OrderConflict(order.order_id)
-  // The order has failed, but its worker died before the message became a dead letter: without one, nobody can redrive it.
+  // The worker exited after it wrote the failed order, and before the message became a dead letter. An operator needs
+  // this dead letter to redrive the order.
   if (kind === 'repeated' && order.failure && !redriven)
     return new TerminalError(order.failure.code, order.failure.detail)
   return undefined

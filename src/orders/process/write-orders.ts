@@ -12,7 +12,7 @@ import {
   type WritePlan
 } from './plan-writes.ts'
 
-/** The counter of the audit for each outcome. */
+/** The kind of outcome that the audit records for each outcome of a write. */
 const OUTCOME_KIND: Record<WriteOutcome['kind'], OutcomeKind> = {
   written: 'row',
   repeated: 'row',
@@ -27,10 +27,10 @@ const ATTEMPTS = 5
 const NO_ROWS: ReadonlyMap<string, StoredOrder> = new Map()
 
 /**
- * Writes final orders, their outcomes and their totals in one transaction. It mostly is one INSERT of all rows; only
- * when a row exists does it lock the rows and decide for each order. Rows go in id order, so that workers lock in one
- * order.
- * @returns the outcome of each order, in the order given.
+ * Writes final orders, their outcomes and their totals in one transaction. The first attempt inserts all rows with one
+ * statement. When a row exists already, the next attempt locks the rows and decides for each order. The rows are sorted
+ * by id: all workers lock rows in the same sequence, which avoids deadlocks.
+ * @returns the outcome of each order, in the sequence of `orders`.
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */
 export async function writeOrders(mysql: MysqlStore, orders: ProcessedOrder[]): Promise<WriteOutcome[]> {
@@ -60,7 +60,7 @@ async function writeSorted(mysql: MysqlStore, orders: ProcessedOrder[]): Promise
   }
 }
 
-/** The rows of these orders that exist, locked until the transaction ends. */
+/** Reads the existing rows of these orders, and locks them until the transaction ends. */
 async function lockRows(
   transaction: Transaction,
   orders: ProcessedOrder[]
@@ -72,7 +72,7 @@ async function lockRows(
   return new Map(rows.map(row => [row.order_id, fromRow(row)]))
 }
 
-/** The outcomes of a batch as the audit records them. */
+/** Converts the outcomes of a batch to the outcomes that the audit records. */
 function outcomesOf(orders: ProcessedOrder[], { outcomes }: WritePlan): Outcome[] {
   return orders.map(({ ordinal, partition }, index) => {
     const { kind } = outcomes[index] as WriteOutcome
@@ -80,7 +80,7 @@ function outcomesOf(orders: ProcessedOrder[], { outcomes }: WritePlan): Outcome[
   })
 }
 
-/** Finishes a row that waited or had failed. */
+/** Updates a row that waits or has failed to its final state. */
 async function finish(transaction: Transaction, order: StoredOrder): Promise<void> {
   const [id, , tax, total, status, , updatedAt, processedAt, , failureCode, failureDetail] = toValues(order)
   await transaction.run(
@@ -89,7 +89,7 @@ async function finish(transaction: Transaction, order: StoredOrder): Promise<voi
   )
 }
 
-/** Gives the row of a cancelled order its message. */
+/** Writes the id of the message to the row of a cancelled order. */
 async function stamp(transaction: Transaction, { order_id, messageId }: StoredOrder): Promise<void> {
   await transaction.run('UPDATE orders SET message_id = ? WHERE order_id = ?', [messageId, order_id])
 }

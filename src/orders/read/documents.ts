@@ -8,24 +8,29 @@ import { isDocumentOf, type OrderRecord, renderDocument, startOfDocument } from 
 const read = loadScript(new URL('read.lua', import.meta.url))
 const putBackScript = loadScript(new URL('put-back.lua', import.meta.url))
 
-/** Most documents of one round trip, and most round trips in flight for one partition. */
+/** The most documents of one micro-batch. */
 const READ_SIZE = 200
+/** The most micro-batches that run at the same time for one partition. */
 const READ_IN_FLIGHT = 2
 
 /** The documents of orders in Redis. Every call throws `StoreUnavailable` when Redis is unavailable. */
 export interface Documents {
   /**
-   * Reads the document of an order; undefined when there is none. Concurrent reads share a round trip.
-   * @throws {StoreUnavailable} also when the text is not a document of the order: MySQL may have the order.
+   * Reads the document of an order. Returns undefined when there is no document. Concurrent reads go into one
+   * micro-batch.
+   * @throws {StoreUnavailable} also when the text is not a document of the order, because MySQL may have the order.
    */
   get: (id: string) => Promise<string | undefined>
-  /** Puts the document of a final order back that Redis dropped or that is corrupt. One that exists is as new, and stays. */
+  /**
+   * Writes the document of a final order if the document in Redis is missing or corrupt. Never replaces a valid
+   * document.
+   */
   putBack: (order: OrderRecord) => Promise<void>
 }
 
 /**
- * Creates the access to documents. `ttl` is how long the document of a final order stays after its last use (ms).
- * `onCorrupt` is called for each text that is not a document.
+ * Creates the access to documents. `ttl` is the time for which Redis keeps the document of a final order after its last
+ * use (ms). `onCorrupt` is called for each text that is not a document of the order.
  */
 export function createDocuments(
   redis: RedisStore,
@@ -33,7 +38,7 @@ export function createDocuments(
   ttl: number,
   onCorrupt: () => void
 ): Documents {
-  /** Renews the TTL of documents. XX: a document without one belongs to an order that waits, and must get none. */
+  /** Renews the TTL of documents. XX skips a document without a TTL: its order waits, so it must not expire. */
   const renew = (used: string[]) =>
     redis.run(client => Promise.all(used.map(key => client.pexpire(key, ttl, 'XX'))))
 
@@ -41,7 +46,7 @@ export function createDocuments(
     const used = ids.map(keys.document)
     const reply = await redis.run(client => read(client, used, [ttl]))
     const [found, due] = reply as [(string | null)[], number[]]
-    // No caller waits for it: the next read finds what was not renewed.
+    // No caller waits for the renewal. If the renewal fails, the next read tries it again.
     if (due.length > 0) renew(due.map(index => used[index] as string)).catch(() => {})
     return found
   }

@@ -1,10 +1,10 @@
 #!lua flags=no-writes,allow-oom
--- Reads documents, and finds those whose TTL is due to be renewed: half of it is over. It writes nothing, so a server that
--- refuses writes (full, a replica, unable to save) answers it too.
+-- Reads documents, and finds the documents whose TTL is due for renewal. A TTL is due when less than half of it is
+-- left. The script writes nothing, so a server that refuses writes also runs it (full, a replica, unable to save).
 --
 -- KEYS  document keys
 -- ARGV  1 TTL of a final order's document, ms
--- Returns {documents, due}: one document, or false, for each key; and the positions of the due ones, from 0.
+-- Returns {documents, due}: for each key, a document or false; and the positions of the due documents, from 0.
 
 local ttl = tonumber(ARGV[1])
 local documents = redis.call('MGET', unpack(KEYS))

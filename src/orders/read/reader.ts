@@ -7,11 +7,12 @@ import type { OrderStore } from '../tables/order-store.ts'
 import type { Documents } from './documents.ts'
 import type { RecentDocuments } from './recent-documents.ts'
 
-/** Most ids of one shared query, and most such queries in flight. */
+/** The most ids of one micro-batch. */
 const FIND_SIZE = 200
+/** The most micro-batches that run at the same time. */
 const FIND_IN_FLIGHT = 2
 
-/** The statuses of orders that never change again. */
+/** The statuses in which an order never changes again. */
 const NEVER_CHANGES = new Set<OrderRecord['status']>(['completed', 'cancelled'])
 
 /** An order that was found. */
@@ -24,9 +25,9 @@ export interface FoundOrder {
 /** Reads orders, for one api process. */
 export interface OrderReader {
   /**
-   * Reads an order as it is now.
-   * @throws {OrderNotFound} when neither store has it.
-   * @throws {StoreUnavailable} when the store that may have it is unavailable.
+   * Reads the present document of an order.
+   * @throws {OrderNotFound} when neither store has the order.
+   * @throws {StoreUnavailable} when a store that may have the order is unavailable.
    */
   read: (id: string) => Promise<FoundOrder>
 }
@@ -38,7 +39,10 @@ export interface OrderReaderOptions {
   store: OrderStore
 }
 
-/** Creates the reader. It asks memory, then Redis, then MySQL when Redis has no document or one that may be behind. */
+/**
+ * Creates the reader. It reads from memory, then from Redis. It reads from MySQL when Redis has no document, or when
+ * the document in Redis may be outdated.
+ */
 export function createOrderReader({ documents, recent, store }: OrderReaderOptions): OrderReader {
   const find = createMicroBatch<string, OrderRecord | undefined>({
     size: FIND_SIZE,
@@ -50,19 +54,21 @@ export function createOrderReader({ documents, recent, store }: OrderReaderOptio
   })
 
   /**
-   * The newest document, given the one in Redis. A `processing` document may be behind: its worker may have written the
-   * row and not settled yet. MySQL confirms it; while MySQL is unavailable, the document of Redis is the answer.
+   * Returns the newest document of an order that has `document` in Redis. A `processing` document may be outdated: a
+   * worker may have written the row, and not settled the message yet. The function therefore also reads MySQL. While
+   * MySQL is unavailable, it returns the document of Redis.
    */
   const confirm = async (id: string, document: string): Promise<FoundOrder> => {
     const status = statusOf(document)
     if (NEVER_CHANGES.has(status)) recent.keep(id, document)
-    // A failed order can still be completed by a redrive, which writes its document.
+    // A redrive can still complete a failed order. It then writes the new document to Redis.
     if (status !== 'processing') return { document, cache: 'hit' }
     const row = await find(id).catch(orUnavailable)
     if (!row || row instanceof StoreUnavailable || row.status === 'processing')
       return { document, cache: 'hit' }
     const newer = renderDocument(row)
-    // The next read must not get an older document, even if MySQL is unavailable by then.
+    // Memory keeps the newer document: the next read must not return an older document, even while MySQL is
+    // unavailable.
     if (NEVER_CHANGES.has(row.status)) recent.keep(id, newer)
     return { document: newer, cache: 'miss' }
   }
@@ -78,7 +84,7 @@ export function createOrderReader({ documents, recent, store }: OrderReaderOptio
       if (typeof cached === 'string') return confirm(id, cached)
       const row = await find(id)
       if (row) {
-        // No caller waits for the cache, and an unavailable Redis is reported elsewhere.
+        // No caller waits for this write. Another part of the service logs that Redis is unavailable.
         if (row.status !== 'processing') documents.putBack(row).catch(() => {})
         return { document: renderDocument(row), cache: 'miss' }
       }

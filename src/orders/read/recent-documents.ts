@@ -1,25 +1,27 @@
-/** Most documents of one generation. A document has some 250 bytes, so two full generations take less than 10 MB. */
+/**
+ * The most documents of one generation. A document has about 250 bytes, so two full generations use less than 10 MB.
+ */
 const SIZE = 10_000
 
-/** The time for which a generation accepts documents (ms). */
+/** The longest time for which a generation accepts documents (ms). */
 const LIFETIME = 5000
 
 /**
- * Documents of completed and cancelled orders that this process has just read. They never change, so the next read of
- * it needs no store. There are two generations. When the young one is full or its time is over, it becomes the old one,
- * and the old one is dropped. So a document is kept for two lifetimes at most, however often it is read. Then a read
- * goes to Redis again, which renews the document's TTL.
+ * Documents of completed and cancelled orders that this process has just read. These documents never change, so the
+ * next read needs no store. There are two generations. When the young generation is full or its lifetime is over, the
+ * old generation is deleted, and the young generation becomes the old generation. A document is therefore kept for at
+ * most two lifetimes. The next read then goes to Redis, which renews the TTL of the document.
  */
 export interface RecentDocuments {
-  /** Returns the document of an order, if it was kept recently. */
+  /** Returns the document of an order. Returns undefined when memory does not have the document. */
   get: (id: string) => string | undefined
-  /** Keeps the document of an order that never changes again. */
+  /** Stores the document of an order that never changes again. */
   keep: (id: string, document: string) => void
 }
 
 /**
- * Creates an empty memory. `ttl` is how long Redis keeps a document after its last use (ms); memory keeps it for half
- * of that.
+ * Creates an empty memory. `ttl` is the time for which Redis keeps a document after its last use (ms). Memory keeps a
+ * document for at most half of `ttl`.
  */
 export function createRecentDocuments(ttl: number): RecentDocuments {
   const lifetime = Math.min(LIFETIME, ttl / 4)
@@ -33,7 +35,7 @@ export function createRecentDocuments(ttl: number): RecentDocuments {
     born = at
   }
 
-  /** Drops generations whose time is over. */
+  /** Deletes generations whose lifetime is over. */
   const age = () => {
     const lifetimes = Math.floor((performance.now() - born) / lifetime)
     if (lifetimes === 0) return
@@ -54,7 +56,7 @@ export function createRecentDocuments(ttl: number): RecentDocuments {
   }
 }
 
-/** Copies a text: an id is a slice of its URL, and would keep the whole URL in memory. */
+/** Copies a text. An id is a slice of its URL, and a slice keeps the whole URL in memory. */
 function copyOf(text: string): string {
   return Buffer.from(text).toString()
 }

@@ -12,30 +12,31 @@ import { COLUMNS, fromRow, type OrderRow, toDatetime, WAITING } from '../tables/
 import { addToTotals, transitionOf } from '../tables/totals.ts'
 import { deleteAttempts, failSpilled, IS_DUE, IS_WAITING, recordAttempt } from './spill-attempts.ts'
 
-/** Most rows of one transaction. */
+/** The most rows of one transaction. */
 const SIZE = 500
 
 /** The result of one run. */
 export interface Completion {
   /** The number of orders that were completed. */
   completed: number
-  /** Whether there may be more to complete. */
+  /** True when there may be more orders to complete. */
   more: boolean
-  /** The causes of the failures of orders that will be tried again, by id. */
+  /** The error of each order that will be tried again, by order id. */
   retrying: Map<string, unknown>
-  /** The causes of the orders that failed after their last attempt, by id. */
+  /** The error of each order that failed after its last attempt, by order id. */
   failed: Map<string, unknown>
 }
 
 /**
- * Completes spilled orders and adds them to the outbox, in one transaction. It needs no Redis, and skips rows that
- * another worker has locked. When the transaction fails, each order gets one of its own, so that a failing order does
- * not delay others. That order is tried again after a pause, and is failed after the last attempt.
+ * Completes spilled orders and adds them to the outbox, in one transaction. This needs no Redis. Rows that another
+ * worker has locked are skipped. When the transaction fails, each order is completed in its own transaction, so that
+ * one failing order does not delay the other orders. The failing order is tried again after a pause. After the last
+ * failed attempt, the order gets the status `failed`.
  * @throws {StoreUnavailable} when MySQL is unavailable or refuses writes.
  */
 export async function completeSpilled(mysql: MysqlStore): Promise<Completion> {
   try {
-    // One status at a time: the index then has the oldest rows first.
+    // Each statement reads one status, because the index sorts the rows of one status by time.
     const counts = [
       await completeRows(
         mysql,
@@ -55,8 +56,8 @@ export async function completeSpilled(mysql: MysqlStore): Promise<Completion> {
 }
 
 /**
- * Creates the task that completes spilled orders and logs the result of each run. A run resolves to whether there may
- * be more, and throws as `completeSpilled` does.
+ * Creates the task that completes spilled orders and logs the result of each run. A run returns true when there may be
+ * more orders to complete. A run throws the errors of `completeSpilled`.
  */
 export function createSpillCompleter({
   mysql,
@@ -92,7 +93,7 @@ async function completeEach(mysql: MysqlStore): Promise<Completion> {
       result.completed += await completeRows(mysql, `${IS_WAITING} AND ${IS_DUE} AND order_id = ?`, order_id)
     } catch (error) {
       if (error instanceof StoreUnavailable) throw error
-      // A MySQL that refuses writes spends no attempt of the order.
+      // When MySQL refuses all writes, the failure does not count as an attempt at the order.
       writable ||= await mysql.availability.takesWrites()
       if (!writable) throw new StoreUnavailable('mysql', error)
       const attempts = await recordAttempt(mysql, order_id, error)
@@ -113,7 +114,7 @@ async function fail(mysql: MysqlStore, orderId: string, cause: Error, result: Co
   }
 }
 
-/** Completes the rows that match a condition, in one transaction. Returns their number. */
+/** Completes the rows that match a condition, in one transaction. Returns the number of completed rows. */
 async function completeRows(mysql: MysqlStore, condition: string, ...values: string[]): Promise<number> {
   return mysql.transaction(async transaction => {
     const rows = await transaction.rows<OrderRow & { tax_rate: string }>(
@@ -140,7 +141,7 @@ async function completeRows(mysql: MysqlStore, condition: string, ...values: str
 }
 
 /**
- * Writes completed orders to rows that exist and are locked, in one statement. Their other columns stay as they are.
+ * Writes completed orders to existing rows in one statement. The rows must be locked. Other columns stay unchanged.
  */
 async function finish(transaction: Transaction, orders: OrderRecord[]): Promise<void> {
   const rows = orders.map(order => {

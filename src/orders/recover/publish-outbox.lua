@@ -1,13 +1,13 @@
 #!lua
--- Publishes final orders that were spilled: writes their documents and appends their events in one step.
+-- Publishes final orders of the outbox: writes their documents and appends their events in one step.
 --
 -- KEYS  1 stream `events`   2.. one document key for each order
--- ARGV  for each order: its document and the TTL of that in ms, its event, request id, traceparent ('' for none)
--- Returns how many orders were published.
+-- ARGV  for each order: its document, the TTL of the document in ms, its event, request id, traceparent ('' for none)
+-- Returns the number of published orders.
 --
--- A full server refuses the script (no allow-oom): orders are spilled as long as it is full, and are safe in MySQL.
+-- A full server refuses the script (no allow-oom). The orders then stay in the outbox, where they are safe.
 
-local untraced = {} -- no empty field: every function reads all fields
+local untraced = {} -- no empty field, because every function reads all fields
 for i = 2, #KEYS do
   local arg = 5 * (i - 2)
   local document, ttl, event, request, trace = unpack(ARGV, arg + 1, arg + 5)

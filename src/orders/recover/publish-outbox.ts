@@ -13,10 +13,12 @@ import { deleteAttempts, isFailedSpill } from './spill-attempts.ts'
 
 const publishScript = loadScript(new URL('publish-outbox.lua', import.meta.url))
 
-/** Most orders of one transaction. */
+/** The most orders of one transaction. */
 const SIZE = 500
 
-/** An order of the outbox, with its request and the attempts at one that failed. */
+/**
+ * An order of the outbox, with its request. For a failed spilled order, the row also has the record of its attempts.
+ */
 interface OutboxRow extends OrderRow {
   outbox_id: string
   traceparent: string | null
@@ -44,11 +46,12 @@ export interface OutboxPublisherOptions {
 }
 
 /**
- * Publishes the orders of the outbox in Redis: their documents, as the rows are now, and their events. A spilled order
- * that failed also gets a dead letter. The commit that follows deletes them from the outbox. After a crash in between,
- * they are published again with the same event ids. While Redis is full, all of them stay in the outbox.
- * @returns how many were published, and whether there may be more.
- * @throws {StoreUnavailable} when none was published.
+ * Publishes the orders of the outbox in Redis: the documents of the present rows, and the events. A failed spilled
+ * order also gets a dead letter. Then the transaction commits, which deletes the orders from the outbox. After a crash
+ * before the commit, they are published again with the same event ids. While Redis is full, all orders stay in the
+ * outbox.
+ * @returns the number of published orders, and whether there may be more.
+ * @throws {StoreUnavailable} when a store is unavailable and no order was published.
  */
 export async function publishOutbox(
   options: OutboxPublisherOptions
@@ -63,7 +66,8 @@ export async function publishOutbox(
     )
     let published = 0
     for (const [partition, own] of Map.groupBy(rows, row => keys.partitionOf(row.order_id))) {
-      // Deletes first: a MySQL that refuses them must not let every run publish the same orders.
+      // The DELETE comes first, so that nothing is published when MySQL refuses it. Otherwise every run would publish
+      // the same orders.
       await transaction.run('DELETE FROM outbox WHERE id IN (?)', [own.map(row => row.outbox_id)])
       const failed = own.filter(isFailedSpill)
       if (failed.length > 0)
@@ -77,7 +81,7 @@ export async function publishOutbox(
         await publish(redis, keys.stream(EVENTS, partition), own, toPublication)
       } catch (error) {
         if (published === 0) throw error
-        // Commits the partitions that are published: otherwise every run would publish them while Redis is full.
+        // Commits the published partitions. Otherwise every run would publish them again while Redis is full.
         await transaction.run('ROLLBACK TO SAVEPOINT published', [])
         return { published, more: false }
       }
@@ -89,8 +93,8 @@ export async function publishOutbox(
 }
 
 /**
- * Creates the task that publishes the outbox while Redis is available, and logs how many orders a run has published. A
- * run resolves to whether there may be more, and throws as `publishOutbox` does.
+ * Creates the task that publishes the outbox while Redis is available. A run logs the number of published orders. It
+ * returns true when there may be more orders to publish, and throws the errors of `publishOutbox`.
  */
 export function createOutboxPublisher(
   options: OutboxPublisherOptions & { log: FastifyBaseLogger }
@@ -103,7 +107,7 @@ export function createOutboxPublisher(
   }
 }
 
-/** The dead letter of a spilled order that failed. Its message is the one that an accept in Redis would have made. */
+/** Makes the dead letter of a failed spilled order. Its message equals the message that an accept in Redis appends. */
 function toDeadLetter(row: OutboxRow): NewDeadLetter {
   const order = fromRow(row)
   const { created_at, updated_at, failure } = order
@@ -125,8 +129,8 @@ function toDeadLetter(row: OutboxRow): NewDeadLetter {
 }
 
 /**
- * Publishes orders of one partition in one step. Events go out whatever the documents are: a read may have put a final
- * document back, and a read publishes nothing.
+ * Publishes orders of one partition in one step. Events are published even when Redis has the final document already. A
+ * read may have written that document, and a read publishes no event.
  */
 async function publish(
   redis: RedisStore,

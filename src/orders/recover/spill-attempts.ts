@@ -8,21 +8,24 @@ import { fail } from '../pricing.ts'
 import { COLUMNS, fromRow, type OrderRow, SPILLED, toDatetime, WAITING } from '../tables/row.ts'
 import { addToTotals, transitionOf } from '../tables/totals.ts'
 
-/** SQL condition on `orders`: the row's next attempt is due. */
+/** SQL condition on `orders`: the next attempt at the order is due. */
 export const IS_DUE =
   'NOT EXISTS (SELECT 1 FROM spill_attempts WHERE spill_attempts.order_id = orders.order_id AND due_at > UTC_TIMESTAMP(3))'
 
 /** SQL condition on `orders`: the row is a spilled order that waits. */
 export const IS_WAITING = `status IN ('processing', '${WAITING}')`
 
-/** Returns whether a row is a spilled order that failed. It has no message in Redis that could become a dead letter. */
+/**
+ * Returns whether a row is a failed spilled order. Such an order has no message in Redis that could become a dead
+ * letter.
+ */
 export function isFailedSpill({ status, message_id }: Pick<OrderRow, 'status' | 'message_id'>): boolean {
   return status === 'failed' && message_id?.startsWith(SPILLED) === true
 }
 
 /**
- * Records a failed attempt at a spilled order, with a pause before the next one.
- * @returns how many attempts have failed.
+ * Records a failed attempt at a spilled order, and sets the time of the next attempt.
+ * @returns the number of failed attempts.
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */
 export async function recordAttempt(mysql: MysqlStore, orderId: string, cause: unknown): Promise<number> {
@@ -46,15 +49,15 @@ export async function recordAttempt(mysql: MysqlStore, orderId: string, cause: u
   })
 }
 
-/** Deletes the recorded attempts at orders. */
+/** Deletes the records of attempts at orders. */
 export async function deleteAttempts({ run }: Transaction, orderIds: string[]): Promise<void> {
   await run('DELETE FROM spill_attempts WHERE order_id IN (?)', [orderIds])
 }
 
 /**
- * Fails a spilled order whose attempts are used up. The outbox publisher brings its document, its event and a dead
- * letter to Redis. The row gets the message id of that dead letter, so that a redrive completes it like any failed
- * order.
+ * Fails a spilled order after its last attempt. The outbox publisher then writes its document, its event and a dead
+ * letter to Redis. The row gets the message id of this dead letter, so that a redrive completes the row as for any
+ * failed order.
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */
 export async function failSpilled(mysql: MysqlStore, orderId: string, cause: Error): Promise<void> {

@@ -5,15 +5,18 @@ import { readTotals, type Totals } from './totals.ts'
 
 /** Reads orders from MySQL. Every call throws `StoreUnavailable` when MySQL is unavailable. */
 export interface OrderStore {
-  /** Finds the orders among `ids` that have a row, by id. */
+  /** Finds the orders that have a row, among `ids`. The keys of the map are order ids. */
   find: (ids: string[]) => Promise<Map<string, OrderRecord>>
-  /** Finds the ids among `ids` that have a row. Every accept calls it and mostly finds none, so it reads the index only. */
+  /**
+   * Finds the ids that have a row, among `ids`. Every accept calls this and mostly finds none, so it reads only the
+   * index.
+   */
   findIds: (ids: string[]) => Promise<string[]>
-  /** Reads the totals over all rows. Its cost does not grow with the rows. */
+  /** Reads the totals over all rows. The cost does not grow with the number of rows. */
   totals: () => Promise<Totals>
 }
 
-/** Creates the store on the MySQL of orders. */
+/** Creates the store, which reads from `mysql`. */
 export function createOrderStore(mysql: MysqlStore): OrderStore {
   return {
     find: async ids => {

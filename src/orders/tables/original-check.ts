@@ -2,7 +2,8 @@ import type { Connection, RowDataPacket } from 'mysql2/promise'
 import { type Column, SchemaRefused } from '../../stores/mysql/schema-check.ts'
 
 /**
- * The columns that the original system's `orders` may have, and their types as messages name them. Others are refused.
+ * The columns that the original system's `orders` may have. `word` names the type in messages. A table with any other
+ * column is refused.
  */
 const COLUMNS: Record<string, { type: RegExp; word: string; optional?: true }> = {
   id: { type: /^\w*int\b/, word: 'an integer', optional: true },
@@ -19,30 +20,30 @@ const COLUMNS: Record<string, { type: RegExp; word: string; optional?: true }> =
 /** The largest amount that DECIMAL(12, 4) holds. */
 const LARGEST = '99999999.9999'
 
-// The statuses of the original system, in lower case, by the status that they are converted to.
+// SQL conditions on the status of a row. The original system may use two words for each status, in any case.
 const FAILED = "LOWER(status) IN ('failed', 'error')"
 const COMPLETED = "LOWER(status) IN ('completed', 'processed')"
 const WAITING = "LOWER(status) IN ('processing', 'pending')"
 
-/** The columns by which the rows of an original table are read. */
+/** The SQL that reads the rows of an original table. */
 export interface OriginalTable {
-  /** A column that is unique and never NULL. Rows are copied in its order. */
+  /** A column that is unique and never NULL. Rows are copied in the order of this column. */
   key: 'id' | 'order_id'
-  /** SQL of a column; NULL when the table does not have it. */
+  /** Returns the SQL of a column: its name, or NULL when the table does not have the column. */
   column: (name: string) => string
-  /** SQL of an order's status after the copy. */
+  /** The SQL expression of an order's status after the copy. */
   status: string
-  /** Whether `order_id` has a unique key. */
+  /** True when `order_id` has a unique key. */
   unique: boolean
 }
 
-/** The last sentence of each message about a column. */
+/** The last part of each message about a column. */
 const REMEDY =
   'Rename the table, or change it so that Orderstream can convert it, or set DB_NAME to a database of its own; nothing has been changed.'
 
 /**
- * Describes how to read an original table, from its columns.
- * @throws {SchemaRefused} when a column is not that of the original system; the message names it.
+ * Returns the SQL that reads an original table with these columns.
+ * @throws {SchemaRefused} when a column differs from the original system; the message names the column.
  */
 export function describeOriginal(columns: Column[]): OriginalTable {
   const types = new Map(columns.map(({ name, type }) => [name, type]))
@@ -80,7 +81,7 @@ export function describeOriginal(columns: Column[]): OriginalTable {
 
 /**
  * Checks that every row can be converted, in one pass over the table.
- * @throws {SchemaRefused} when a row cannot; the message names the column and the order.
+ * @throws {SchemaRefused} when a row cannot be converted; the message names the column and the order.
  */
 export async function checkOriginalRows(
   connection: Connection,
@@ -103,7 +104,7 @@ export async function checkOriginalRows(
   if (twice) throw refuseRow('order_id', twice.order_id, 'names more than one row')
 }
 
-/** The faults that a row may have: the column, the condition in SQL, and the words for the message. */
+/** Returns the faults that a row may have: the column, the condition in SQL, and the reason for the message. */
 function rowFaults({ column, status }: OriginalTable, taxRate: string) {
   const outside = (value: string) =>
     `${value} IS NULL OR ${value} < 0 OR ${value} > ${LARGEST} OR ${value} <> ROUND(${value}, 4)`
@@ -121,7 +122,7 @@ function rowFaults({ column, status }: OriginalTable, taxRate: string) {
   return [
     {
       column: 'order_id',
-      // The conversion turns other letters into question marks.
+      // The conversion replaces every character that is not ASCII with a question mark.
       when: "order_id IS NULL OR CHAR_LENGTH(order_id) NOT BETWEEN 1 AND 100 OR CONVERT(order_id USING ascii) COLLATE ascii_bin REGEXP '[^A-Za-z0-9_-]'",
       why: 'is not 1 to 100 of A–Z, a–z, 0–9, underscore and hyphen'
     },

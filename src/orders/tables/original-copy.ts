@@ -3,13 +3,13 @@ import type { Connection, ResultSetHeader, RowDataPacket } from 'mysql2/promise'
 import { SchemaRefused } from '../../stores/mysql/schema-check.ts'
 import type { OriginalTable } from './original-check.ts'
 
-/** The progress of the copy. */
+/** The progress of the copy. `lastKey` is the key of the last copied row; null before the first row. */
 interface Progress {
   lastKey: string | null
   finished: boolean
 }
 
-/** Reads the progress of the copy; undefined when it has not begun. */
+/** Reads the progress of the copy. Returns undefined when the copy has not begun. */
 export async function readProgress(connection: Connection): Promise<Progress | undefined> {
   const [[row]] = await connection.query<RowDataPacket[]>(
     'SELECT last_key, finished_at FROM orders_original_copy WHERE id = 1'
@@ -18,10 +18,10 @@ export async function readProgress(connection: Connection): Promise<Progress | u
 }
 
 /**
- * Copies the rows of `orders_original` that are not in `orders` yet, `size` in one transaction. The transaction also adds
- * their totals and records the last key, so that a copy that is cut off continues after it. Waiting orders get the tax rate,
- * as spilled ones do, and a worker completes them.
- * @throws {SchemaRefused} when the progress is lost.
+ * Copies the rows of `orders_original` that are not in `orders` yet. One transaction copies `size` rows, adds their
+ * totals and records the last key. An interrupted copy continues after this key. A waiting order gets `taxRate`, as a
+ * spilled order does, and a worker completes the order.
+ * @throws {SchemaRefused} when the row that records the progress is missing.
  */
 export async function copyOriginalRows(
   connection: Connection,
@@ -52,20 +52,20 @@ const LOST_PROGRESS =
   'The table orders_original_copy has lost its row while the original orders were converted. Restore the database from its backup.'
 
 interface Range {
-  /** SQL that is true for the rows of the range, with its values. */
+  /** An SQL condition that is true for the rows of the range. `values` are its parameters. */
   where: string
   values: (string | number)[]
   lastKey: string
 }
 
-/** Finds the next rows to copy; undefined when all are copied. */
+/** Finds the next rows to copy. Returns undefined when all rows are copied. */
 async function nextRange(
   connection: Connection,
   key: OriginalTable['key'],
   lastKey: string | null,
   size: number
 ): Promise<Range | undefined> {
-  // Numbers compare as numbers, texts by the collation of their column.
+  // MySQL compares numbers as numbers, and texts by the collation of their column.
   const toValue = (text: string) => (key === 'id' ? Number(text) : text)
   const after = lastKey === null ? 'TRUE' : `${key} > ?`
   const values = lastKey === null ? [] : [toValue(lastKey)]
@@ -79,7 +79,7 @@ async function nextRange(
   return { where: `${after} AND ${key} <= ?`, values: [...values, toValue(last)], lastKey: last }
 }
 
-/** Copies a range, in a transaction. */
+/** Copies the rows of a range. The caller opens and commits the transaction. */
 async function copyRange(
   connection: Connection,
   { column, status }: OriginalTable,
@@ -91,7 +91,7 @@ async function copyRange(
        CAST(${column('updated_at')} AS DATETIME(3)) AS updated,
        CAST(${column('processed_at')} AS DATETIME(3)) AS processed
      FROM orders_original WHERE ${where}`
-  // An order must not end or change before it was accepted.
+  // No time of an order may be earlier than its acceptance.
   const processed = 'GREATEST(created, COALESCE(processed, updated, created))'
   const updated = 'GREATEST(created, COALESCE(processed, created), COALESCE(updated, created))'
   const [{ affectedRows }] = await connection.query<ResultSetHeader>(

@@ -5,16 +5,16 @@ import { findFaults, readTables, SchemaRefused, TABLE_NAMES } from '../../stores
 import { checkOriginalRows, describeOriginal } from './original-check.ts'
 import { copyOriginalRows, readProgress } from './original-copy.ts'
 
-/** The name that the original system's table gets. It stays as a backup. */
+/** The new name of the original system's table. The table stays as a backup. */
 const BACKUP = 'orders_original'
 
-/** The comment of a renamed table. The statement that renames it sets it, so it shows which table to copy. */
+/** The comment of the renamed table. The statement that renames the table also sets it. It marks the table to copy. */
 const MARK = 'Orders of the original system, copied by Orderstream'
 
-/** Rows that one transaction copies, and how long to wait for transactions of the original system (s). */
+/** `size`: rows that one transaction copies. `lockWait`: longest wait for transactions of the original system (s). */
 const DEFAULTS = { size: 5000, lockWait: 10 }
 
-/** errno of a lock that was not free in time. */
+/** The errno of MySQL when the wait for a lock takes too long. */
 const LOCK_WAIT_TIMEOUT = 1205
 
 interface Options {
@@ -28,7 +28,8 @@ interface Options {
  *
  *     orders --checked, renamed--> orders_original --migrations create orders--> rows copied into orders
  *
- * Each step can be cut off; the next start continues there. `taxRate` (decimal text) prices the orders that wait.
+ * Each step may be interrupted; the next start continues with the same step. `taxRate` (decimal text) is the tax rate
+ * of the orders that wait.
  */
 export function convertOriginalOrders(
   taxRate: string,
@@ -45,8 +46,10 @@ export function convertOriginalOrders(
 }
 
 /**
- * Renames the original table if it can be converted. No other session can write to it meanwhile.
- * @throws {SchemaRefused} when a table is neither ours nor the original one, or a row cannot be converted.
+ * Renames the original table if its rows can be converted. A lock stops writes of other sessions until the rename is
+ * done.
+ * @throws {SchemaRefused} when a table is from neither Orderstream nor the original system, or a row cannot be
+ * converted.
  */
 async function setAside(connection: Connection, { taxRate, lockWait }: Options): Promise<void> {
   const faults = await findFaults(connection, false)
@@ -71,12 +74,12 @@ async function setAside(connection: Connection, { taxRate, lockWait }: Options):
   })
   // A refusal closes the connection, which releases the lock.
   await checkOriginalRows(connection, original, taxRate)
-  // One statement: the rename and the comment happen together or not at all.
+  // One statement renames the table and sets the comment, so that no crash can separate the two changes.
   await connection.query(`ALTER TABLE orders RENAME TO ${BACKUP}, COMMENT = '${MARK}'`)
   await connection.query('UNLOCK TABLES')
 }
 
-/** Copies the rows that are left, if there is an original table. */
+/** Copies the rows that are not copied yet, if there is an original table. */
 async function finishCopy(connection: Connection, log: FastifyBaseLogger, options: Options): Promise<void> {
   const progress = await readProgress(connection)
   if (progress?.finished) return

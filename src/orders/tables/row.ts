@@ -3,13 +3,13 @@ import { type Details, type DetailsSource, toDetails } from '../details.ts'
 import { canonicalAmount } from '../money.ts'
 import type { OrderRecord } from '../order.ts'
 
-/** A row of `orders` as the driver returns it: DECIMAL and DATETIME as text. */
+/** A row of `orders` as the driver returns it. DECIMAL and DATETIME columns are text. */
 export interface OrderRow extends Omit<OrderRecord, 'failure' | 'details' | 'status'> {
   status: OrderRecord['status'] | typeof WAITING
   currency: string | null
   customer_id: string | null
   region: string | null
-  /** JSON: MySQL's driver parses it, MariaDB returns text. */
+  /** A JSON column. The driver returns a parsed value from MySQL, and text from MariaDB. */
   items: NonNullable<DetailsSource['items']> | string | null
   metadata: NonNullable<DetailsSource['metadata']> | string | null
   message_id: string | null
@@ -17,31 +17,34 @@ export interface OrderRow extends Omit<OrderRecord, 'failure' | 'details' | 'sta
   failure_detail: string | null
 }
 
-/** An order with the id of the message that made its row; null for a spilled order. */
+/** An order, and the id of the message that created its row. `messageId` is null for a spilled order. */
 export interface StoredOrder extends OrderRecord {
   messageId: string | null
 }
 
 /**
- * The status of a spilled row that waits and has what only version 2 of the message can carry. The release before completes
- * the rows with `processing`, and would lose it.
+ * The status of a spilled row that waits and needs version 2 of the message. A process of the previous release does not
+ * read this status. It completes rows that are `processing`, and would ignore the fields that are new in version 2.
  */
 export const WAITING = 'waiting'
 
-/** The beginning of the message id that a spilled order gets when it fails or is cancelled: it has no message. */
+/**
+ * The beginning of the message id that a spilled order gets when it fails or is cancelled. A spilled order has no
+ * message of its own.
+ */
 export const SPILLED = 'spilled-'
 
-/** The columns that every order has, in the order of `toValues`. */
+/** The columns that every order has, in the sequence of `toValues`. */
 export const PLAIN_COLUMNS =
   'order_id, amount, tax, total, status, created_at, updated_at, processed_at, message_id, failure_code, failure_detail'
 
-/** The columns of the optional fields, in the order of `toDetailValues`. */
+/** The columns of the optional fields, in the sequence of `toDetailValues`. */
 export const DETAIL_COLUMNS = 'currency, customer_id, region, items, metadata'
 
 /** The columns of an order. */
 export const COLUMNS = `${PLAIN_COLUMNS}, ${DETAIL_COLUMNS}`
 
-/** Converts a row to an order: DECIMAL text loses its trailing zeros, DATETIME text becomes ISO 8601. */
+/** Converts a row to an order. Removes trailing zeros from DECIMAL text, and converts DATETIME text to ISO 8601. */
 export function fromRow(row: OrderRow): StoredOrder {
   return {
     order_id: row.order_id,
@@ -68,7 +71,7 @@ function parsed<T>(json: T | string): T {
   return typeof json === 'string' ? JSON.parse(json) : json
 }
 
-/** Inserts new rows, in one statement. It names the columns of optional fields only when an order has some. */
+/** Inserts new rows in one statement. The statement has the columns of optional fields only when an order uses them. */
 export async function insertOrders(transaction: Transaction, orders: StoredOrder[]): Promise<void> {
   if (orders.length === 0) return
   const plain = orders.every(({ details }) => details === null)
@@ -101,7 +104,7 @@ export function toValues(order: StoredOrder): (string | null)[] {
   ]
 }
 
-/** Converts ISO 8601 in UTC to the text that MySQL takes: without the Z. */
+/** Converts ISO 8601 in UTC to the text that MySQL accepts, without the Z. */
 export function toDatetime(iso: string): string {
   return iso.slice(0, -1)
 }

@@ -9,13 +9,13 @@ export interface Totals {
   processing: number
   completed: number
   failed: number
-  /** Without the cancelled orders whose messages still wait: these count as waiting. */
+  /** Cancelled orders. While its message still waits, a cancelled order counts as waiting instead. */
   cancelled: number
-  /** Spilled orders: accepted in MySQL, not in Redis. */
+  /** Spilled orders. They were accepted in MySQL, not in Redis. */
   accepted: number
-  /** Sum of the totals of completed orders without a currency; decimal text. */
+  /** The sum of the totals of completed orders without a currency; decimal text. */
   revenue: string
-  /** The same for orders with a currency, by its code. */
+  /** The sum of the totals of completed orders for each currency code; decimal text. */
   revenueIn: ReadonlyMap<string, string>
 }
 
@@ -23,28 +23,31 @@ export interface Totals {
 export interface Transition {
   from: Order['status'] | null
   to: Order['status']
-  /** The order's total now; decimal text. */
+  /** The total of the order after the change; decimal text. */
   total: string | null
-  /** '' for none. */
+  /** The currency code; '' for an order without a currency. */
   currency: string
 }
 
-/** The change that made an order what it is now; `from` is null for a new row. */
+/** Returns the change from the status `from` to the present status of an order. `from` is null for a new row. */
 export function transitionOf(from: Transition['from'], { status, total, details }: OrderRecord): Transition {
   return { from, to: status, total, currency: details?.currency ?? '' }
 }
 
-/** The number of slots, as the migration creates them. */
+/** The number of slots that the migration creates. */
 const SLOTS = 32
 
-/** Draws a slot for one transaction. A transaction that is repeated draws again, so it does not wait for one slot forever. */
+/**
+ * Chooses a random slot for one transaction. A repeated transaction chooses again, so it cannot wait for one slot
+ * forever.
+ */
 function drawSlot(): number {
   return Math.floor(Math.random() * SLOTS)
 }
 
 /**
- * Locks a slot that no other transaction holds, at the cost of a round trip. For a transaction that must not wait for a
- * worker that hangs.
+ * Locks a slot that no other transaction has locked. This costs a round trip. Use it in a transaction that must not
+ * wait for a worker that hangs.
  */
 export async function takeFreeSlot(transaction: Transaction): Promise<number> {
   const [row] = await transaction.rows<{ slot: number }>(
@@ -55,7 +58,8 @@ export async function takeFreeSlot(transaction: Transaction): Promise<number> {
 }
 
 /**
- * Adds the changes of a transaction to one slot of the totals. Call it last: other transactions may wait for the slot.
+ * Adds the changes of a transaction to one slot of the totals. Call this last in the transaction, because other
+ * transactions may wait for the slot.
  */
 export async function addToTotals(
   transaction: Transaction,
@@ -83,7 +87,7 @@ export async function addToTotals(
   )
   const currencies = new Set(completed.map(({ currency }) => currency).filter(currency => currency !== ''))
   if (currencies.size === 0) return
-  // The slot is locked by now, so no other transaction changes its rows of revenue.
+  // The UPDATE has locked the slot, so no other transaction changes the revenue rows of this slot.
   await transaction.run(
     'INSERT INTO order_revenue (slot, currency, revenue) VALUES ? ON DUPLICATE KEY UPDATE revenue = revenue + VALUES(revenue)',
     [[...currencies].map(currency => [slot, currency, revenueIn(currency)])]

@@ -2,14 +2,14 @@ import { randomInt, randomUUID } from 'node:crypto'
 import type { Transaction } from '../../stores/mysql/transaction.ts'
 
 /**
- * Trial write: finds out whether MySQL takes the writes of an order. It inserts into each table that an order needs,
- * changes those rows and rolls back, so that no other session sees them. Then it inserts and deletes a row of the
- * outbox, for the commit to have a change: only such a commit waits for a log whose disk is full. A lock on all tables,
- * as a backup takes it, delays the statements.
+ * Trial write: finds out whether MySQL accepts the writes of an order. It inserts and updates a row in each table that
+ * an order needs, and rolls back, so that no other session can read the rows. Then it inserts and deletes a row of the
+ * outbox, because only a commit with a change waits when the disk of the log is full. When a backup locks all tables,
+ * the statements wait.
  * @throws {Contention} when another session holds a lock on a row for longer than a second; that is not an outage.
  */
 export async function trialWrite({ run }: Transaction): Promise<void> {
-  // No order has such an id, and no slot of the totals is below 0.
+  // The id of an order cannot begin with `~`, and no slot of the totals is below 0.
   const id = `~${randomUUID()}`
   const slot = -randomInt(1, 32_768)
   await run('SET SESSION innodb_lock_wait_timeout = 1', [])

@@ -4,17 +4,20 @@ import { indexed, type RateTable } from './rate-table.ts'
 
 const writeScript = loadScript(new URL('write-mirror.lua', import.meta.url))
 
-/** The rates in Redis, for an api that starts while MySQL is unavailable. All throw {StoreUnavailable}. */
+/**
+ * A copy of the tax rates in Redis, for an api that starts while MySQL is unavailable. Every function throws
+ * {StoreUnavailable} when Redis is unavailable.
+ */
 export interface Mirror {
-  /** Reads the stamp of the mirror; '' when there is none. */
+  /** Reads the stamp of the mirror. Returns '' when there is no mirror. */
   stamp: () => Promise<string>
-  /** Reads the mirror; undefined when there is none. */
+  /** Reads the mirror. Returns undefined when there is no mirror. */
   read: () => Promise<RateTable | undefined>
-  /** Writes the mirror if its stamp is still the one that was `seen`. */
+  /** Writes the mirror if its stamp is still `seen`. */
   write: (seen: string, table: RateTable) => Promise<void>
 }
 
-/** Creates the mirror in a hash. */
+/** Creates the access to the mirror, which is a hash. */
 export function createMirror(redis: RedisStore, key: string): Mirror {
   return {
     stamp: async () => (await redis.run(client => client.hget(key, 'stamp'))) ?? '',

@@ -7,25 +7,25 @@ import { canonicalAmount } from '../money.ts'
 import { toDatetime, toIso } from '../tables/row.ts'
 import { beginOf, type RateChange, stampOf, toTable } from './rate-table.ts'
 
-/** A rate that an operator wants. `rate` is decimal text, `from` UTC ISO 8601 with milliseconds. */
+/** A rate that an operator requests. `rate` is decimal text; `from` is UTC ISO 8601 with milliseconds. */
 export interface WantedRate {
   region: string
   rate: string
-  /** Undefined for as soon as possible. */
+  /** The time when the rate begins; undefined for as soon as possible. */
   from: string | undefined
 }
 
-/** The operator who sets a rate. */
+/** The request that sets a rate. */
 export interface RateOrigin {
-  /** Address of the client. */
+  /** The address of the client. */
   client: string
   requestId: string
 }
 
-/** The number of attempts at a change when another one came first. */
+/** The number of attempts at a change while other changes take the same version. */
 const ATTEMPTS = 10
 
-/** Reads the stamp of the last change; '' when there is none. */
+/** Reads the stamp of the last change. Returns '' when there is no change. */
 export async function readLastStamp(mysql: MysqlStore): Promise<string> {
   const [last] = await mysql.rows<Pick<RateChange, 'version' | 'created_at'>>(
     'SELECT version, created_at FROM tax_rates ORDER BY version DESC LIMIT 1',
@@ -34,7 +34,7 @@ export async function readLastStamp(mysql: MysqlStore): Promise<string> {
   return last ? stampOf({ ...last, created_at: toIso(last.created_at) }) : ''
 }
 
-/** Reads all changes, in the order of their numbers. */
+/** Reads all changes, sorted by version. */
 export async function readChanges(mysql: Pick<MysqlStore | Transaction, 'rows'>): Promise<RateChange[]> {
   const rows = await mysql.rows<RateChange>(
     'SELECT version, region, rate, valid_from, created_at FROM tax_rates ORDER BY version',
@@ -49,8 +49,8 @@ export async function readChanges(mysql: Pick<MysqlStore | Transaction, 'rows'>)
 }
 
 /**
- * Adds a change, unless the region has that rate from that time on already. The key refuses a change that was checked
- * against an outdated table; it is then checked again.
+ * Adds a change, unless the region already has the same rate from the same time. When another change takes the same
+ * version, the unique key refuses the insert. The change is then checked again, with the new table.
  * @returns the rate with its period.
  * @throws {TaxRateRefused} when the rate would begin too early.
  */

@@ -9,29 +9,33 @@ import { addChange, type RateOrigin, readChanges, readLastStamp, type WantedRate
 import { type RateTable, rateAt, toTable, versionOf } from './rate-table.ts'
 
 /**
- * The time for which rates are used after a store confirmed them (ms). Half of the notice of a new rate: a process that
- * was frozen or cut off must not price by outdated rates.
+ * The time for which a process uses rates after a store has confirmed them (ms). It is half of `NOTICE`, so that a
+ * process that was frozen or disconnected does not use outdated rates.
  */
 const CONFIRMED_FOR = 30_000
 
-/** The tax rates of the regions. A process that prices orders has all of them in memory. */
+/** The tax rates of the regions. A process that accepts orders has all rates in memory. */
 export interface TaxRates {
   /**
-   * Returns the rate of a region at a time (UTC ISO 8601 with milliseconds) as decimal text; undefined when the region
-   * has none then. Asks no store.
-   * @throws {StoreUnavailable} while no store has confirmed the rates lately.
+   * Returns the rate of a region at a time (UTC ISO 8601 with milliseconds) as decimal text. Returns undefined when the
+   * region has no rate at that time. Reads only memory.
+   * @throws {StoreUnavailable} when no store has confirmed the rates in the last 30 seconds.
    */
   rateOf: (region: string, at: string) => string | undefined
   /**
-   * Reads the rates from MySQL, or from their mirror in Redis, and mends the mirror. Call it every few seconds.
-   * @throws {StoreUnavailable} when neither store has the rates, or Redis refuses the mirror.
+   * Reads the rates from MySQL, or from the mirror in Redis, and corrects an outdated mirror. Call this every few
+   * seconds.
+   * @throws {StoreUnavailable} when the rates cannot be read from either store, or Redis refuses to write the mirror.
    */
   refresh: () => Promise<void>
-  /** Reads all rates from MySQL. @throws {StoreUnavailable} when it is unavailable. */
+  /**
+   * Reads all rates from MySQL.
+   * @throws {StoreUnavailable} when MySQL is unavailable.
+   */
   list: () => Promise<TaxRate[]>
   /**
-   * Sets a rate, unless the region has it from that time on already.
-   * @throws {TaxRateRefused} when it would begin too early.
+   * Sets a rate, unless the region already has the same rate from the same time.
+   * @throws {TaxRateRefused} when the rate would begin too early.
    * @throws {StoreUnavailable} when a store is unavailable.
    */
   set: (wanted: WantedRate, origin: RateOrigin) => Promise<TaxRate>
@@ -45,7 +49,7 @@ export interface TaxRatesOptions {
   log: FastifyBaseLogger
 }
 
-/** Creates the tax rates of a process. It knows none before the first refresh. */
+/** Creates the tax rates of a process. `rateOf` throws until the first refresh has finished. */
 export function createTaxRates({ redis, mysql, keys, log }: TaxRatesOptions): TaxRates {
   const mirror = createMirror(redis, keys.taxRates())
   let table: RateTable | undefined
@@ -54,13 +58,14 @@ export function createTaxRates({ redis, mysql, keys, log }: TaxRatesOptions): Ta
 
   const load = async () => {
     const begun = performance.now()
-    // Before the rows: a mirror that another process writes meanwhile then differs from what was seen.
+    // The stamp is read before the rows. If another process writes the mirror in between, the stamp differs from
+    // `seen`, and this process does not overwrite the newer mirror.
     const seen = await mirror.stamp().catch(ifUnavailable)
     table = await readNewest(mysql, mirror, table, seen)
     confirmedAt = begun
     if (seen !== undefined && seen !== table.stamp) await mirror.write(seen, table)
   }
-  // One after the other, so that none puts an older table in the place of a newer one.
+  // Refreshes run one after the other, so that no refresh replaces a newer table with an older table.
   const refresh = () => {
     running = running.catch(() => {}).then(load)
     return running
@@ -75,7 +80,8 @@ export function createTaxRates({ redis, mysql, keys, log }: TaxRatesOptions): Ta
     refresh,
     list: async () => toTable(await readChanges(mysql)).rates,
     set: async (wanted, origin) => {
-      // Without Redis, an api that starts without MySQL would not find the rate there.
+      // Refuses the change while Redis is unavailable: an api that starts without MySQL could not read the rate in the
+      // mirror.
       await mirror.stamp()
       const rate = await addChange(mysql, wanted, origin)
       await refresh().catch(error => log.warn({ err: error }, 'tax rates could not be refreshed'))
@@ -85,8 +91,8 @@ export function createTaxRates({ redis, mysql, keys, log }: TaxRatesOptions): Ta
 }
 
 /**
- * Reads the newest rates that a store has; `known` are those of this process, `seen` is the stamp of the mirror, or
- * undefined while Redis is unavailable.
+ * Reads the newest rates from MySQL or the mirror. `known` are the rates in this process. `seen` is the stamp of the
+ * mirror; undefined while Redis is unavailable.
  */
 async function readNewest(
   mysql: MysqlStore,
@@ -100,7 +106,7 @@ async function readNewest(
   } catch (error) {
     if (!(error instanceof StoreUnavailable) || seen === undefined) throw error
     if (known?.stamp === seen) return known
-    // A mirror that is missing shows nothing: Redis may have lost it.
+    // A missing mirror does not mean that there are no rates, because Redis may have lost the mirror.
     if (seen === '') throw error
     if (known && known.version > versionOf(seen)) return known
     const mirrored = await mirror.read()

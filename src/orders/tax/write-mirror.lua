@@ -1,8 +1,8 @@
 #!lua
--- Writes the mirror of the tax rates, unless it has changed since the caller looked: another process then wrote newer rates.
+-- Writes the mirror of the tax rates, unless another process has written newer rates since the caller read the stamp.
 --
 -- KEYS  1 hash `tax-rates`
--- ARGV  1 stamp that the caller saw ('' for no mirror)   2 new stamp ('' when there are no rates)   3 the rates, as JSON
+-- ARGV  1 stamp that the caller read ('' for no mirror)   2 new stamp ('' when there are no rates)   3 rates, as JSON
 -- Returns nothing.
 
 if (redis.call('HGET', KEYS[1], 'stamp') or '') ~= ARGV[1] then return end
