@@ -5,7 +5,7 @@ import type { ResolvedFunction } from './function.ts'
 import { EVENTS, LOGS } from './names.ts'
 import { optionNames, unknownOptions } from './option-names.ts'
 
-/** `app.consume` refuses a function. The message has every reason, and what to do. */
+/** `app.consume` refuses a function. The message lists every fault, and what to do. */
 export class FunctionRefused extends Error {
   override name = 'FunctionRefused'
 
@@ -17,7 +17,7 @@ export class FunctionRefused extends Error {
 
 const settings = Compile(FunctionSettings)
 
-/** A stream within so many edits of a stream of the service is a typing error. */
+/** A stream name with at most so many edits from the name of a stream of the service is a typing error. */
 const NEAR = 2
 
 /** Keywords of JSON Schema. */
@@ -26,11 +26,14 @@ const SCHEMA_WORDS =
     ' '
   )
 
-/** Streams that one function alone may consume, with the name of that function, which consumes no other stream. */
+/**
+ * Streams that only one function may consume, each with the name of this function. It may not consume another stream.
+ */
 export type ExclusiveStreams = ReadonlyMap<string, string>
 
 /**
- * Checks a function before it may consume, beside the `others` of this process. `given` is what its author wrote.
+ * Checks a function before it consumes. `given` is the definition as its author wrote it. `others` are the other
+ * functions of this process.
  * @throws {FunctionRefused} with every fault at once.
  */
 export function checkFunction(
@@ -57,7 +60,7 @@ export function checkFunction(
 }
 
 function faultsOfSettings(definition: ResolvedFunction): string[] {
-  // A group that is the name has the faults of the name.
+  // A group that equals the name has the same faults, which are reported once.
   const { group, ...rest } = definition
   const given = group === definition.name ? rest : definition
   const missing = FunctionSettings.required.filter(
@@ -81,7 +84,7 @@ function descriptionOf(path: string[]): string {
   return schema.description ?? ''
 }
 
-/** Returns the faults that a schema cannot find: in functions, and in the schema itself. */
+/** Returns the faults that `FunctionSettings` cannot find: in the callbacks, and in the function's own schema. */
 function faultsOfCode(definition: ResolvedFunction): string[] {
   const faults = (['handler', 'filter', 'onDead'] as const)
     .filter(name => definition[name] !== undefined && typeof definition[name] !== 'function')
@@ -90,7 +93,10 @@ function faultsOfCode(definition: ResolvedFunction): string[] {
   return fault ? [...faults, `schema ${fault}. ${descriptionOf(['schema'])}`] : faults
 }
 
-/** A schema of another library, or the bare properties of one, would match every message. */
+/**
+ * Returns the fault of a schema. A schema of another library, or properties without a schema, would match every
+ * message.
+ */
 function faultOfSchema(schema: unknown): string | undefined {
   if (typeof schema !== 'object' || schema === null || Object.getPrototypeOf(schema) !== Object.prototype)
     return 'must be a JSON Schema'
@@ -105,7 +111,7 @@ function faultOfSchema(schema: unknown): string | undefined {
   return undefined
 }
 
-/** Retries and dead letters are kept by the function's name. */
+/** Returns a fault when the name is in use: the keys of retries and dead letters contain it. */
 function faultsOfName({ name }: ResolvedFunction, others: readonly ResolvedFunction[]): string[] {
   if (!others.some(other => other.name === name)) return []
   return ['name: another function has it already. Give each function a name of its own.']
@@ -129,7 +135,10 @@ function faultsOfExclusive({ name, stream }: ResolvedFunction, exclusive: Exclus
   return faults
 }
 
-/** A queue deletes settled messages: a second group would never see them. */
+/**
+ * Returns a fault when another function consumes the queue, or reads the log in the same group. A queue deletes settled
+ * messages, so a second group would miss them.
+ */
 function faultsOfQueue(
   { name, stream, group }: ResolvedFunction,
   others: readonly ResolvedFunction[]
@@ -150,7 +159,7 @@ function faultsOfQueue(
   return faults
 }
 
-/** A queue has one beginning: it keeps what its function has not seen. */
+/** Returns a fault when `start` is set for a queue: a function on a queue starts at the oldest message. */
 function faultsOfStart(given: { start?: unknown }, { stream }: ResolvedFunction): string[] {
   if (given.start === undefined || LOGS.includes(stream)) return []
   return [`start: only ${LOGS.join()} has it; a queue begins at its oldest message. Leave it out.`]

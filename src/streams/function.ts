@@ -3,20 +3,20 @@ import type { Static, TSchema } from 'typebox'
 
 /** One message of a stream, its body validated. */
 export interface Message<Body = unknown> {
-  /** Id of the message: stable over redelivery, retry and redrive. Unique in its partition only. */
+  /** Id of the message. Redelivery, retry and redrive keep it. It is unique in its partition only. */
   id: string
   body: Body
   /**
-   * Names the effect of this function for this message, over all partitions and forever. Pass it to an outside system
-   * as idempotency key, so that a message that is delivered twice has one effect. An event may come as two messages;
-   * use the event's own id there.
+   * The key of this function's effect on this message. It is unique over all partitions and never changes. Pass it to
+   * an outside system as idempotency key: a message that is delivered twice then has one effect. For an event, use the
+   * event's own id instead, since one event may arrive as two messages.
    */
   effectKey: string
-  /** Which attempt this is; 1 for the first. */
+  /** The number of this attempt; 1 for the first. */
   attempt: number
-  /** Which of the function's versions it has (field `v`). */
+  /** The version of the message's schema (field `v`). */
   version: string
-  /** Whether an operator redrove it from the dead letters. */
+  /** True when an operator has redriven the message from the dead letters. */
   redriven: boolean
   /** Request that caused the message; '' when there was none. */
   requestId: string
@@ -26,24 +26,24 @@ export interface Message<Body = unknown> {
   ordinal: string
 }
 
-/** A key that is written in the step that settles its message, and only if this worker still owns the message. */
+/** A key to write in the step that settles the message, if this worker still owns the message. */
 export interface KeyWrite {
   message: Message
-  /** It must lie in the slot of the message's partition. */
+  /** The key must be in the hash slot of the message's partition. */
   key: string
   value: string
   /** Milliseconds. */
   ttl: number
 }
 
-/** An event that is appended to `events` in the step that settles its message. */
+/** An event to append to `events` in the step that settles the message. */
 export interface OutgoingEvent {
   message: Message
   /** CloudEvents 1.0 in JSON. */
   data: string
   /**
-   * The event is not published when the value that the message's first `KeyWrite` replaces begins with this text:
-   * another message, or an earlier delivery, has published it. '' publishes it in any case.
+   * Prevents a second publication. The first `KeyWrite` of the message replaces a value. When that value begins with
+   * this text, the event was published before and is skipped. With '', the event is never skipped.
    */
   unless: string
 }
@@ -54,14 +54,14 @@ export interface BatchResult {
   events?: OutgoingEvent[]
   /** Messages that are done and changed nothing: another message had the same effect before. */
   duplicates?: Message[]
-  /** Messages that are tried again later, or, with a `TerminalError`, go to the dead letters at once. */
+  /** Messages that are tried again later. A message whose cause is a `TerminalError` is dead-lettered at once. */
   failed?: { message: Message; cause: Error }[]
 }
 
 /** The message can never succeed: it is dead-lettered without another attempt. */
 export class TerminalError extends Error {
   override name = 'TerminalError'
-  /** A short word for machines; `terminal` when the author sets none. */
+  /** A short, machine-readable word; `terminal` when the author sets none. */
   readonly code: string
 
   constructor(code: string, message: string, options?: ErrorOptions) {
@@ -71,43 +71,48 @@ export class TerminalError extends Error {
 }
 
 /**
- * The code of a failure, as dead letters and failed orders carry it: `exhausted` unless a `TerminalError` names one.
+ * Returns the code of a failure for dead letters and failed orders: the code of a `TerminalError`, else `exhausted`.
  */
 export function codeOf(cause: Error): string {
   return cause instanceof TerminalError ? cause.code : 'exhausted'
 }
 
-/** The second argument of a handler, beside its messages. */
+/** The second argument of a handler. */
 export interface BatchContext {
   /** Logger that names the function. */
   log: FastifyBaseLogger
-  /** Aborted when the batch has used up the function's timeout, or the grace of a worker that stops. */
+  /** Aborted when the function's timeout is over, or when the worker stops and can wait no longer. */
   signal: AbortSignal
 }
 
-/** A message that is to be dead-lettered, and why. */
+/** A message that is to be dead-lettered, and the cause. */
 export interface FailedMessage<Body = unknown> {
   message: Message<Body>
   cause: Error
 }
 
-/** The end of a message. `code` is that of a dead letter; `redriven` is what the message was before it was redriven. */
+/**
+ * The final outcome of a message. `code` is the code of its dead letter. `redriven` is the kind of dead letter that the
+ * message was before its redrive; '' when it was never redriven.
+ */
 export interface MessageEnd {
   kind: 'done' | 'duplicate' | 'dead'
   code: string
   redriven: '' | 'failed' | 'conflict'
 }
 
-/** The changes of counters of the hash `settled`, which the audit reads, when a message ends. */
+/**
+ * Returns the changes of counters in the hash `settled` for the final outcome of a message. The audit reads this hash.
+ */
 export type Counters = (end: MessageEnd) => [counter: string, change: number][]
 
-/** Messages, and milliseconds to wait for more when a batch is not full. */
+/** The most messages in a batch, and how long to wait for more messages when a batch is not full (ms). */
 export interface BatchLimits {
   size: number
   window: number
 }
 
-/** Attempts in all; pauses in milliseconds: random up to base × 2^n, at most max. */
+/** The number of attempts, and the pauses between them (ms). A pause is random: at most base × 2^n, and at most max. */
 export interface RetryLimits {
   attempts: number
   base: number
@@ -122,37 +127,41 @@ const DEFAULTS = {
   /** Batches in flight in one process for each partition. */
   concurrency: 1,
   retry: { attempts: 8, base: 200, max: 30_000 },
-  /** Milliseconds that a batch may take. */
+  /** The time that one call of the handler may take (ms). */
   timeout: 30_000
 }
 
 /**
- * A function that a stream triggers: what `app.consume` takes, within the bounds of schema/config/function.ts. A batch
- * that throws is split in two until the failing message is alone. That one is retried with growing pauses, and
- * dead-lettered in the end. A batch that runs out of time is not split: its messages run alone next. A handler may
- * receive a message more than once: delivery is at least once.
+ * The definition of a function, as `app.consume` takes it. schema/config/function.ts has the limits of its values. When
+ * a batch throws, it is split in two until the failing message is alone. This message is retried with growing pauses,
+ * and is dead-lettered after its last attempt. When a batch runs out of time, it is not split: its messages run alone
+ * next. Delivery is at least once: a handler may receive a message more than once.
  */
 export interface StreamFunction<Schema extends TSchema = TSchema> {
-  /** Name of the function, in logs, metrics and dead letters; no two have the same. */
+  /** The name of the function in logs, metrics and dead letters. It is unique. */
   name: string
-  /** `events`, or a queue of your own, which no other function consumes; `placed` is that of `process-orders`. */
+  /** `events`, or a queue that no other function consumes. The queue `placed` is reserved for `process-orders`. */
   stream: string
-  /** Consumer group; the function's name by default. Each group of a log sees every message. */
+  /** Consumer group; the function's name by default. Each group of a log receives every message. */
   group?: string
-  /** The schema of the body of a message; a message that does not match becomes a dead letter. */
+  /** The schema of a message's body. A message that does not match is dead-lettered. */
   schema: Schema
   /**
-   * The start of a new function on `events`: at the events from now on, or at all that are still kept. A function that
-   * has consumed before continues where it was.
+   * Where a new function on `events` starts: `new` for the events from now on, `all` for all events that are still
+   * kept. A function that has consumed before continues at its position.
    */
   start?: 'new' | 'all'
   /**
-   * The versions of messages that the schema describes. A message of another version is left to a worker that knows it.
+   * The versions of messages that the schema describes. A message of another version is released to workers that
+   * support the version.
    */
   version?: string | string[]
-  /** Returns whether the function wants a message. The others are settled without a call. All by default. */
+  /**
+   * Returns whether the handler is to receive a message. Other messages are done without a call of the handler. By
+   * default, the handler receives all messages.
+   */
   filter?: (body: Static<Schema>) => boolean
-  /** Any part of `batch` or `retry` that is left out has its default. */
+  /** Limits that are left out have their defaults. The same applies to `retry`. */
   batch?: Partial<BatchLimits>
   concurrency?: number
   retry?: Partial<RetryLimits>
@@ -160,21 +169,21 @@ export interface StreamFunction<Schema extends TSchema = TSchema> {
   // biome-ignore lint/suspicious/noConfusingVoidType: a handler with nothing to report returns nothing
   handler: (messages: Message<Static<Schema>>[], context: BatchContext) => Promise<BatchResult | void>
   /**
-   * Called with messages before they are dead-lettered. What it returns is written in the same step. Messages in its
-   * `duplicates` are done instead, and a cause in its `failed` replaces the first one.
+   * Called with messages before they are dead-lettered. The same step writes its `writes` and publishes its `events`. A
+   * message in its `duplicates` is done instead. A cause in its `failed` replaces the original cause.
    */
   onDead?: (dead: FailedMessage<Static<Schema>>[], context: BatchContext) => Promise<BatchResult>
-  /** For functions of the service, whose messages an audit counts. */
+  /** Only for functions of the service: the audit counts their messages. */
   counters?: Counters
 }
 
-/** A function with nothing left out, as the runtime uses it. */
+/** A function with all defaults filled in, as the runtime uses it. */
 export type ResolvedFunction = Required<
   Omit<StreamFunction, 'filter' | 'onDead' | 'counters' | 'batch' | 'retry'>
 > &
   Pick<StreamFunction, 'filter' | 'onDead' | 'counters'> & { batch: BatchLimits; retry: RetryLimits }
 
-/** Fills in defaults. Invalid values stay as they are, for `checkFunction` to find. */
+/** Fills in defaults. Keeps invalid values, which `checkFunction` reports. */
 export function resolveFunction(definition: StreamFunction): ResolvedFunction {
   const given = withoutUndefined(definition)
   return {
@@ -193,7 +202,7 @@ function resolvePart<T extends object>(defaults: T, given: Partial<T> | undefine
     : (given as T)
 }
 
-/** A default never contradicts what was given: the longest pause is not below the first one. */
+/** Changes a default that contradicts a given value: `max` must not be below `base`. */
 function resolveRetry(given: Partial<RetryLimits> | undefined): RetryLimits {
   const retry = resolvePart(DEFAULTS.retry, given)
   if (retry.base <= retry.max) return retry
@@ -207,7 +216,7 @@ function withoutUndefined<T extends object>(options: T): Partial<T> {
   ) as Partial<T>
 }
 
-/** The versions of messages that a function knows; those of a function without one are the default. */
+/** Returns the versions of messages that a function supports; the default version when it names none. */
 export function versionsOf({ version = DEFAULTS.version }: Pick<StreamFunction, 'version'>): string[] {
   return typeof version === 'string' ? [version] : version
 }

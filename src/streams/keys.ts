@@ -1,11 +1,11 @@
 /**
- * Names of every Redis key. All keys of one partition share a hash tag and so a hash slot: scripts may touch several of
- * them, and no command ever spans two partitions. That is what a Redis Cluster asks of keys; the client of this service
- * does not speak the cluster's protocol.
+ * The names of all Redis keys. All keys of one partition have the same hash tag, so they are in one hash slot. A script
+ * may use several keys of a partition, and no command uses keys of two partitions. A Redis Cluster requires this of
+ * keys, but the client of this service does not speak the cluster protocol.
  */
 export interface Keys {
   partitions: number
-  /** The partition of an order id: the same in every process, and forever while the count stands. */
+  /** Returns the partition of an order id. It depends only on the id and the number of partitions. */
   partitionOf: (id: string) => number
   stream: (name: string, partition: number) => string
   /** Document of an order. */
@@ -20,21 +20,21 @@ export interface Keys {
   retrying: (name: string, partition: number) => string
   /** Stream of the dead letters of a function. */
   dead: (name: string, partition: number) => string
-  /** Mark that a dead letter was appended for something that was never in a stream. */
+  /** Mark of a dead letter that was appended for something that was never in a stream. Prevents a second append. */
   deadLetterMark: (name: string, partition: number, id: string) => string
-  /** Stream of the dead letters that an operator has discarded, with the reason; the newest ones. */
+  /** Stream of the newest dead letters that operators have discarded, each with the reason. */
   discarded: (name: string, partition: number) => string
   /** Set of the functions that have joined a group in this partition, each with its stream and group. */
   functions: (partition: number) => string
-  /** Hash of when a worker last ran each function of that set (ms). */
+  /** Hash of the functions that an operator has ended. An older version reads the time of the last run there (ms). */
   alive: (partition: number) => string
-  /** Returns the key of the number of partitions that orders were accepted with. */
+  /** The number of partitions with which orders were accepted. */
   partitionCount: () => string
-  /** Hash of the processes that live, each with its settings. */
+  /** Hash of the running processes, each with its settings. */
   processes: () => string
-  /** Hash that mirrors the tax rates in MySQL: `stamp` and `rates`. */
+  /** Hash with a copy of the tax rates in MySQL: `stamp` and `rates`. */
   taxRates: () => string
-  /** Requests of one client in one second. */
+  /** Counter of the requests of one client in one second. */
   rate: (client: string, second: number) => string
 }
 

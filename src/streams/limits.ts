@@ -1,14 +1,14 @@
 const MIB = 1024 * 1024
 
 /**
- * The largest message in bytes: its data and the fields beside it. A larger one cannot be published, and is
- * dead-lettered when it arrives anyway.
+ * The size of the largest message, with all its fields (bytes). A larger message cannot be published. When one arrives
+ * anyway, it is dead-lettered.
  */
 export const LARGEST_MESSAGE = 8 * MIB
 
 /**
- * Most bytes of messages in one call to Redis, in either direction, unless a single message is larger: Redis serves
- * no one else while it runs one, and everything else on the connection waits behind it.
+ * Most bytes of messages in one call to Redis, sent or received, unless a single message is larger. Redis runs one call
+ * at a time, so a large call delays all other calls.
  */
 export const CALL_BYTES = 4 * MIB
 
@@ -18,12 +18,12 @@ export const KEPT_BYTES = 65_536
 /** The length to which a list cuts the data of each dead letter (bytes). */
 export const LISTED_BYTES = 4096
 
-/** Returns whether so many characters are surely no larger than a message may be: one has 3 bytes at most. */
+/** Returns whether so many characters certainly fit into a message. A character has at most 3 bytes. */
 export function isSmall(characters: number): boolean {
   return characters * 3 <= LARGEST_MESSAGE
 }
 
-/** Returns whether texts are together larger than a message may be. Only long ones are measured. */
+/** Returns whether texts together are too large for one message. Counts bytes only when the texts are long. */
 export function isTooLarge(...texts: string[]): boolean {
   let characters = 0
   for (const text of texts) characters += text.length
@@ -31,14 +31,17 @@ export function isTooLarge(...texts: string[]): boolean {
   return texts.reduce((bytes, text) => bytes + Buffer.byteLength(text), 0) > LARGEST_MESSAGE
 }
 
-/** The beginning of a text, so many bytes at most, cut between two characters. */
+/** Returns the beginning of a text: at most `bytes` bytes, cut between two characters. */
 export function beginningOf(text: string, bytes: number): string {
   if (text.length * 3 <= bytes) return text
   const kept = Buffer.alloc(bytes)
   return kept.toString('utf8', 0, kept.write(text))
 }
 
-/** Splits a list into parts of at most `bytes`, by a size of each item; a larger item is a part of its own. */
+/**
+ * Splits a list into parts of at most `bytes`. `sizeOf` returns the size of an item. A larger item is a part of its
+ * own.
+ */
 export function* partsOf<T>(items: readonly T[], bytes: number, sizeOf: (item: T) => number): Generator<T[]> {
   let [first, sum] = [0, 0]
   for (const [index, item] of items.entries()) {

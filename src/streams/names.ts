@@ -2,7 +2,7 @@
 export const EVENTS = 'events'
 
 /**
- * Streams that are logs: every group reads every message, and they are trimmed past what all groups have acknowledged.
- * Any other stream is a work queue: it has one group, and a settled message is deleted.
+ * Streams that are logs. Every group reads every message of a log. Messages that all groups have acknowledged are
+ * trimmed. Any other stream is a work queue: it has one group, and its settled messages are deleted.
  */
 export const LOGS: readonly string[] = [EVENTS]

@@ -1,17 +1,17 @@
 import { FunctionSettings } from '../../schema/config/function.ts'
 import { editDistance } from './edit-distance.ts'
 
-/** Options that have options of their own. */
+/** The options of a function. An option may have options of its own. */
 type Properties = Record<string, { properties?: Record<string, unknown> }>
 const KNOWN = FunctionSettings.properties as Properties
 
-/** Every option by its full name, as in `batch.size`. */
+/** The full name of every option, such as `batch.size`. */
 const NAMES = Object.entries(KNOWN).flatMap(([name, { properties = {} }]) => [
   name,
   ...Object.keys(properties).map(part => `${name}.${part}`)
 ])
 
-/** One sentence for each option that `app.consume` does not know, with the one that was probably meant. */
+/** Returns one sentence for each unknown option of `app.consume`, with the option that was probably meant. */
 export function unknownOptions(given: object): string[] {
   const names = Object.entries(given).flatMap(([name, value]) => {
     if (!Object.hasOwn(KNOWN, name)) return [name]
@@ -27,12 +27,15 @@ export function unknownOptions(given: object): string[] {
   )
 }
 
-/** A list of names for a sentence. */
+/** Joins names to a list for a sentence. */
 export function optionNames(names: string[]): string {
   return names.length < 2 ? names.join() : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
 
-/** Compares without dots and capitals, whole names and their last parts: `batchSize` and `size` mean `batch.size`. */
+/**
+ * Returns the option with the most similar name. Ignores dots and capitals, and also compares the last parts:
+ * `batchSize` and `size` mean `batch.size`.
+ */
 function nearest(name: string): string {
   const distance = (known: string) => {
     const parts = [known, known.split('.').at(-1) as string].map(plain)

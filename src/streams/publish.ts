@@ -6,7 +6,9 @@ import { versionsOf } from './function.ts'
 import type { Keys } from './keys.ts'
 import { isTooLarge, LARGEST_MESSAGE } from './limits.ts'
 
-/** The request that a message belongs to. A `Message` is one, so a function can pass on the one it handles. */
+/**
+ * The request that caused a message. A `Message` has these fields, so a function can pass the message that it handles.
+ */
 export interface Origin {
   /** Appears in the log lines of the function that handles the message; '' for none. */
   requestId: string
@@ -18,7 +20,7 @@ export interface Origin {
 export interface PublishOptions {
   /** Messages with the same key go to the same partition. Without a key, the partition is random. */
   key?: string
-  /** The `v` of the message: the version of its schema. '1' by default. */
+  /** The version of the message's schema (field `v`). '1' by default. */
   version?: string
   /** The request that causes the message. None by default. */
   origin?: Origin
@@ -35,7 +37,7 @@ export class PublishRefused extends Error {
 
 /**
  * Appends a message to a queue and returns its id, which is unique in its partition.
- * @throws {PublishRefused} before anything is sent.
+ * @throws {PublishRefused} when the message can never be published. Nothing has been sent.
  * @throws {StoreUnavailable} when Redis does not confirm the message. It may have been appended.
  */
 export type Publish = (stream: string, body: unknown, options?: PublishOptions) => Promise<string>
@@ -44,7 +46,7 @@ const STREAM: TSchema & { description?: string } = FunctionSettings.properties.s
 const streamName = Compile(STREAM)
 const [DEFAULT_VERSION = ''] = versionsOf({})
 
-/** Creates `publish`. Streams in `reserved` belong to the service and are refused. */
+/** Creates `publish`. It refuses the streams in `reserved`: only the service writes to them. */
 export function createPublish(redis: RedisStore, keys: Keys, reserved: readonly string[]): Publish {
   return async (stream, body, { key, version = DEFAULT_VERSION, origin } = {}) => {
     if (!streamName.Check(stream)) throw new PublishRefused(stream, `${STREAM.description}`)

@@ -2,9 +2,10 @@ import { HandlerTimeout } from '../outage/handler-timeout.ts'
 import type { BatchRuntime } from './runtime.ts'
 
 /**
- * Calls the function, and waits for it until its timeout is over or the worker leaves. Then it aborts the call's signal
- * and ignores the call's outcome. A call that has run out of time holds its slot until it ends.
- * @throws {HandlerTimeout} or the reason why the worker leaves. Does not call the function when the worker leaves already.
+ * Makes a call of the author's code, and waits until it returns, its timeout is over, or the worker can wait no longer
+ * (`leaving`). In the last two cases, aborts the call's signal and ignores its result. A call that has run out of time
+ * holds its slot until it returns. Makes no call when `leaving` is aborted already.
+ * @throws {HandlerTimeout} when the call has run out of time. When `leaving` aborts, throws its reason.
  */
 export async function callInTime<T>(
   { definition: { name, timeout }, leaving, slot }: BatchRuntime,

@@ -1,7 +1,7 @@
 import type { BatchResult, KeyWrite, Message } from '../function.ts'
 import { isSmall, isTooLarge, LARGEST_MESSAGE } from '../limits.ts'
 
-/** The result of a function cannot be settled. It counts as a thrown error. */
+/** The result of a function cannot be settled. This counts as a thrown error. */
 class ResultRefused extends Error {
   override name = 'ResultRefused'
 
@@ -13,8 +13,9 @@ class ResultRefused extends Error {
 const LISTS: readonly string[] = ['writes', 'events', 'duplicates', 'failed'] satisfies (keyof BatchResult)[]
 
 /**
- * Checks what a function returned, before any of it is written, and returns it, or `{}` for nothing. Refuses everything
- * outside the contract: the author means something by it, and the messages would count as done.
+ * Checks the result of a function before any of it is written, and returns it; `{}` when there is no result. Refuses
+ * everything that a `BatchResult` does not have. Otherwise a mistake of the author would not be noticed, and the
+ * messages would count as done.
  * @throws {ResultRefused} with the first fault.
  */
 export function checkResult(returned: unknown, messages: readonly Message[]): BatchResult {
@@ -44,7 +45,7 @@ export function checkResult(returned: unknown, messages: readonly Message[]): Ba
   return result
 }
 
-/** Returns the result if it is a plain object with only the lists of the contract, which are arrays of objects. */
+/** Returns the result if it is a plain object that has only the lists of a `BatchResult`, each an array of objects. */
 function checkShape(returned: unknown): BatchResult {
   if (typeof returned !== 'object' || returned === null)
     throw new ResultRefused(`it is ${describe(returned)}, not an object with ${LISTS.join(', ')}`)
@@ -65,7 +66,9 @@ function describe(returned: unknown): string {
   return returned === null ? 'null' : `a ${typeof returned}`
 }
 
-/** Checks the size of what is written and published for each message: one step in Redis, which must be short. */
+/**
+ * Checks the total size of the writes and events of each message. Redis writes them in one step, which must be short.
+ */
 function checkSizes(
   writes: NonNullable<BatchResult['writes']>,
   events: NonNullable<BatchResult['events']>

@@ -3,26 +3,26 @@ import { type Message, type ResolvedFunction, TerminalError, versionsOf } from '
 import type { Delivery } from '../group/delivery.ts'
 import { isTooLarge, LARGEST_MESSAGE } from '../limits.ts'
 
-/** A delivery and its message. With a `fault`, the function cannot handle the message. */
+/** A delivery and its message. A `fault` states why the function cannot handle the message. */
 export interface Decoded {
   delivery: Delivery
   message: Message
   fault?: Error
 }
 
-/** The message has a version that this process does not know. A newer process will know it. */
+/** This process does not support the version of the message. A newer process may support it. */
 export class UnknownVersion extends Error {
   override name = 'UnknownVersion'
 }
 
-/** The record is corrupt or too large: no function can handle it, and it cannot be redriven. */
+/** The message is corrupt or too large: no function can handle it, and it cannot be redriven. */
 export class UnusableMessage extends TerminalError {
   override name = 'UnusableMessage'
 }
 
 /**
- * Creates the decoder of a function, which turns a delivery into a message, or finds its fault. Compiles the function's
- * schema. `partition` is part of each message's `effectKey`.
+ * Creates the decoder of a function, and compiles the function's schema. The decoder converts a delivery to a message,
+ * or finds its fault. `partition` is part of each message's `effectKey`.
  */
 export function createDecoder(
   definition: ResolvedFunction,
@@ -32,7 +32,7 @@ export function createDecoder(
   const versions = versionsOf(definition)
 
   const decodeBody = (message: Message, { record }: Delivery): Error | undefined => {
-    // No worker will ever know a message without a version.
+    // No worker will ever support a message without a version.
     if (record.v === '') return new TerminalError('invalid', 'the message has no version (field v)')
     if (!versions.includes(record.v)) {
       const known = versions.join(', ')

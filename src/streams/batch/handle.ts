@@ -16,27 +16,27 @@ export type HandlerOutcome =
   | { kind: 'failed'; batch: [Decoded]; cause: Error }
   /** Several messages whose call ran out of time: any of them may be the cause. */
   | { kind: 'timed-out'; batch: Decoded[]; cause: Error }
-  /** Messages that were not handled, or not to the end, since the worker stops or their slot is held. */
+  /** Messages that were not handled completely, because the worker stops or their slot is held. */
   | { kind: 'released'; batch: Decoded[] }
 
-/** The number of attempts at a call while the store answers its ping but not the handler. */
+/** The number of calls with a broken connection after which the messages have failed, if the store answers its ping. */
 const TRIES = 3
 
-/** Messages that still need a call of the handler. `wait` is shared by calls that wait for the same outage. */
+/** Messages that still need a call of the handler. Calls that wait for the same outage have the same `wait`. */
 interface Open {
   batch: Decoded[]
   wait: Wait
-  /** Calls that failed since a connection broke. */
+  /** The number of calls that failed because a connection broke. */
   broken: number
 }
 
 /**
- * Calls the handler with messages, until each has an outcome, and yields each outcome at once:
+ * Calls the handler until each message has an outcome, and yields each outcome as soon as it is known:
  *
- * - During an outage, it waits. Then one message probes the store before the others follow.
+ * - During an outage, it waits. Then it calls the handler with one message before the others.
  * - A batch whose call throws is split in two, until the failing message is alone.
  * - A batch that runs out of time is not split: its messages run alone later.
- * - When the worker leaves, the rest is released.
+ * - When the worker stops and can wait no longer, the remaining messages are released.
  */
 export async function* handle(runtime: BatchRuntime, messages: Decoded[]): AsyncGenerator<HandlerOutcome> {
   const { outages, leaving, slot, log } = runtime
@@ -89,7 +89,7 @@ interface Called {
   result?: BatchResult
   /** Messages that the result settles. */
   handled: Decoded[]
-  /** Messages that need another call, for this cause. */
+  /** Messages that need another call, because of `cause`. */
   left: Decoded[]
   cause: Error
   /** The outage behind `cause`. */
@@ -122,14 +122,14 @@ async function callOnce(runtime: BatchRuntime, batch: Decoded[]): Promise<Called
   }
 }
 
-/** Finds the messages in `failed` whose cause is an outage, and that outage. */
+/** Finds the messages in `failed` whose cause is an outage, and the outage. */
 async function failedByOutage(
   { outages }: BatchRuntime,
   failed: NonNullable<BatchResult['failed']>
 ): Promise<{ ids: ReadonlySet<string>; outage: StoreUnavailable | undefined }> {
   const ids = new Set<string>()
   let outage: StoreUnavailable | undefined
-  // Each store is asked once, however many messages failed.
+  // Checks each store once, even when many messages failed.
   const available = new Set<StoreName>()
   for (const { message, cause } of failed) {
     const found = findStoreError(cause)

@@ -7,9 +7,10 @@ import type { BatchRuntime } from './runtime.ts'
 import { afterOnDead, type DeadVerdict, released, type Verdict } from './verdicts.ts'
 
 /**
- * Notifies the function of messages that are to be dead-lettered, and yields verdicts as they are ready to be settled.
- * What needs no notification comes first. When `onDead` fails for several messages, it is called for each one. A single
- * message for which it fails is tried again, and dead-lettered without it in the end.
+ * Calls `onDead` with messages that are to be dead-lettered, and yields verdicts as soon as they can be settled.
+ * Verdicts that need no notification come first. When `onDead` fails for several messages, it is called for each
+ * message alone. When `onDead` fails for a single message, the message is retried. After its last attempt, it is
+ * dead-lettered without a result of `onDead`.
  */
 export async function* notifyDead(runtime: BatchRuntime, verdicts: Verdict[]): AsyncGenerator<Verdict[]> {
   const { onDead } = runtime.definition
@@ -26,7 +27,7 @@ function needsNotification(verdict: Verdict): verdict is DeadVerdict {
   return verdict.kind === 'dead' && !verdict.notified && !(verdict.decoded.fault instanceof UnusableMessage)
 }
 
-/** The verdicts after `onDead`; undefined when it failed. */
+/** Returns the verdicts after `onDead`; undefined when `onDead` failed. */
 async function notify(runtime: BatchRuntime, dead: DeadVerdict[]): Promise<Verdict[] | undefined> {
   const { definition, outages, leaving, log } = runtime
   const { onDead } = definition
@@ -53,13 +54,15 @@ async function notify(runtime: BatchRuntime, dead: DeadVerdict[]): Promise<Verdi
   }
 }
 
-/** Does not call `onDead` beside a call that has run out of time. */
+/** Calls `onDead` for one message, unless a call that has run out of time still runs. */
 async function notifyAlone(runtime: BatchRuntime, dead: DeadVerdict): Promise<Verdict[]> {
   const notified = runtime.slot.isHeld() ? undefined : await notify(runtime, [dead])
   return notified ?? [withoutNotification(runtime, dead)]
 }
 
-/** The verdict of a message for which `onDead` failed: retry, until `onDead` has failed as often as the handler. */
+/**
+ * Returns the verdict of a message for which `onDead` failed: retry, until `onDead` has failed as often as the handler.
+ */
 function withoutNotification({ definition }: BatchRuntime, verdict: DeadVerdict): Verdict {
   const { decoded, cause } = verdict
   if (decoded.message.attempt >= 2 * definition.retry.attempts) return asNotified(verdict)
@@ -70,7 +73,10 @@ function asNotified(verdict: DeadVerdict): Verdict {
   return { ...verdict, notified: true }
 }
 
-/** Returns whether processes kept dying with the message after its last attempt: then `onDead` may kill them. */
+/**
+ * Returns whether `onDead` may kill its process: after its last attempt, the message had many deliveries without an
+ * outcome.
+ */
 function mayKill({ decoded }: DeadVerdict, { definition: { retry } }: BatchRuntime): boolean {
   return decoded.delivery.deliveries >= SUSPECT_DELIVERIES + 2 * retry.attempts
 }

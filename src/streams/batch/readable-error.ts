@@ -2,8 +2,8 @@ import { asError } from '../../async/as-error.ts'
 import { TerminalError } from '../function.ts'
 
 /**
- * Converts what an author's code threw to an error that can be read and logged. Replaces an error whose name or message
- * is not text, or that has a getter that throws. A `TerminalError` stays one.
+ * Converts a value that an author's code threw to an error that can be read and logged. Replaces an error whose name or
+ * message is not text, or that has a getter that throws. A `TerminalError` remains a `TerminalError`.
  */
 export function readableError(thrown: unknown): Error {
   if (isReadable(thrown)) return thrown

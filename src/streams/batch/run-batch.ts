@@ -13,17 +13,17 @@ export interface BatchTally extends Tally {
 }
 
 /**
- * Takes one batch from its deliveries to its settlement. Each step is one file, and data flows one way:
+ * Processes one batch, from its deliveries to its settlement. Each step is one file, and data flows one way:
  *
  *     deliveries
  *        |  decode.ts       delivery -> message, or its fault
  *        |  triage.ts       -> for the handler | a verdict at once: done, retry, dead, released
  *        |  handle.ts       -> outcomes, each as soon as it is known: returned, failed, timed out, released
  *        |  verdicts.ts     -> one verdict a message: done, retry, dead, released
- *        |  notify-dead.ts  the dead go through `onDead`, which may change their verdict
+ *        |  notify-dead.ts  dead verdicts go through `onDead`, which may change them
  *        v  settle.ts       one call to Redis, a tally and the log
  *
- * When Redis cannot write a key of a verdict, it refuses that verdict. The message then gets the verdict of a failure.
+ * When Redis refuses to write a key of a message, the message is not settled. It then gets a new verdict, as a failure.
  */
 export async function runBatch(runtime: BatchRuntime, deliveries: Delivery[]): Promise<BatchTally> {
   const { definition } = runtime
@@ -38,8 +38,8 @@ export async function runBatch(runtime: BatchRuntime, deliveries: Delivery[]): P
 }
 
 /**
- * Settles what the handler did. After a fault of the runtime, a handler that has returned must not run again: this
- * process keeps the messages in flight until it exits.
+ * Settles an outcome of the handler. When the runtime fails after the handler has returned, the handler must not run
+ * again: this process keeps the messages in flight until it exits.
  */
 async function settleOutcome(runtime: BatchRuntime, outcome: HandlerOutcome, tally: Tally): Promise<void> {
   const { definition, inFlight, kept, log } = runtime
@@ -55,7 +55,7 @@ async function settleOutcome(runtime: BatchRuntime, outcome: HandlerOutcome, tal
   }
 }
 
-/** Settles verdicts, and then those of the messages that Redis refused. */
+/** Settles verdicts. Then settles the new verdicts of messages that Redis refused. */
 async function settleAll(runtime: BatchRuntime, verdicts: Verdict[], tally: Tally): Promise<void> {
   for (let open = verdicts; open.length > 0; ) {
     const refused: Refusal[] = []

@@ -20,7 +20,7 @@ export interface ConsumerRuntime {
   /** Aborts when the worker stops and can wait no longer. Messages in flight are released then. */
   leaving: AbortSignal
   log: FastifyBaseLogger
-  /** Returns the lease (ms): a message that is idle for longer is taken over by another worker. It may change. */
+  /** Returns the lease (ms), which may change. Another worker takes over a message that is idle for longer. */
   lease: () => number
 }
 
@@ -29,9 +29,9 @@ export interface BatchRuntime extends ConsumerRuntime {
   slot: Slot
 }
 
-/** The place of one batch among those that run at once. */
+/** The place of one batch among the batches that run at the same time. */
 export interface Slot {
-  /** Keeps the place taken until the call ends: it has run out of time, and may still be running. */
+  /** Keeps the slot taken until a call that has run out of time ends. */
   hold: (call: Promise<unknown>) => void
   /** Returns whether a call that has run out of time still runs. */
   isHeld: () => boolean

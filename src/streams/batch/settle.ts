@@ -8,7 +8,7 @@ import { type Decoded, UnusableMessage } from './decode.ts'
 import type { BatchRuntime } from './runtime.ts'
 import type { Verdict } from './verdicts.ts'
 
-/** The outcome of messages. Those that are `left` keep their lease for a while and come again. */
+/** The number of messages by outcome. Messages that are `left` were not settled and are delivered again later. */
 export interface Tally {
   done: number
   retried: number
@@ -16,7 +16,7 @@ export interface Tally {
   left: number
 }
 
-/** A verdict that could not be settled, since Redis refused to write a key of it. */
+/** A verdict that could not be settled, because Redis refused to write a key of the message. */
 export interface Refusal {
   verdict: Verdict
   cause: Error
@@ -31,9 +31,9 @@ export interface SettleResult {
 type Settleable = Exclude<Verdict, { kind: 'released' }>
 
 /**
- * Settles verdicts in one call to Redis, or in several when they are large. Waits while Redis is unavailable. Releases
- * the messages that are to be released, and logs what was settled. Only refused messages are still in flight
- * afterwards.
+ * Settles verdicts in one call to Redis, or in several calls when they are large. Waits while Redis is unavailable.
+ * Releases the messages with the verdict `released`, and logs the settled messages. Only refused messages are still in
+ * flight afterwards.
  */
 export async function settle(runtime: BatchRuntime, verdicts: Verdict[]): Promise<SettleResult> {
   const result: SettleResult = { tally: { done: 0, retried: 0, dead: 0, left: 0 }, refused: [] }
@@ -74,8 +74,8 @@ async function settlePart(
 }
 
 /**
- * Throws an unexpected answer of Redis as a refusal, which the caller waits for: the handler has done its work and must
- * not run again.
+ * Throws an unexpected error reply of Redis as a refusal, so that the caller waits and repeats the settlement. The
+ * handler has done its work and must not run again.
  */
 function asRefusal(error: unknown): never {
   throw isRedisAnswer(error) && !(error instanceof StoreUnavailable)
@@ -107,7 +107,7 @@ function report(settled: Settleable[], tally: Tally, log: BatchRuntime['log']): 
     log.info({ messages: requestIds.length, request_ids: requestIds }, 'batch settled')
 }
 
-/** Releases messages, so that another worker can have them at once; returns how many. */
+/** Releases messages, so that another worker can take them at once. Returns how many messages it released. */
 async function releaseAll(runtime: BatchRuntime, verdicts: Verdict[]): Promise<number> {
   const { member, inFlight, lease, log, reportUnknownVersion } = runtime
   let count = 0
@@ -116,7 +116,7 @@ async function releaseAll(runtime: BatchRuntime, verdicts: Verdict[]): Promise<n
       verdict.kind === 'released' && verdict.to === to ? [verdict.decoded.delivery] : []
     )
     if (deliveries.length === 0) continue
-    // A message that is not released is taken over a lease later, which counts as one more delivery.
+    // When this fails, another worker takes the message over after a lease, which counts as one more delivery.
     await member
       .release(deliveries, lease(), to)
       .catch(error => log.warn({ err: error, messages: deliveries.length }, 'messages could not be released'))
@@ -154,7 +154,9 @@ function outcomeOf(verdict: Settleable, { retry }: ResolvedFunction): Outcome {
 
 const NO_COUNTS: Settlement['counts'] = []
 
-/** The counters that the end of a message changes, by the function's own rule. A retry changes none. */
+/**
+ * Returns the changes of counters for a verdict, as the function's `counters` defines them. A retry changes no counter.
+ */
 function countsOf(verdict: Settleable, { counters }: ResolvedFunction): Settlement['counts'] {
   if (!counters || verdict.kind === 'retry') return NO_COUNTS
   return counters(endOf(verdict.decoded, verdict))

@@ -4,7 +4,7 @@ import { type Decoded, UnknownVersion } from './decode.ts'
 import { readableError } from './readable-error.ts'
 import { done, failed, NO_EXTRAS, released, type Verdict } from './verdicts.ts'
 
-/** The message was delivered again and again, and no worker survived to settle it. */
+/** The message was delivered many times, and no worker settled it. */
 class CrashedError extends TerminalError {
   constructor(deliveries: number) {
     super(
@@ -14,7 +14,7 @@ class CrashedError extends TerminalError {
   }
 }
 
-/** A batch, split into what the handler gets and what needs no handler. */
+/** A batch, split into messages for the handler and verdicts that need no handler. */
 export interface Triaged {
   /** Messages for the handler. */
   ready: Decoded[]
@@ -22,8 +22,9 @@ export interface Triaged {
 }
 
 /**
- * Decides which messages the handler gets. The others have their verdict at once: an unknown version is released to
- * others, an unwanted message is done, a faulty one has failed, and one that may have killed its workers is dead.
+ * Decides which messages the handler receives. Each other message has its verdict at once: a message of an unknown
+ * version is released to other workers, a message that the filter excludes is done, a message with a fault has failed,
+ * and a message that may have killed its workers is dead.
  */
 export function triage(batch: Decoded[], definition: ResolvedFunction): Triaged {
   const triaged: Triaged = { ready: [], verdicts: [] }
@@ -37,12 +38,12 @@ export function triage(batch: Decoded[], definition: ResolvedFunction): Triaged 
   return triaged
 }
 
-/** A suspect runs alone `attempts` times. After that it counts as the cause of the crashes. */
+/** Returns an error for a suspect that has run alone `attempts` times: it counts as the cause of the crashes. */
 function crashed({ deliveries }: Delivery, { retry }: ResolvedFunction): Error | undefined {
   return deliveries >= SUSPECT_DELIVERIES + retry.attempts ? new CrashedError(deliveries - 1) : undefined
 }
 
-/** A filter that throws fails that one message. */
+/** Applies the filter to a message. A filter that throws fails only this message. */
 function isWanted({ message }: Decoded, { filter }: ResolvedFunction): boolean | Error {
   try {
     return !filter || Boolean(filter(message.body))

@@ -3,15 +3,18 @@ import type { FastifyBaseLogger } from 'fastify'
 /** Least time between two log lines of one version (ms). */
 const MINUTE = 60_000
 
-/** Most versions that are named, since senders choose versions freely. The others are named `other`. */
+/**
+ * The largest number of versions in metrics and logs, since senders can choose any version. Other versions appear as
+ * `other`.
+ */
 const MOST_VERSIONS = 20
 
-/** Reports a message of a version that the function does not know. */
+/** Reports a message of a version that the function does not support. */
 export type ReportUnknownVersion = (version: string) => void
 
 /**
- * Creates the report of unknown versions. It calls `onUnknownVersion` for each message, and logs one line for each version
- * and minute, with the number of messages since the last line.
+ * Creates the report of unknown versions. It calls `onUnknownVersion` for each message. It logs at most one line per
+ * version and minute, with the number of messages since the last line.
  */
 export function createReportUnknownVersion(
   log: FastifyBaseLogger,

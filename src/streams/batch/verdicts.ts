@@ -20,29 +20,29 @@ export const NO_EXTRAS: Extras = { writes: [], events: [] }
 
 /** The outcome that is decided for one message. */
 export type Verdict =
-  /** Handled, or not wanted. */
+  /** Handled, or excluded by the filter. */
   | { kind: 'done'; decoded: Decoded; duplicate: boolean; notified: boolean; extras: Extras }
-  /** Tried again later. With `alone`, it spends no attempt and shares no call from then on. */
+  /** Tried again later. With `alone`, the failed call uses no attempt, and the message runs alone from then on. */
   | { kind: 'retry'; decoded: Decoded; cause: Error; alone: boolean }
-  /** Dead-lettered. `notified` is set once `onDead` knows. */
+  /** Dead-lettered. `notified` is true when `onDead` was called, or must not be called. */
   | { kind: 'dead'; decoded: Decoded; cause: Error; notified: boolean; extras: Extras }
-  /** Returned to the group without an attempt. `others` are workers that know its version. */
+  /** Returned to the group, which uses no attempt. `others` are workers that support its version. */
   | { kind: 'released'; decoded: Decoded; to: 'anyone' | 'others' }
 
 /** The verdict of a message that is to be dead-lettered. */
 export type DeadVerdict = Extract<Verdict, { kind: 'dead' }>
 
-/** The verdict `done`. */
+/** Returns the verdict `done`. */
 export function done(decoded: Decoded, extras: Extras, duplicate = false): Verdict {
   return { kind: 'done', decoded, duplicate, notified: false, extras }
 }
 
-/** The verdict `released`. */
+/** Returns the verdict `released`. */
 export function released(decoded: Decoded, to: 'anyone' | 'others'): Verdict {
   return { kind: 'released', decoded, to }
 }
 
-/** The verdict of a message that failed: dead when it can never succeed or its attempts are spent, else retry. */
+/** Returns the verdict of a failed message: dead when it can never succeed or has no attempt left, else retry. */
 export function failed(decoded: Decoded, cause: Error, { retry }: ResolvedFunction): Verdict {
   const final = cause instanceof TerminalError || decoded.message.attempt >= retry.attempts
   return final
@@ -50,7 +50,7 @@ export function failed(decoded: Decoded, cause: Error, { retry }: ResolvedFuncti
     : { kind: 'retry', decoded, cause, alone: false }
 }
 
-/** The verdicts of messages after the handler, one for each. */
+/** Returns one verdict for each message of a handler's outcome. */
 export function verdictsOf(outcome: HandlerOutcome, definition: ResolvedFunction): Verdict[] {
   const { batch } = outcome
   switch (outcome.kind) {
@@ -76,7 +76,10 @@ function verdictsOfResult(batch: Decoded[], result: BatchResult, definition: Res
   })
 }
 
-/** Applies what `onDead` returned: a duplicate is done instead, and a cause in `failed` replaces the first one. */
+/**
+ * Applies the result of `onDead`: a message in `duplicates` is done instead, and a cause in `failed` replaces the first
+ * one.
+ */
 export function afterOnDead(dead: readonly DeadVerdict[], result: BatchResult): Verdict[] {
   const causes = causesIn(result)
   const duplicates = duplicatesIn(result)
@@ -90,8 +93,8 @@ export function afterOnDead(dead: readonly DeadVerdict[], result: BatchResult): 
 }
 
 /**
- * The verdict of a message whose key Redis refused to write. If `onDead` knows the message, it is dead-lettered without
- * any write, since `onDead` would return the same again. Otherwise the message has failed.
+ * Returns the new verdict of a message when Redis refused to write its key. After `onDead`, the message is
+ * dead-lettered without any write, since `onDead` would return the same result again. Otherwise the message has failed.
  */
 export function afterRefusal(verdict: Verdict, refusal: Error, definition: ResolvedFunction): Verdict {
   const { decoded } = verdict
@@ -100,7 +103,7 @@ export function afterRefusal(verdict: Verdict, refusal: Error, definition: Resol
   return { kind: 'dead', decoded, cause, notified: true, extras: NO_EXTRAS }
 }
 
-/** Returns whether `onDead` knows the message. */
+/** Returns whether `onDead` was called for the message, or must not be called. */
 export function isNotified(verdict: Verdict): boolean {
   return (verdict.kind === 'done' || verdict.kind === 'dead') && verdict.notified
 }

@@ -27,22 +27,22 @@ export interface ConsumerOptions {
   consumer: string
   redis: RedisStore
   stores: Record<StoreName, Availability>
-  /** The lease (ms): a message of this process that is idle for longer is taken over by another worker. */
+  /** The lease (ms). Another worker takes over a message of this process that is idle for longer. */
   lease: number
   /** Creates the missing groups of a function on a log. */
   begin?: (() => Promise<void>) | undefined
-  /** The other processes that may run this function. */
+  /** The register of the running processes. */
   processes: Pick<Processes, 'lease' | 'current' | 'joined'>
-  /** Shared by all consumers of this process. */
+  /** The same object for all consumers of this process. */
   suspects: Suspects
-  /** The longest time that messages in flight may take once the worker stops, before they are released (ms). */
+  /** The longest time that a stopping worker waits for messages in flight before it releases them (ms). */
   patience: number
   log: FastifyBaseLogger
   /** Called after each batch. */
   onBatch: (tally: BatchTally, seconds: number) => void
-  /** Called for each message of a version that the function does not know. */
+  /** Called for each message of a version that the function does not support. */
   onUnknownVersion: (version: string) => void
-  /** Called once when calls that do not end hold all slots. Only a new process can free them. */
+  /** Called once when calls that do not return hold all slots. Only a new process can free the slots. */
   onStuck: (error: SlotsHeld) => void
 }
 
@@ -50,16 +50,16 @@ export interface ConsumerOptions {
 export interface Consumer {
   definition: ResolvedFunction
   member: GroupMember
-  /** The store that the function waits for, if any. */
+  /** Returns the store that the function waits for; undefined when it does not wait. */
   waitingFor: () => StoreName | undefined
   /** Returns the reason why the function does not run, for health; undefined while it runs. */
   pausedBy: () => string | undefined
   start: () => void
-  /** Takes no new messages, finishes or releases those in flight, and leaves the group. */
+  /** Stops taking messages, finishes or releases the messages in flight, and leaves the group. */
   stop: () => Promise<void>
 }
 
-/** Calls of a handler that have run for twice their timeout hold all slots of a function. */
+/** Calls of the handler hold all slots of a function, and have run for more than twice the timeout. */
 class SlotsHeld extends Error {
   override name = 'SlotsHeld'
 
@@ -71,7 +71,7 @@ class SlotsHeld extends Error {
   }
 }
 
-/** The reason of a handler's signal when the worker stops and can wait no longer. */
+/** The reason with which a handler's signal is aborted when the worker stops and can wait no longer. */
 class WorkerLeaves extends Error {
   override name = 'WorkerLeaves'
 }
@@ -79,9 +79,10 @@ class WorkerLeaves extends Error {
 /**
  * Runs one function on one partition of its stream:
  *
- *     join group -> ( due retries | messages that a dead consumer left | new messages ) -> batch in a free slot -> …
+ *     join group -> ( due retries | messages with an expired lease | new messages ) -> batch in a free slot -> …
  *
- * It takes messages only for a free slot, so it holds at most batch size × concurrency of them. It renews their leases.
+ * It takes messages only when a slot is free, so at most batch size × concurrency messages are in flight. It renews their
+ * leases.
  */
 export function createConsumer(options: ConsumerOptions): Consumer {
   const { definition, suspects, processes } = options
@@ -104,14 +105,14 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   })
   const recovery = createRecovery(options, outages, stopping.signal)
   const consume = async () => {
-    // A full Redis refuses to create the group.
+    // Repeats the call, since a full Redis refuses to create the group.
     await outages.repeat(() => member.join(), stopping.signal)
     while (!stopping.signal.aborted) {
       await slots.oneFree()
       if (stopping.signal.aborted) return
       const { deliveries, ended } = await sources.next()
       if (sources.healthy) recovery.end()
-      // A message that may kill this process must not take other batches with it.
+      // A suspect may kill this process, so no other batch runs at the same time.
       if (ended) await slots.runAlone(deliveries).finally(ended)
       else if (deliveries.length > 0) await runEach(slots, runtime, deliveries, stopping.signal)
     }
@@ -172,7 +173,7 @@ function createRuntime(options: ConsumerOptions, outages: Outages, leaving: Abor
   }
 }
 
-/** Runs a batch. A message that must run alone is a batch of its own, which waits for a free slot. */
+/** Runs a batch. Each message that must run alone is a batch of its own, and waits for a free slot. */
 async function runEach(
   slots: Slots,
   { inFlight, member, lease }: ConsumerRuntime,

@@ -1,20 +1,24 @@
 import type { Entry } from '../group/delivery.ts'
 import { CALL_BYTES } from '../limits.ts'
 
-/** The size of the first read, and of each read after messages that were larger than expected. */
+/** The number of messages in the first read, and in a read after messages that were larger than expected. */
 const FIRST = 16
 
-/** Chooses how many messages to read at once. Redis counts messages, but their bytes are the cost. */
+/**
+ * Chooses how many messages to read at once. Redis limits a read by the number of messages, but the cost depends on
+ * their bytes.
+ */
 export interface ReadSize {
-  /** Returns how many more messages to read into a batch that has `read`; 0 or less when it is full. */
+  /** Returns how many more messages to read for a batch that has `read` messages; 0 or less when the batch is full. */
   next: (read: number) => number
-  /** Records what a read returned. */
+  /** Records the messages that a read returned. */
   record: (entries: Entry[]) => void
 }
 
 /**
  * Creates the choice of read sizes for batches of at most `most` messages and about `CALL_BYTES`. It expects the next
- * messages to be as large as the last ones. It begins with few, and doubles while reads return many small ones.
+ * messages to be as large as the last ones. The first read is small. The size doubles after each full read, unless the
+ * messages were too large.
  */
 export function createReadSize(most: number): ReadSize {
   let limit = Math.min(FIRST, most)
@@ -29,7 +33,7 @@ export function createReadSize(most: number): ReadSize {
       if (entries.length === 0) return
       let bytes = 0
       for (const [, fields] of entries) for (const text of fields) bytes += text.length
-      // After large messages, one small batch does not prove that the next ones are small.
+      // After large messages, one read of small messages does not prove that the next messages are small.
       size = Math.max(1, bytes / entries.length, size / 2)
       if (bytes > 2 * CALL_BYTES) limit = Math.min(FIRST, most)
       else if (entries.length >= limit) limit = Math.min(limit * 2, most)

@@ -6,18 +6,18 @@ import type { Entry } from '../group/delivery.ts'
 import type { GroupMember } from '../group/member.ts'
 
 /**
- * Longest time that a read waits for a message (ms). It is finite, because a half-open socket would block a read forever.
- * It is short, because due retries are taken between two reads.
+ * Longest time that a read waits for a message (ms). It is finite, because a half-open socket would block a read
+ * forever. It is short, because due retries are taken between two reads.
  */
 const BLOCK = 250
 
 /** Reads new messages for a group member, on a connection of its own. */
 export interface StreamReader {
-  /** Waits for messages and returns up to `count`; none after `BLOCK`. */
+  /** Waits for messages and returns up to `count`; none when no message arrives within `BLOCK`. */
   wait: (count: number) => Promise<Entry[]>
-  /** Returns the messages that are there, up to `count`. */
+  /** Returns up to `count` messages without waiting. */
   take: (count: number) => Promise<Entry[]>
-  /** Ends a running `wait`, which still returns what it has read. */
+  /** Makes a running `wait` return at once, with the messages that it has read. */
   interrupt: () => Promise<void>
   close: () => void
 }
@@ -77,7 +77,7 @@ export function createStreamReader(redis: RedisStore, member: GroupMember): Stre
   }
 }
 
-/** A user who may not ask for the id may still read. A stop then waits until the read has ended. */
+/** A Redis user who may not run CLIENT ID can still read. A stop then waits until the read returns. */
 function unlessNotPermitted(error: unknown): undefined {
   if (!(fromRedis(error) instanceof NotPermitted)) throw error
 }

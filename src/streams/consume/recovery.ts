@@ -3,16 +3,16 @@ import type { FastifyBaseLogger } from 'fastify'
 import { GroupMissing, StoreRefused, StoreUnavailable } from '../../stores/errors.ts'
 import type { Outages } from '../outage/outages.ts'
 
-/** Pause after a read whose reply was lost (ms). */
+/** Pause after a read without a reply (ms). */
 const ERROR_PAUSE = 500
 
 /** Logged once when Redis is available and messages cannot be taken from it. */
 const CANNOT_TAKE = 'the function waits for Redis, which does not hand out its messages'
 
 /**
- * Decides when the loop continues after an error: at once when the group is missing, and as soon as Redis is available
- * again. Otherwise it waits with growing pauses, since only this connection or this command may fail. `end` reports that
- * the loop has succeeded since.
+ * Decides when the loop continues after an error. It continues at once when the group is missing, and as soon as Redis
+ * is available again after an outage. Otherwise it waits with growing pauses, since only this connection or this
+ * command may fail. `end` reports that the loop has succeeded again.
  */
 export function createRecovery(
   { log, stores }: { log: FastifyBaseLogger; stores: Outages['stores'] },

@@ -4,17 +4,17 @@ import type { ConsumerRuntime, Slot } from '../batch/runtime.ts'
 import type { Delivery } from '../group/delivery.ts'
 import { createStallWarning } from './stall-warning.ts'
 
-/** The batches that a consumer has in flight, at most `concurrency` of them, and the leases of their messages. */
+/** The batches of a consumer that run now, at most `concurrency`, and the renewal of their leases. */
 export interface Slots {
   /** Resolves when another batch may begin, or when the slots are closed. */
   oneFree: () => Promise<void>
   /** Begins a batch. */
   run: (deliveries: Delivery[]) => void
-  /** Runs a batch to its end, with no other batch beside it. */
+  /** Runs a batch to its end, while no other batch runs. */
   runAlone: (deliveries: Delivery[]) => Promise<void>
   /** Begins to renew the leases of messages in flight. */
   keepLeases: () => void
-  /** Whether calls that have run out of time hold all slots, for longer than twice the timeout. */
+  /** True when calls that have run for more than twice the timeout hold all slots. */
   readonly stuck: boolean
   /** Resolves a waiting `oneFree`. No batch may begin after that. */
   interrupt: () => void
@@ -106,13 +106,15 @@ export function createSlots(runtime: ConsumerRuntime, events: SlotEvents, renewE
 
 /** A slot with the calls that hold it. */
 interface HeldSlot extends Slot {
-  /** Is called when a call has run for twice its timeout and still runs. */
+  /**
+   * The time when the first call that holds the slot has run for twice its timeout; undefined when no call holds it.
+   */
   readonly overdueAt: number | undefined
-  /** Calls back when no call holds the slot any more; at once when none does. */
+  /** Calls `callback` once no call holds the slot; at once when no call holds it now. */
   whenFree: (callback: () => void) => void
 }
 
-/** `onOverdue` is called when a call that holds the slot has run for twice the timeout (ms). */
+/** Creates a slot. It calls `onOverdue` when a call that holds the slot has run for twice the timeout (ms). */
 function createSlot(timeout: number, onOverdue: () => void): HeldSlot {
   let calls = 0
   let overdueAt: number | undefined
@@ -142,7 +144,7 @@ function createSlot(timeout: number, onOverdue: () => void): HeldSlot {
   }
 }
 
-/** Creates the periodic renewal. It only logs a failure: a lease that expires costs one more delivery. */
+/** Creates the periodic renewal of leases. It only logs a failure: an expired lease costs one more delivery. */
 function createRenewal(
   { member, inFlight, lease, log }: ConsumerRuntime,
   renewEvery: number

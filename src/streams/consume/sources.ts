@@ -11,7 +11,7 @@ const RETRY_INTERVAL = 50
 
 const NOTHING: Batch = { deliveries: [] }
 
-/** Longest time between two scans of the pending list (ms). Messages that other workers release are free at once. */
+/** Longest time between two scans of the pending list (ms). The next scan finds messages that other workers release. */
 const LONGEST_INTERVAL = 1000
 
 /** Cursor where a scan of the pending list begins. */
@@ -20,15 +20,17 @@ const START = '0-0'
 /** The messages of one batch. */
 export interface Batch {
   deliveries: Delivery[]
-  /** Set for a suspect. To be called when its batch has ended, so that another suspect may run in this process. */
+  /**
+   * Set when the batch is a suspect. Call it when the batch has ended: then another suspect may run in this process.
+   */
   ended?: (() => void) | undefined
 }
 
 /** The sources of a consumer's messages. */
 export interface Sources {
-  /** Takes the next batch. It is empty after a while without messages. */
+  /** Takes the next batch. The batch is empty when no message arrives for a while. */
   next: () => Promise<Batch>
-  /** False from the failure of a source until that source answers again. */
+  /** False after a source has failed, until the same source succeeds. */
   readonly healthy: boolean
 }
 
@@ -38,15 +40,15 @@ export interface SourcesOptions {
   reader: StreamReader
   batch: ResolvedFunction['batch']
   lease: () => number
-  /** Returns whether this process knows which other processes there are, and their leases. */
+  /** Returns whether this process has current records of the other processes and their leases. */
   canClaim: () => boolean
-  /** Messages in flight here. They are skipped: their lease may expire when the process stalls. */
+  /** Messages in flight in this process. They are skipped: their lease may have expired while the process stalled. */
   inFlight: ReadonlySet<Delivery>
-  /** Shared with the other consumers of this process. */
+  /** The same object for all consumers of this process. */
   suspects: Suspects
 }
 
-/** Creates the sources: due retries, messages that dead consumers left, and new messages, in this order. */
+/** Creates the sources: due retries, messages with an expired lease, and new messages, in this order. */
 export function createSources({
   member,
   reader,
@@ -61,7 +63,7 @@ export function createSources({
   let retriesDue = 0
   const readSize = createReadSize(batch.size)
 
-  /** Takes a suspect only when there is nothing else, and no other suspect runs in this process. */
+  /** Takes a suspect only when there is no other message, and no other suspect runs in this process. */
   const take = async <T extends TakenMessages>(ask: (mode: TakeMode) => Promise<T>): Promise<T & Batch> => {
     const safe = await ask('safe')
     const ended = safe.deliveries.length === 0 && safe.suspects > 0 ? suspects.admit() : undefined
@@ -84,11 +86,11 @@ export function createSources({
     return taken
   }
 
-  /** Scans the pending list four times in a lease or each second, a batch at a time. */
+  /** Claims one batch. Scans the whole pending list four times in a lease, or each second if that is more often. */
   const claims = async (): Promise<Batch> => {
     if (performance.now() < claimsDue || !canClaim()) return NOTHING
     const { deliveries, ended, ...claimed } = await take(mode => member.claim(cursor, batch.size, mode))
-    // Skipped suspects come next, unless another one runs in this process.
+    // With the same cursor, the next call finds the skipped suspects. While another suspect runs, the scan moves on.
     if (deliveries.length === 0 || claimed.suspects === 0) {
       cursor = claimed.cursor
       if (cursor === START) claimsDue = performance.now() + Math.min(lease() / 4, LONGEST_INTERVAL)
@@ -108,8 +110,8 @@ export function createSources({
 }
 
 /**
- * Reads new messages, in as many reads as fill a batch: the first ones are small while the sizes are unknown. After a
- * read that returns fewer than it asked for, waits once for the window (ms) and takes what has arrived.
+ * Reads new messages for one batch, in several reads: the first reads are small while the sizes are unknown. When a
+ * read returns fewer messages than it asked for, waits once for the window (ms) and takes what has arrived.
  */
 async function readNew(reader: StreamReader, readSize: ReadSize, window: number): Promise<Entry[]> {
   const entries: Entry[] = []
@@ -119,7 +121,7 @@ async function readNew(reader: StreamReader, readSize: ReadSize, window: number)
     const known = new Set(entries.map(([id]) => id))
     entries.push(...read.filter(([id]) => !known.has(id)))
   }
-  // Messages that were read are in flight: an error of a later read must not lose them.
+  // An error of a later read must not lose messages of an earlier read: they are in flight.
   const take = (count: number) => reader.take(count).catch(() => [])
 
   let count = readSize.next(0)
@@ -138,7 +140,7 @@ async function readNew(reader: StreamReader, readSize: ReadSize, window: number)
   return entries
 }
 
-/** Asks one source after another until one has messages. */
+/** Calls one source after another until a source returns messages. */
 function inTurn(sources: (() => Promise<Batch>)[]): Sources {
   let failed: (() => Promise<Batch>) | undefined
   return {
@@ -151,7 +153,7 @@ function inTurn(sources: (() => Promise<Batch>)[]): Sources {
           failed = source
           throw error
         })
-        // The sources before it may have messages while it still fails.
+        // The success of another source does not show that the failed source works again.
         if (failed === source) failed = undefined
         if (found.deliveries.length > 0) return found
       }

@@ -4,8 +4,9 @@ import type { FastifyBaseLogger } from 'fastify'
 const MINUTE = 60_000
 
 /**
- * Creates a callback for each renewal of leases, which is due every `every` ms. It logs a renewal that is late by more
- * than half a lease (ms): the event loop was blocked, and no lease was renewed. `holds` is whether there are leases.
+ * Creates a callback to call at each renewal of leases. A renewal is due every `every` ms. The callback logs a renewal
+ * that is late by more than half a lease: the event loop was blocked, and no lease was renewed. `holds` states whether
+ * there are leases to renew.
  */
 export function createStallWarning(
   log: FastifyBaseLogger,

@@ -1,10 +1,11 @@
 #!lua
--- Appends dead letters, each one once: a mark shows for a while that it was appended, even when the reply was lost.
+-- Appends each dead letter once, even when the reply to an earlier call was lost: a mark shows for a while that the
+-- dead letter was appended. A full server refuses the script (no allow-oom).
 --
 -- KEYS  1 dead   2.. the mark of each dead letter
 -- ARGV  1 how long a mark stays, in ms   2 how many fields and values each dead letter has, together
 --       3.. the fields and values of each dead letter
--- Returns how many were appended. A full server refuses it (no allow-oom).
+-- Returns how many dead letters were appended.
 
 local width, appended = tonumber(ARGV[2]), 0
 for i = 2, #KEYS do

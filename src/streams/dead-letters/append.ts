@@ -4,10 +4,10 @@ import type { Keys } from '../keys.ts'
 
 const script = loadScript(new URL('append.lua', import.meta.url))
 
-/** The time for which the mark of an appended dead letter prevents another append (ms). */
+/** The time for which the mark of an appended dead letter prevents a second append (ms). */
 const MARKED = 24 * 3_600_000
 
-/** A dead letter of something that was never a message. Times are in ms since 1970. */
+/** A dead letter for something that was never a message. Times are in ms since 1970. */
 export interface NewDeadLetter {
   /** Unique among the messages of the function. */
   id: string
@@ -25,8 +25,8 @@ export interface NewDeadLetter {
 }
 
 /**
- * Appends dead letters of a function to one partition. Skips one that was appended within the last day.
- * @throws {StoreUnavailable} when no reply states that they were appended.
+ * Appends dead letters of a function to one partition. Skips a dead letter that was appended within the last day.
+ * @throws {StoreUnavailable} when Redis does not confirm the dead letters. They may have been appended.
  */
 export async function appendDeadLetters(
   redis: RedisStore,
@@ -41,7 +41,7 @@ export async function appendDeadLetters(
   await redis.run(client => script(client, [keys.dead(name, partition), ...marks], args))
 }
 
-/** The fields and values of a dead letter: as many for each one. */
+/** Returns the fields and values of a dead letter. Their number is the same for every dead letter. */
 function toEntry(deadLetter: NewDeadLetter): string[] {
   return Object.entries({
     id: deadLetter.id,

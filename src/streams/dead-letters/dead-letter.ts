@@ -6,7 +6,7 @@ export interface DeadLetter {
   /** Id of the message; a redrive keeps it. */
   messageId: string
   requestId: string
-  /** The reason why the message is a dead letter, as a short word for machines. */
+  /** The reason why the message is a dead letter, as a short, machine-readable word. */
   code: string
   /** The error of the last attempt. */
   cause: { class: string; message: string }
@@ -19,21 +19,21 @@ export interface DeadLetter {
   data: string
   /** Length of the whole message in bytes. */
   dataBytes: number
-  /** False when the whole message is not kept. */
+  /** False when only a part of the message is kept. */
   redrivable: boolean
   /** True when a field is missing or cannot be read. */
   corrupt: boolean
 }
 
-/** Fields that every version of the service writes. An entry without one of them has another author. */
+/** Fields that every version of the service writes. The service did not write an entry that lacks one of them. */
 const REQUIRED = ['id', 'data', 'code', 'error', 'message', 'attempts', 'first_at', 'last_at']
 
-/** The last moment of the year 9999 (ms): time formats take years of four digits. */
+/** The end of the year 9999 (ms since 1970): time formats have years of four digits. */
 const LAST_TIME = 253_402_300_799_999
 
 /**
- * Decodes an entry of the stream of dead letters. `bytes` is the size of its data, of which `fields` may have only the
- * beginning.
+ * Decodes an entry of the stream of dead letters. `fields` may have only the beginning of the data; `bytes` is the size
+ * of the whole data.
  */
 export function decodeDeadLetter(name: string, id: string, fields: string[], bytes?: number): DeadLetter {
   const named = toMap(fields)
@@ -61,7 +61,7 @@ export function decodeDeadLetter(name: string, id: string, fields: string[], byt
   }
 }
 
-/** The fields of an entry by name. The first one of a name counts. */
+/** Returns the fields of an entry by name. When a name occurs twice, the first field counts. */
 function toMap(fields: string[]): Map<string, string> {
   const named = new Map<string, string>()
   for (let at = 0; at + 1 < fields.length; at += 2) {
@@ -71,12 +71,12 @@ function toMap(fields: string[]): Map<string, string> {
   return named
 }
 
-/** A whole number without a sign that a double holds exactly; undefined for any other text. */
+/** Parses a whole number that has no sign and at most 15 digits; returns undefined for any other text. */
 function toNumber(text: string): number | undefined {
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
-/** A time in ms; undefined when it cannot be read. */
+/** Parses a time in ms since 1970; returns undefined when it is invalid. */
 function toTime(text: string): number | undefined {
   const time = toNumber(text)
   return time !== undefined && time <= LAST_TIME ? time : undefined

@@ -10,7 +10,7 @@ import { type DeadLetterTally, redriveDeadLetters } from './redrive.ts'
 /** A page of dead letters, oldest first. */
 export interface DeadLetterPage {
   deadLetters: DeadLetter[]
-  /** The id to continue after; '' when this page is the last one. */
+  /** The id to pass as `after` for the next page; '' on the last page. */
   next: string
 }
 
@@ -20,19 +20,20 @@ export interface DeadLetterPage {
  */
 export interface DeadLetters {
   /**
-   * Returns the oldest dead letters of a function after the id `after`, with the beginning of their data. Large ones
-   * make a page shorter than `limit`.
+   * Returns the oldest dead letters of a function after the id `after`, with the beginning of their data. A page of
+   * large dead letters is shorter than `limit`.
    */
   list: (name: string, after: string, limit: number) => Promise<DeadLetterPage>
   /** Returns one dead letter with all of its data; undefined when it does not exist. */
   show: (name: string, id: string) => Promise<DeadLetter | undefined>
   /**
-   * Sends dead letters back to their function, `rate` of them a second. Without `ids`, sends all that exist when it
-   * begins: a message that fails again meanwhile stays a dead letter.
-   * @throws {RedriveRefused} when some of `ids` cannot be sent back, or, without ids, none at all. The others have been sent.
+   * Sends dead letters back to their function, `rate` per second. Without `ids`, sends all dead letters that exist when
+   * the redrive begins. A message that fails again during the redrive stays a dead letter.
+   * @throws {RedriveRefused} when some of `ids` cannot be sent back. The others have been sent. Without `ids`, only
+   * when some cannot be sent back and none was sent.
    */
   redrive: (name: string, ids: string[] | undefined, rate: number) => Promise<DeadLetterTally>
-  /** Discards dead letters, and keeps the newest ones with the reason. */
+  /** Discards dead letters. Keeps the newest discarded ones, with the reason. */
   discard: (name: string, ids: string[], reason: string) => Promise<DeadLetterTally>
 }
 
@@ -41,7 +42,7 @@ export interface DeadLettersOptions {
   redis: RedisStore
   keys: Keys
   serviceFunctions: readonly ServiceFunction[]
-  /** Called for each dead letter that is read and has a field that cannot be read. */
+  /** Called for each corrupt dead letter that is read. */
   onCorrupt: () => void
 }
 

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
--- Discards dead letters. Keeps each one among the newest discarded ones, with the reason, and with the beginning of each
--- long field: discarding must free memory.
+-- Discards dead letters. Keeps the newest discarded ones, with the reason. Cuts their long fields, since discarding
+-- must free memory.
 --
 -- KEYS  1 dead   2 discarded
 -- ARGV  1 reason   2 how many discarded ones to keep   3 bytes of dead letters at which to stop
 --       4 most bytes of a field to keep   5.. entry ids of dead letters
--- Returns {looked at, discarded}: how many of the ids, in their order, and the ids that were discarded.
+-- Returns {looked at, discarded}: how many ids it has looked at, from the first on, and the ids that were discarded.
 
 local mostBytes, kept = tonumber(ARGV[3]), tonumber(ARGV[4])
 local looked, bytes, discarded = 0, 0, {}

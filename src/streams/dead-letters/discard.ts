@@ -7,7 +7,7 @@ import type { DeadLetterTally } from './redrive.ts'
 
 const script = loadScript(new URL('discard.lua', import.meta.url))
 
-/** Discarded dead letters that are kept, for each function and partition. */
+/** The number of newest discarded dead letters to keep, for each function and partition. */
 const KEEP_DISCARDED = 10_000
 
 /**

@@ -27,7 +27,7 @@ export function toChunks(ids: string[], keys: Keys): Chunk[] {
     )
 }
 
-/** Calls `step` with the remaining entries until there are none. `step` returns how many it has looked at. */
+/** Calls `step` with the remaining entries until there are none. `step` returns how many entries it has looked at. */
 export async function inSteps(entries: string[], step: (rest: string[]) => Promise<number>): Promise<void> {
   for (let first = 0; first < entries.length; ) first += await step(entries.slice(first))
 }

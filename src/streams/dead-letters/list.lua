@@ -1,12 +1,12 @@
 #!lua flags=no-writes,allow-oom
--- Reads dead letters in order, with the beginning of their data. Reads a few at a time, since only reading shows their
--- sizes.
+-- Reads dead letters in order, with the beginning of each field. Reads a few at a time, since their sizes are known
+-- only after a read.
 --
 -- KEYS  1 dead
 -- ARGV  1 first and 2 last id, as XRANGE takes them   3 most dead letters   4 bytes of dead letters at which to stop
---       5 most bytes of data to return
--- Returns {dead letters, bytes, more}: the entry id, the fields and the data size of each; how many bytes were read; and
---       1 where it stopped before the last one.
+--       5 most bytes of each field to return
+-- Returns {dead letters, bytes, more}: the entry id, the fields and the data size of each; how many bytes were
+--       read; and 1 when it stopped before the last dead letter, else 0.
 
 local most, mostBytes, kept = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local found, bytes = {}, 0

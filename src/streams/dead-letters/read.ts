@@ -7,7 +7,7 @@ import { CHUNK, type Chunk, parseId } from './ids.ts'
 const listScript = loadScript(new URL('list.lua', import.meta.url))
 const lastScript = loadScript(new URL('last.lua', import.meta.url))
 
-/** Bytes of dead letters after which a page ends. It bounds the memory that one page takes. */
+/** A page ends when so many bytes of dead letters were read. This limits the memory that a page uses. */
 const PAGE_BYTES = 16 * CALL_BYTES
 
 /** An entry of the stream of dead letters, with the beginning of its data. */
@@ -20,8 +20,8 @@ export interface StoredDeadLetter {
 }
 
 /**
- * Reads the oldest dead letters of a function after the id `after` ('' for the first ones), over all partitions. Large
- * ones make a page shorter than `limit`. `next` is '' on the last page.
+ * Reads the oldest dead letters of a function after the id `after` ('' for the first ones), over all partitions. A page
+ * of large dead letters is shorter than `limit`. `next` is '' on the last page.
  * @throws {StoreUnavailable} while Redis is unavailable.
  */
 export async function readPage(
@@ -54,7 +54,8 @@ export async function readPage(
 }
 
 /**
- * Reads the ids of all dead letters that a function has now, chunk by chunk. Leaves out those that are added meanwhile.
+ * Reads the ids of all dead letters that a function has now, chunk by chunk. Leaves out dead letters that are added
+ * later.
  * @throws {StoreUnavailable} while Redis is unavailable.
  */
 export async function* readAllIds(redis: RedisStore, keys: Keys, name: string): AsyncGenerator<Chunk> {
@@ -75,7 +76,10 @@ export async function* readAllIds(redis: RedisStore, keys: Keys, name: string): 
   }
 }
 
-/** Reads entries of one partition from one id to another, as many as one call may read. */
+/**
+ * Reads the entries from `start` to `end` of one partition, as many as one call may read. `more` shows that some
+ * remain.
+ */
 async function readSome(
   redis: RedisStore,
   key: string,

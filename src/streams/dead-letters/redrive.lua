@@ -1,20 +1,21 @@
 #!lua
 -- Sends dead letters back to their function. Each becomes a retry with the same id and new attempts.
--- Refuses one that lacks the whole message, or is larger than a message may be. Leaves out fields that cannot be read: the
--- function finds the message invalid then.
+-- Refuses a dead letter that does not have the whole message, or that is too large for a message. A missing field
+-- becomes empty: the function then finds the message invalid.
 --
 -- KEYS  1 dead   2 retry   3 retrying   4 settled
--- ARGV  1 due time of the first, ms from now   2 pause between two, ms
+-- ARGV  1 ms until the first message is due   2 ms between two messages
 --       3 JSON: counter and change by the code of the dead letter, with '' for every other code; {} to count nothing
 --       4 bytes of dead letters at which to stop   5 the largest message in bytes   6.. entry ids of dead letters
--- Returns {looked at, sent, refused}: how many of the ids, in their order, and the ids that were sent back and refused.
+-- Returns {looked at, sent, refused}: how many ids it has looked at, from the first on, the ids that were sent back,
+--       and the ids that were refused.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local due = now + tonumber(ARGV[1])
 local counters, mostBytes, largest = cjson.decode(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
-local function whole(text) -- a number that any reader takes
+local function whole(text) -- a whole number that every reader accepts
   return text and string.match(text, '^%d+$') and #text <= 15 and text
 end
 

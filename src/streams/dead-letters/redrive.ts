@@ -8,13 +8,13 @@ import { readAllIds } from './read.ts'
 
 const script = loadScript(new URL('redrive.lua', import.meta.url))
 
-/** The number of dead letters that an operation was done to, and the given ids that do not exist. */
+/** The number of dead letters that an operation changed, and the given ids that do not exist. */
 export interface DeadLetterTally {
   count: number
   missing: string[]
 }
 
-/** Some dead letters cannot be redriven; the message names them, and the reason. */
+/** Some dead letters cannot be redriven. The message lists their ids, and the reason. */
 export class RedriveRefused extends Error {
   override name = 'RedriveRefused'
 
@@ -32,14 +32,15 @@ export interface RedriveRequest {
   name: string
   /** Undefined for all dead letters that exist when the redrive begins. */
   ids: string[] | undefined
-  /** Dead letters a second. */
+  /** Dead letters per second. */
   rate: number
   counters: RedriveCounters | undefined
 }
 
 /**
  * Sends dead letters back to their function, with new attempts.
- * @throws {RedriveRefused} when some of `ids` cannot be sent back, or, without ids, none at all. The others have been sent.
+ * @throws {RedriveRefused} when some of `ids` cannot be sent back. The others have been sent. Without `ids`, only when
+ * some cannot be sent back and none was sent.
  * @throws {StoreUnavailable} while Redis is unavailable.
  */
 export async function redriveDeadLetters(

@@ -1,16 +1,16 @@
 #!lua flags=allow-oom
--- Takes over messages that have been idle for a lease. Returns how often each was delivered, this time included.
--- A message that was delivered often without an outcome is a suspect: it may kill its worker. It is only taken alone.
--- A message that was released to others (see release) is skipped when the caller does not know its version.
+-- Takes over messages that have been idle for a lease. Returns how often each was delivered, including this delivery.
+-- A message that was delivered often without an outcome is a suspect: it may kill its worker. A suspect is only taken
+-- alone. A message that was released to other workers (see release) is skipped unless the caller supports its version.
+-- Messages are claimed a few at a time, since their sizes are known only after a claim.
 --
 -- KEYS  1 stream
 -- ARGV  1 group   2 consumer   3 lease in ms   4 cursor   5 most messages
---       6 deliveries that make a suspect   7 'suspect' to take one when there is nothing else, else 'safe'
---       8 about how many bytes of messages to claim: a few at a time, since only claiming shows their sizes
---       9.. versions that the caller knows
+--       6 deliveries that make a message a suspect   7 'suspect' to take a suspect when there is no other message, else
+--       'safe'   8 about how many bytes of messages to claim   9.. versions that the caller supports
 -- Returns {next cursor, {id, fields, deliveries} for each, suspects that were skipped}.
 
-local LOOKED_AT = 1000 -- pending messages, at most, since the script blocks Redis
+local LOOKED_AT = 1000 -- the largest number of pending messages to read in one call, since the script blocks Redis
 local stream, group, most, mostBytes = KEYS[1], ARGV[1], tonumber(ARGV[5]), tonumber(ARGV[8])
 local known = {}
 for i = 9, #ARGV do known['left:' .. ARGV[i]] = true end

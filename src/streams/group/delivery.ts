@@ -2,8 +2,8 @@
 export type Entry = [id: string, fields: string[]]
 
 /**
- * The record of a message that waits for another attempt: all that the attempt needs. Times are milliseconds since
- * 1970.
+ * The record of a message that waits for another attempt, with everything that the attempt needs. Times are
+ * milliseconds since 1970.
  */
 export interface RetryRecord {
   v: string
@@ -13,16 +13,16 @@ export interface RetryRecord {
   ordinal: string
   /** Attempts that have failed. */
   attempts: number
-  /** The time when the function first received it. */
+  /** The time when the function first received the message. */
   firstAt: number
   /**
-   * The token minus the deliveries since the last outcome. A release raises it too, so that its delivery does not
-   * count.
+   * The token minus the number of deliveries since the last outcome. A release increases `taken`, so that the released
+   * delivery does not count.
    */
   taken: number
-  /** Which kind of dead letter a redriven message was; '' for a message that was never redriven. */
+  /** The kind of dead letter that a redriven message was; '' for a message that was never redriven. */
   redriven: '' | 'failed' | 'conflict'
-  /** Set when it must run alone: a call with it and others ran out of time. */
+  /** Set when the message must run alone: a call with this message and others ran out of time. */
   alone?: true
 }
 
@@ -31,19 +31,20 @@ export interface Delivery {
   id: string
   source: 'stream' | 'retry'
   /**
-   * Shows whether this consumer still owns a `retry`: it rises with each delivery and each outcome. '' for `stream`.
+   * Shows whether this consumer still owns a `retry`: the token increases with each delivery and each outcome. The
+   * token of a message from the `stream` is ''.
    */
   token: string
   /** The number of its deliveries since its last outcome, this one included. */
   deliveries: number
   record: RetryRecord
-  /** Set when the record cannot be read: its data is the text found in its place. */
+  /** Set when the record in Redis cannot be read. `record.data` is then the text of that record. */
   corrupt?: true
 }
 
 /**
- * Deliveries without an outcome after which a message is a suspect: it may kill its worker. A suspect is a batch of its
- * own. While it runs, its consumer runs no other batch, and its process no other suspect.
+ * The number of deliveries without an outcome that makes a message a suspect: it may kill its worker. A suspect is a
+ * batch of its own. While it runs, its consumer runs no other batch, and its process runs no other suspect.
  */
 export const SUSPECT_DELIVERIES = 3
 
@@ -52,7 +53,7 @@ export function isSuspect({ deliveries }: Delivery): boolean {
   return deliveries >= SUSPECT_DELIVERIES
 }
 
-/** Returns a field of an entry, or ''. */
+/** Returns the value of a field of an entry; '' when the entry does not have the field. */
 export function fieldOf(list: string[], name: string): string {
   for (let i = 0; i + 1 < list.length; i += 2) if (list[i] === name) return list[i + 1] as string
   return ''
@@ -82,12 +83,12 @@ export function fromRetry(id: string, text: string, token: string): Delivery {
   return { id, source: 'retry', token, deliveries: 1, record: rest, corrupt: true }
 }
 
-/** Renders a record. `taken` comes first, so that a script can change it without decoding the whole. */
+/** Renders a record. `taken` comes first, so that a script can change it without decoding the record. */
 export function recordText({ taken, ...record }: RetryRecord): string {
   return JSON.stringify({ taken, ...record })
 }
 
-/** Reads a record; undefined when it is invalid. Fields that an older version did not write are empty. */
+/** Parses a record; returns undefined when it is invalid. Fields that an older version did not write are empty. */
 function readRecord(text: string): RetryRecord | undefined {
   const found = parse(text) as Partial<RetryRecord> | null | undefined
   if (typeof found?.v !== 'string' || typeof found.data !== 'string') return undefined

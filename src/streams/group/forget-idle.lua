@@ -1,15 +1,15 @@
 #!lua flags=allow-oom
--- Removes consumers that have nothing pending and have been silent for long: processes that were killed. It checks and
--- removes in one step, since removing a consumer drops its pending messages.
+-- Removes the consumers of killed processes: they have no pending messages and have been idle for long. Checks and
+-- removes in one step, since the removal of a consumer drops its pending messages.
 --
 -- KEYS  1 stream
--- ARGV  1 group   2 least silence in ms
--- Returns how many were removed; 0 when the stream or the group does not exist.
+-- ARGV  1 group   2 least idle time in ms
+-- Returns how many consumers were removed; 0 when the stream or the group does not exist.
 
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local joined = false
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
-  joined = joined or group[2] == ARGV[1] -- 'name' and the name come first
+  joined = joined or group[2] == ARGV[1] -- the first field of a group is its name
 end
 if not joined then return 0 end
 

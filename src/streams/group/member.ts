@@ -25,59 +25,63 @@ const scripts = {
   forgetIdle: loadScript(new URL('forget-idle.lua', import.meta.url))
 }
 
-/** The number of leases for which a consumer is silent before it is removed. */
+/** A consumer that has been idle for so many leases is removed. */
 const FORGET_AFTER = 10
 
 /** Most leases that one script call renews: such a call blocks Redis for about 7 ms. */
 const RENEW_SIZE = 1000
 
-/** Which messages to take: no suspect (see `SUSPECT_DELIVERIES`), or one suspect when there is nothing else. */
+/**
+ * The messages to take. `safe`: no suspect (see `SUSPECT_DELIVERIES`). `suspect`: one suspect, when there is no other
+ * message.
+ */
 export type TakeMode = 'safe' | 'suspect'
 
-/** Messages that were taken, and how many suspects were skipped. */
+/** Messages that were taken, and the number of suspects that were skipped. */
 export interface TakenMessages {
   deliveries: Delivery[]
   suspects: number
 }
 
-/** The workers that a released message is for: any worker, or others than this one, which know its version. */
+/** The workers that may take a released message: any worker, or only workers that support its version. */
 export type ReleasedTo = 'anyone' | 'others'
 
-/** One consumer in the group of a function, in one partition: all that the runtime does in Redis Streams. */
+/** One consumer in the group of a function, in one partition. It does all work of the runtime in Redis Streams. */
 export interface GroupMember {
   stream: string
   group: string
   consumer: string
   /**
-   * Creates the group if it is missing, at the beginning of the stream: messages that no group has acknowledged must be
-   * delivered. A new group on a log begins where its function asks.
+   * Creates the group if it is missing. The group starts at the beginning of the stream, so that messages that no group
+   * has acknowledged are delivered. A new group on a log starts where the option `start` of its function says.
    * @throws {StoreRefused} when the group is missing and Redis refuses writes.
    */
   join: () => Promise<void>
   /**
-   * Takes over up to `count` messages that have been idle for a lease, fewer when they are large. The `cursor` in the
-   * result continues the scan.
+   * Takes over up to `count` messages that have been idle for a lease; fewer when they are large. Pass the `cursor` of
+   * the result to continue the scan.
    */
   claim: (cursor: string, count: number, mode: TakeMode) => Promise<TakenMessages & { cursor: string }>
   /**
-   * Takes up to `count` messages whose next attempt is due, fewer when they are large. Renews expired leases of
+   * Takes up to `count` messages whose next attempt is due; fewer when they are large. Renews expired leases of
    * messages that are `inFlight`.
    */
   takeRetries: (count: number, inFlight: Iterable<Delivery>, mode: TakeMode) => Promise<TakenMessages>
-  /** Settles messages, and writes and publishes what belongs to them, in one atomic step. */
+  /** Settles messages, writes their keys and publishes their events, in one atomic step. */
   settle: (settlements: Settlement[]) => Promise<Settled>
   /** Renews the lease of messages that this consumer still owns. */
   renew: (deliveries: Delivery[]) => Promise<void>
   /**
-   * Returns messages to the group without an attempt. They count as idle for `idle` ms, and can be taken over when they
-   * have been idle for a lease. With `others`, those can take them at once, and this consumer never takes them again.
+   * Returns messages to the group. This uses no attempt. They count as idle for `idle` ms, and any worker can take them
+   * over when they have been idle for a lease. With `others`, workers that support their version can take them at once,
+   * and this consumer does not take them again.
    */
   release: (deliveries: Delivery[], idle: number, to?: ReleasedTo) => Promise<void>
-  /** Removes this consumer if nothing is pending for it. */
+  /** Removes this consumer if it has no pending messages. */
   leave: () => Promise<void>
   /**
-   * Removes consumers that have long been silent and have nothing pending; none when there is no group. Returns their
-   * number.
+   * Removes consumers that have been idle for long and have no pending messages. Returns how many it removed; 0 when
+   * there is no group.
    */
   forgetIdle: () => Promise<number>
 }
@@ -90,9 +94,9 @@ export interface GroupMemberOptions {
   partition: number
   /** Name of this process among the consumers of the group. */
   consumer: string
-  /** Returns the lease (ms): a message that is idle for longer is taken over by another worker. It may change. */
+  /** Returns the lease (ms), which may change. Another worker takes over a message that is idle for longer. */
   lease: () => number
-  /** Creates the missing groups of a function on a log, where they have to begin. */
+  /** Creates the missing groups of a function on a log, at the right positions. */
   begin?: (() => Promise<void>) | undefined
 }
 
@@ -127,7 +131,7 @@ function createReleaser({ redis, keys, definition, partition, consumer, lease }:
     deliveries,
     to === 'others' ? record.v : ''
   ]
-  // The script rewrites the record of a retry.
+  // The script rewrites the record of a retry, so the size of the record counts.
   const written = ({ source, record }: Delivery) => (source === 'retry' ? record.data.length : 0)
   return async (deliveries: Delivery[], idle: number, to: ReleasedTo = 'anyone'): Promise<void> => {
     for (const part of partsOf(deliveries, CALL_BYTES, written)) {
@@ -212,7 +216,7 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
 }
 
 /**
- * Creates a group if it is missing, behind the entry `position`, or at the beginning.
+ * Creates a group if it is missing. The group reads all entries, or only entries after `position`.
  * @throws {StoreRefused} when the group is missing and Redis refuses writes.
  */
 export async function makeGroup(
@@ -226,7 +230,7 @@ export async function makeGroup(
   } catch (error) {
     if (error instanceof GroupExists) return
     if (!(error instanceof StoreRefused)) throw error
-    // A full server refuses the command even when the group exists, and serves that group.
+    // A full server refuses the command even when the group exists, and the group can still be used.
     await redis
       .run(client => client.xpending(stream, group))
       .catch(missing => {

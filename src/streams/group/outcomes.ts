@@ -6,7 +6,7 @@ import type { Outcome } from './settlement.ts'
 /** Most characters of an error's message that a dead letter keeps. */
 const MESSAGE_LENGTH = 1000
 
-/** Another attempt after a random pause (ms): up to base × 2^attempts (full jitter), at most max. */
+/** Returns a retry after a random pause (full jitter): at most base × 2^attempts, and at most max (ms). */
 export function retryOutcome(delivery: Delivery, { base, max }: ResolvedFunction['retry']): Outcome {
   const { record } = delivery
   const ceiling = Math.min(max, base * 2 ** record.attempts)
@@ -17,15 +17,15 @@ export function retryOutcome(delivery: Delivery, { base, max }: ResolvedFunction
   }
 }
 
-/** Another attempt at once, alone from then on. No attempt is spent. */
+/** Returns a retry without a pause. The message runs alone from then on, and the failed call uses no attempt. */
 export function aloneOutcome(delivery: Delivery): Outcome {
   const record: RetryRecord = { ...delivery.record, alone: true, taken: tokenAfter(delivery) }
   return { kind: 'retry', pause: 0, record: recordText(record) }
 }
 
 /**
- * The dead letter of a message: the message, with the reason and the time of its last failure. The stack is only in the
- * log. A `partial` one keeps the beginning of each field: the message is too large, or cannot be read.
+ * Returns the dead letter of a message: the message, with the cause and the time of its last failure. Only the log has
+ * the stack. A `partial` dead letter has only the beginning of each field: the message is too large, or cannot be read.
  */
 export function deadOutcome(delivery: Delivery, cause: Error, partial: boolean): Outcome {
   const { record } = delivery
@@ -56,7 +56,7 @@ function appendedAt(id: string): number {
   return Number(/^(\d{1,13})-/.exec(id)?.[1] ?? 0)
 }
 
-/** The token of a message after its settlement. One from the stream had none. */
+/** Returns the token of a message after its settlement. A message from the stream has no token before. */
 function tokenAfter({ token }: Delivery): number {
   return Number(token) + 1
 }

@@ -1,18 +1,20 @@
 #!lua flags=allow-oom
--- Releases messages that this consumer owns and did not try. They count as idle for the given time, and this delivery does
--- not count. The token of a retry only rises (see take-retries), so `taken` in its record rises by two: for the delivery
--- and for the release.
+-- Releases messages that this consumer owns and did not try. They count as idle for the given time, and this delivery
+-- does not count. The deliveries of a retry are its token minus `taken` in its record. Each delivery and each release
+-- adds one to the token (see take-retries), so `taken` increases by two: by one for this delivery, and by one for this
+-- release.
 --
 -- KEYS  1 stream   2 retry   3 retrying
 -- ARGV  1 group   2 consumer   3 idle in ms   4 lease in ms   then for each message: source, id, token, deliveries, and
---       its version when the caller does not know it, else ''
+--       its version when the caller does not support it, else ''
 --
--- A message of a version that the caller does not know is free at once for workers that know it, and others skip it:
--- one from the stream is pending for a consumer named left:<version>, and for a retry the field <id>@ has the version.
--- Returns how many were released.
+-- When the caller does not support the version of a message, workers that support it can take the message at once, and
+-- other workers skip it. A message from the stream becomes pending for a consumer named left:<version>. For a retry,
+-- the field <id>@ has the version.
+-- Returns how many messages were released.
 
--- Returns the record with a new `taken`. A record that begins with it need not be decoded; an older version and a redrive
--- write it anywhere. A record that cannot be read stays as it is.
+-- Returns the record with a new `taken`. A record that begins with `taken` need not be decoded. An older version and a
+-- redrive may write `taken` at another position. A record that cannot be read stays as it is.
 local function withTaken(record, taken)
   local first = '{"taken":' .. string.format('%.0f', taken)
   local _, last = string.find(record, '^{"taken":%-?%d+')
@@ -25,7 +27,7 @@ end
 
 local time = redis.call('TIME')
 local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[4]) - tonumber(ARGV[3])
-local FREE = 86400000 -- longer than any lease in ms
+local FREE = 86400000 -- ms; longer than any lease
 local released = 0
 for i = 5, #ARGV, 5 do
   local source, id, token, deliveries = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])

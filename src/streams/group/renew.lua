@@ -3,7 +3,7 @@
 --
 -- KEYS  1 stream   2 retry   3 retrying
 -- ARGV  1 group   2 consumer   3 lease in ms   then for each message: its source, id and token, as in settle
--- Returns how many are still owned. JUSTID leaves the count of deliveries as it is.
+-- Returns how many messages the consumer still owns. JUSTID does not change the number of deliveries.
 
 local time = redis.call('TIME')
 local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[3])

@@ -1,27 +1,29 @@
 #!lua flags=allow-oom
--- Settles messages in one step: each is done, is tried again later, or is dead-lettered. Its keys are written and its events
--- appended in the same step. Skips a message that this consumer no longer owns, because its lease expired and another
--- consumer took it over. Also skips a message with a key that Redis refuses to write, such as one that holds no text.
+-- Settles messages in one step. Each message is done, is tried again later, or is dead-lettered. The same step writes
+-- the keys of the message and appends its events. Skips a message that this consumer no longer owns, because its lease
+-- expired and another consumer took it over. Also skips a message when Redis refuses to write one of its keys, as when
+-- the key has another type than string. Runs on a full server too, since it frees memory.
 --
 -- KEYS  1 stream   2 events   3 retry   4 retrying   5 dead   6 settled   7.. keys to write, message by message
--- ARGV  1 group   2 consumer   3 'delete' when settled entries leave the stream, else 'keep'
+-- ARGV  1 group   2 consumer   3 'delete' to delete settled entries from the stream, else 'keep'
 --       4 lowest and 5 highest id of the messages from the stream; '' when there is none
 --       then for each message:
 --       shape   its source, its outcome, and how many counters, values and events it has, as in 'stream done 0 1 1'
 --       id
---       token   only of source 'retry', which is owned if it was neither taken nor settled since (see take-retries);
---               'stream' is owned if it is pending for this consumer
---       of each key its value and its TTL in ms
---       of outcome 'retry' the pause before it in ms and the record; of 'dead' how many fields and values follow, and those
---       of each counter of `settled` its name and what to add to it
---       of each event its text, the beginning of the first key's value that shows that it is published already ('' for
---       none), request id, traceparent
--- Returns {settled, refused, lost}: how many were settled; the position, from 0, and the error of each that was refused; the
---       position of each that was not owned. It runs on a full server too, since settling frees memory.
+--       token   only for source 'retry': this consumer owns the message while its token is the same (see take-retries).
+--               For source 'stream', this consumer owns the message while the message is pending for it
+--       for each key: its value, its TTL in ms
+--       for outcome 'retry': the pause in ms, the record
+--       for outcome 'dead': how many fields and values follow, then these
+--       for each counter of `settled`: its name, the number to add
+--       for each event: its text, a mark, request id, traceparent. If the old value of the first key begins with the
+--               mark, the event was published before and is skipped. The mark '' never skips the event
+-- Returns {settled, refused, lost}: how many messages were settled; the position, from 0, and the error of each message
+--       that was refused; the position of each message that this consumer does not own.
 --
--- Lua does not roll back, so everything is decoded and checked before the first write: the script does all or nothing.
--- Only keys may fail later. They come first in a message: whatever is written before an error is written again each time
--- that the message is delivered.
+-- Redis does not undo the writes of a failed script, so everything is checked before the first write. After that, only
+-- a write of a key can fail. The keys of a message are written first: a refused message is delivered again, and nothing
+-- but its keys is written again.
 
 local stream, events, retry, retrying, dead, counters = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local group, consumer, delete = ARGV[1], ARGV[2], ARGV[3] == 'delete'
@@ -37,7 +39,8 @@ for _, command in ipairs({
   end
 end
 
--- Refuses when something else has overwritten a key of the service. Skips the check for a user who may not run TYPE.
+-- Refuses the call when something else has overwritten a key of the service. Skips the check for a user who may not run
+-- TYPE.
 for key, type in pairs({
   [events] = 'stream', [dead] = 'stream', [retry] = 'zset', [retrying] = 'hash', [counters] = 'hash'
 }) do
@@ -47,7 +50,7 @@ for key, type in pairs({
   end
 end
 
--- Most messages of a call have the same shape; it is read once.
+-- Most messages of a call have the same shape, so each shape is parsed once.
 local shapes = {}
 local function shapeOf(text)
   if text and not shapes[text] then
@@ -67,7 +70,7 @@ local function isWhole(text, least)
   return number and number == math.floor(number) and number >= least
 end
 
--- Reads the whole call without a write; returns what is wrong with it.
+-- Checks all arguments before the first write. Returns the fault and its position; nothing when there is no fault.
 local function check()
   local arg, key = 6, 6
   while arg <= #ARGV do
@@ -115,13 +118,13 @@ local function owns(source, id, token)
   return redis.call('HGET', retrying, id .. '#') == token
 end
 
--- A counter that is not a number starts again: it must not prevent settlements.
+-- Resets a counter that is not a number: the counter must not prevent settlements.
 local function count(counter, change)
   local result = redis.pcall('HINCRBY', counters, counter, change)
   if type(result) == 'table' then redis.call('HSET', counters, counter, math.max(0, tonumber(change))) end
 end
 
-local untraced = {} -- an event has no empty field: every function reads each one
+local untraced = {} -- leaves out an empty traceparent: every function reads each field of an event
 local settled, entries, ended = 0, {}, false
 local position, refused, lost = -1, {}, {}
 while arg < #ARGV do
@@ -132,17 +135,17 @@ while arg < #ARGV do
   local owned = owns(source, id, token)
   if not owned then lost[#lost + 1] = position end
 
-  -- The first key is written last: it shows that the events are published, which they are not if another key is refused.
+  -- Writes the first key last: its value shows that the events are published, so no other key may be refused after it.
   local before = nil
   if owned then
     for i = shape.writes, 1, -1 do
       local old = redis.pcall('SET', KEYS[key + i], ARGV[arg + 2 * i - 1], 'PX', ARGV[arg + 2 * i], 'GET')
-      if type(old) == 'table' then -- an error: the old value is text, or false
+      if type(old) == 'table' then -- an error; an old value is a string, or false
         owned = false
         refused[#refused + 1], refused[#refused + 2] = position, old.err
         break
       end
-      -- The same key may be written more than once: what it held before the first time counts.
+      -- The first key may be written more than once: only its value before the first write counts.
       if before == nil and KEYS[key + i] == KEYS[key + 1] then before = old end
     end
   end
@@ -153,7 +156,7 @@ while arg < #ARGV do
     if owned then
       local time = redis.call('TIME')
       local due = time[1] * 1000 + math.floor(time[2] / 1000) + pause
-      -- A new token: the consumer may still renew the old one, if it misses this reply.
+      -- A new token: if this reply is lost, the consumer may still try to renew the old token.
       local after = string.format('%.0f', (token or 0) + 1)
       redis.call('HSET', retrying, id, record, id .. '#', after, id .. '~', after .. ':' .. after)
       redis.call('ZADD', retry, due, id)
@@ -189,7 +192,7 @@ while arg < #ARGV do
   end
 end
 
--- An older version does not know the field <id>~ and leaves it behind.
+-- Removes fields <id>~ that are left over: an older version does not delete them.
 if ended and redis.call('ZCARD', retry) == 0 then redis.call('UNLINK', retrying) end
 if #entries > 0 then
   redis.call('XACK', stream, group, unpack(entries))

@@ -4,12 +4,12 @@ import type { Delivery } from './delivery.ts'
 /** The outcome of a message in Redis. */
 export type Outcome =
   | { kind: 'done' }
-  /** Tried again after a pause (ms), with the record of that attempt. */
+  /** Tried again after a pause (ms), with the record for that attempt. */
   | { kind: 'retry'; pause: number; record: string }
-  /** Dead-lettered: fields and values of the dead letter, in turn. */
+  /** Dead-lettered. `fields` are those of the dead letter: name, value, name, value … */
   | { kind: 'dead'; fields: string[] }
 
-/** The settlement of one delivery, with all that is written and published in the same step. */
+/** The settlement of one delivery, with everything that the same step writes and publishes. */
 export interface Settlement {
   delivery: Pick<Delivery, 'id' | 'source' | 'token'>
   outcome: Outcome
@@ -25,15 +25,15 @@ export interface Settlement {
 export interface Settled {
   /** The number of messages that were settled. */
   settled: number
-  /** Those of which Redis refused to write a key, with the reason. The consumer still owns them. */
+  /** Messages with a key that Redis refused to write, and the reason. The consumer still owns these messages. */
   refused: Map<number, Error>
-  /** Those that the consumer no longer owned. */
+  /** Messages that the consumer no longer owned. */
   lost: Set<number>
 }
 
 /**
- * Encodes settlements for `settle.lua`: keys and arguments, behind those that every call has. Text of authors and
- * clients is made well-formed, since Redis takes bytes and a lone surrogate has none.
+ * Encodes settlements as keys and arguments of `settle.lua`, after the fixed ones. Makes the texts of authors and
+ * clients well-formed, since UTF-8 cannot encode a lone surrogate.
  */
 export function encodeSettlements(
   settlements: Settlement[],
@@ -64,7 +64,7 @@ export function encodeSettlements(
   return { keys, args }
 }
 
-/** About how many bytes a settlement sends to Redis, in characters. */
+/** Returns the approximate size of a settlement in a call to Redis, in characters. */
 export function sizeOf({ outcome, writes, events }: Settlement): number {
   let size = 0
   if (outcome.kind === 'retry') size += outcome.record.length
@@ -85,7 +85,7 @@ export function decodeReply([settled, list, lost]: SettleReply): Settled {
   return { settled, refused, lost: new Set(lost) }
 }
 
-/** The lowest and the highest id of messages from the stream, or '' twice. */
+/** Returns the lowest and the highest id of the messages from the stream; '' and '' when there is none. */
 function idRange(settlements: Settlement[]): [string, string] {
   let [lowest, highest] = ['', '']
   for (const { delivery } of settlements) {
@@ -97,8 +97,8 @@ function idRange(settlements: Settlement[]): [string, string] {
 }
 
 /**
- * Returns whether one stream id, `<ms>-<sequence>`, comes before another. With parts of the same length they compare as
- * text.
+ * Returns whether the stream id `a`, `<ms>-<sequence>`, comes before `b`. Ids whose parts have equal lengths are
+ * compared as text.
  */
 export function isBefore(a: string, b: string): boolean {
   if (a.length === b.length && a.indexOf('-') === b.indexOf('-')) return a < b
@@ -107,7 +107,7 @@ export function isBefore(a: string, b: string): boolean {
   return ms === otherMs ? isLess(sequence, otherSequence) : isLess(ms, otherMs)
 }
 
-/** Compares whole numbers as text: they have no zeros in front, and may be too large for a number. */
+/** Compares whole numbers as text, since they may be too large for a JavaScript number. They have no leading zeros. */
 function isLess(a: string, b: string): boolean {
   return a.length === b.length ? a < b : a.length < b.length
 }

@@ -1,22 +1,22 @@
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 
-/** One row of `function_starts` for each function on a log. */
+/** The rows of `function_starts`: one for each function on a log. */
 export interface StartRecords {
   /**
-   * Records where the groups of a function are to begin, unless that is recorded already, and returns what is recorded:
-   * a position for each partition; null when the groups existed.
+   * Records the start positions of a function's groups, unless the function has a record already. Returns the positions
+   * in the record: one for each partition; null when the groups existed before.
    */
   agree: (stream: string, group: string, positions: string[] | null) => Promise<string[] | null>
   /** Records that all groups of a function were created. */
   existed: (stream: string, group: string) => Promise<void>
-  /** Removes a record; true when there was one. */
+  /** Removes a record. Returns whether there was one. */
   remove: (stream: string, group: string) => Promise<boolean>
 }
 
 const INSERT =
   'INSERT INTO function_starts (stream, group_name, positions) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE'
 
-/** Creates the records of where functions began, in the table `function_starts`. */
+/** Creates the access to the records in the table `function_starts`. */
 export function createStartRecords(mysql: MysqlStore): StartRecords {
   const run = (sql: string, values: unknown[]) =>
     mysql.transaction(transaction => transaction.run(sql, values))

@@ -10,32 +10,33 @@ import { createStartRecords } from './start-records.ts'
 
 type LogFunction = Pick<ResolvedFunction, 'stream' | 'group' | 'start'>
 
-/** The position of a group that begins before all entries of a log. */
+/** The position before all entries of a log. */
 const BEGINNING = '0'
 
 /**
- * The starts of the functions on logs. All workers and partitions agree on it, and a crash at any moment changes
- * nothing: the position is recorded first, then the groups are created there, then the record states that they existed.
+ * The start positions of the functions on logs. All workers use the same positions, even after a crash at any moment:
+ * the positions are recorded first, then the groups are created there, then the record states that the groups exist.
  */
 export interface Starts {
   /**
-   * Creates the missing groups of a function in every partition. A new function begins where its option `start` asks.
-   * One that had groups before begins at the beginning of the log.
-   * @throws {StoreUnavailable} when a group is missing and MySQL, which knows whether it existed, is unavailable.
+   * Creates the missing groups of a function in every partition. A new function starts where its option `start` says.
+   * The missing groups of a function that had groups before start at the beginning of the log.
+   * @throws {StoreUnavailable} when a group is missing and MySQL is unavailable. MySQL records whether the group
+   * existed.
    */
   begin: (definition: LogFunction) => Promise<void>
   /**
    * Records groups that were found while MySQL was unavailable.
-   * @returns false: there is no more to do at once.
+   * @returns false: there is never more work to do at once.
    */
   recordLate: () => Promise<false>
-  /** Removes the record of a group that an operator ends; true when there was one. */
+  /** Removes the record of a group whose function an operator ends. Returns whether there was one. */
   forget: (stream: string, group: string) => Promise<boolean>
-  /** Writes a record again that `forget` removed. */
+  /** Restores a record that `forget` removed. */
   restore: (stream: string, group: string) => Promise<void>
 }
 
-/** Creates the starts of functions on logs, kept in Redis and in MySQL. */
+/** Creates the start positions of functions on logs. Redis has the groups, and MySQL has the records. */
 export function createStarts(redis: RedisStore, mysql: MysqlStore, keys: Keys): Starts {
   const records = createStartRecords(mysql)
   const unrecorded = new Map<string, LogFunction>()
@@ -55,7 +56,7 @@ export function createStarts(redis: RedisStore, mysql: MysqlStore, keys: Keys): 
     const { stream, group } = definition
     const existing = await Promise.all(partitions.map(partition => hasGroup(redis, keys, partition, group)))
     if (existing.every(Boolean)) return recordLater(definition)
-    // Groups without a record were created by an older version.
+    // An older version created groups without a record.
     const isNew = definition.start === 'new' && !existing.some(Boolean)
     const wanted = isNew
       ? await Promise.all(partitions.map(at => lastEntry(redis, keys.stream(stream, at))))
@@ -97,7 +98,7 @@ async function lastEntry(redis: RedisStore, key: string): Promise<string> {
   return entry?.[0] ?? BEGINNING
 }
 
-/** Returns the recorded position, or the beginning when the log has lost entries since: all that it has is new then. */
+/** Returns the recorded position; the beginning when the log has lost entries since. All its entries are new then. */
 async function usable(redis: RedisStore, key: string, position = BEGINNING): Promise<string> {
   if (position === BEGINNING) return position
   const last = await lastEntry(redis, key)

@@ -1,17 +1,18 @@
 #!lua flags=allow-oom
--- Takes messages whose next attempt is due. Taking a message moves its score to the end of a lease, when it is due again.
--- Its token rises with each delivery and with each outcome: whoever has the last token owns it. The lease of a message that
--- the caller still has in flight is renewed instead: the process or the server hung. A suspect (see claim) is only taken
--- alone.
+-- Takes messages whose next attempt is due. A message that was taken is due again when its lease expires. Its token
+-- increases with each delivery and each outcome: the consumer with the last token owns the message. A message that the
+-- caller still has in flight is not taken again: its lease expired because the process or the server stalled, and is
+-- renewed. A suspect (see claim) is only taken alone.
 --
--- The hash `retrying` has three fields for a message: <id> is its record, <id># its token, and <id>~ is
--- <token>:<taken>, where `taken` is a copy of that in the record, so that a large record need not be read. A version
--- that knows no copy changes the token and leaves the copy as it is: then the record counts.
+-- The hash `retrying` has these fields for a message: <id> is its record, <id># its token, <id>~ is <token>:<taken>,
+-- and <id>@ is the version of a message that was released to other workers. In <id>~, `taken` is a copy of `taken` in
+-- the record, so that a large record need not be read. An older version changes <id># and not <id>~: when their tokens
+-- differ, `taken` in the record counts.
 --
 -- KEYS  1 retry   2 retrying
--- ARGV  1 lease in ms   2 most messages   3 most bytes of records, of which one is taken whatever its size
---       4 deliveries that make a suspect   5 'suspect' to take one when there is nothing else, else 'safe'
---       6 how many versions the caller knows, then these, then its messages in flight, each as id#token
+-- ARGV  1 lease in ms   2 most messages   3 most bytes of records; a larger record is taken alone
+--       4 deliveries that make a message a suspect   5 'suspect' to take a suspect when there is no other message, else
+--       'safe'   6 how many versions the caller supports, then these, then its messages in flight, each as id#token
 -- Returns {{id, record, token} for each, suspects that were skipped}.
 
 local time = redis.call('TIME')
@@ -22,8 +23,8 @@ local held = {}
 local known = {}
 for i = 7, 6 + ARGV[6] do known[ARGV[i]] = true end
 for i = 7 + ARGV[6], #ARGV do held[ARGV[i]] = true end
-local PASSED_OVER = 1000 -- ms for which nobody looks at a message that was released to others (see release)
-local MOST_PASSED = 1000 -- of those, at most, since the script blocks Redis: the next call continues behind them
+local PASSED_OVER = 1000 -- ms until a message that was released to other workers is checked again (see release)
+local MOST_PASSED = 1000 -- the largest number of these messages in one call, since the script blocks Redis
 
 local bytes, full = 0, false
 local function read(id)
@@ -36,7 +37,7 @@ local function read(id)
   return redis.call('HGET', KEYS[2], id)
 end
 
--- A record that cannot be read counts as new: whoever takes it dead-letters it.
+-- A record that cannot be read counts as not delivered yet: the worker that takes it dead-letters it.
 local function takenIn(record, last)
   local known = string.match(record, '^{"taken":(-?%d+)[,}]')
   if known then return tonumber(known) end
@@ -84,7 +85,7 @@ local function look(id)
 end
 
 local ids
-repeat -- Suspects stay where they are, and must not hide what is due behind them.
+repeat -- Skips the suspects that were found: they stay due, and must not hide the messages after them.
   ids = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', #suspects, most)
   for _, id in ipairs(ids) do
     if redis.call('HEXISTS', KEYS[2], id) == 1 then

@@ -1,13 +1,14 @@
 #!lua flags=allow-oom
--- Ends a function in one partition: moves its retries to the dead letters, some with each call. With the last of them, it
--- destroys the groups and marks the function as ended. Does nothing while a consumer of one of its groups is alive. It runs
--- on a full server too, since it frees memory.
+-- Ends a function in one partition. Each call moves some of its retries to the dead letters. The call that moves the
+-- last ones also destroys the groups and marks the function as ended. Does nothing while a consumer of one of its
+-- groups is alive. Runs on a full server too, since it frees memory.
 --
 -- KEYS  1 retry   2 retrying   3 dead   4 alive   5.. streams
--- ARGV  1 'look' to change nothing   2 how long a consumer may be idle that is alive, in ms   3 most retries of a call
---       4 bytes of retries at which to stop   5.. the function as the set `functions` has it, stream by stream
--- Returns {consumers that are alive, groups, retries, left}: for 'look' the groups and retries that exist, else those
---       that were ended, and the retries that remain for the next call.
+-- ARGV  1 'look' to change nothing   2 a consumer that has been idle for less is alive, in ms   3 most retries to move
+--       4 bytes of retries at which to stop   5.. the function's members of the set `functions`, one for each stream
+-- Returns {consumers that are alive, groups, retries, left}. For 'look', or while a consumer is alive: the groups and
+--       retries that exist. Else: the groups that were destroyed and the retries that were moved. `left` is the number
+--       of retries that remain.
 
 local function fields(info)
   local named = {}
@@ -40,8 +41,8 @@ local function text(value)
   return type(value) == 'string' and value or ''
 end
 
--- A record that cannot be read becomes the data of the dead letter. The token rises, as with each outcome: a worker that
--- had taken the message no longer owns it, even after a redrive.
+-- A record that cannot be read becomes the data of the dead letter. The token increases, as with each outcome: a worker
+-- that has taken the message no longer owns it, even after a redrive.
 local function toDeadLetter(id, record)
   local token = tonumber(redis.call('HGET', KEYS[2], id .. '#') or '') or 0
   local valid, decoded = pcall(cjson.decode, record)

@@ -18,7 +18,7 @@ export class FunctionInUse extends Error {
 /** Most retries that one script call moves. */
 const CHUNK = 500
 
-/** The dependencies of the end of a function. */
+/** The dependencies of `forgetFunction`. */
 export interface ForgetOptions {
   redis: RedisStore
   keys: Keys
@@ -28,7 +28,7 @@ export interface ForgetOptions {
   serviceFunctions: readonly KnownFunction[]
 }
 
-/** The work that was removed with a function. */
+/** The parts of a function that were removed. */
 export interface ForgottenFunction {
   name: string
   /** Groups that were destroyed, one for each stream and partition. */
@@ -39,9 +39,9 @@ export interface ForgottenFunction {
 
 /**
  * Ends a function that no worker runs any more, in every partition. Its retries become dead letters, which stay until
- * they are discarded, and its groups are destroyed, so that `events` is no longer kept for it. Messages that wait in a
- * queue stay for the next function that consumes it. Returns undefined when nothing of the function exists.
- * @throws {FunctionInUse} while a consumer is alive, and for a function of the service.
+ * they are discarded. Its groups are destroyed, so events are no longer kept for it. Messages in a queue stay for the
+ * next function that consumes the queue. Returns undefined when nothing of the function exists.
+ * @throws {FunctionInUse} while a consumer of the function is alive, and for every function of the service.
  * @throws {StoreUnavailable} while a store is unavailable.
  */
 export async function forgetFunction(
@@ -50,16 +50,18 @@ export async function forgetFunction(
 ): Promise<ForgottenFunction | undefined> {
   if (options.serviceFunctions.some(own => own.name === name))
     throw new FunctionInUse(`${name} belongs to the service, and its retries are needed.`)
-  // A worker that has just started may have a longer lease than any that is known here.
+  // Reads the newest records first: a worker that has just started may have a longer lease.
   await options.processes.exchange().catch(unlessRefused)
   const lease = options.processes.lease(name)
   const partitions = [...Array(options.keys.partitions).keys()]
   const inEach = (what: 'look' | 'forget') =>
     Promise.all(partitions.map(partition => inPartition(options, { partition, name, what, lease })))
-  // Checks all partitions before the first change: a consumer that is alive in one still needs its groups in the others.
+  // Checks all partitions before the first change: a worker that is alive in one partition still needs the groups in
+  // the others.
   const found = await inEach('look')
   if (found.some(({ alive }) => alive > 0)) throw inUse(name, lease)
-  // A later function of that name is a new one. Removes the records first: a group without a record keeps its position.
+  // Without the records, a later function of the same name starts as a new one. They are removed before the groups: if
+  // this process is killed in between, the groups keep their positions.
   const { removed, restore } = await removeRecords(
     options.starts,
     name,
@@ -76,7 +78,10 @@ export async function forgetFunction(
   return { name, groups: sum('groups'), retries: sum('retries') }
 }
 
-/** Removes the records of where a function began. A function that Redis does not know had the group of its name. */
+/**
+ * Removes the records of a function's start positions. Without an entry of the function in Redis, its group is assumed
+ * to have its name.
+ */
 async function removeRecords(starts: Starts, name: string, known: KnownFunction[]) {
   const groups = new Set(known.filter(({ stream }) => LOGS.includes(stream)).map(({ group }) => group))
   if (known.length === 0) groups.add(name)
@@ -100,7 +105,7 @@ async function inPartition(
   const all = await redis.run(client => readKnownFunctions(client, keys, partition, serviceFunctions))
   const known = all.filter(known => known.name === name)
   const total = { alive: 0, groups: 0, retries: 0, known }
-  // Where the function is unknown, a worker of an older version may run it and take its retries any moment.
+  // Changes nothing where Redis has no entry of the function: a worker of an older version may run it there.
   if (known.length === 0) return total
   const used = [
     keys.retry(name, partition),

@@ -6,13 +6,13 @@ import { LOGS } from '../names.ts'
 
 const trimLog = loadScript(new URL('trim-log.lua', import.meta.url))
 
-/** Entries of a log that are kept while no group reads it. */
+/** The number of newest entries to keep in a log that no group reads. */
 const KEEP_UNREAD = 10_000
 
 /**
- * Trims logs up to what every group has acknowledged, then removes consumers of killed processes. A worker does it now
- * and then; trimming comes first because it frees memory.
- * @returns false: there is never more to do at once.
+ * Removes the entries of logs that every group has acknowledged, then the consumers of killed processes. A worker calls
+ * it from time to time. The entries come first, because their removal frees memory.
+ * @returns false: there is never more work to do at once.
  * @throws {StoreUnavailable} while Redis is unavailable.
  */
 export async function runMaintenance(

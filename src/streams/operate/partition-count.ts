@@ -8,27 +8,27 @@ import { readUnsettledIn } from '../registry/unsettled.ts'
 const setPartitionCount = loadScript(new URL('set-partition-count.lua', import.meta.url))
 
 /**
- * The time for which removed partitions are checked again (ms). A process that still uses them may accept into them
- * until its next probe, which is due every other second.
+ * The time for which removed partitions are checked again (ms). A process with the old count may accept orders into
+ * them until its next probe. A process probes every two seconds.
  */
 const RECHECK_FOR = 15_000
 
-/** The configured count differs from the one that is in use, and this process may not set it. */
+/** The configured number of partitions differs from the number in Redis, and this process may not change the number. */
 export class PartitionCountChanged extends Error {
   override name = 'PartitionCountChanged'
 }
 
 /**
- * Creates the check that each probe of a Redis makes: whether the number of partitions kept there is the configured
- * one.
+ * Creates the check of the number of partitions. Each probe of Redis runs it. It compares the number in Redis with the
+ * configured one.
  *
- * The count may change only while no function of the service has a message, a retry or a dead letter in any partition:
- * their ids would move to other slots, away from their messages and documents. A partition may be removed only when no
- * function has anything in it: messages, retries, dead letters, or events that it has not settled.
+ * The number may change only while no function of the service has a message, a retry or a dead letter in any partition.
+ * Otherwise their ids would be hashed to other partitions than those of their messages and documents. A partition
+ * may be removed only when no function has anything in it: messages, retries, dead letters or unsettled events.
  *
- * Only a process that has not run with its count yet may change it. If one that has could set it back, two processes
- * would take turns, and each would accept orders that the other does not see. When no count is kept, as after a flush,
- * either may set it.
+ * A process may change the number only until its first successful check. Otherwise two processes with different numbers
+ * would overwrite each other's number again and again, and each would accept orders that the other does not find. When
+ * Redis has no number, as after a flush, every process may set it.
  *
  * The check throws {PartitionCountChanged} when this process must not use this Redis now.
  */
@@ -43,14 +43,17 @@ export function createPartitionCheck(
   const change = async (client: Redis, before: string | null) => {
     const waits = await firstWaiting(client, search, 0, Number(before))
     if (waits) throw stillNeeded(keys, before as string, waits)
-    // Recorded before the count is set: the reply may be lost.
+    // Records this before it sets the count, since the reply may be lost.
     if (Number(before) > keys.partitions)
       lowered = { from: before as string, until: performance.now() + RECHECK_FOR }
     const now = await setPartitionCount(client, [keys.partitionCount()], [before ?? '', keys.partitions])
     if (Number(now) !== keys.partitions) throw changedBy(keys, now as string)
   }
 
-  /** Sets a lowered count back when a removed partition has received a message after all: nobody would process it. */
+  /**
+   * Restores the old count when a removed partition has received a message after the change. No worker would process
+   * the message.
+   */
   const checkAgain = async (client: Redis, { from, until }: { from: string; until: number }) => {
     if (performance.now() > until) lowered = undefined
     const waits = await firstWaiting(client, search, keys.partitions, Number(from))
@@ -62,7 +65,7 @@ export function createPartitionCheck(
   }
 
   return async client => {
-    // Read first: this runs with every probe, and a full or read-only server refuses a write.
+    // Reads first, and writes only a change: every probe runs this, and a full or read-only server refuses a write.
     const before = await client.get(keys.partitionCount())
     if (Number(before) !== keys.partitions) {
       if (agreed && before !== null) throw changedBy(keys, before)
@@ -91,7 +94,7 @@ interface Search {
   serviceFunctions: readonly KnownFunction[]
 }
 
-/** Returns the first partition of a range that has something, and what, in words. */
+/** Returns a text about the first partition of a range that is not empty; undefined when all are empty. */
 async function firstWaiting(
   client: Redis,
   search: Search,
@@ -104,7 +107,7 @@ async function firstWaiting(
   return found < 0 ? undefined : `partition ${first + found} still has ${waiting[found]?.join(' and ')}`
 }
 
-/** Returns what prevents the change or the removal of a partition; one text for each function. */
+/** Returns one text for each function whose messages prevent the change or the removal of a partition. */
 async function waitingIn(
   client: Redis,
   { keys, serviceFunctions }: Search,

@@ -1,5 +1,5 @@
 #!lua flags=no-writes,allow-oom
--- Reads how much waits in one partition of a queue, at one moment. A missing key counts as empty.
+-- Reads in one step how much work waits in one partition of a queue. A missing key counts as empty.
 --
 -- KEYS  1 stream   2 retry   3 settled
 -- Returns {messages, pending, oldest id, seconds, retries, redriving}: the id is false when there is no message, and

@@ -7,15 +7,15 @@ const queueScript = loadScript(new URL('queue.lua', import.meta.url))
 
 /** The work that waits for the function of a queue, over all partitions. */
 export interface QueueState {
-  /** Messages that are not settled, whether delivered or not. */
+  /** Messages that are not settled, in flight or not. */
   depth: number
   /** Messages in flight. */
   pending: number
   /** Age of the oldest message in seconds; 0 when there is none. */
   oldestSeconds: number
   /**
-   * Messages that wait for another attempt. Redriven ones are left out: they count as dead letters until they are
-   * settled.
+   * Messages that wait for another attempt. Redriven messages are not included: they count as dead letters until they
+   * are settled.
    */
   retrying: number
 }
@@ -24,7 +24,7 @@ export interface QueueState {
 type Queue = Pick<KnownFunction, 'name' | 'stream'>
 
 /**
- * Reads the state of a queue. The cost does not depend on how much waits.
+ * Reads the state of a queue. The cost does not depend on the number of messages.
  * @throws {StoreUnavailable} while Redis is unavailable.
  */
 export async function readQueue(redis: RedisStore, keys: Keys, queue: Queue): Promise<QueueState> {
@@ -48,7 +48,8 @@ async function readPartition(
   { name, stream }: Queue
 ): Promise<QueueState> {
   const used = [keys.stream(stream, partition), keys.retry(name, partition), keys.settled(partition)]
-  // One script reads all: a stream or a group that vanishes between two commands would be an error.
+  // One script reads everything: with several commands, a stream or a group that is removed in between would cause an
+  // error.
   const reply = await redis.run(client => queueScript(client, used, []))
   const [depth, pending, oldest, seconds, retrying, redriving] = reply as [
     number,

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Trims a log up to what every group has acknowledged. Without a group, trims it to its newest entries.
+-- Removes the entries of a log that every group has acknowledged. Without a group, keeps only the newest entries.
 --
 -- KEYS  1 stream
 -- ARGV  1 entries to keep while there is no group

@@ -7,13 +7,17 @@ import { HandlerTimeout } from './handler-timeout.ts'
 /** The error of a store that caused an error of a handler. */
 export interface FoundStoreError {
   error: StoreUnavailable | UnexplainedStoreError
-  /** Whether the stores' own code has classified it. The error of a bare driver may come from another server. */
+  /**
+   * True when the code of this service has classified the error. An error of a bare driver may come from another
+   * server.
+   */
   checked: boolean
 }
 
 /**
- * Finds the error of a store: the thrown error itself, or one among its causes and the errors of an `AggregateError`, at
- * any depth. Does not look behind a `TerminalError`: its author has decided.
+ * Finds the error of a store: the thrown error itself, or an error among its causes and the errors of an
+ * `AggregateError`, at any depth. Does not search the causes of a `TerminalError`: its author has decided that the
+ * message fails.
  */
 export function findStoreError(thrown: unknown): FoundStoreError | undefined {
   const open = [thrown]
@@ -34,7 +38,9 @@ function isStoreError(error: unknown): error is FoundStoreError['error'] {
   return error instanceof StoreUnavailable || error instanceof UnexplainedStoreError
 }
 
-/** Returns the class of a driver's error, and its causes. A getter of the author may throw: then there are none. */
+/**
+ * Returns the error of a store that a driver's error means, and the causes; nothing when a getter of the error throws.
+ */
 function readError(error: Error): [driver: Error | undefined, causes: unknown[]] {
   try {
     const errors = error instanceof AggregateError && Array.isArray(error.errors) ? error.errors : []
@@ -45,8 +51,9 @@ function readError(error: Error): [driver: Error | undefined, causes: unknown[]]
 }
 
 /**
- * Finds the outage that caused an error. Returns undefined when the messages are at fault: the store then answers its
- * ping, and takes an unrelated write. A handler that ran out of time may have waited for a store.
+ * Finds the outage that caused an error. Returns undefined when the store answers its ping and accepts an unrelated
+ * write: the messages are at fault then. After a timeout it pings both stores, since the handler may have waited for a
+ * store.
  */
 export async function findOutage(
   stores: Record<StoreName, Availability>,

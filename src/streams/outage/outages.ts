@@ -11,10 +11,12 @@ import {
 import { reasonOf } from '../../stores/reason.ts'
 import { findOutage } from './find-outage.ts'
 
-/** The longest time that a stopping worker waits for a store (ms): messages in flight may need it only for a moment. */
+/**
+ * The longest time that a stopping worker waits for a store (ms). Messages in flight may need the store only briefly.
+ */
 const LAST_WAIT = 3000
 
-/** Log lines about a store that answers and is waited for, each logged once. */
+/** Log lines while a function waits for a store that answers. Each line is logged once. */
 const NO_WRITES = 'the function waits for a store that refuses writes'
 const NO_CONNECTION = 'the function waits for a free connection'
 const NOT_PERMITTED = 'the function waits for a store that does not permit what it needs'
@@ -23,29 +25,29 @@ const NOT_PERMITTED = 'the function waits for a store that does not permit what 
 const SHORTEST_PAUSE = 50
 const LONGEST_PAUSE = 2000
 
-/** The wait of one piece of work for a store, from its first failure until it succeeds. */
+/** The wait of one operation for a store, from the first failure of the operation until it succeeds. */
 export interface Wait {
   /**
-   * Waits until the store that `cause` names is available, each time longer while it answers and refuses. Resolves to
-   * false when the worker stops before that.
+   * Waits until the store that `cause` names is available. The waits become longer while the store answers and refuses.
+   * Resolves to false when the worker stops first.
    */
   pause: (cause: StoreUnavailable) => Promise<boolean>
-  /** Ends the wait: the work succeeded, or failed for a reason of its own. */
+  /** Ends the wait: the operation succeeded, or failed for another reason than a store. */
   end: () => void
 }
 
-/** The waiting of a function while a store is unavailable: it spends no attempts, and reports that it waits. */
+/** The waits of a function while a store is unavailable. A wait uses no attempt, and health reports it. */
 export interface Outages {
   stores: Record<StoreName, Availability>
-  /** The store that the function waits for. */
+  /** The store that the function waits for; undefined when it does not wait. */
   readonly waitingFor: StoreName | undefined
-  /** The reason why the function waits, for health. */
+  /** The reason why the function waits, for health; undefined when it does not wait. */
   readonly reason: string | undefined
-  /** Creates the wait of one piece of work. `line` is logged when the store answers and the work fails. */
+  /** Creates the wait of one operation. `line` is logged when the store answers but the operation fails. */
   wait: (until?: AbortSignal, line?: string) => Wait
   /**
-   * Repeats `work` while a store is unavailable. Throws any other error. Throws the outage a moment after the worker
-   * stops, or when `until` aborts.
+   * Repeats `work` while a store is unavailable. Throws any other error. Throws the outage when `until` aborts; by
+   * default, a moment after the worker stops.
    */
   repeat: <T>(work: () => Promise<T>, until?: AbortSignal) => Promise<T>
 }
@@ -62,7 +64,9 @@ export function createOutages(
   const over = new AbortController()
   stopping.addEventListener('abort', () => setTimeout(() => over.abort(), LAST_WAIT).unref(), { once: true })
 
-  /** Logs once why the function waits for a store that answers. The circuit breaker logs one that does not. */
+  /**
+   * Logs once why the function waits for a store that answers. The circuit breaker logs a store that does not answer.
+   */
   const logOnce = (cause: StoreUnavailable, line: string) => {
     const answers = cause instanceof StoreRefused || stores[cause.store].up
     const text = textOf(cause, line)
@@ -90,7 +94,7 @@ export function createOutages(
       }
       causes[cause.store] = cause
       logOnce(cause, line)
-      // A store that answers and refuses, such as a read-only one, must not be asked in a tight loop.
+      // Does not call a store that answers and refuses, such as a read-only one, in a tight loop.
       await delay(length, undefined, { signal: until }).catch(() => {})
       length = Math.min(length * 2, LONGEST_PAUSE)
       await stores[cause.store].untilUp(until)
@@ -130,7 +134,7 @@ async function repeat<T>(work: () => Promise<T>, wait: Wait, stores: Outages['st
   }
 }
 
-/** The log line for an outage; `line` for most of them. */
+/** Returns the log line for an outage: `line`, unless the cause has a line of its own. */
 function textOf(cause: StoreUnavailable, line: string): string {
   if (cause instanceof NoFreeConnection) return NO_CONNECTION
   return cause instanceof NotPermitted ? NOT_PERMITTED : line

@@ -5,13 +5,13 @@ import { type KnownFunction, toMember } from './known-functions.ts'
 
 const recordRun = loadScript(new URL('record-run.lua', import.meta.url))
 
-/** The mark in the hash `alive` of a function that an operator has ended. */
+/** The value in the hash `alive` of a function that an operator has ended. */
 export const ENDED = 'ended'
 
 /**
- * Removes the marks of functions that this process runs: a function that runs is not ended. A process of the version
- * before reads the time of the last run there, and warns when it is old. While one lives (`olderProcesses`), writes the
- * time instead.
+ * Removes the mark `ended` from the functions that this process runs. A process of the previous version reads the time
+ * of a function's last run in its place, and warns when this time is old. While such a process runs (`olderProcesses`),
+ * writes the time instead.
  * @throws {StoreUnavailable} while Redis is unavailable.
  */
 export async function unmarkEnded(

@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
--- Renews the record of a process, and reads the records of all live processes. A record expires by the clock of Redis: a
--- process that is killed leaves nothing behind.
+-- Renews the record of a process, and reads the records of all running processes. A record expires by the clock of
+-- Redis, so the record of a killed process disappears.
 --
 -- KEYS  1 processes
--- ARGV  1 name of the process   2 its record as text, or '' to remove it   3 how long the record lives in ms
--- Returns the record of each live process, this one included.
+-- ARGV  1 name of the process   2 its record as text, or '' to remove it   3 how long the record is kept in ms
+-- Returns the record of each running process, including the record of this process.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

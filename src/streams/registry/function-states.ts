@@ -9,18 +9,18 @@ import { readUnsettledIn } from './unsettled.ts'
 export interface FunctionState {
   name: string
   stream: string
-  /** Messages that are not settled. On a queue they count for every function that has consumed it. */
+  /** Messages that are not settled. Each function that has ever consumed a queue counts all messages of the queue. */
   depth: number
-  /** Messages that wait for another attempt. They belong to the function; its first stream has the figure. */
+  /** Messages of the function that wait for another attempt, on its first stream; 0 on its other streams. */
   retrying: number
-  /** Dead letters of the function; its first stream has the figure. */
+  /** Dead letters of the function, on its first stream; 0 on its other streams. */
   dead: number
-  /** Whether an operator has ended the function, and no worker has run it since. */
+  /** True when an operator has ended the function and no worker has run it since. */
   ended: boolean
 }
 
 /**
- * Reads what waits for every function that was ever known. The cost does not depend on how much waits.
+ * Reads the work that waits for every known function. The cost does not depend on the number of messages.
  * @throws {StoreUnavailable} while Redis is unavailable.
  */
 export async function readFunctionStates(

@@ -9,18 +9,18 @@ import { readUnsettledIn } from './unsettled.ts'
 const names = Compile(FunctionName)
 const streams = Compile(FunctionSettings.properties.stream)
 
-/** A function that consumes a partition of a stream, or did once. */
+/** A function that consumes a partition of a stream, or has consumed it before. */
 export type KnownFunction = Pick<ResolvedFunction, 'name' | 'stream' | 'group'>
 
-/** Encodes a function as a member of the set `functions`. None of the names has a space in it. */
+/** Encodes a function as a member of the set `functions`. The names contain no spaces. */
 export function toMember({ name, stream, group }: KnownFunction): string {
   return `${name} ${stream} ${group}`
 }
 
 /**
- * Reads every function that has ever joined a group in this partition: those of the service, those of the set
- * `functions`, and the groups of `events`, which an older version created without an entry in the set. Skips members
- * that name no function, since their keys may be invalid.
+ * Reads every function that has ever joined a group in this partition: the functions of the service, the members of the
+ * set `functions`, and the groups of `events`. An older version created groups without adding the function to the set.
+ * Skips invalid members, since their keys may be invalid.
  */
 export async function readKnownFunctions(
   client: Redis,

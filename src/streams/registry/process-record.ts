@@ -3,23 +3,23 @@ import { Compile } from 'typebox/compile'
 import type { KnownFunction } from './known-functions.ts'
 
 /**
- * Number of this release for the others. It rises when a release can meet what the one before does not know: 2,
- * cancelled orders.
+ * The number of this release, for the other processes. It increases when a release writes something that the previous
+ * release does not support. 2: cancelled orders.
  */
 export const RELEASE = 2
 
 /** The record that a process publishes about itself, as JSON in the hash `processes`. */
 const ProcessRecord = Type.Object({
   mode: Type.Enum(['api', 'worker']),
-  /** Its LEASE_MS, which holds for each of its functions. */
+  /** LEASE_MS of the process. It applies to each of its functions. */
   lease: Type.Number(),
-  /** Names of the functions that it runs. */
+  /** Names of the functions that the process runs. */
   functions: Type.Array(Type.String()),
-  /** The same functions with stream and group. The version before does not write it. */
+  /** The same functions with stream and group. The previous version does not write this field. */
   consumes: Type.Optional(
     Type.Array(Type.Object({ name: Type.String(), stream: Type.String(), group: Type.String() }))
   ),
-  /** Its RELEASE. Releases before 2 do not write it. */
+  /** RELEASE of the process. Releases before 2 do not write this field. */
   release: Type.Optional(Type.Integer()),
   taxRate: Type.Number(),
   database: Type.String()
@@ -41,8 +41,8 @@ export function readProcessRecord(text: string): ProcessRecord[] {
 }
 
 /**
- * Returns whether a process runs a function on a stream. One of the version before records only the names of its
- * functions.
+ * Returns whether a process runs a function on a stream. A process of the previous version records only the names of
+ * its functions.
  */
 export function runs(
   { functions, consumes }: ProcessRecord,
@@ -55,7 +55,7 @@ export function runs(
 
 const SAME = 'Start all of them with the same.'
 
-/** Returns a warning for each setting that differs among processes and must be the same, by its name. */
+/** Returns a warning for each setting that must be the same in all processes and is not, by the setting's name. */
 export function findDifferences(own: ProcessRecord, all: ProcessRecord[]): Map<string, string> {
   const found = new Map<string, string>()
   const rivals = all.filter(({ functions }) => functions.some(name => own.functions.includes(name)))

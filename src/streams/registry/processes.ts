@@ -8,36 +8,40 @@ import { findDifferences, type ProcessRecord, RELEASE, readProcessRecord, runs }
 
 const script = loadScript(new URL('exchange.lua', import.meta.url))
 
-/** Whether a live process runs a function on a stream. */
+/** Returns whether any process runs a function on a stream. */
 export type IsRun = (known: Pick<KnownFunction, 'name' | 'stream'>) => boolean
 
-/** The live processes, what they run, and what must be the same in them. */
+/**
+ * The register of the running processes, with their functions and the settings that must be the same in all of them.
+ */
 export interface Processes {
   /** Records that this process runs a function. Call it before the first exchange. */
   runs: (known: KnownFunction) => void
   /** Returns the longest LEASE_MS of the processes that run a function, this one included (ms). */
   lease: (name: string) => number
   /**
-   * Returns whether the records of others are known and current: a process that has just started may have a longer
+   * Returns whether the last exchange is less than a lease ago. Older records may lack a new process with a longer
    * lease.
    */
   current: () => boolean
-  /** Returns what the live processes run; undefined while that is unknown. */
+  /** Returns the search for a function in the running processes; undefined while the running processes are unknown. */
   isRun: () => IsRun | undefined
-  /** Returns whether a process of the version before lives, which reads the hash `alive`. */
+  /** Returns whether a process of the previous version runs. Such a process reads the hash `alive`. */
   hasOlder: () => boolean
   /**
-   * Returns the lowest RELEASE of the processes that run, 1 for those that state none; undefined while that is unknown.
+   * Returns the lowest RELEASE of the running processes; undefined while they are unknown. A process that states no
+   * RELEASE counts as 1.
    */
   oldestRelease: () => number | undefined
-  /** Resolves when the others can know of this process, or when `signal` is aborted. */
+  /** Resolves after the first exchange, when other processes can find this process, or when `signal` aborts. */
   joined: (signal: AbortSignal) => Promise<void>
-  /** Returns a sentence for each setting that differs and must not. */
+  /** Returns a sentence for each setting that must be the same in all processes and is not. */
   warnings: () => string[]
   /**
-   * Renews the record of this process and reads those of the others.
+   * Renews the record of this process, and reads the records of the others.
    * @throws {StoreUnavailable} while Redis is unavailable.
-   * @throws {StoreRefused} when Redis keeps no records. This process works on as if it were alone.
+   * @throws {StoreRefused} when Redis refuses the record. This process then continues without the current records of
+   * others.
    */
   exchange: () => Promise<void>
   /** Removes the record of this process. */
@@ -48,15 +52,18 @@ export interface Processes {
 export interface ProcessesOptions {
   redis: RedisStore
   keys: Keys
-  /** Name of this process, which no other one ever has. */
+  /** The name of this process. No other process ever has the same name. */
   name: string
   settings: Pick<ProcessRecord, 'mode' | 'lease' | 'taxRate' | 'database'>
-  /** The time for which a record is kept after the last exchange of its process, beside the lease (ms). */
+  /** A record is kept for the lease and this time after the last exchange of its process (ms). */
   grace: number
   log: FastifyBaseLogger
 }
 
-/** Creates the register of live processes. It logs each difference in settings once, and once when it is gone. */
+/**
+ * Creates the register of the running processes. It logs each difference in settings once, and logs once when the
+ * difference no longer exists.
+ */
 export function createProcesses({ redis, keys, name, settings, grace, log }: ProcessesOptions): Processes {
   const own = { ...settings, release: RELEASE, functions: [] as string[], consumes: [] as KnownFunction[] }
   const joined = Promise.withResolvers<void>()

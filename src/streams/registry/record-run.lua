@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Records when a worker last ran functions, by the clock of Redis.
+-- Records the current time as the last run of some functions, by the clock of Redis.
 --
 -- KEYS  1 alive
--- ARGV  each function as the set `functions` has it
+-- ARGV  each function as a member of the set `functions`
 -- Returns nothing.
 
 local time = redis.call('TIME')

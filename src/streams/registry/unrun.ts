@@ -2,23 +2,25 @@ import { LOGS } from '../names.ts'
 import type { FunctionState } from './function-states.ts'
 import type { IsRun } from './processes.ts'
 
-/** The time without a worker after which a function may be gone (ms). A restart of the workers takes less. */
+/**
+ * A function that no worker has run for so long may have been removed (ms). A restart of the workers takes less time.
+ */
 export const UNRUN_AFTER = 120_000
 
-/** A function for which something waits, and that no worker runs. */
+/** A function that has work waiting and that no worker runs. */
 export interface Unrun {
   name: string
   retrying: number
   dead: number
-  /** Unread messages by stream. Those of a queue that another function consumes are left out. */
+  /** Unsettled messages by stream. The messages of a queue that another function consumes are not included. */
   unread: { stream: string; count: number }[]
-  /** The time for which this process has seen no worker run it (ms). */
+  /** The time for which this process has found no worker that runs the function (ms). */
   silent: number
 }
 
 /**
- * Creates the search for functions that no worker runs. It measures the time from when it first sees that no live
- * process runs a function. It finds nothing while `isRun` is undefined: the live processes are unknown then.
+ * Creates the search for functions that no worker runs. It measures the time since the first search that found no
+ * process with the function. It finds nothing while `isRun` is undefined, since the running processes are unknown then.
  */
 export function createUnrunFinder(): (states: readonly FunctionState[], isRun: IsRun | undefined) => Unrun[] {
   const silentSince = new Map<string, number>()
@@ -31,7 +33,7 @@ export function createUnrunFinder(): (states: readonly FunctionState[], isRun: I
   }
   return (states, isRun) => {
     if (!isRun) return []
-    // The dead letters of an ended function are in the metrics; nobody has to act on them.
+    // Skips ended functions: the metrics include their dead letters, and nobody has to act on them.
     const silences = states
       .filter(({ ended }) => !ended)
       .map(state => ({ ...state, silent: silenceOf(state, isRun) }))
@@ -44,7 +46,7 @@ export function createUnrunFinder(): (states: readonly FunctionState[], isRun: I
   }
 }
 
-/** Returns the work that waits for one function, by its streams; empty when it runs, or when nothing waits. */
+/** Returns the work that waits for one function, by stream; empty when a worker runs the function or no work waits. */
 function unrunOf(
   name: string,
   own: (FunctionState & { silent: number })[],

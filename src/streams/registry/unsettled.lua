@@ -4,8 +4,8 @@
 -- KEYS  1 stream
 -- Returns {group, entries} for each group; none when there is no log.
 --
--- Redis has no lag for a group that somebody has set to the middle of the log. Such a group counts the whole log until it has
--- read to the end, which is never too little.
+-- Redis has no lag for a group whose position was set to the middle of the log. For such a group, the whole log counts
+-- until the group has read to the end of the log. The number may be too high, but it is never too low.
 
 if redis.call('EXISTS', KEYS[1]) == 0 then return {} end
 local function fields(info)

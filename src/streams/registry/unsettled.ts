@@ -6,7 +6,7 @@ import { EVENTS } from '../names.ts'
 
 const script = loadScript(new URL('unsettled.lua', import.meta.url))
 
-/** Unsettled events of a group beyond which health warns: they stay in Redis until the group settles them. */
+/** Health warns when a group has more unsettled events. They stay in Redis until the group settles them. */
 export const MANY_UNSETTLED = 100_000
 
 /** Reads how many events of one partition each group has not settled. */
@@ -19,8 +19,8 @@ export async function readUnsettledIn(
 }
 
 /**
- * Reads how many events each group has not settled, over all partitions. The cost does not depend on how many they are.
- * The figure is an upper bound for a group without a lag in Redis (see unsettled.lua).
+ * Reads how many events each group has not settled, over all partitions. The cost does not depend on the number of
+ * events. The result is an upper bound for a group without a lag in Redis (see unsettled.lua).
  */
 export async function readUnsettled(redis: RedisStore, keys: Keys): Promise<Map<string, number>> {
   const total = new Map<string, number>()
