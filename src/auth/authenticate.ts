@@ -1,0 +1,34 @@
+import type { Config } from '../../schema/config/env.ts'
+import { bearerToken, createTokenCheck } from './bearer.ts'
+import { ADMIN, ANONYMOUS, type Caller } from './caller.ts'
+import { parseKey } from './key-text.ts'
+import type { KnownKeys } from './known-keys.ts'
+
+/** Returns who sends an Authorization header: undefined for nobody, a promise while the stores are asked for a key. */
+export type Authenticate = (
+  authorization: string | undefined
+) => Caller | undefined | Promise<Caller | undefined>
+
+/** Whether the api serves routes under /admin: somebody must be able to use them. */
+export function servesAdmin({ AUTH, ADMIN_TOKEN }: Pick<Config, 'AUTH' | 'ADMIN_TOKEN'>): boolean {
+  return AUTH === 'on' || ADMIN_TOKEN !== undefined
+}
+
+/** Creates the check of callers. A known key and the ADMIN_TOKEN need no store. */
+export function createAuthenticate(
+  { AUTH, ADMIN_TOKEN }: Pick<Config, 'AUTH' | 'ADMIN_TOKEN'>,
+  known: KnownKeys
+): Authenticate {
+  const isAdmin = ADMIN_TOKEN === undefined ? () => false : createTokenCheck(ADMIN_TOKEN)
+  const other = AUTH === 'off' ? ANONYMOUS : undefined
+  return authorization => {
+    const token = bearerToken(authorization)
+    if (token === undefined) return other
+    const key = parseKey(token)
+    const found = key && known.check(key)
+    if (typeof found === 'object') return found
+    if (isAdmin(token)) return ADMIN
+    if (!key) return other
+    return found === 'refused' ? undefined : known.find(key)
+  }
+}

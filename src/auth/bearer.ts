@@ -1,0 +1,13 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+
+/** Returns the bearer token of an Authorization header; undefined without one. */
+export function bearerToken(authorization: string | undefined): string | undefined {
+  return authorization === undefined ? undefined : /^Bearer +(.+)$/i.exec(authorization)?.[1]
+}
+
+/** Creates a check of a token. It takes the same time wherever two tokens differ. */
+export function createTokenCheck(token: string): (candidate: string) => boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest()
+  const expected = digest(token)
+  return candidate => timingSafeEqual(digest(candidate), expected)
+}

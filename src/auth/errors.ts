@@ -1,0 +1,51 @@
+import type { Scope } from '../../schema/http/key.ts'
+
+/** The request has no valid credentials. The reason is the same for all of them: it must not help to guess. */
+export class Unauthorized extends Error {
+  override name = 'Unauthorized'
+
+  constructor() {
+    super('Send an API key, or for /admin the ADMIN_TOKEN, as bearer token: `Authorization: Bearer …`.')
+  }
+}
+
+/** The caller is known and lacks the scope of the route. */
+export class InsufficientScope extends Error {
+  override name = 'InsufficientScope'
+  readonly scope: Scope
+
+  constructor(scope: Scope) {
+    super(`The key lacks the scope ${scope}. Use a key that has it.`)
+    this.scope = scope
+  }
+}
+
+/** There is no key with this id. */
+export class KeyNotFound extends Error {
+  override name = 'KeyNotFound'
+
+  constructor(id: string) {
+    super(`There is no key ${id}.`)
+  }
+}
+
+/** A key cannot be made or rotated as asked. The message names the reason. */
+export class KeyRefused extends Error {
+  override name = 'KeyRefused'
+}
+
+/** So many unknown keys wait for an answer of the stores that one more is refused. */
+export class LookUpsFull extends Error {
+  override name = 'LookUpsFull'
+}
+
+/** AUTH is on and nothing could let a caller in, so the api must not start. */
+export class NoKeySource extends Error {
+  override name = 'NoKeySource'
+
+  constructor() {
+    super(
+      'AUTH is on, and there is neither an ADMIN_TOKEN nor an API key, so nobody could use this api: set ADMIN_TOKEN and make a key with `npm run admin -- keys create --name NAME --scopes orders:write,orders:read`, or set AUTH=off to let every caller in.'
+    )
+  }
+}

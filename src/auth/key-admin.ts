@@ -1,0 +1,129 @@
+import { DEFAULT_TENANT, type NewKey } from '../../schema/http/key.ts'
+import { StoreUnavailable } from '../stores/errors.ts'
+import { isAdminScope } from './caller.ts'
+import { KeyNotFound, KeyRefused } from './errors.ts'
+import type { KeyMirror } from './key-mirror.ts'
+import type { StoredKey } from './key-record.ts'
+import type { KeyTable } from './key-table.ts'
+import { newKeyId, newSecret } from './key-text.ts'
+import type { KnownKeys } from './known-keys.ts'
+
+/** Keys read in one query of a copy. */
+const PAGE = 1000
+
+/** The mirror is copied anew when it counts as whole for less than this time (ms). */
+const COPY_BELOW = 30_000
+
+/** The last time that MySQL takes, with room for every time zone. */
+const LAST_TIME = Date.parse('9999-12-01T00:00:00Z')
+
+/** A key with its text, which nothing stores. */
+export interface Issued {
+  stored: StoredKey
+  key: string
+}
+
+/** What operators do with keys. */
+export interface KeyAdmin {
+  /** @throws {KeyRefused} for a key that this release cannot keep apart, or one that would be invalid at once. */
+  create: (key: NewKey) => Promise<Issued>
+  list: (after: string, limit: number) => Promise<StoredKey[]>
+  /** Adds a secret; the one before stays valid for `keep` ms. @throws {KeyNotFound} @throws {KeyRefused} */
+  rotate: (id: string, keep: number) => Promise<Issued>
+  /** Revokes a key in each store that answers; one is enough. @throws {KeyNotFound} */
+  revoke: (id: string) => Promise<string>
+  /** Copies every key into the mirror, if no process has done so lately. */
+  copyAll: () => Promise<void>
+}
+
+/** Creates what operators do with keys. MySQL has to answer, except for a revocation. */
+export function createKeyAdmin(table: KeyTable, mirror: KeyMirror, known: KnownKeys): KeyAdmin {
+  const issued = async (id: string, key: string): Promise<Issued> => {
+    // Writes the mirror as well.
+    await known.refresh([id])
+    const stored = (await table.read([id])).get(id)
+    if (!stored) throw new KeyNotFound(id)
+    return { stored, key }
+  }
+  return {
+    create: async ({ name, tenant = DEFAULT_TENANT, scopes, expires_at }) => {
+      refuseScopes(tenant, scopes.some(isAdminScope))
+      const expires = expires_at === undefined ? null : expiryOf(expires_at)
+      const id = newKeyId()
+      const { key, hash } = newSecret(id)
+      const now = new Date().toISOString()
+      await table.insert(
+        { id, name, tenant, scopes, created_at: now, expires_at: expires, rate_limit: null },
+        hash
+      )
+      return issued(id, key)
+    },
+    list: (after, limit) => table.page(after, limit),
+    rotate: async (id, keep) => {
+      const { key, hash } = newSecret(id)
+      const now = Date.now()
+      const iso = (time: number) => new Date(time).toISOString()
+      await table.rotate(id, hash, iso(now), iso(now + keep))
+      return issued(id, key)
+    },
+    revoke: async id => {
+      const at = new Date().toISOString()
+      const stored = await ifAvailable(table.revoke([id], at))
+      if (stored === 0) throw new KeyNotFound(id)
+      // Without MySQL, only a key that the mirror has is known to exist.
+      const copy = stored === undefined ? (await mirror.read([id])).records.get(id) : undefined
+      if (stored === undefined && !copy) throw new StoreUnavailable('mysql')
+      const mark = mirror.revoke([{ id, at }])
+      await (stored === undefined ? mark : ifAvailable(mark))
+      known.revoke(id, at)
+      const row = stored === undefined ? undefined : (await ifAvailable(table.read([id])))?.get(id)
+      return row?.revoked_at ?? copy?.revoked_at ?? at
+    },
+    copyAll: async () => {
+      if ((await mirror.wholeFor()) > COPY_BELOW) return
+      let after = ''
+      for (;;) {
+        const keys = await table.page(after, PAGE)
+        const last = keys.at(-1)
+        // Without any key there is nothing to mirror.
+        if (!last) break
+        await mirror.write(keys)
+        await mirror.revoke(
+          keys.flatMap(({ id, revoked_at }) => (revoked_at ? [{ id, at: revoked_at }] : []))
+        )
+        after = last.id
+      }
+      if (after !== '') await mirror.complete()
+    }
+  }
+}
+
+/** @throws {KeyRefused} for a tenant whose orders this release cannot keep apart. */
+function refuseScopes(tenant: string, admin: boolean): void {
+  if (tenant === DEFAULT_TENANT) return
+  if (admin)
+    throw new KeyRefused(
+      `Admin scopes reach every tenant, so only keys of the tenant ${DEFAULT_TENANT} have them.`
+    )
+  throw new KeyRefused(
+    `This release keeps the orders of one tenant, ${DEFAULT_TENANT}: a key of ${tenant} would see all of them.`
+  )
+}
+
+/** Returns a time in UTC. @throws {KeyRefused} for one that has passed or that MySQL cannot keep. */
+function expiryOf(text: string): string {
+  const time = Date.parse(text)
+  if (!(time > Date.now() && time < LAST_TIME))
+    throw new KeyRefused('expires_at must be a time in the future, before December 9999.')
+  return new Date(time).toISOString()
+}
+
+/** Resolves to undefined when the store of a call is unavailable. */
+async function ifAvailable<T>(call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call
+  } catch (error) {
+    if (error instanceof StoreUnavailable) return undefined
+    throw error
+  }
+}
