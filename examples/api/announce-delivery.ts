@@ -19,7 +19,7 @@ const schema = {
 
 /** POST /deliveries: answers at once; `receive-delivery` adds the delivery to the stock. */
 export default async function announceDelivery(app: App) {
-  app.post('/deliveries', { schema }, async (request, reply) => {
+  app.post('/deliveries', { schema, config: { scope: 'orders:write' } }, async (request, reply) => {
     const message_id = await app.publish('deliveries', request.body, {
       key: request.body.item,
       origin: request

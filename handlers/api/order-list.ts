@@ -26,7 +26,7 @@ const listOrders = {
 export default async function orderListRoute(app: App) {
   const url = `${publicUrl(app.config)}/orders`
 
-  app.get('/orders', { schema: listOrders }, async ({ query }, reply) => {
+  app.get('/orders', { config: { scope: 'orders:read' }, schema: listOrders }, async ({ query }, reply) => {
     const { documents, hasMore, next, asOf } = await app.orders.lists.page(query, DEFAULT_TENANT)
     if (next !== null) {
       const params = new URLSearchParams()

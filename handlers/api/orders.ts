@@ -86,7 +86,7 @@ export default async function orderRoutes(app: App) {
   const { canceller, intake, reader } = app.orders
   const location = `${publicUrl(app.config)}/orders/`
 
-  app.post('/orders', { schema: createOrder }, async (request, reply) => {
+  app.post('/orders', { config: { scope: 'orders:write' }, schema: createOrder }, async (request, reply) => {
     const origin = { requestId: request.id, traceparent: traceparent(request) }
     const { document, durability } = await intake.accept(request.body, origin)
     if (durability)
@@ -98,16 +98,24 @@ export default async function orderRoutes(app: App) {
     return reply.header('content-type', JSON_TYPE).send(document)
   })
 
-  app.get('/orders/:order_id', { schema: getOrder }, async (request, reply) => {
-    const { document, cache } = await reader.read(request.params.order_id)
-    const etag = `"${versionOfDocument(document)}"`
-    reply.header('etag', etag)
-    if (hasCurrent(request.headers['if-none-match'], etag)) return reply.code(304).send()
-    return reply.header('content-type', JSON_TYPE).header('x-cache', cache).send(document)
-  })
+  app.get(
+    '/orders/:order_id',
+    { config: { scope: 'orders:read' }, schema: getOrder },
+    async (request, reply) => {
+      const { document, cache } = await reader.read(request.params.order_id)
+      const etag = `"${versionOfDocument(document)}"`
+      reply.header('etag', etag)
+      if (hasCurrent(request.headers['if-none-match'], etag)) return reply.code(304).send()
+      return reply.header('content-type', JSON_TYPE).header('x-cache', cache).send(document)
+    }
+  )
 
-  app.post('/orders/:order_id/cancel', { schema: cancelOrder }, async (request, reply) => {
-    const document = await canceller.cancel(request.params.order_id)
-    return reply.header('content-type', JSON_TYPE).send(document)
-  })
+  app.post(
+    '/orders/:order_id/cancel',
+    { config: { scope: 'orders:write' }, schema: cancelOrder },
+    async (request, reply) => {
+      const document = await canceller.cancel(request.params.order_id)
+      return reply.header('content-type', JSON_TYPE).send(document)
+    }
+  )
 }

@@ -7,7 +7,7 @@ import type { Unrun } from '../../src/streams/registry/unrun.ts'
 import { MANY_UNSETTLED } from '../../src/streams/registry/unsettled.ts'
 
 /** The routes have no rate limit and no load shedding, because operators need them most under load. */
-const config = { rateLimit: false, pressureHandler: () => undefined } as const
+const config = { scope: 'none', rateLimit: false, pressureHandler: () => undefined } as const
 const probe = { ...config, quiet: true } as const
 
 /** The warning while MySQL answers but refuses writes. No order can be completed then. */

@@ -20,7 +20,7 @@ const schema = {
 /** GET /openapi.json describes every route of this process. */
 export default async function openapiRoute(app: App) {
   let document: string | undefined
-  app.get('/openapi.json', { schema }, async (_request, reply) => {
+  app.get('/openapi.json', { schema, config: { scope: 'none' } }, async (_request, reply) => {
     document ??= JSON.stringify(app.swagger())
     return reply.header('content-type', 'application/json; charset=utf-8').send(document)
   })

@@ -9,11 +9,13 @@ import { Acknowledged, AcknowledgeLoss, Audit } from '../../schema/http/audit.ts
 import { DeadLetter, DeadLetterPage, Dealt, Discard, Redrive } from '../../schema/http/dead-letter.ts'
 import { Forgotten } from '../../schema/http/function.ts'
 import { Health, Probe } from '../../schema/http/health.ts'
+import { ApiKey, IssuedKey, KeyPage, NewKey, RevokedKey } from '../../schema/http/key.ts'
 import { Metrics } from '../../schema/http/metrics.ts'
 import { NewOrder, Order } from '../../schema/http/order.ts'
 import { OrderList } from '../../schema/http/order-list.ts'
 import { Problem } from '../../schema/http/problem.ts'
 import { NewTaxRate, TaxRate, TaxRates } from '../../schema/http/tax-rate.ts'
+import { servesAdmin } from '../../src/auth/authenticate.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
 
 const COMMON = [Problem, Health, Probe, Metrics]
@@ -30,13 +32,18 @@ const ADMIN = [
   Forgotten,
   NewTaxRate,
   TaxRate,
-  TaxRates
+  TaxRates,
+  NewKey,
+  ApiKey,
+  IssuedKey,
+  KeyPage,
+  RevokedKey
 ]
 
 /** Returns the schemas that the routes of this process refer to. */
-function schemasOf({ MODE, ADMIN_TOKEN }: Config) {
-  if (MODE === 'worker') return COMMON
-  return [...COMMON, ...API, ...(ADMIN_TOKEN === undefined ? [] : ADMIN)]
+function schemasOf(config: Config) {
+  if (config.MODE === 'worker') return COMMON
+  return [...COMMON, ...API, ...(servesAdmin(config) ? ADMIN : [])]
 }
 
 /** Returns the relative redirect for a URL of the page; undefined for none. The page itself would redirect wrongly. */
@@ -71,7 +78,7 @@ async function openapi(app: FastifyInstance) {
             'Audit, dead letters, functions and tax rates. These routes exist when ADMIN_TOKEN is set.'
         }
       ],
-      ...(schemas.includes(Audit) && {
+      ...(app.config.MODE === 'api' && {
         components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } }
       })
     },
@@ -83,25 +90,30 @@ async function openapi(app: FastifyInstance) {
     }),
     refResolver: { buildLocalReference: json => String(json.$id) }
   })
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    staticCSP: true,
-    // Relative as well: seen from `/docs`, the files are in `./docs`; seen from those, the service is in `..`.
-    indexPrefix: '.',
-    uiHooks: {
-      onRequest: (request, reply, done) => {
-        const target = redirectOf(request.url)
-        if (target === undefined) done()
-        else reply.redirect(target)
-      }
-    },
-    ...(base === '' && { transformSpecification: document => ({ ...document, servers: [{ url: '..' }] }) }),
-    theme: { title: 'Orderstream' },
-    // The page has inline styles. Over plain HTTP a browser must not upgrade the requests for its files to HTTPS.
-    transformStaticCSP: header =>
-      header
-        .replace(/style-src [^;]*/, "style-src 'self' 'unsafe-inline'")
-        .replace(/upgrade-insecure-requests;?/, '')
+  await app.register(async docs => {
+    docs.addHook('onRoute', route => {
+      route.config = { ...route.config, scope: 'none' }
+    })
+    await docs.register(swaggerUi, {
+      routePrefix: '/docs',
+      staticCSP: true,
+      // Relative as well: seen from `/docs`, the files are in `./docs`; seen from those, the service is in `..`.
+      indexPrefix: '.',
+      uiHooks: {
+        onRequest: (request, reply, done) => {
+          const target = redirectOf(request.url)
+          if (target === undefined) done()
+          else reply.redirect(target)
+        }
+      },
+      ...(base === '' && { transformSpecification: document => ({ ...document, servers: [{ url: '..' }] }) }),
+      theme: { title: 'Orderstream' },
+      // The page has inline styles. Over plain HTTP a browser must not upgrade the requests for its files to HTTPS.
+      transformStaticCSP: header =>
+        header
+          .replace(/style-src [^;]*/, "style-src 'self' 'unsafe-inline'")
+          .replace(/upgrade-insecure-requests;?/, '')
+    })
   })
 }
 

@@ -124,12 +124,17 @@ export const Env = Type.Object({
       'How long a worker may be silent until another one takes over its messages. The longest lease applies to all workers that run the same function.'
   }),
 
+  AUTH: Type.Enum(['on', 'off'], {
+    default: 'on',
+    description:
+      'Whether a caller needs an API key: `on`, or `off` to let every caller write and read orders. `/admin/*` needs a key or the `ADMIN_TOKEN` either way.'
+  }),
   ADMIN_TOKEN: Type.Optional(
     Type.String({
       minLength: 16,
       pattern: TOKEN_PATTERN,
       description:
-        'Bearer token of `/admin/*`: at least 16 ASCII characters, without a space at either end. Without a token these routes do not exist.'
+        'Bearer token of `/admin/*`: at least 16 ASCII characters, without a space at either end. With `AUTH=off` and without a token these routes do not exist.'
     })
   ),
 

@@ -1,11 +1,10 @@
 import { anyRoute, problem, retryable } from './response.ts'
 
 /** The parts of a route's schema that all /admin routes have. */
-export const adminRoute = { tags: ['admin'], security: [{ bearer: [] }] }
+export const adminRoute = { tags: ['admin'] }
 
 /** The errors of every /admin route. */
 export const adminErrors = {
-  401: problem('The bearer token is missing or wrong.'),
   429: retryable('Too many requests.'),
   ...anyRoute,
   503: retryable('A store that the request needs is unavailable. Try again.')

@@ -4,6 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Problem } from '../../schema/http/problem.ts'
 import { PROBLEMS, type ProblemKind, type ProblemName, problemType } from '../../schema/http/problem-types.ts'
 import { asError } from '../async/as-error.ts'
+import { InsufficientScope, KeyNotFound, KeyRefused, LookUpsFull, Unauthorized } from '../auth/errors.ts'
 import { BacklogFull } from '../orders/accept/backlog.ts'
 import { InvalidOrder, OrderConflict, OrderFinal, OrderNotFound } from '../orders/errors.ts'
 import { InvalidCursor } from '../orders/list/cursor.ts'
@@ -36,6 +37,11 @@ const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
   [FunctionInUse, 'function-in-use'],
   [RedriveRefused, 'letter-refused'],
   [TaxRateRefused, 'tax-rate-refused'],
+  [Unauthorized, 'unauthorized'],
+  [InsufficientScope, 'insufficient-scope'],
+  [KeyNotFound, 'key-not-found'],
+  [KeyRefused, 'key-refused'],
+  [LookUpsFull, 'unavailable'],
   [BacklogFull, 'backlog-full'],
   [StoreUnavailable, 'unavailable']
 ])

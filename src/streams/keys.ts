@@ -34,6 +34,10 @@ export interface Keys {
   processes: () => string
   /** Hash with a copy of the tax rates in MySQL: `stamp` and `rates`. */
   taxRates: () => string
+  /** Hash of the API keys, and of the marks of revoked ones. */
+  apiKeys: () => string
+  /** Mark that the hash has every API key. */
+  apiKeysWhole: () => string
   /** Counter of the requests of one client in one second. */
   rate: (client: string, second: number) => string
 }
@@ -59,6 +63,8 @@ export function createKeys(prefix: string, partitions: number): Keys {
     partitionCount: () => key(0, 'partitions'),
     processes: () => key(0, 'processes'),
     taxRates: () => key(0, 'tax-rates'),
+    apiKeys: () => key(0, 'api_keys'),
+    apiKeysWhole: () => key(0, 'api_keys_whole'),
     rate: (client, second) => key(0, `rate:${second}:${client}`)
   }
 }

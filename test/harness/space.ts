@@ -66,7 +66,8 @@ export async function openSpace(stores: Stores): Promise<Space> {
     DB_NAME: name,
     KEY_PREFIX: name,
     PORT: '0',
-    DRAIN_DELAY_MS: '0'
+    DRAIN_DELAY_MS: '0',
+    AUTH: 'off'
   }
   return {
     env,

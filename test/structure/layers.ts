@@ -13,6 +13,7 @@ export const LAYERS: string[][] = [
   ['src/app.ts'],
   ['src/boot'],
   ['src/http'],
+  ['src/auth'],
   [
     'src/orders/accept',
     'src/orders/process',

@@ -103,7 +103,8 @@ export function environmentOf(
     DB_USER: user,
     DB_PASSWORD: password,
     DB_NAME: name,
-    KEY_PREFIX: name
+    KEY_PREFIX: name,
+    AUTH: 'off'
   }
 }
 

@@ -76,7 +76,8 @@ export async function startCluster({ dir, partitions, signal }: ClusterOptions):
     STREAM_PARTITIONS: String(partitions),
     LEASE_MS: '2000',
     DRAIN_DELAY_MS: '0',
-    ADMIN_TOKEN: adminToken
+    ADMIN_TOKEN: adminToken,
+    AUTH: 'off'
   }
   let mariadb: LocalMariadb | undefined
   const launch = async (name: MemberName): Promise<LocalServer> => {

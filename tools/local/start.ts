@@ -132,7 +132,11 @@ async function startStores(
   { stores }: Running,
   signal: AbortSignal
 ): Promise<NodeJS.ProcessEnv> {
-  const env: NodeJS.ProcessEnv = { ...process.env, HOST: process.env.HOST || '127.0.0.1' }
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    HOST: process.env.HOST || '127.0.0.1',
+    AUTH: process.env.AUTH || 'off'
+  }
   if (env.REDIS_HOST) print(`Redis: ${env.REDIS_HOST}, from REDIS_HOST`)
   else {
     const redis = await step('Redis', () => startRedis({ dir: join(dir, 'redis'), signal }), address)

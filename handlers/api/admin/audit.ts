@@ -32,14 +32,13 @@ const acknowledge = {
 export default async function auditRoutes(app: App) {
   const { keys } = app
   const { redis, orders: mysql } = app.stores
-  if (!app.requireAdminToken) return
-  app.addHook('onRequest', app.requireAdminToken)
+  if (!app.servesAdmin) return
 
-  app.get('/audit', { schema: audit }, () => readAudit(redis, mysql, keys))
+  app.get('/audit', { config: { scope: 'admin:read' }, schema: audit }, () => readAudit(redis, mysql, keys))
 
   app.post(
     '/audit/acknowledge',
-    { schema: acknowledge, bodyLimit: ADMIN_BODY_LIMIT },
+    { config: { scope: 'admin' }, schema: acknowledge, bodyLimit: ADMIN_BODY_LIMIT },
     async ({ body: { reason }, log, ip, id }) => {
       const lost = await acknowledgeLoss(redis, mysql, keys, { reason, client: ip, requestId: id })
       if (lost === undefined)

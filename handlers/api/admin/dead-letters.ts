@@ -69,24 +69,27 @@ const DEFAULT_RATE = 100
 /** /admin/dead-letters: lists, shows, redrives and discards dead letters. */
 export default async function deadLetterRoutes(app: App) {
   const { deadLetters } = app.streams
-  if (!app.requireAdminToken) return
-  app.addHook('onRequest', app.requireAdminToken)
+  if (!app.servesAdmin) return
 
-  app.get('/dead-letters', { schema: list }, async ({ query }) => {
+  app.get('/dead-letters', { config: { scope: 'admin:read' }, schema: list }, async ({ query }) => {
     const page = await deadLetters.list(query.function, query.after, query.limit)
     return { dead_letters: page.deadLetters.map(toDeadLetterBody), next: page.next }
   })
 
-  app.get('/dead-letters/:function/:id', { schema: show }, async ({ params }) => {
-    const found = await deadLetters.show(params.function, params.id)
-    if (found) return toDeadLetterBody(found)
-    const text = `${params.function} has no dead letter ${params.id}.`
-    throw asProblem('dead-letter-not-found', app.httpErrors.notFound(text))
-  })
+  app.get(
+    '/dead-letters/:function/:id',
+    { config: { scope: 'admin:read' }, schema: show },
+    async ({ params }) => {
+      const found = await deadLetters.show(params.function, params.id)
+      if (found) return toDeadLetterBody(found)
+      const text = `${params.function} has no dead letter ${params.id}.`
+      throw asProblem('dead-letter-not-found', app.httpErrors.notFound(text))
+    }
+  )
 
   app.post(
     '/dead-letters/redrive',
-    { schema: redrive, bodyLimit: ADMIN_BODY_LIMIT },
+    { config: { scope: 'admin' }, schema: redrive, bodyLimit: ADMIN_BODY_LIMIT },
     async ({ body: { function: name, ids, rate = DEFAULT_RATE }, log }) => {
       const tally = await deadLetters.redrive(name, ids, rate)
       log.warn({ function: name, count: tally.count }, 'dead letters were redriven')
@@ -96,7 +99,7 @@ export default async function deadLetterRoutes(app: App) {
 
   app.post(
     '/dead-letters/discard',
-    { schema: discard, bodyLimit: ADMIN_BODY_LIMIT },
+    { config: { scope: 'admin' }, schema: discard, bodyLimit: ADMIN_BODY_LIMIT },
     async ({ body: { function: name, ids, reason }, log }) => {
       const tally = await deadLetters.discard(name, ids, reason)
       log.warn({ function: name, count: tally.count, reason }, 'dead letters were discarded')

@@ -22,18 +22,21 @@ const forget = {
 
 /** DELETE /admin/functions/:function forgets a function that no worker runs any more. */
 export default async function functionRoutes(app: App) {
-  if (!app.requireAdminToken) return
-  app.addHook('onRequest', app.requireAdminToken)
+  if (!app.servesAdmin) return
 
-  app.delete('/functions/:function', { schema: forget }, async ({ params, log }) => {
-    const forgotten = await app.functions.forget(params.function)
-    if (!forgotten) {
-      const text = `${params.function} is not known, or has neither a group nor a retry.`
-      throw asProblem('function-not-found', app.httpErrors.notFound(text))
+  app.delete(
+    '/functions/:function',
+    { config: { scope: 'admin' }, schema: forget },
+    async ({ params, log }) => {
+      const forgotten = await app.functions.forget(params.function)
+      if (!forgotten) {
+        const text = `${params.function} is not known, or has neither a group nor a retry.`
+        throw asProblem('function-not-found', app.httpErrors.notFound(text))
+      }
+      const { name, ...figures } = forgotten
+      const body = { function: name, ...figures }
+      log.warn(body, 'a function was forgotten')
+      return body
     }
-    const { name, ...figures } = forgotten
-    const body = { function: name, ...figures }
-    log.warn(body, 'a function was forgotten')
-    return body
-  })
+  )
 }

@@ -32,14 +32,15 @@ const set = {
 /** /admin/tax-rates: lists and sets the tax rates of the regions. */
 export default async function taxRateRoutes(app: App) {
   const { taxRates } = app.orders
-  if (!app.requireAdminToken) return
-  app.addHook('onRequest', app.requireAdminToken)
+  if (!app.servesAdmin) return
 
-  app.get('/tax-rates', { schema: list }, async () => ({ tax_rates: await taxRates.list() }))
+  app.get('/tax-rates', { config: { scope: 'admin:read' }, schema: list }, async () => ({
+    tax_rates: await taxRates.list()
+  }))
 
   app.put(
     '/tax-rates',
-    { schema: set, bodyLimit: ADMIN_BODY_LIMIT },
+    { config: { scope: 'admin' }, schema: set, bodyLimit: ADMIN_BODY_LIMIT },
     async ({ body: { region, rate, valid_from: from }, log, ip: client, id: requestId }) => {
       const wanted = { region, rate, from: from === undefined ? undefined : new Date(from).toISOString() }
       const taxRate = await taxRates.set(wanted, { client, requestId })
