@@ -59,7 +59,7 @@ export default async function metricsRoute(app: App) {
 
   // The route has no rate limit and no load shedding, because operators need it most under load. Concurrent requests
   // use the same reading, so that they do not slow down the stores.
-  const options = { rateLimit: false, pressureHandler: () => undefined } as const
+  const options = { scope: 'none', rateLimit: false, pressureHandler: () => undefined } as const
   app.get('/metrics', { schema, config: options }, async (request, reply) => {
     reply.header('vary', 'Accept')
     if (prefersText(request.headers)) {

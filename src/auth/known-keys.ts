@@ -122,15 +122,7 @@ export function createKnownKeys(reconcile: Reconcile): KnownKeys {
       const entry = entries.get(id)
       if (entry) entry.record.revoked_at ??= at
     },
-    takeUsed: () => {
-      const used: string[] = []
-      for (const [id, entry] of entries) {
-        if (!entry.used) continue
-        entry.used = false
-        used.push(id)
-      }
-      return used
-    }
+    takeUsed: () => takeUsed(entries)
   }
 }
 
@@ -146,4 +138,15 @@ function toEntry(record: KeyRecord, old: Entry | undefined): Entry {
     usedAt: old?.usedAt ?? Date.now(),
     used: old?.used ?? false
   }
+}
+
+/** Returns the ids of the used keys, and records that they were returned. */
+function takeUsed(entries: Map<string, Entry>): string[] {
+  const used: string[] = []
+  for (const [id, entry] of entries) {
+    if (!entry.used) continue
+    entry.used = false
+    used.push(id)
+  }
+  return used
 }

@@ -71,6 +71,8 @@ test('docs/architecture.md lists every key of Redis', async () => {
     partitionCount: keys.partitionCount(),
     processes: keys.processes(),
     taxRates: keys.taxRates(),
+    apiKeys: keys.apiKeys(),
+    apiKeysWhole: keys.apiKeysWhole(),
     rate: keys.rate('<client>', '<second>' as unknown as number)
   }
   const used = [keys.stream('placed', 0), keys.stream('events', 0), ...Object.values(all)]
