@@ -118,10 +118,7 @@ export function createKnownKeys(reconcile: Reconcile): KnownKeys {
         take(some, await reconcile(some))
       }
     },
-    revoke: (id, at) => {
-      const entry = entries.get(id)
-      if (entry) entry.record.revoked_at ??= at
-    },
+    revoke: (id, at) => markRevoked(entries.get(id), at),
     takeUsed: () => takeUsed(entries)
   }
 }
@@ -149,4 +146,8 @@ function takeUsed(entries: Map<string, Entry>): string[] {
     used.push(id)
   }
   return used
+}
+
+function markRevoked(entry: Entry | undefined, at: string): void {
+  if (entry) entry.record.revoked_at ??= at
 }
