@@ -2,6 +2,7 @@ import { TOKEN_PATTERN } from '../schema/http/admin-token.ts'
 import type { Acknowledged, Audit } from '../schema/http/audit.ts'
 import type { DeadLetter, Dealt } from '../schema/http/dead-letter.ts'
 import type { Forgotten } from '../schema/http/function.ts'
+import type { IssuedKey, KeyPage, RevokedKey } from '../schema/http/key.ts'
 import type { Problem } from '../schema/http/problem.ts'
 import { problemType } from '../schema/http/problem-types.ts'
 import type { NewTaxRate, TaxRate } from '../schema/http/tax-rate.ts'
@@ -22,10 +23,21 @@ export interface AdminClient {
   forget: (name: string) => Promise<Forgotten>
   listTaxRates: () => Promise<{ tax_rates: TaxRate[] }>
   setTaxRate: (rate: NewTaxRate) => Promise<TaxRate>
+  listKeys: (after: string, limit: number) => Promise<KeyPage>
+  /** The api checks the names of the scopes. */
+  createKey: (key: {
+    name: string
+    scopes: string[]
+    expires_at?: string
+    rate_limit?: number
+  }) => Promise<IssuedKey>
+  /** `keep`: how long the previous secret stays valid, in seconds. */
+  rotateKey: (id: string, keep: string | undefined) => Promise<IssuedKey>
+  revokeKey: (id: string) => Promise<RevokedKey>
 }
 
 /**
- * Creates a client of the api at `url` with its ADMIN_TOKEN.
+ * Creates a client of the api at `url` with its ADMIN_TOKEN or an API key.
  * @throws {AdminError} when the URL or the token is invalid.
  */
 export function createAdminClient(url: string, token: string): AdminClient {
@@ -35,11 +47,11 @@ export function createAdminClient(url: string, token: string): AdminClient {
     )
   if (token === '')
     throw new AdminError(
-      'No token: set ADMIN_TOKEN to the value that the api has (export ADMIN_TOKEN=…), or use --token.'
+      'No token: set ADMIN_TOKEN to the value that the api has (export ADMIN_TOKEN=…), or use --token with it or an API key.'
     )
   if (!RegExp(TOKEN_PATTERN).test(token))
     throw new AdminError(
-      'The token begins or ends with a space, or has a character beyond ASCII: no ADMIN_TOKEN does.'
+      'The token begins or ends with a space, or has a character beyond ASCII: no ADMIN_TOKEN and no API key does.'
     )
 
   const call = async <T>(path: string, body?: unknown, method = body === undefined ? 'GET' : 'POST') => {
@@ -73,7 +85,14 @@ export function createAdminClient(url: string, token: string): AdminClient {
     discard: (name, ids, reason) => call('/admin/dead-letters/discard', { function: name, ids, reason }),
     forget: name => call(`/admin/functions/${encodeURIComponent(name)}`, undefined, 'DELETE'),
     listTaxRates: () => call('/admin/tax-rates'),
-    setTaxRate: rate => call('/admin/tax-rates', rate, 'PUT')
+    setTaxRate: rate => call('/admin/tax-rates', rate, 'PUT'),
+    listKeys: (after, limit) => call(`/admin/keys?${new URLSearchParams({ after, limit: String(limit) })}`),
+    createKey: key => call('/admin/keys', key),
+    rotateKey: (id, keep) => {
+      const query = keep === undefined ? '' : `?${new URLSearchParams({ keep_seconds: keep })}`
+      return call(`/admin/keys/${encodeURIComponent(id)}/rotate${query}`, undefined, 'POST')
+    },
+    revokeKey: id => call(`/admin/keys/${encodeURIComponent(id)}`, undefined, 'DELETE')
   }
 }
 
@@ -82,9 +101,9 @@ async function explain(response: Response): Promise<string> {
   const problem = (await response.json().catch(() => undefined)) as Problem | undefined
   if (!problem) return `The answer was ${response.status}. Is this an Orderstream api?`
   if (problem.type === problemType('route-not-found'))
-    return 'The api serves no /admin routes: start it with ADMIN_TOKEN.'
+    return 'The api serves no /admin routes: start it with ADMIN_TOKEN, or with AUTH=on.'
   if (problem.type === problemType('unauthorized'))
-    return 'The api refuses the token: it has another ADMIN_TOKEN. Set that one, or use --token.'
+    return 'The api refuses the token: it has another ADMIN_TOKEN, and no such API key. Set the right one, or use --token.'
   const faults = problem.errors?.map(({ pointer, detail }) => `${pointer} ${detail}`) ?? []
   return [problem.detail, ...faults].join('\n')
 }

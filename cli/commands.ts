@@ -1,32 +1,18 @@
 import type { DeadLetter, Dealt } from '../schema/http/dead-letter.ts'
-import type { AdminClient } from './client.ts'
-
 /** The command line is incomplete or wrong. The message names the fault. */
-export class UsageError extends Error {
-  override name = 'UsageError'
-}
-
 /** The parsed command line. */
-export interface Arguments {
-  function: string
-  ids: string[]
-  after: string
-  limit: string
-  rate?: string
-  reason?: string
-  from?: string
-  all: boolean
-}
-
 /** The result as text and as data. `failed` is true if the command changed nothing. */
-export interface Outcome {
-  text: string
-  data: unknown
-  failed?: boolean
-}
-
 /** One command: calls the api and returns the result. */
-export type Command = (client: AdminClient, args: Arguments) => Promise<Outcome>
+import {
+  type Arguments,
+  type Command,
+  type Outcome,
+  onlyName,
+  rejectNames,
+  table,
+  UsageError
+} from './command.ts'
+import { keyCommands } from './key-commands.ts'
 
 /** Every command by its name. */
 export const commands: Record<string, Command> = {
@@ -93,7 +79,8 @@ export const commands: Record<string, Command> = {
       throw new UsageError('Name the region and its rate, such as DE 0.19.')
     const set = await client.setTaxRate({ region, rate, ...(from !== undefined && { valid_from: from }) })
     return { data: set, text: `The rate of ${set.region} is ${set.rate} from ${set.valid_from} on.` }
-  }
+  },
+  ...keyCommands
 }
 
 /**
@@ -112,33 +99,6 @@ function outcomeOf({ function: name, all, ids }: Arguments, result: Dealt, done:
 function row({ id, code, attempts, last_at, cause }: DeadLetter): string[] {
   return [id, code, String(attempts), last_at ?? '-', cause.message.slice(0, 80)]
 }
-
 /** Returns the only name. Throws a `UsageError` with the text `otherwise` if there is no name or more than one. */
-function onlyName(names: string[], otherwise: string): string {
-  const [name] = names
-  if (name === undefined || names.length > 1) throw new UsageError(otherwise)
-  return name
-}
-
 /** Rejects names for a command that does not take names, such as NAME in `dead-letters list NAME`. */
-function rejectNames(names: string[]): void {
-  if (names.length > 0)
-    throw new UsageError(
-      `${names.join(' ')} is not an argument of this command: --function names a function.`
-    )
-}
-
 /** Renders rows as text with aligned columns. */
-function table(rows: string[][]): string {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map(cells => cells[column]?.length ?? 0))
-  )
-  return rows
-    .map(cells =>
-      cells
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd()
-    )
-    .join('\n')
-}

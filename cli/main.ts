@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { AdminError, createAdminClient } from './client.ts'
-import { type Command, commands, UsageError } from './commands.ts'
+import { type Command, UsageError } from './command.ts'
+import { commands } from './commands.ts'
 
 const USAGE = `Usage: npm run admin -- <command> [options]
 
@@ -13,10 +14,14 @@ const USAGE = `Usage: npm run admin -- <command> [options]
   functions forget NAME                  removes a function that no worker runs any more
   tax-rates list
   tax-rates set REGION RATE [--from TIME]
+  keys list [--after ID] [--limit N]
+  keys create --name NAME --scopes SCOPE,SCOPE [--expires TIME] [--rate N]
+  keys rotate ID [--keep SECONDS]        adds a secret; the previous one stays valid for a day
+  keys revoke ID
 
   --function NAME   the function of the dead letters (process-orders)
   --url URL         the URL of an api (ORDERSTREAM_URL, or http://127.0.0.1:3000)
-  --token TOKEN     its ADMIN_TOKEN (the environment's by default)
+  --token TOKEN     its ADMIN_TOKEN, or an API key with admin scopes (ADMIN_TOKEN of the environment)
   --json            print JSON`
 
 const options = {
@@ -28,6 +33,10 @@ const options = {
   rate: { type: 'string' },
   reason: { type: 'string' },
   from: { type: 'string' },
+  name: { type: 'string' },
+  scopes: { type: 'string' },
+  expires: { type: 'string' },
+  keep: { type: 'string' },
   all: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false }

@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises'
 import closeWithGrace from 'close-with-grace'
 import { ConfigError, resolveConfig } from '../schema/config/env.ts'
 import { type App, buildApp } from './app.ts'
-import { NoKeySource } from './auth/errors.ts'
+import { NoKeySource, ScopeMissing } from './auth/errors.ts'
 import { FunctionFailed, NoFunction } from './boot/load-functions.ts'
 import { onStopSignals, STOP_SIGNALS, type StopSignal } from './boot/stop-signals.ts'
 
@@ -74,7 +74,7 @@ function stopInOrder(building: Promise<App>, delay: number): void {
 
 /** Explains why the start failed: a sentence if the operator can fix the reason, else the error itself. */
 function explain(error: unknown): unknown {
-  for (const kind of [ConfigError, FunctionFailed, NoFunction, NoKeySource])
+  for (const kind of [ConfigError, FunctionFailed, NoFunction, NoKeySource, ScopeMissing])
     if (error instanceof kind) return error.message
   const { code, syscall, message, port } = error as NodeJS.ErrnoException & { port?: number }
   if (code === 'EADDRINUSE') return `Port ${port} is in use by another process. Set PORT to a free one.`

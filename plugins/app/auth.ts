@@ -1,16 +1,19 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Scope } from '../../schema/http/key.ts'
-import { createAuthenticate, servesAdmin } from '../../src/auth/authenticate.ts'
+import {
+  type Authenticate,
+  createAuthenticate,
+  type FindCaller,
+  servesAdmin
+} from '../../src/auth/authenticate.ts'
 import { type Caller, NOBODY } from '../../src/auth/caller.ts'
-import { InsufficientScope, NoKeySource, Unauthorized } from '../../src/auth/errors.ts'
+import { NoKeySource } from '../../src/auth/errors.ts'
 import { createKeyAdmin, type KeyAdmin } from '../../src/auth/key-admin.ts'
 import { createKeyMirror, type KeyMirror } from '../../src/auth/key-mirror.ts'
 import { createKeyTable, type KeyTable } from '../../src/auth/key-table.ts'
 import { createKnownKeys } from '../../src/auth/known-keys.ts'
 import { createReconcile } from '../../src/auth/reconcile.ts'
 import { routeOf } from '../../src/http/request-context.ts'
-import { describeAccess } from '../../src/http/route-access.ts'
 import { StoreUnavailable } from '../../src/stores/errors.ts'
 
 declare module 'fastify' {
@@ -23,6 +26,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who sends this request. */
     caller: Caller
+    /** Asks the stores for the caller; undefined when memory has the answer. */
+    findCaller: FindCaller | undefined
   }
 }
 
@@ -34,7 +39,7 @@ const RECORD_EVERY = 5000
 /** How long the start waits for a MySQL that may be creating the tables (ms). */
 const MYSQL_WAIT = 3000
 
-/** Checks who sends each request, and whether the caller has the scope that the route declares. */
+/** Finds out who sends each request: the owner of an API key, or of the ADMIN_TOKEN. */
 async function auth(app: FastifyInstance) {
   const { config, keys } = app
   const { redis, orders: mysql } = app.stores
@@ -45,8 +50,8 @@ async function auth(app: FastifyInstance) {
   app.decorate('apiKeys', admin)
   app.decorate('servesAdmin', servesAdmin(config))
   app.decorateRequest('caller', null as never)
-  requireScopes(app)
-  checkCallers(app, createAuthenticate(config, known))
+  app.decorateRequest('findCaller')
+  identifyCallers(app, createAuthenticate(config, known))
 
   const repeat = (name: string, every: number, run: () => Promise<void>) =>
     app.repeat({ name, every, run: () => run().then(() => false) })
@@ -64,51 +69,16 @@ async function auth(app: FastifyInstance) {
   })
 }
 
-/** Fails the start for a route that declares no scope, and describes the scope of the others. */
-function requireScopes(app: FastifyInstance): void {
-  const routes: RouteOptions[] = []
-  app.addHook('onRoute', route => {
-    routes.push(route)
-    describeAccess(route, app.config.AUTH === 'off')
-  })
-  app.addHook('onReady', async () => {
-    const open = routes.find(({ config }) => config?.scope === undefined)
-    if (open)
-      throw new Error(
-        `The route ${open.method} ${open.url} declares no scope: add config: { scope: 'orders:read' }, or { scope: 'none' } for a route that is open to all.`
-      )
-  })
-}
-
-function checkCallers(app: FastifyInstance, authenticate: ReturnType<typeof createAuthenticate>): void {
-  app.addHook('onRequest', (request, reply, done) => {
+/** Sets the caller of each request as far as memory has it. The hook `access` asks the stores for the rest. */
+function identifyCallers(app: FastifyInstance, authenticate: Authenticate): void {
+  app.addHook('onRequest', (request, _reply, done) => {
     const { scope } = routeOf(request).config
-    if (scope === 'none') {
-      request.caller = NOBODY
-      return done()
-    }
-    if (scope === undefined) return done(new Unauthorized())
-    const found = authenticate(request.headers.authorization)
-    if (!(found instanceof Promise)) return done(admit(request, reply, found, scope))
-    found.then(caller => done(admit(request, reply, caller, scope)), done)
+    const found =
+      scope === undefined || scope === 'none' ? undefined : authenticate(request.headers.authorization)
+    request.caller = typeof found === 'object' ? found : NOBODY
+    request.findCaller = typeof found === 'function' ? found : undefined
+    done()
   })
-}
-
-/** Sets the caller of a request. Returns the reason to refuse it. */
-function admit(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  caller: Caller | undefined,
-  scope: Scope
-): Error | undefined {
-  request.caller = caller ?? NOBODY
-  if (request.caller.scopes.includes(scope)) return undefined
-  if (caller?.keyId === undefined) {
-    reply.header('www-authenticate', 'Bearer')
-    return new Unauthorized()
-  }
-  reply.header('www-authenticate', `Bearer error="insufficient_scope", scope="${scope}"`)
-  return new InsufficientScope(scope)
 }
 
 async function mysqlUp({ stores }: FastifyInstance): Promise<void> {
@@ -126,5 +96,4 @@ async function requireKey(app: FastifyInstance, table: KeyTable, mirror: KeyMirr
   }
 }
 
-// After `not-found`: a request without a route needs no key.
-export default fp(auth, { name: 'auth', dependencies: ['stores', 'background', 'not-found'] })
+export default fp(auth, { name: 'auth', dependencies: ['stores', 'background'] })

@@ -75,7 +75,7 @@ async function openapi(app: FastifyInstance) {
         {
           name: 'admin',
           description:
-            'Audit, dead letters, functions and tax rates. These routes exist when ADMIN_TOKEN is set.'
+            'Audit, dead letters, functions, tax rates and API keys. These routes need ADMIN_TOKEN, or a key with an admin scope.'
         }
       ],
       ...(app.config.MODE === 'api' && {

@@ -1,18 +1,18 @@
 import rateLimit, { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { createRateCounter } from '../../src/http/rate-counter.ts'
+import { createRateCounter } from '../../src/http/rate-limit/counter.ts'
+import { type Quota, QuotaExceeded, setQuotaFields } from '../../src/http/rate-limit/quota.ts'
 import { routeOf } from '../../src/http/request-context.ts'
 
 /**
- * Limits each client address to RATE_LIMIT_MAX requests a second, over all processes. A request below the limit costs one
- * count. @fastify/rate-limit refuses requests above it, or above the limit of their route (`config.rateLimit`; `false` for
- * none).
+ * Limits each caller with credentials, and each client address without them, to RATE_LIMIT_MAX requests a second, over
+ * all processes. An API key may have a limit of its own. A request below the limit costs one count. @fastify/rate-limit
+ * refuses requests above the limit of their route (`config.rateLimit`; `false` for none).
  */
 async function limitRate(app: FastifyInstance) {
-  const max = app.config.RATE_LIMIT_MAX
-  if (max === 0) return
-  const counter = createRateCounter(app.stores.redis, app.keys, clientOf)
+  const max = app.config.RATE_LIMIT_MAX || Number.POSITIVE_INFINITY
+  const counter = createRateCounter(app.stores.redis, app.keys)
 
   /** The store interface of @fastify/rate-limit. The hook below has counted already. */
   class Store {
@@ -27,27 +27,42 @@ async function limitRate(app: FastifyInstance) {
 
   await app.register(rateLimit, {
     global: false,
-    max,
     timeWindow: 1000,
     enableDraftSpec: true,
-    keyGenerator: request => clientOf(request.ip),
+    // The fields of the current draft have other names. `QuotaExceeded` sets these.
+    addHeaders: { 'ratelimit-limit': false, 'ratelimit-remaining': false, 'ratelimit-reset': false },
+    addHeadersOnExceeding: {
+      'ratelimit-limit': false,
+      'ratelimit-remaining': false,
+      'ratelimit-reset': false
+    },
+    keyGenerator: ({ caller, ip }) => caller.id ?? clientOf(ip),
     store: Store,
-    errorResponseBuilder: (_request, { max: limit }) =>
-      app.httpErrors.tooManyRequests(
-        `At most ${limit} requests a second are served to one client. Slow down and try again.`
-      )
+    errorResponseBuilder: (_request, { max: limit }) => new QuotaExceeded(quotaOf('route', limit, limit))
   })
-  const refuse = app.rateLimit()
-  app.addHook('onRequest', function countRequest(request, reply, done) {
+  app.addHook('onRequest', (request, reply, done) => {
     const { rateLimit: own } = routeOf(request).config
     if (own === false) return done()
-    // A closed connection has no address. Such requests count together.
-    const count = counter.hit(request.ip ?? '')
-    if (own !== undefined || count <= max) return done()
-    refuse.call(this, request, reply).then(() => done(), done)
+    const { id, rateLimit: limit } = request.caller
+    if (id === undefined) {
+      // A closed connection has no address. Such requests count together.
+      const count = counter.hit(request.ip ?? '', clientOf)
+      return done(
+        own === undefined && count > max ? new QuotaExceeded(quotaOf('address', max, count)) : undefined
+      )
+    }
+    const quota = quotaOf('caller', limit ?? max, counter.hit(id))
+    if (own !== undefined || quota.limit === Number.POSITIVE_INFINITY) return done()
+    if (quota.left < 0) return done(new QuotaExceeded(quota))
+    setQuotaFields(reply, quota)
+    done()
   })
   app.addHook('onReady', async () => counter.start())
   app.addHook('onClose', async () => counter.stop())
+}
+
+function quotaOf(policy: Quota['policy'], limit: number, count: number): Quota {
+  return { policy, limit, left: limit - count, reset: 1 }
 }
 
 /** Returns the client of an address. Some proxies append the client's port in X-Forwarded-For. */
@@ -56,8 +71,8 @@ function clientOf(address: string): string {
   return normalizeIP(plain ?? address)
 }
 
-// After `security`, so that a refusal has its headers.
+// After `security`, so that a refusal has its headers. After `auth`, which finds the callers to count.
 export default fp(limitRate, {
   name: 'rate-limit',
-  dependencies: ['@fastify/sensible', 'stores', 'security']
+  dependencies: ['stores', 'security', 'auth']
 })

@@ -141,7 +141,8 @@ export const Env = Type.Object({
   RATE_LIMIT_MAX: Type.Integer({
     minimum: 0,
     default: 50_000,
-    description: 'Most requests a second of one client address, over all processes. 0 turns the limit off.'
+    description:
+      'Most requests a second, over all processes: of one caller with credentials, or of one client address without. 0 turns the limit off. An API key may have a limit of its own.'
   }),
   TRUST_PROXY: Type.String({
     default: '',

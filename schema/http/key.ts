@@ -3,12 +3,12 @@ import { type Static, Type } from 'typebox'
 /** What a caller may do. */
 export const Scope = Type.Enum(['orders:write', 'orders:read', 'admin:read', 'admin'], {
   description:
-    '`orders:write` accepts orders, `orders:read` reads them. `admin:read` reads under /admin, `admin` changes there. None includes another.'
+    '`orders:write` accepts orders, `orders:read` reads them. `admin:read` reads under /admin, `admin` changes there. No scope includes another.'
 })
 /** What a caller may do. */
 export type Scope = Static<typeof Scope>
 
-/** The tenant of callers that name none. */
+/** The tenant of callers without a tenant of their own. */
 export const DEFAULT_TENANT = 'default'
 
 const KeyId = Type.String({
@@ -25,6 +25,8 @@ const Tenant = Type.String({
   examples: [DEFAULT_TENANT]
 })
 
+const RateLimit = { minimum: 1, maximum: 1_000_000, description: 'Most requests of this key in a second.' }
+
 const Scopes = Type.Array(Scope, { minItems: 1, uniqueItems: true })
 
 const Time = (description: string) => Type.String({ format: 'date-time', description })
@@ -37,9 +39,12 @@ export const NewKey = Type.Object(
     name: Name,
     tenant: Type.Optional(Tenant),
     scopes: Scopes,
-    expires_at: Type.Optional(Time('From then on the key is refused. Without it, the key does not expire.'))
+    expires_at: Type.Optional(Time('From then on the key is refused. Without it, the key does not expire.')),
+    rate_limit: Type.Optional(
+      Type.Integer({ ...RateLimit, description: `${RateLimit.description} Without it: RATE_LIMIT_MAX.` })
+    )
   },
-  { $id: 'NewKey', additionalProperties: false, description: 'An API key to make.' }
+  { $id: 'NewKey', additionalProperties: false, description: 'An API key to create.' }
 )
 /** Body of `POST /admin/keys`. */
 export type NewKey = Static<typeof NewKey>
@@ -52,7 +57,10 @@ const FACTS = {
   created_at: Time('When the key was made.'),
   expires_at: TimeOrNull('From then on the key is refused. null: never.'),
   revoked_at: TimeOrNull('When the key was revoked. null: it is not.'),
-  last_used_at: TimeOrNull('The last use, some seconds late. null: none.'),
+  last_used_at: TimeOrNull('The last use, some seconds late. null: it was not used.'),
+  rate_limit: Type.Union([Type.Integer(RateLimit), Type.Null()], {
+    description: `${RateLimit.description} null: RATE_LIMIT_MAX.`
+  }),
   live_secrets: Type.Integer({ description: 'Secrets that are accepted: 2 while the key is rotated.' })
 }
 

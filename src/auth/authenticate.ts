@@ -4,10 +4,11 @@ import { ADMIN, ANONYMOUS, type Caller } from './caller.ts'
 import { parseKey } from './key-text.ts'
 import type { KnownKeys } from './known-keys.ts'
 
-/** Returns who sends an Authorization header: undefined for nobody, a promise while the stores are asked for a key. */
-export type Authenticate = (
-  authorization: string | undefined
-) => Caller | undefined | Promise<Caller | undefined>
+/** Asks the stores who the caller is; undefined for invalid credentials. */
+export type FindCaller = () => Promise<Caller | undefined>
+
+/** Returns who sends an Authorization header: undefined for nobody, a function when only the stores have the answer. */
+export type Authenticate = (authorization: string | undefined) => Caller | FindCaller | undefined
 
 /** Whether the api serves routes under /admin: somebody must be able to use them. */
 export function servesAdmin({ AUTH, ADMIN_TOKEN }: Pick<Config, 'AUTH' | 'ADMIN_TOKEN'>): boolean {
@@ -29,6 +30,6 @@ export function createAuthenticate(
     if (typeof found === 'object') return found
     if (isAdmin(token)) return ADMIN
     if (!key) return other
-    return found === 'refused' ? undefined : known.find(key)
+    return found === 'refused' ? undefined : () => known.find(key)
   }
 }

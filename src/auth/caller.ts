@@ -4,22 +4,22 @@ import { DEFAULT_TENANT, type Scope } from '../../schema/http/key.ts'
 export interface Caller {
   readonly tenant: string
   readonly scopes: readonly Scope[]
-  /** Id of the API key; undefined for a caller without one. */
-  readonly keyId: string | undefined
-  /** The key's own limit in requests a second; null for the limit of all keys. */
+  /** Who it is, such as `key:<id>`, for logs and counts; undefined for a caller without credentials. */
+  readonly id: string | undefined
+  /** The caller's own limit in requests a second; null for RATE_LIMIT_MAX. */
   readonly rateLimit: number | null
 }
 
-const own = (scopes: readonly Scope[]): Caller =>
-  Object.freeze({ tenant: DEFAULT_TENANT, scopes, keyId: undefined, rateLimit: null })
+const own = (scopes: readonly Scope[], id?: string): Caller =>
+  Object.freeze({ tenant: DEFAULT_TENANT, scopes, id, rateLimit: null })
 
 /** The caller with the ADMIN_TOKEN: it has every scope. */
-export const ADMIN = own(['orders:write', 'orders:read', 'admin:read', 'admin'])
+export const ADMIN = own(['orders:write', 'orders:read', 'admin:read', 'admin'], 'admin-token')
 
 /** A caller without a key, where AUTH is off. */
 export const ANONYMOUS = own(['orders:write', 'orders:read'])
 
-/** The caller of a route that asks for no scope. */
+/** A caller without any scope: of an open route, or with invalid credentials. */
 export const NOBODY = own([])
 
 /** Whether a scope reaches beyond one tenant. */

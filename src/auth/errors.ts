@@ -45,7 +45,18 @@ export class NoKeySource extends Error {
 
   constructor() {
     super(
-      'AUTH is on, and there is neither an ADMIN_TOKEN nor an API key, so nobody could use this api: set ADMIN_TOKEN and make a key with `npm run admin -- keys create --name NAME --scopes orders:write,orders:read`, or set AUTH=off to let every caller in.'
+      'AUTH is on, and there is neither an ADMIN_TOKEN nor an API key, so nobody could use this api: set ADMIN_TOKEN and create a key with `npm run admin -- keys create --name NAME --scopes orders:write,orders:read`, or set AUTH=off to let every caller in.'
+    )
+  }
+}
+
+/** A route declares no scope, so the service must not start. */
+export class ScopeMissing extends Error {
+  override name = 'ScopeMissing'
+
+  constructor(method: string, url: string) {
+    super(
+      `The route ${method} ${url} declares no scope. Add \`config: { scope: 'orders:read' }\` to it, or \`{ scope: 'none' }\` if every caller may use it.`
     )
   }
 }

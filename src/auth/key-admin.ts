@@ -11,10 +11,10 @@ import type { KnownKeys } from './known-keys.ts'
 /** Keys read in one query of a copy. */
 const PAGE = 1000
 
-/** The mirror is copied anew when it counts as whole for less than this time (ms). */
+/** The keys are copied again when the mirror counts as whole for less than this time (ms). */
 const COPY_BELOW = 30_000
 
-/** The last time that MySQL takes, with room for every time zone. */
+/** The last time that MySQL can store, less a month for time zones. */
 const LAST_TIME = Date.parse('9999-12-01T00:00:00Z')
 
 /** A key with its text, which nothing stores. */
@@ -46,16 +46,13 @@ export function createKeyAdmin(table: KeyTable, mirror: KeyMirror, known: KnownK
     return { stored, key }
   }
   return {
-    create: async ({ name, tenant = DEFAULT_TENANT, scopes, expires_at }) => {
+    create: async ({ name, tenant = DEFAULT_TENANT, scopes, expires_at, rate_limit = null }) => {
       refuseScopes(tenant, scopes.some(isAdminScope))
       const expires = expires_at === undefined ? null : expiryOf(expires_at)
       const id = newKeyId()
       const { key, hash } = newSecret(id)
       const now = new Date().toISOString()
-      await table.insert(
-        { id, name, tenant, scopes, created_at: now, expires_at: expires, rate_limit: null },
-        hash
-      )
+      await table.insert({ id, name, tenant, scopes, created_at: now, expires_at: expires, rate_limit }, hash)
       return issued(id, key)
     },
     list: (after, limit) => table.page(after, limit),
@@ -87,6 +84,12 @@ export function createKeyAdmin(table: KeyTable, mirror: KeyMirror, known: KnownK
         const last = keys.at(-1)
         // Without any key there is nothing to mirror.
         if (!last) break
+        // A key that was revoked while MySQL was unavailable has its mark only in the mirror.
+        const { revoked } = await mirror.read(keys.map(({ id }) => id))
+        for (const { id, revoked_at } of keys) {
+          const at = revoked.get(id)
+          if (revoked_at === null && at !== undefined) await table.revoke([id], at)
+        }
         await mirror.write(keys)
         await mirror.revoke(
           keys.flatMap(({ id, revoked_at }) => (revoked_at ? [{ id, at: revoked_at }] : []))

@@ -94,9 +94,9 @@ function rotate(mysql: MysqlStore, id: string, hash: string, now: string, keepUn
       [id]
     )
     if (!key) throw new KeyNotFound(id)
-    if (key.revoked_at !== null) throw new KeyRefused(`The key ${id} is revoked: make another one.`)
+    if (key.revoked_at !== null) throw new KeyRefused(`The key ${id} is revoked: create another one.`)
     if (endOf(toIso(key.expires_at)) <= Date.parse(now))
-      throw new KeyRefused(`The key ${id} has expired: make another one.`)
+      throw new KeyRefused(`The key ${id} has expired: create another one.`)
     const [newest] = await rows<{ id: number | null }>(
       'SELECT MAX(id) AS id FROM api_key_secrets WHERE key_id = ?',
       [id]

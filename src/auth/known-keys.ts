@@ -127,7 +127,7 @@ function toEntry(record: KeyRecord, old: Entry | undefined): Entry {
   const { id, tenant, scopes, rate_limit, expires_at, secrets } = record
   return {
     record,
-    caller: Object.freeze({ tenant, scopes, keyId: id, rateLimit: rate_limit }),
+    caller: Object.freeze({ tenant, scopes, id: `key:${id}`, rateLimit: rate_limit }),
     secrets: secrets
       .map(({ hash, expires_at: until }) => ({ digest: Buffer.from(hash, 'hex'), until: endOf(until) }))
       .filter(({ digest }) => digest.length === 32),

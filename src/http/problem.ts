@@ -18,6 +18,7 @@ import { endReply } from './connection/pending.ts'
 import { RefusedJson } from './json-body.ts'
 import { problemOf } from './named-problem.ts'
 import { publicPath } from './public-url.ts'
+import { QuotaExceeded, setQuotaFields } from './rate-limit/quota.ts'
 import { routeOf } from './request-context.ts'
 import { securityHeaders } from './security-headers.ts'
 import { describeFault } from './validation.ts'
@@ -81,6 +82,8 @@ const PARTS: Record<string, string> = { body: 'body', params: 'path', querystrin
 
 function nameOf(error: Error): ProblemName {
   for (const [type, name] of BY_CLASS) if (error instanceof type) return name
+  if (error instanceof QuotaExceeded)
+    return error.quota.policy === 'caller' ? 'quota-exceeded' : 'too-many-requests'
   const named = problemOf(error)
   if (named !== undefined) return named
   const { validation, statusCode: status = 500 } = error as FastifyError
@@ -114,6 +117,7 @@ function toProblem(
       : (HIDDEN_DETAIL.get(name) ?? ADVICE.get(name)?.(request) ?? error.message),
     instance: publicPath(request.server.config) + (request.url.split('?', 1)[0]?.slice(0, 500) ?? '/'),
     error_id: errorId,
+    ...(error instanceof QuotaExceeded && { 'violated-policies': [error.quota.policy] }),
     ...(validation && { errors: validation.map(describeFault) }),
     ...((error instanceof RefusedJson ||
       error instanceof InvalidOrder ||
@@ -140,6 +144,7 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   prepareRefusal(request, reply)
   const retryAfter = error instanceof BacklogFull ? error.retryAfter : kind.retryAfter
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
+  if (error instanceof QuotaExceeded) setQuotaFields(reply, { ...error.quota, left: 0 })
   return reply
     .code(kind.status)
     .header('content-type', PROBLEM_MEDIA_TYPE)

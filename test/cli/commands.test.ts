@@ -99,6 +99,39 @@ test('npm run admin sets and lists tax rates', async () => {
   expect((await taxRates('set', 'DE', '19')).err).toMatch(/^The body does not match its schema\.\n\/rate /)
 })
 
+test('npm run admin creates, lists, rotates and revokes API keys', async () => {
+  const { app } = await useApp(space, 'api', { ADMIN_TOKEN })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const keys = (...args: string[]) => run('keys', ...args, '--url', url)
+  expect((await keys('list')).out).toBe('There is no API key.\n')
+  const until = '2090-01-01T00:00:00.000Z'
+  const made = await keys(
+    'create',
+    '--name',
+    'till',
+    '--scopes',
+    'orders:read, admin:read',
+    '--expires',
+    until
+  )
+  const [, id = '', key = ''] = /^The key (\w+) is valid\. .*\n(os_\S+)\n$/.exec(made.out) ?? []
+  expect((await run('audit', '--url', url, '--token', key)).out).toMatch(/^accepted /m)
+  expect(await run('audit', 'acknowledge', '--reason', 'x', '--url', url, '--token', key)).toMatchObject({
+    code: 1,
+    err: 'The key lacks the scope admin. Use a key that has it.\n'
+  })
+  expect((await keys('rotate', id)).out).toMatch(/^The key \w+ has a new secret\. /)
+  expect((await keys('list')).out).toContain(`till  orders:read,admin:read  valid, 2 secrets  ${until}  `)
+  expect((await keys('revoke', id)).out).toMatch(/^The key \w+ is revoked since 20/)
+  expect((await keys('list')).out).toContain('  revoked  ')
+  expect((await keys('rotate', id)).err).toBe(`The key ${id} is revoked: create another one.\n`)
+  expect((await keys('revoke', '0123456789abcdef')).err).toBe('There is no key 0123456789abcdef.\n')
+  expect((await keys('create', '--name', 'till')).err).toMatch(
+    /^Set the --name and the --scopes of the key, /
+  )
+  expect((await keys('create', '--name', 'till', '--scopes', 'all')).err).toMatch(/\n\/scopes\/0 /)
+})
+
 test('npm run admin names missing arguments, settings and services', async () => {
   expect(await run('dead-letters', 'redrive')).toEqual({
     code: 1,
@@ -111,7 +144,7 @@ test('npm run admin names missing arguments, settings and services', async () =>
   const { app } = await useApp(space, 'api')
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   expect((await run('audit', '--url', url)).err).toBe(
-    'The api serves no /admin routes: start it with ADMIN_TOKEN.\n'
+    'The api serves no /admin routes: start it with ADMIN_TOKEN, or with AUTH=on.\n'
   )
   expect((await run('audit', '--url', 'http://127.0.0.1:1')).err).toBe(
     'Nothing answers at http://127.0.0.1:1. Set the URL of the api with --url.\n'
@@ -169,14 +202,14 @@ test('npm run admin explains a missing or wrong token', async () => {
   expect(await runWith({}, 'audit')).toEqual({
     code: 1,
     out: '',
-    err: 'No token: set ADMIN_TOKEN to the value that the api has (export ADMIN_TOKEN=…), or use --token.\n'
+    err: 'No token: set ADMIN_TOKEN to the value that the api has (export ADMIN_TOKEN=…), or use --token with it or an API key.\n'
   })
   const { app } = await useApp(space, 'api', { ADMIN_TOKEN })
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   expect(await run('audit', '--url', url, '--token', 'another-token-than-that')).toEqual({
     code: 1,
     out: '',
-    err: 'The api refuses the token: it has another ADMIN_TOKEN. Set that one, or use --token.\n'
+    err: 'The api refuses the token: it has another ADMIN_TOKEN, and no such API key. Set the right one, or use --token.\n'
   })
 })
 

@@ -38,7 +38,11 @@ const PRINTED: [command: RegExp, output: RegExp][] = [
   [/ dead-letters discard /, /^1 discarded\.$/m],
   [/ functions forget /, /^send-receipt is forgotten/m],
   [/ tax-rates set /, /^The rate of DE is 0\.(19|2) from 20/m],
-  [/ tax-rates list$/, /^DE +0\.2 +2090-01-01T00:00:00\.000Z +-$/m]
+  [/ tax-rates list$/, /^DE +0\.2 +2090-01-01T00:00:00\.000Z +-$/m],
+  [/ keys create /, /^The key [0-9a-f]{16} is valid\. .*\nos_[0-9a-f]{16}_[\w-]{43}$/m],
+  [/ keys list$/, /^[0-9a-f]{16} +shop +orders:write,orders:read +valid +- +-$/m],
+  [/ keys rotate /, /^The key 3f9c2a7b10d4e856 has a new secret\. /m],
+  [/ keys revoke /, /^The key 3f9c2a7b10d4e856 is revoked since 20/m]
 ]
 
 test('a test runs every command of the README and of docs', async () => {
@@ -86,6 +90,10 @@ test('every admin command does what its page states', { timeout: 180_000 }, asyn
     ['00000001.lost', 0, 3]
   ])
   await space.redis.xgroup('CREATE', keys.stream('events', 0), 'send-receipt', '$', 'MKSTREAM')
+
+  await space.sql('INSERT INTO api_keys (id, name, tenant, scopes, created_at) VALUES (?)', [
+    ['3f9c2a7b10d4e856', 'of the page', 'default', 'orders:read', '2026-01-01']
+  ])
 
   for (const command of adminCommands) {
     // Discarding and redriving remove the dead letter that the next command needs.

@@ -10,7 +10,7 @@ let port: number
 
 beforeAll(async () => {
   api = await openApp(space, 'api', { REQUEST_TIMEOUT_MS: '1000' }, app =>
-    app.get('/slow', () => slow.promise)
+    app.get('/slow', { config: { scope: 'none' } }, () => slow.promise)
   )
   port = Number(new URL(await api.app.listen({ port: 0, host: '127.0.0.1' })).port)
 })

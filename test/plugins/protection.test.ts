@@ -118,7 +118,7 @@ describe('an answer', () => {
 
   test('I9: shows only the id of an unexpected error, and the log has the details', async () => {
     const { call, log } = await useApp(space, 'api', {}, app => {
-      app.get('/broken', { schema: { response: anyRoute } }, async () => {
+      app.get('/broken', { config: { scope: 'none' }, schema: { response: anyRoute } }, async () => {
         await app.stores.mysql.rows('SELECT total FROM orders WHERE no_such_column = ?', ['a secret'])
       })
     })
@@ -147,7 +147,7 @@ test.each([
   async (...given) => {
     const [thrown, status, text] = given
     const { app, log } = await useApp(space, 'api', {}, app =>
-      app.get('/thrown', async () => {
+      app.get('/thrown', { config: { scope: 'none' } }, async () => {
         throw thrown
       })
     )
@@ -180,7 +180,7 @@ describe('the log', () => {
     const answer = Promise.withResolvers<string>()
     let inFlight = 0
     const { app, log } = await useApp(space, 'api', {}, app => {
-      app.get('/slow', () => {
+      app.get('/slow', { config: { scope: 'none' } }, () => {
         inFlight++
         return answer.promise
       })

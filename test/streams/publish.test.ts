@@ -42,7 +42,7 @@ describe('app.publish', () => {
   test('passes on the request id and the trace of the current request or message', async () => {
     const { app: worker, seen } = await useCollector('caused')
     const api = await useApp(space, 'api', {}, app => {
-      app.post('/caused', { schema: { hide: true } }, async request => ({
+      app.post('/caused', { config: { scope: 'none' }, schema: { hide: true } }, async request => ({
         id: await app.publish('caused', { n: 3 }, { origin: request })
       }))
     })
@@ -89,7 +89,9 @@ describe('app.publish', () => {
 
   test('throws while Redis is unavailable, and a route then answers 503', async () => {
     const { app } = await useApp(space, 'api', { REDIS_PORT: NOWHERE }, app => {
-      app.post('/unsent', { schema: { hide: true } }, () => app.publish('unsent', { n: 1 }))
+      app.post('/unsent', { config: { scope: 'none' }, schema: { hide: true } }, () =>
+        app.publish('unsent', { n: 1 })
+      )
     })
     await expect(app.publish('unsent', { n: 1 })).rejects.toBeInstanceOf(StoreUnavailable)
     const answer = await app.inject({ method: 'POST', url: '/unsent' })

@@ -25,12 +25,12 @@ const list = {
 const create = {
   ...adminRoute,
   operationId: 'createKey',
-  summary: 'Make an API key',
-  description: 'The answer is the only one that shows the key.',
+  summary: 'Create an API key',
+  description: 'Only this answer shows the key.',
   body: ref(NewKey),
   response: {
     201: response(IssuedKey, { description: 'The key is valid.' }),
-    409: problem('Such a key cannot be made.'),
+    409: problem('Such a key cannot be created.'),
     ...adminErrors,
     ...bodyErrors
   }
@@ -39,8 +39,8 @@ const create = {
 const rotate = {
   ...adminRoute,
   operationId: 'rotateKey',
-  summary: 'Give an API key a new secret',
-  description: 'The secret before stays valid for a while. A secret before that one ends at once.',
+  summary: 'Add a secret to an API key',
+  description: 'The previous secret stays valid for a while. A secret older than that is refused at once.',
   params: KeyParams,
   querystring: RotateQuery,
   response: {
@@ -66,7 +66,7 @@ const revoke = {
   }
 } as const
 
-/** /admin/keys: makes, lists, rotates and revokes API keys. */
+/** /admin/keys: creates, lists, rotates and revokes API keys. */
 export default async function keyRoutes(app: App) {
   if (!app.servesAdmin) return
   const { apiKeys } = app
@@ -80,7 +80,7 @@ export default async function keyRoutes(app: App) {
 
   app.post('/keys', { ...change, schema: create }, async ({ body, log }, reply) => {
     const { stored, key } = await apiKeys.create(body)
-    log.warn({ key_id: stored.id, name: stored.name, scopes: stored.scopes }, 'an API key was made')
+    log.warn({ key_id: stored.id, name: stored.name, scopes: stored.scopes }, 'an API key was created')
     return reply.code(201).send({ ...toBody(stored), key })
   })
 
@@ -97,6 +97,6 @@ export default async function keyRoutes(app: App) {
   })
 }
 
-function toBody({ secrets, rate_limit: _, ...facts }: StoredKey): ApiKey {
+function toBody({ secrets, ...facts }: StoredKey): ApiKey {
   return { ...facts, live_secrets: secrets.filter(isLive).length }
 }

@@ -10,7 +10,7 @@ let api: TestApp
 
 beforeAll(async () => {
   api = await openApp(space, 'api', { ADMIN_TOKEN }, app => {
-    app.post('/loose', async ({ body }) => body ?? 'none')
+    app.post('/loose', { config: { scope: 'none' } }, async ({ body }) => body ?? 'none')
   })
 })
 afterAll(() => api.close())

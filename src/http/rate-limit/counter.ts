@@ -1,5 +1,5 @@
-import type { RedisStore } from '../stores/redis/store.ts'
-import type { Keys } from '../streams/keys.ts'
+import type { RedisStore } from '../../stores/redis/store.ts'
+import type { Keys } from '../../streams/keys.ts'
 
 /**
  * The interval at which the processes add up their counts in Redis (ms). Requests within this time may exceed the
@@ -23,24 +23,22 @@ interface Count {
  * continues with its own count.
  */
 export interface RateCounter {
-  /** Counts a request from an address. Returns the count of its client in this second so far. */
-  hit: (address: string) => number
+  /**
+   * Counts a request from a sender. Returns the count of its client in this second so far. `clientOf` returns the client
+   * of a sender, which may have many names, such as addresses; by default the sender itself is the client.
+   */
+  hit: (sender: string, clientOf?: (sender: string) => string) => number
   /** Returns the count of a client in this second so far, and how much of the second is left (ms). */
   look: (client: string) => { current: number; ttl: number }
   start: () => void
   stop: () => void
 }
 
-/** Creates the counter of requests behind @fastify/rate-limit. */
-export function createRateCounter(
-  redis: RedisStore,
-  keys: Keys,
-  /** Returns the client of an address; a client may have many addresses. */
-  clientOf: (address: string) => string
-): RateCounter {
+/** Creates the counter of requests. */
+export function createRateCounter(redis: RedisStore, keys: Keys): RateCounter {
   let second = 0
   let counts = new Map<string, Count>()
-  let byAddress = new Map<string, Count>()
+  let bySender = new Map<string, Count>()
   let timer: NodeJS.Timeout | undefined
 
   const sync = async (at: number, counted: Map<string, Count>) => {
@@ -59,24 +57,23 @@ export function createRateCounter(
     })
   }
 
-  /** Returns the count for an address that is new in this second. */
-  const countOf = (address: string): Count => {
-    const client = clientOf(address)
+  /** Returns the count for a sender that is new in this second. */
+  const countOf = (sender: string, client: string): Count => {
     const count = counts.get(client) ?? { unsent: 0, total: 0 }
     counts.set(client, count)
-    byAddress.set(address, count)
+    bySender.set(sender, count)
     return count
   }
 
   return {
-    hit: address => {
+    hit: (sender, clientOf) => {
       const current = Math.floor(Date.now() / 1000)
       if (current !== second) {
         second = current
         counts = new Map()
-        byAddress = new Map()
+        bySender = new Map()
       }
-      const count = byAddress.get(address) ?? countOf(address)
+      const count = bySender.get(sender) ?? countOf(sender, clientOf?.(sender) ?? sender)
       count.unsent++
       return count.total + count.unsent
     },
