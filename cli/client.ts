@@ -1,3 +1,4 @@
+import type { AdminActionPage } from '../schema/http/admin-action.ts'
 import { TOKEN_PATTERN } from '../schema/http/admin-token.ts'
 import type { Acknowledged, Audit } from '../schema/http/audit.ts'
 import type { DeadLetter, Dealt } from '../schema/http/dead-letter.ts'
@@ -13,14 +14,17 @@ export class AdminError extends Error {
 }
 
 /** A client of the admin routes of the service. */
+type Why = string | undefined
+
 export interface AdminClient {
+  actions: (after: string, limit: number) => Promise<AdminActionPage>
   audit: () => Promise<Audit>
   acknowledge: (reason: string) => Promise<Acknowledged>
   list: (name: string, after: string, limit: number) => Promise<{ dead_letters: DeadLetter[]; next: string }>
   show: (name: string, id: string) => Promise<DeadLetter>
-  redrive: (name: string, ids: string[] | undefined, rate: number | undefined) => Promise<Dealt>
+  redrive: (name: string, ids: string[] | undefined, rate: number | undefined, reason: Why) => Promise<Dealt>
   discard: (name: string, ids: string[], reason: string) => Promise<Dealt>
-  forget: (name: string) => Promise<Forgotten>
+  forget: (name: string, reason: Why) => Promise<Forgotten>
   listTaxRates: () => Promise<{ tax_rates: TaxRate[] }>
   setTaxRate: (rate: NewTaxRate) => Promise<TaxRate>
   listKeys: (after: string, limit: number) => Promise<KeyPage>
@@ -30,10 +34,11 @@ export interface AdminClient {
     scopes: string[]
     expires_at?: string
     rate_limit?: number
+    reason?: string
   }) => Promise<IssuedKey>
   /** `keep`: how long the previous secret stays valid, in seconds. */
-  rotateKey: (id: string, keep: string | undefined) => Promise<IssuedKey>
-  revokeKey: (id: string) => Promise<RevokedKey>
+  rotateKey: (id: string, keep: string | undefined, reason: Why) => Promise<IssuedKey>
+  revokeKey: (id: string, reason: Why) => Promise<RevokedKey>
 }
 
 /**
@@ -71,32 +76,41 @@ export function createAdminClient(url: string, token: string): AdminClient {
     })) as T
   }
   return {
+    actions: (after, limit) => call(`/admin/actions?${new URLSearchParams({ after, limit: String(limit) })}`),
     audit: () => call('/admin/audit'),
     acknowledge: reason => call('/admin/audit/acknowledge', { reason }),
     list: (name, after, limit) =>
       call(`/admin/dead-letters?${new URLSearchParams({ function: name, after, limit: String(limit) })}`),
     show: (name, id) => call(`/admin/dead-letters/${encodeURIComponent(name)}/${encodeURIComponent(id)}`),
-    redrive: (name, ids, rate) =>
+    redrive: (name, ids, rate, reason) =>
       call('/admin/dead-letters/redrive', {
         function: name,
         ...(ids && { ids }),
-        ...(rate !== undefined && { rate })
+        ...(rate !== undefined && { rate }),
+        ...(reason !== undefined && { reason })
       }),
     discard: (name, ids, reason) => call('/admin/dead-letters/discard', { function: name, ids, reason }),
-    forget: name => call(`/admin/functions/${encodeURIComponent(name)}`, undefined, 'DELETE'),
+    forget: (name, reason) =>
+      call(`/admin/functions/${encodeURIComponent(name)}${queryOf({ reason })}`, undefined, 'DELETE'),
     listTaxRates: () => call('/admin/tax-rates'),
     setTaxRate: rate => call('/admin/tax-rates', rate, 'PUT'),
     listKeys: (after, limit) => call(`/admin/keys?${new URLSearchParams({ after, limit: String(limit) })}`),
     createKey: key => call('/admin/keys', key),
-    rotateKey: (id, keep) => {
-      const query = keep === undefined ? '' : `?${new URLSearchParams({ keep_seconds: keep })}`
+    rotateKey: (id, keep, reason) => {
+      const query = queryOf({ keep_seconds: keep, reason })
       return call(`/admin/keys/${encodeURIComponent(id)}/rotate${query}`, undefined, 'POST')
     },
-    revokeKey: id => call(`/admin/keys/${encodeURIComponent(id)}`, undefined, 'DELETE')
+    revokeKey: (id, reason) =>
+      call(`/admin/keys/${encodeURIComponent(id)}${queryOf({ reason })}`, undefined, 'DELETE')
   }
 }
 
 /** Returns advice about an error response. */
+function queryOf(parameters: Record<string, string | undefined>): string {
+  const set = Object.entries(parameters).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  return set.length === 0 ? '' : `?${new URLSearchParams(set)}`
+}
+
 async function explain(response: Response): Promise<string> {
   const problem = (await response.json().catch(() => undefined)) as Problem | undefined
   if (!problem) return `The answer was ${response.status}. Is this an Orderstream api?`

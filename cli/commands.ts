@@ -16,6 +16,21 @@ import { keyCommands } from './key-commands.ts'
 
 /** Every command by its name. */
 export const commands: Record<string, Command> = {
+  'actions list': async (client, args) => {
+    rejectNames(args.ids)
+    const page = await client.actions(args.after, Number(args.limit))
+    if (page.actions.length === 0) return { data: page, text: 'No operator has changed anything.' }
+    const rows = page.actions.map(({ time, actor, action, status, reason, details }) => [
+      time,
+      actor,
+      action,
+      String(status ?? '-'),
+      reason ?? '-',
+      JSON.stringify(details)
+    ])
+    const more = page.next === '' ? '' : `\nMore: --after ${page.next}`
+    return { data: page, text: table([['time', 'who', 'what', 'status', 'why', 'details'], ...rows]) + more }
+  },
   audit: async (client, args) => {
     rejectNames(args.ids)
     const audit = await client.audit()
@@ -46,7 +61,7 @@ export const commands: Record<string, Command> = {
     if (args.all === args.ids.length > 0)
       throw new UsageError('Name the dead letters to redrive, or use --all.')
     const rate = args.rate === undefined ? undefined : Number(args.rate)
-    const result = await client.redrive(args.function, args.all ? undefined : args.ids, rate)
+    const result = await client.redrive(args.function, args.all ? undefined : args.ids, rate, args.reason)
     return outcomeOf(args, result, `${result.count} sent back to ${args.function}.`)
   },
   'dead-letters discard': async (client, args) => {
@@ -56,7 +71,7 @@ export const commands: Record<string, Command> = {
     return outcomeOf(args, result, `${result.count} discarded.`)
   },
   'functions forget': async (client, args) => {
-    const result = await client.forget(onlyName(args.ids, 'Name one function.'))
+    const result = await client.forget(onlyName(args.ids, 'Name one function.'), args.reason)
     return {
       data: result,
       text: `${result.function} is forgotten: ${result.groups} groups ended, ${result.retries} retries moved to its dead letters.`
@@ -74,10 +89,15 @@ export const commands: Record<string, Command> = {
     ])
     return { data: list, text: table([['region', 'rate', 'from', 'to'], ...rows]) }
   },
-  'tax-rates set': async (client, { ids: [region, rate, ...more], from }) => {
+  'tax-rates set': async (client, { ids: [region, rate, ...more], from, reason }) => {
     if (region === undefined || rate === undefined || more.length > 0)
       throw new UsageError('Name the region and its rate, such as DE 0.19.')
-    const set = await client.setTaxRate({ region, rate, ...(from !== undefined && { valid_from: from }) })
+    const set = await client.setTaxRate({
+      region,
+      rate,
+      ...(from !== undefined && { valid_from: from }),
+      ...(reason !== undefined && { reason })
+    })
     return { data: set, text: `The rate of ${set.region} is ${set.rate} from ${set.valid_from} on.` }
   },
   ...keyCommands

@@ -11,7 +11,7 @@ export const keyCommands: Record<string, Command> = {
     const head = ['id', 'name', 'scopes', 'state', 'expires', 'last used']
     return { data: page, text: table([head, ...page.keys.map(row)]) + more }
   },
-  'keys create': async (client, { ids, name, scopes, expires, rate }) => {
+  'keys create': async (client, { ids, name, scopes, expires, rate, reason }) => {
     rejectNames(ids)
     if (!name || !scopes)
       throw new UsageError('Set the --name and the --scopes of the key, such as orders:write,orders:read.')
@@ -19,16 +19,17 @@ export const keyCommands: Record<string, Command> = {
       name,
       scopes: scopes.split(',').map(scope => scope.trim()),
       ...(expires !== undefined && { expires_at: expires }),
-      ...(rate !== undefined && { rate_limit: Number(rate) })
+      ...(rate !== undefined && { rate_limit: Number(rate) }),
+      ...(reason !== undefined && { reason })
     })
     return { data: issued, text: `The key ${issued.id} is valid. ${shownOnce(issued)}` }
   },
-  'keys rotate': async (client, { ids, keep }) => {
-    const issued = await client.rotateKey(onlyName(ids, 'Name one key by its id.'), keep)
+  'keys rotate': async (client, { ids, keep, reason }) => {
+    const issued = await client.rotateKey(onlyName(ids, 'Name one key by its id.'), keep, reason)
     return { data: issued, text: `The key ${issued.id} has a new secret. ${shownOnce(issued)}` }
   },
-  'keys revoke': async (client, { ids }) => {
-    const revoked = await client.revokeKey(onlyName(ids, 'Name one key by its id.'))
+  'keys revoke': async (client, { ids, reason }) => {
+    const revoked = await client.revokeKey(onlyName(ids, 'Name one key by its id.'), reason)
     return { data: revoked, text: `The key ${revoked.id} is revoked since ${revoked.revoked_at}.` }
   }
 }

@@ -18,10 +18,12 @@ const USAGE = `Usage: npm run admin -- <command> [options]
   keys create --name NAME --scopes SCOPE,SCOPE [--expires TIME] [--rate N]
   keys rotate ID [--keep SECONDS]        adds a secret; the previous one stays valid for a day
   keys revoke ID
+  actions list [--after ID] [--limit N]  what operators changed
 
   --function NAME   the function of the dead letters (process-orders)
   --url URL         the URL of an api (ORDERSTREAM_URL, or http://127.0.0.1:3000)
   --token TOKEN     its ADMIN_TOKEN, or an API key with admin scopes (ADMIN_TOKEN of the environment)
+  --reason TEXT     why: the log of admin actions keeps it
   --json            print JSON`
 
 const options = {

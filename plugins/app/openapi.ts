@@ -5,6 +5,7 @@ import fp from 'fastify-plugin'
 import type { TSchema } from 'typebox'
 import packageJson from '../../package.json' with { type: 'json' }
 import type { Config } from '../../schema/config/env.ts'
+import { AdminAction, AdminActionPage } from '../../schema/http/admin-action.ts'
 import { Acknowledged, AcknowledgeLoss, Audit } from '../../schema/http/audit.ts'
 import { DeadLetter, DeadLetterPage, Dealt, Discard, Redrive } from '../../schema/http/dead-letter.ts'
 import { Forgotten } from '../../schema/http/function.ts'
@@ -37,7 +38,9 @@ const ADMIN = [
   ApiKey,
   IssuedKey,
   KeyPage,
-  RevokedKey
+  RevokedKey,
+  AdminAction,
+  AdminActionPage
 ]
 
 /** Returns the schemas that the routes of this process refer to. */

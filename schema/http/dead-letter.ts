@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox'
 import { FunctionName } from '../config/function.ts'
+import { Reason } from './admin-action.ts'
 
 /** The partition and the entry id. Each number in an entry id is below 2⁶⁴, and in practice has at most 19 digits. */
 const DEAD_LETTER_ID = '\\d{1,3}:\\d{1,19}-\\d{1,19}'
@@ -87,6 +88,7 @@ export const Redrive = Type.Object(
         description: 'The dead letters to redrive; all by default.'
       })
     ),
+    reason: Type.Optional(Reason),
     rate: Type.Optional(
       Type.Number({ minimum: 0.01, maximum: 100_000, description: 'Dead letters a second; 100 by default.' })
     )

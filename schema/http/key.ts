@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { Reason } from './admin-action.ts'
 
 /** What a caller may do. */
 export const Scope = Type.Enum(['orders:write', 'orders:read', 'admin:read', 'admin'], {
@@ -40,6 +41,7 @@ export const NewKey = Type.Object(
     tenant: Type.Optional(Tenant),
     scopes: Scopes,
     expires_at: Type.Optional(Time('From then on the key is refused. Without it, the key does not expire.')),
+    reason: Type.Optional(Reason),
     rate_limit: Type.Optional(
       Type.Integer({ ...RateLimit, description: `${RateLimit.description} Without it: RATE_LIMIT_MAX.` })
     )
@@ -118,6 +120,7 @@ export const KeyQuery = Type.Object(
 /** Query of `POST /admin/keys/:id/rotate`. Validation fills in the default. */
 export const RotateQuery = Type.Object(
   {
+    reason: Type.Optional(Reason),
     keep_seconds: Type.Integer({
       minimum: 0,
       maximum: 31_536_000,

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { Reason } from './admin-action.ts'
 
 /** The source of a RegExp for tax rates: decimal text from 0 to 1, with at most six decimals. */
 export const RATE_PATTERN = '^(0(\\.\\d{1,6})?|1(\\.0{1,6})?)$'
@@ -46,6 +47,7 @@ export const TaxRates = Type.Object(
 export const NewTaxRate = Type.Object(
   {
     region: Region,
+    reason: Type.Optional(Reason),
     rate: Rate,
     valid_from: Type.Optional(
       Type.String({

@@ -34,6 +34,8 @@ export interface Keys {
   processes: () => string
   /** Hash with a copy of the tax rates in MySQL: `stamp` and `rates`. */
   taxRates: () => string
+  /** List of admin actions that are not yet in MySQL. */
+  adminActions: () => string
   /** Hash of the API keys, and of the marks of revoked ones. */
   apiKeys: () => string
   /** Mark that the hash has every API key. */
@@ -63,6 +65,7 @@ export function createKeys(prefix: string, partitions: number): Keys {
     partitionCount: () => key(0, 'partitions'),
     processes: () => key(0, 'processes'),
     taxRates: () => key(0, 'tax-rates'),
+    adminActions: () => key(0, 'admin_actions'),
     apiKeys: () => key(0, 'api_keys'),
     apiKeysWhole: () => key(0, 'api_keys_whole'),
     rate: (client, second) => key(0, `rate:${second}:${client}`)

@@ -42,7 +42,8 @@ const PRINTED: [command: RegExp, output: RegExp][] = [
   [/ keys create /, /^The key [0-9a-f]{16} is valid\. .*\nos_[0-9a-f]{16}_[\w-]{43}$/m],
   [/ keys list$/, /^[0-9a-f]{16} +shop +orders:write,orders:read +valid +- +-$/m],
   [/ keys rotate /, /^The key 3f9c2a7b10d4e856 has a new secret\. /m],
-  [/ keys revoke /, /^The key 3f9c2a7b10d4e856 is revoked since 20/m]
+  [/ keys revoke /, /^The key 3f9c2a7b10d4e856 is revoked since 20/m],
+  [/ actions list$/, /^20\S+ +admin-token +revokeKey +200 +the shop has moved +\{"id":"3f9c2a7b10d4e856"\}$/m]
 ]
 
 test('a test runs every command of the README and of docs', async () => {

@@ -71,6 +71,7 @@ test('docs/architecture.md lists every key of Redis', async () => {
     partitionCount: keys.partitionCount(),
     processes: keys.processes(),
     taxRates: keys.taxRates(),
+    adminActions: keys.adminActions(),
     apiKeys: keys.apiKeys(),
     apiKeysWhole: keys.apiKeysWhole(),
     rate: keys.rate('<client>', '<second>' as unknown as number)

@@ -63,6 +63,10 @@ test('while MySQL is unavailable, keys work, and a revocation holds in every pro
   })
   expect(await read(api, UNKNOWN)).toBe(401)
   expect(await read(api, kept.key)).toBe(404)
+  await until('MySQL has the record of both actions', async () => {
+    const revocations = "SELECT id FROM admin_actions WHERE action = 'revokeKey' AND status = 200"
+    return (await queryRows(space, revocations)).length === 2
+  })
 })
 
 test('while Redis is unavailable, keys work and can be created, and a revocation holds in every process', {

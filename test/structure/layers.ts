@@ -13,7 +13,7 @@ export const LAYERS: string[][] = [
   ['src/app.ts'],
   ['src/boot'],
   ['src/http'],
-  ['src/auth'],
+  ['src/auth', 'src/admin'],
   [
     'src/orders/accept',
     'src/orders/process',

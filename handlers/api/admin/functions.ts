@@ -1,4 +1,5 @@
 import { adminErrors, adminRoute, bodyErrors } from '../../../schema/http/admin.ts'
+import { ReasonQuery } from '../../../schema/http/admin-action.ts'
 import { Forgotten, FunctionParams } from '../../../schema/http/function.ts'
 import { problem, response } from '../../../schema/http/response.ts'
 import type { App } from '../../../src/app.ts'
@@ -11,6 +12,7 @@ const forget = {
   description:
     'Redis no longer keeps events for it. Its retries become dead letters, which stay until they are discarded.',
   params: FunctionParams,
+  querystring: ReasonQuery,
   response: {
     200: response(Forgotten, { description: 'What was removed.' }),
     404: problem('The function is not known, or has neither a group nor a retry.'),

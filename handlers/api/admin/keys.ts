@@ -1,4 +1,5 @@
 import { ADMIN_BODY_LIMIT, adminErrors, adminRoute, bodyErrors } from '../../../schema/http/admin.ts'
+import { ReasonQuery } from '../../../schema/http/admin-action.ts'
 import {
   type ApiKey,
   IssuedKey,
@@ -58,6 +59,7 @@ const revoke = {
   summary: 'Revoke an API key',
   description: 'One store is enough. Every process refuses the key within ten seconds.',
   params: KeyParams,
+  querystring: ReasonQuery,
   response: {
     200: response(RevokedKey, { description: 'The key is revoked.' }),
     404: problem('There is no such key.'),
