@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import closeWithGrace from 'close-with-grace'
-import { ConfigError, resolveConfig } from '../schema/config/env.ts'
+import { ConfigError, resolveConfig } from '../schema/config/resolve.ts'
 import { type App, buildApp } from './app.ts'
 import { NoKeySource, ScopeMissing } from './auth/errors.ts'
 import { FunctionFailed, NoFunction } from './boot/load-functions.ts'

@@ -8,6 +8,7 @@ import {
 } from '../../src/auth/authenticate.ts'
 import { type Caller, NOBODY } from '../../src/auth/caller.ts'
 import { NoKeySource } from '../../src/auth/errors.ts'
+import { createJwtCheck } from '../../src/auth/jwt.ts'
 import { createKeyAdmin, type KeyAdmin } from '../../src/auth/key-admin.ts'
 import { createKeyMirror, type KeyMirror } from '../../src/auth/key-mirror.ts'
 import { createKeyTable, type KeyTable } from '../../src/auth/key-table.ts'
@@ -39,7 +40,7 @@ const RECORD_EVERY = 5000
 /** How long the start waits for a MySQL that may be creating the tables (ms). */
 const MYSQL_WAIT = 3000
 
-/** Finds out who sends each request: the owner of an API key, or of the ADMIN_TOKEN. */
+/** Finds out who sends each request: the owner of an API key, of a JWT or of the ADMIN_TOKEN. */
 async function auth(app: FastifyInstance) {
   const { config, keys } = app
   const { redis, orders: mysql } = app.stores
@@ -51,7 +52,7 @@ async function auth(app: FastifyInstance) {
   app.decorate('servesAdmin', servesAdmin(config))
   app.decorateRequest('caller', null as never)
   app.decorateRequest('findCaller')
-  identifyCallers(app, createAuthenticate(config, known))
+  identifyCallers(app, createAuthenticate(config, known, createJwtCheck(config)))
 
   const repeat = (name: string, every: number, run: () => Promise<void>) =>
     app.repeat({ name, every, run: () => run().then(() => false) })
@@ -62,7 +63,7 @@ async function auth(app: FastifyInstance) {
   })
   if (config.MODE === 'worker') return
   repeat('api-key-mirror', COPY_EVERY, admin.copyAll)
-  if (config.AUTH === 'off' || config.ADMIN_TOKEN !== undefined) return
+  if (config.AUTH === 'off' || config.ADMIN_TOKEN !== undefined || config.JWKS_URL !== undefined) return
   app.addHook('onReady', async () => {
     await mysqlUp(app)
     await requireKey(app, table, mirror)
@@ -96,4 +97,4 @@ async function requireKey(app: FastifyInstance, table: KeyTable, mirror: KeyMirr
   }
 }
 
-export default fp(auth, { name: 'auth', dependencies: ['stores', 'background'] })
+export default fp(auth, { name: 'auth', dependencies: ['stores', 'background', 'cors'] })

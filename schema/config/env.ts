@@ -1,6 +1,3 @@
-import { isIP } from 'node:net'
-import { envSchema } from 'env-schema'
-import type { FastifySchemaValidationError } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { TOKEN_PATTERN } from '../http/admin-token.ts'
 import { Currency } from '../http/currency.ts'
@@ -14,284 +11,237 @@ const port = (fallback: number, description: string) =>
  * Every environment variable that the service reads, with its validation, default and type. A test compares this schema
  * with the table in docs/configuration.md. Times are in milliseconds, unless the name says seconds.
  */
-export const Env = Type.Object({
-  MODE: Type.Enum(['api', 'worker'], {
-    description:
-      'The functions that this process runs: `api` accepts and reads orders, `worker` processes them.'
-  }),
-  HOST: Type.String({
-    default: '127.0.0.1',
-    minLength: 1,
-    format: 'host',
-    description: 'Address to listen on. The container image sets `0.0.0.0`.'
-  }),
-  PORT: port(3000, 'Port to listen on, for orders, health and metrics. 0 takes a free one.'),
-
-  REDIS_HOST: Type.String({
-    default: '127.0.0.1',
-    minLength: 1,
-    format: 'host',
-    description: 'Redis (or Valkey) host.'
-  }),
-  REDIS_PORT: port(6379, 'Redis port.'),
-  REDIS_USERNAME: Type.String({ default: '', description: 'Redis ACL user; empty for the default user.' }),
-  REDIS_PASSWORD: Type.String({ default: '', description: 'Redis password; empty for none.' }),
-  REDIS_TLS: Type.Boolean({
-    default: false,
-    description: 'Connect to Redis over TLS, with the certificate verified.'
-  }),
-
-  DB_HOST: Type.String({
-    default: '127.0.0.1',
-    minLength: 1,
-    format: 'host',
-    description: 'MySQL (or MariaDB) host.'
-  }),
-  DB_PORT: port(3306, 'MySQL port.'),
-  DB_USER: Type.String({
-    default: 'orderstream',
-    minLength: 1,
-    description: 'MySQL user. It needs the rights to create tables in `DB_NAME`.'
-  }),
-  DB_PASSWORD: Type.String({ default: '', description: 'MySQL password; empty for none.' }),
-  DB_NAME: Type.String({
-    default: 'orderstream',
-    minLength: 1,
-    maxLength: 64,
-    description: 'MySQL database. It must exist.'
-  }),
-  DB_TLS: Type.Boolean({
-    default: false,
-    description:
-      'Connect to MySQL over TLS, with the certificate verified. It must name `DB_HOST`, unless that is an IP address.'
-  }),
-  DB_POOL_SIZE: Type.Integer({
-    minimum: 2,
-    maximum: 500,
-    default: 10,
-    description: 'Most MySQL connections of one process for orders. One of them is for probes.'
-  }),
-  DB_FUNCTION_POOL_SIZE: Type.Integer({
-    minimum: 1,
-    maximum: 500,
-    default: 10,
-    description:
-      'Most MySQL connections of one process for functions (`app.stores.mysql`), beside those for orders. They open when they are needed.'
-  }),
-
-  TAX_RATE: Type.String({
-    pattern: RATE_PATTERN,
-    default: '0.18',
-    description:
-      'Tax rate from 0 to 1, with at most six decimals. An order keeps the rate of the time when it was accepted.'
-  }),
-  DEFAULT_CURRENCY: Type.Optional(
-    Type.Enum(Currency.enum, {
+export const Env = Type.Object(
+  {
+    MODE: Type.Enum(['api', 'worker'], {
       description:
-        'Currency of orders that are sent without one (ISO 4217). Without it such an order has none, and its tax four decimals.'
-    })
-  ),
-  CACHE_TTL_SECONDS: Type.Integer({
-    minimum: 1,
-    maximum: 31_536_000,
-    default: 3600,
-    description:
-      'How long the document of a finished order stays in Redis unread. A read renews the time once half of it has passed.'
-  }),
-  KEY_PREFIX: Type.String({
-    pattern: '^[A-Za-z0-9_.-]{1,40}$',
-    default: 'orderstream',
-    description: 'First part of every Redis key.'
-  }),
-  STREAM_PARTITIONS: Type.Integer({
-    minimum: 1,
-    maximum: 256,
-    default: 1,
-    description:
-      'Number of partitions for orders and events, each in one hash slot. It can change only while no order waits or is a dead letter. It can become lower only while no function has messages left in the partitions that go. All processes need the same number: a process with another one does not use Redis, and accepts orders in MySQL, until it restarts.'
-  }),
-  MAX_BACKLOG: Type.Integer({
-    minimum: 1,
-    default: 1_000_000,
-    description:
-      'Most orders that wait in Redis. Beyond that, a POST is answered 503 with `Retry-After`. A waiting order takes about 600 bytes.'
-  }),
-  LEASE_MS: Type.Integer({
-    minimum: 500,
-    maximum: 3_600_000,
-    default: 30_000,
-    description:
-      'How long a worker may be silent until another one takes over its messages. The longest lease applies to all workers that run the same function.'
-  }),
+        'The functions that this process runs: `api` accepts and reads orders, `worker` processes them.'
+    }),
+    HOST: Type.String({
+      default: '127.0.0.1',
+      minLength: 1,
+      format: 'host',
+      description: 'Address to listen on. The container image sets `0.0.0.0`.'
+    }),
+    PORT: port(3000, 'Port to listen on, for orders, health and metrics. 0 takes a free one.'),
 
-  AUTH: Type.Enum(['on', 'off'], {
-    default: 'on',
-    description:
-      'Whether a caller needs an API key: `on`, or `off` to let every caller write and read orders. `/admin/*` needs a key or the `ADMIN_TOKEN` either way.'
-  }),
-  ADMIN_TOKEN: Type.Optional(
-    Type.String({
-      minLength: 16,
-      pattern: TOKEN_PATTERN,
+    REDIS_HOST: Type.String({
+      default: '127.0.0.1',
+      minLength: 1,
+      format: 'host',
+      description: 'Redis (or Valkey) host.'
+    }),
+    REDIS_PORT: port(6379, 'Redis port.'),
+    REDIS_USERNAME: Type.String({ default: '', description: 'Redis ACL user; empty for the default user.' }),
+    REDIS_PASSWORD: Type.String({ default: '', description: 'Redis password; empty for none.' }),
+    REDIS_TLS: Type.Boolean({
+      default: false,
+      description: 'Connect to Redis over TLS, with the certificate verified.'
+    }),
+
+    DB_HOST: Type.String({
+      default: '127.0.0.1',
+      minLength: 1,
+      format: 'host',
+      description: 'MySQL (or MariaDB) host.'
+    }),
+    DB_PORT: port(3306, 'MySQL port.'),
+    DB_USER: Type.String({
+      default: 'orderstream',
+      minLength: 1,
+      description: 'MySQL user. It needs the rights to create tables in `DB_NAME`.'
+    }),
+    DB_PASSWORD: Type.String({ default: '', description: 'MySQL password; empty for none.' }),
+    DB_NAME: Type.String({
+      default: 'orderstream',
+      minLength: 1,
+      maxLength: 64,
+      description: 'MySQL database. It must exist.'
+    }),
+    DB_TLS: Type.Boolean({
+      default: false,
       description:
-        'Bearer token of `/admin/*`: at least 16 ASCII characters, without a space at either end. With `AUTH=off` and without a token these routes do not exist.'
-    })
-  ),
+        'Connect to MySQL over TLS, with the certificate verified. It must name `DB_HOST`, unless that is an IP address.'
+    }),
+    DB_POOL_SIZE: Type.Integer({
+      minimum: 2,
+      maximum: 500,
+      default: 10,
+      description: 'Most MySQL connections of one process for orders. One of them is for probes.'
+    }),
+    DB_FUNCTION_POOL_SIZE: Type.Integer({
+      minimum: 1,
+      maximum: 500,
+      default: 10,
+      description:
+        'Most MySQL connections of one process for functions (`app.stores.mysql`), beside those for orders. They open when they are needed.'
+    }),
 
-  RATE_LIMIT_MAX: Type.Integer({
-    minimum: 0,
-    default: 50_000,
-    description:
-      'Most requests a second, over all processes: of one caller with credentials, or of one client address without. 0 turns the limit off. An API key may have a limit of its own.'
-  }),
-  TRUST_PROXY: Type.String({
-    default: '',
-    format: 'addresses',
-    description:
-      'Proxies whose `X-Forwarded-For` is trusted: IP addresses or CIDR ranges with commas between them. Empty for none.'
-  }),
-  PUBLIC_URL: Type.String({
-    default: '',
-    format: 'base-url',
-    description:
-      'URL at which clients reach the service, such as `https://example.com/api` behind a proxy that strips a prefix. `Location` and the OpenAPI document use it. Empty for the root of any host.'
-  }),
-  BODY_LIMIT_BYTES: Type.Integer({
-    minimum: 256,
-    maximum: 1_048_576,
-    default: 262_144,
-    description: 'Largest request body, in bytes. An order of 500 items may have 256 KiB.'
-  }),
-  REQUEST_TIMEOUT_MS: Type.Integer({
-    minimum: 100,
-    maximum: 3_600_000,
-    default: 10_000,
-    description: 'How long a client may take to send its request.'
-  }),
-  STORE_TIMEOUT_MS: Type.Integer({
-    minimum: 50,
-    maximum: 60_000,
-    default: 400,
-    description:
-      'How long one call to Redis or MySQL may take while a client waits. After that the store counts as unavailable.'
-  }),
-  MAX_EVENT_LOOP_DELAY_MS: Type.Integer({
-    minimum: 0,
-    default: 1000,
-    description:
-      'Mean delay of the event loop above which new requests are refused with 503. 0 turns this off.'
-  }),
-  DRAIN_DELAY_MS: Type.Integer({
-    minimum: 0,
-    maximum: 60_000,
-    default: 500,
-    description:
-      'How long the process still serves requests after SIGTERM, while `/health/ready` answers 503.'
-  }),
-  SHUTDOWN_GRACE_MS: Type.Integer({
-    minimum: 1000,
-    maximum: 3_600_000,
-    default: 15_000,
-    description: 'How long work in flight may take after that delay. Then the process ends anyway.'
-  }),
+    TAX_RATE: Type.String({
+      pattern: RATE_PATTERN,
+      default: '0.18',
+      description:
+        'Tax rate from 0 to 1, with at most six decimals. An order keeps the rate of the time when it was accepted.'
+    }),
+    DEFAULT_CURRENCY: Type.Optional(
+      Type.Enum(Currency.enum, {
+        description:
+          'Currency of orders that are sent without one (ISO 4217). Without it such an order has none, and its tax four decimals.'
+      })
+    ),
+    CACHE_TTL_SECONDS: Type.Integer({
+      minimum: 1,
+      maximum: 31_536_000,
+      default: 3600,
+      description:
+        'How long the document of a finished order stays in Redis unread. A read renews the time once half of it has passed.'
+    }),
+    KEY_PREFIX: Type.String({
+      pattern: '^[A-Za-z0-9_.-]{1,40}$',
+      default: 'orderstream',
+      description: 'First part of every Redis key.'
+    }),
+    STREAM_PARTITIONS: Type.Integer({
+      minimum: 1,
+      maximum: 256,
+      default: 1,
+      description:
+        'Number of partitions for orders and events, each in one hash slot. It can change only while no order waits or is a dead letter. It can become lower only while no function has messages left in the partitions that go. All processes need the same number: a process with another one does not use Redis, and accepts orders in MySQL, until it restarts.'
+    }),
+    MAX_BACKLOG: Type.Integer({
+      minimum: 1,
+      default: 1_000_000,
+      description:
+        'Most orders that wait in Redis. Beyond that, a POST is answered 503 with `Retry-After`. A waiting order takes about 600 bytes.'
+    }),
+    LEASE_MS: Type.Integer({
+      minimum: 500,
+      maximum: 3_600_000,
+      default: 30_000,
+      description:
+        'How long a worker may be silent until another one takes over its messages. The longest lease applies to all workers that run the same function.'
+    }),
 
-  NODE_ENV: Type.Enum(['production', 'development', 'test'], {
-    default: 'production',
-    description: '`development` writes readable logs, at level `debug`.'
-  }),
-  LOG_LEVEL: Type.Optional(
-    Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
-      description: 'Lowest level that is logged: by default `info`, in development `debug`.'
-    })
-  )
-})
+    AUTH: Type.Enum(['on', 'off'], {
+      default: 'on',
+      description:
+        'Whether a caller needs an API key: `on`, or `off` to let every caller write and read orders. `/admin/*` needs a key or the `ADMIN_TOKEN` either way.'
+    }),
+    ADMIN_TOKEN: Type.Optional(
+      Type.String({
+        minLength: 16,
+        pattern: TOKEN_PATTERN,
+        description:
+          'Bearer token of `/admin/*`: at least 16 ASCII characters, without a space at either end. With `AUTH=off` and without a token these routes do not exist.'
+      })
+    ),
+
+    JWKS_URL: Type.Optional(
+      Type.String({
+        format: 'key-set-url',
+        description:
+          'URL of the keys (JWKS) of an OpenID provider, over https or on this machine. Its JWTs are then accepted as bearer tokens, beside API keys. Needs `ISSUER` and `AUDIENCE`.'
+      })
+    ),
+    ISSUER: Type.Optional(
+      Type.String({ minLength: 1, description: 'The `iss` of the accepted JWTs. Needed with `JWKS_URL`.' })
+    ),
+    AUDIENCE: Type.Optional(
+      Type.String({ minLength: 1, description: 'The `aud` of the accepted JWTs. Needed with `JWKS_URL`.' })
+    ),
+    TENANT_CLAIM: Type.String({
+      minLength: 1,
+      default: 'tenant',
+      description:
+        'The claim of a JWT that names the tenant. A JWT without it belongs to the tenant `default`.'
+    }),
+    CORS_ORIGINS: Type.String({
+      default: '',
+      format: 'origins',
+      description:
+        'Web pages that may call the API from a browser: origins such as `https://shop.example` with commas between them, or `*` for every page. Empty for none.'
+    }),
+
+    RATE_LIMIT_MAX: Type.Integer({
+      minimum: 0,
+      default: 50_000,
+      description:
+        'Most requests a second, over all processes: of one caller with credentials, or of one client address without. 0 turns the limit off. An API key may have a limit of its own.'
+    }),
+    TRUST_PROXY: Type.String({
+      default: '',
+      format: 'addresses',
+      description:
+        'Proxies whose `X-Forwarded-For` is trusted: IP addresses or CIDR ranges with commas between them. Empty for none.'
+    }),
+    PUBLIC_URL: Type.String({
+      default: '',
+      format: 'base-url',
+      description:
+        'URL at which clients reach the service, such as `https://example.com/api` behind a proxy that strips a prefix. `Location` and the OpenAPI document use it. Empty for the root of any host.'
+    }),
+    BODY_LIMIT_BYTES: Type.Integer({
+      minimum: 256,
+      maximum: 1_048_576,
+      default: 262_144,
+      description: 'Largest request body, in bytes. An order of 500 items may have 256 KiB.'
+    }),
+    REQUEST_TIMEOUT_MS: Type.Integer({
+      minimum: 100,
+      maximum: 3_600_000,
+      default: 10_000,
+      description: 'How long a client may take to send its request.'
+    }),
+    STORE_TIMEOUT_MS: Type.Integer({
+      minimum: 50,
+      maximum: 60_000,
+      default: 400,
+      description:
+        'How long one call to Redis or MySQL may take while a client waits. After that the store counts as unavailable.'
+    }),
+    MAX_EVENT_LOOP_DELAY_MS: Type.Integer({
+      minimum: 0,
+      default: 1000,
+      description:
+        'Mean delay of the event loop above which new requests are refused with 503. 0 turns this off.'
+    }),
+    DRAIN_DELAY_MS: Type.Integer({
+      minimum: 0,
+      maximum: 60_000,
+      default: 500,
+      description:
+        'How long the process still serves requests after SIGTERM, while `/health/ready` answers 503.'
+    }),
+    SHUTDOWN_GRACE_MS: Type.Integer({
+      minimum: 1000,
+      maximum: 3_600_000,
+      default: 15_000,
+      description: 'How long work in flight may take after that delay. Then the process ends anyway.'
+    }),
+
+    NODE_ENV: Type.Enum(['production', 'development', 'test'], {
+      default: 'production',
+      description: '`development` writes readable logs, at level `debug`.'
+    }),
+    LOG_LEVEL: Type.Optional(
+      Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+        description: 'Lowest level that is logged: by default `info`, in development `debug`.'
+      })
+    )
+  },
+  { dependencies: { JWKS_URL: ['ISSUER', 'AUDIENCE'] } }
+)
 
 /** The resolved configuration, as `buildApp` takes it. */
 export type Config = Static<typeof Env>
-
 /** The environment is invalid, so the service cannot start. `faults` has one sentence for each variable. */
-export class ConfigError extends Error {
-  override name = 'ConfigError'
-  readonly faults: string[]
-
-  constructor(faults: string[]) {
-    super(
-      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map(fault => `  - ${fault}`).join('\n')}`
-    )
-    this.faults = faults
-  }
-}
-
 /** The formats of variables: the check, and the text of the error when it fails. */
-const FORMATS: Record<string, { expected: string; check: (text: string) => boolean }> = {
-  addresses: {
-    expected: 'must be a list of IP addresses or CIDR ranges with commas between them',
-    check: text => text === '' || text.split(',').every(part => isRange(part.trim()))
-  },
-  'base-url': {
-    expected: 'must be an http or https URL without a query or a fragment',
-    check: text => text === '' || (/^https?:\/\/[^?#\s]+$/.test(text) && URL.canParse(text))
-  },
-  host: {
-    expected: 'must be a name or an address alone, without a scheme, a port or brackets',
-    check: text => isIP(text) !== 0 || !/[\s:/[\]]/.test(text)
-  }
-}
-
 /** Describes one fault of `env-schema` in a sentence. The sentence has no values, because a value may be a secret. */
-function describe(fault: FastifySchemaValidationError, environment: Record<string, unknown>): string {
-  const name =
-    fault.keyword === 'required' ? String(fault.params.missingProperty) : fault.instancePath.slice(1)
-  const meaning = (Env.properties as Record<string, { description?: string }>)[name]?.description ?? ''
-  if (fault.keyword === 'required') return `${name} is not set and has no default. ${meaning}`
-  if (fault.keyword === 'enum')
-    return `${name} must be one of ${(fault.params.allowedValues as string[]).join(', ')}. ${meaning}`
-  if (fault.keyword === 'format')
-    return `${name} ${FORMATS[String(fault.params.format)]?.expected}. ${meaning}`
-  const [, service, scheme] = /^(.+)_PORT=(\w+:\/\/)/.exec(`${name}=${environment[name]}`) ?? []
-  if (service !== undefined)
-    return `${name} must be a port number, and is an address (${scheme}…). Kubernetes sets it so where a Service is named ${service.toLowerCase()}: set ${name} in the environment of the container, or enableServiceLinks: false in the spec of the pod. ${meaning}`
-  return `${name} ${fault.message}. ${meaning}`
-}
-
 /** The options of `env-schema` and @fastify/env. With them, both read only the `data` that the caller passes. */
-export const envOptions = { schema: Env, env: false, ajv: { customOptions } }
-
 /** Adds the formats of this file to the validator. */
-function customOptions(ajv: { addFormat: (name: string, check: (text: string) => boolean) => unknown }) {
-  for (const [name, { check }] of Object.entries(FORMATS)) ajv.addFormat(name, check)
-  return ajv as never
-}
-
-function isRange(text: string): boolean {
-  const [address = '', prefix, ...more] = text.split('/')
-  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
-  if (bits < 0 || more.length > 0) return false
   // The prefix 0 is invalid. Fastify rejects it, because with it every client could choose its own address.
-  return prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= bits)
-}
-
 /** Returns whether a value is not a number. The validator would accept some of these, such as ' ' and Infinity. */
-function isMalformedNumber([name, value]: [string, unknown]): boolean {
-  const { type } = (Env.properties as Record<string, { type?: string }>)[name] ?? {}
-  return type === 'integer' && typeof value === 'string' && !/^-?\d{1,15}$/.test(value)
-}
-
 /**
  * Resolves the configuration from environment variables. Ignores variables that `Env` does not name.
  * @throws {ConfigError} with all faults.
  */
-export function resolveConfig(environment: Record<string, unknown>): Config {
-  const data = Object.fromEntries(
-    Object.entries(environment).map(entry => (isMalformedNumber(entry) ? [entry[0], 'no number'] : entry))
-  )
-  try {
-    return envSchema<Config>({ ...envOptions, data })
-  } catch (error) {
-    if (error instanceof Error && 'errors' in error)
-      throw new ConfigError(
-        (error.errors as FastifySchemaValidationError[]).map(fault => describe(fault, environment))
-      )
-    throw error
-  }
-}

@@ -44,6 +44,11 @@ export const PROBLEMS = {
   'too-many-requests': { status: 429, title: 'Too many requests', retryAfter: 1 },
   internal: { status: 500, title: 'Something went wrong here' },
   'not-implemented': { status: 501, title: 'The service does not implement this' },
+  'provider-unavailable': {
+    status: 503,
+    title: 'The OpenID provider is unavailable',
+    retryAfter: 5
+  },
   unavailable: { status: 503, title: 'The service cannot do this now', retryAfter: 1 },
   'backlog-full': { status: 503, title: 'Too many orders are waiting' },
   overloaded: { status: 503, title: 'The service is overloaded' },

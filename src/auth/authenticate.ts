@@ -1,6 +1,7 @@
 import type { Config } from '../../schema/config/env.ts'
 import { bearerToken, createTokenCheck } from './bearer.ts'
 import { ADMIN, ANONYMOUS, type Caller } from './caller.ts'
+import { isJwt, type JwtCheck } from './jwt.ts'
 import { parseKey } from './key-text.ts'
 import type { KnownKeys } from './known-keys.ts'
 
@@ -15,10 +16,11 @@ export function servesAdmin({ AUTH, ADMIN_TOKEN }: Pick<Config, 'AUTH' | 'ADMIN_
   return AUTH === 'on' || ADMIN_TOKEN !== undefined
 }
 
-/** Creates the check of callers. A known key and the ADMIN_TOKEN need no store. */
+/** Creates the check of callers. A known key, a known JWT and the ADMIN_TOKEN need no store. */
 export function createAuthenticate(
   { AUTH, ADMIN_TOKEN }: Pick<Config, 'AUTH' | 'ADMIN_TOKEN'>,
-  known: KnownKeys
+  known: KnownKeys,
+  jwt: JwtCheck | undefined
 ): Authenticate {
   const isAdmin = ADMIN_TOKEN === undefined ? () => false : createTokenCheck(ADMIN_TOKEN)
   const other = AUTH === 'off' ? ANONYMOUS : undefined
@@ -29,7 +31,7 @@ export function createAuthenticate(
     const found = key && known.check(key)
     if (typeof found === 'object') return found
     if (isAdmin(token)) return ADMIN
-    if (!key) return other
+    if (!key) return jwt && isJwt(token) ? (jwt.known(token) ?? (() => jwt.verify(token))) : other
     return found === 'refused' ? undefined : () => known.find(key)
   }
 }

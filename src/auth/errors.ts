@@ -5,7 +5,9 @@ export class Unauthorized extends Error {
   override name = 'Unauthorized'
 
   constructor() {
-    super('Send an API key, or for /admin the ADMIN_TOKEN, as bearer token: `Authorization: Bearer …`.')
+    super(
+      'Send an API key, a JWT, or for /admin the ADMIN_TOKEN, as bearer token: `Authorization: Bearer …`.'
+    )
   }
 }
 
@@ -45,7 +47,7 @@ export class NoKeySource extends Error {
 
   constructor() {
     super(
-      'AUTH is on, and there is neither an ADMIN_TOKEN nor an API key, so nobody could use this api: set ADMIN_TOKEN and create a key with `npm run admin -- keys create --name NAME --scopes orders:write,orders:read`, or set AUTH=off to let every caller in.'
+      'AUTH is on, and there is neither an ADMIN_TOKEN nor an API key nor a JWKS_URL, so nobody could use this api: set ADMIN_TOKEN and create a key with `npm run admin -- keys create --name NAME --scopes orders:write,orders:read`, or set AUTH=off to let every caller in.'
     )
   }
 }
@@ -58,5 +60,14 @@ export class ScopeMissing extends Error {
     super(
       `The route ${method} ${url} declares no scope. Add \`config: { scope: 'orders:read' }\` to it, or \`{ scope: 'none' }\` if every caller may use it.`
     )
+  }
+}
+
+/** The keys of the OpenID provider cannot be read, so a JWT can be neither accepted nor refused. */
+export class ProviderUnavailable extends Error {
+  override name = 'ProviderUnavailable'
+
+  constructor(options?: ErrorOptions) {
+    super('The keys of the OpenID provider cannot be read. Try again.', options)
   }
 }

@@ -4,7 +4,14 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Problem } from '../../schema/http/problem.ts'
 import { PROBLEMS, type ProblemKind, type ProblemName, problemType } from '../../schema/http/problem-types.ts'
 import { asError } from '../async/as-error.ts'
-import { InsufficientScope, KeyNotFound, KeyRefused, LookUpsFull, Unauthorized } from '../auth/errors.ts'
+import {
+  InsufficientScope,
+  KeyNotFound,
+  KeyRefused,
+  LookUpsFull,
+  ProviderUnavailable,
+  Unauthorized
+} from '../auth/errors.ts'
 import { BacklogFull } from '../orders/accept/backlog.ts'
 import { InvalidOrder, OrderConflict, OrderFinal, OrderNotFound } from '../orders/errors.ts'
 import { InvalidCursor } from '../orders/list/cursor.ts'
@@ -43,6 +50,7 @@ const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
   [KeyNotFound, 'key-not-found'],
   [KeyRefused, 'key-refused'],
   [LookUpsFull, 'unavailable'],
+  [ProviderUnavailable, 'provider-unavailable'],
   [BacklogFull, 'backlog-full'],
   [StoreUnavailable, 'unavailable']
 ])

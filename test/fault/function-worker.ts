@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import closeWithGrace from 'close-with-grace'
 import { Type } from 'typebox'
-import { resolveConfig } from '../../schema/config/env.ts'
+import { resolveConfig } from '../../schema/config/resolve.ts'
 import { type App, buildApp } from '../../src/app.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
 

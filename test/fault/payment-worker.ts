@@ -1,5 +1,5 @@
 import closeWithGrace from 'close-with-grace'
-import { resolveConfig } from '../../schema/config/env.ts'
+import { resolveConfig } from '../../schema/config/resolve.ts'
 import { OrderEvent } from '../../schema/messages/order-event.ts'
 import { buildApp } from '../../src/app.ts'
 import { DuplicateKey } from '../../src/stores/errors.ts'

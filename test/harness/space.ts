@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise'
 import { afterAll, inject } from 'vitest'
-import { type Config, resolveConfig } from '../../schema/config/env.ts'
+import type { Config } from '../../schema/config/env.ts'
+import { resolveConfig } from '../../schema/config/resolve.ts'
 import type { Stores } from './stores.ts'
 
 /** A port without a listener. It is outside the range of client ports, so a client cannot connect to itself. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { ConfigError, resolveConfig } from '../../schema/config/env.ts'
+import { ConfigError, resolveConfig } from '../../schema/config/resolve.ts'
 
 describe('resolveConfig', () => {
   test('fills in defaults and converts text', () => {
@@ -150,3 +150,23 @@ test.each(['redis://10.0.0.1', 'tcp://10.0.0.1:6379', '10.0.0.1:6379', '[::1]', 
       )
   }
 )
+
+test('JWKS_URL needs ISSUER and AUDIENCE, and a URL that nobody on the way can change', () => {
+  const resolve = (env: object) => () => resolveConfig({ MODE: 'api', ...env })
+  const named = { ISSUER: 'https://login.example', AUDIENCE: 'orderstream' }
+  for (const JWKS_URL of ['https://login.example/keys', 'http://127.0.0.1:8080/keys', 'http://[::1]/keys'])
+    expect(resolve({ JWKS_URL, ...named })()).toMatchObject({ JWKS_URL })
+  for (const JWKS_URL of ['http://login.example/keys', 'http://127.0.0.1.example/keys', 'keys', ''])
+    expect(resolve({ JWKS_URL, ...named })).toThrow('JWKS_URL must be an https URL')
+  expect(resolve({ JWKS_URL: 'https://login.example/keys', AUDIENCE: 'orderstream' })).toThrow(
+    'ISSUER is not set, and JWKS_URL needs it.'
+  )
+})
+
+test('CORS_ORIGINS is a list of origins, or *', () => {
+  const resolve = (CORS_ORIGINS: string) => () => resolveConfig({ MODE: 'api', CORS_ORIGINS })
+  for (const list of ['', '*', 'https://shop.example', 'https://a.example, http://localhost:8080'])
+    expect(resolve(list)()).toMatchObject({ CORS_ORIGINS: list })
+  for (const list of ['shop.example', 'https://shop.example/', 'https://a.example,', 'https://a.example, *'])
+    expect(resolve(list)).toThrow('CORS_ORIGINS must be a list of origins')
+})

@@ -1,4 +1,4 @@
-import { resolveConfig } from '../../schema/config/env.ts'
+import { resolveConfig } from '../../schema/config/resolve.ts'
 import { createAppend } from '../../src/orders/accept/append.ts'
 import { toCandidate } from '../../src/orders/accept/candidate.ts'
 import { createWatermarks } from '../../src/orders/audit/watermarks.ts'

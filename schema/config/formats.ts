@@ -1,0 +1,42 @@
+import { isIP } from 'node:net'
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
+
+/** The formats of variables: the check, and what is expected of a value that fails it. */
+export const FORMATS: Record<string, { expected: string; check: (text: string) => boolean }> = {
+  addresses: {
+    expected: 'must be a list of IP addresses or CIDR ranges with commas between them',
+    check: text => text === '' || text.split(',').every(part => isRange(part.trim()))
+  },
+  'base-url': {
+    expected: 'must be an http or https URL without a query or a fragment',
+    check: text => text === '' || (/^https?:\/\/[^?#\s]+$/.test(text) && URL.canParse(text))
+  },
+  'key-set-url': {
+    expected: 'must be an https URL, or an http URL of this machine',
+    check: text => {
+      const url = URL.parse(text)
+      return url?.protocol === 'https:' || (url?.protocol === 'http:' && LOOPBACK.test(url.hostname))
+    }
+  },
+  origins: {
+    expected: 'must be a list of origins such as https://shop.example with commas between them, or *',
+    check: text => text === '' || text === '*' || text.split(',').every(part => isOrigin(part.trim()))
+  },
+  host: {
+    expected: 'must be a name or an address alone, without a scheme, a port or brackets',
+    check: text => isIP(text) !== 0 || !/[\s:/[\]]/.test(text)
+  }
+}
+
+function isOrigin(text: string): boolean {
+  return URL.parse(text)?.origin === text
+}
+
+function isRange(text: string): boolean {
+  const [address = '', prefix, ...more] = text.split('/')
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
+  if (bits < 0 || more.length > 0) return false
+  // Not a range of all addresses: Fastify rejects it, since every client could then choose its address.
+  return prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= bits)
+}
