@@ -11,10 +11,11 @@ async function access(app: FastifyInstance) {
   requireScopes(app)
   app.addHook('onRequest', (request, reply, done) => {
     const { scope } = routeOf(request).config
+    const { find } = app.identify(request)
     if (scope === 'none') return done()
     if (scope === undefined) return done(new Unauthorized())
-    if (!request.findCaller) return done(refusal(request, reply, scope))
-    request.findCaller().then(caller => {
+    if (!find) return done(refusal(request, reply, scope))
+    find().then(caller => {
       request.caller = caller ?? NOBODY
       done(refusal(request, reply, scope))
     }, done)

@@ -9,10 +9,6 @@ declare module 'fastify' {
     /** The log of what operators change. */
     adminActions: Pick<ActionLog, 'list'>
   }
-  interface FastifyRequest {
-    /** The recorded action of a request that changes something under /admin. */
-    adminAction: AdminAction | undefined
-  }
 }
 
 /** How often recorded actions are moved from Redis to MySQL (ms). */
@@ -26,14 +22,15 @@ const MAX_REASON = 500
 async function adminActions(app: FastifyInstance) {
   const log = createActionLog(app.stores.orders, app.stores.redis, app.keys)
   app.decorate('adminActions', { list: log.list })
-  app.decorateRequest('adminAction')
+  const begun = new WeakMap<FastifyRequest, AdminAction>()
 
   const begin: preHandlerHookHandler = async request => {
-    request.adminAction = actionOf(request)
-    await log.record(request.adminAction)
+    const action = actionOf(request)
+    begun.set(request, action)
+    await log.record(action)
   }
   const end: onSendHookHandler = async (request, reply, payload) => {
-    const action = request.adminAction
+    const action = begun.get(request)
     if (!action) return payload
     await log.record({ ...action, status: reply.statusCode }).catch(error => {
       request.log.error({ err: error, action }, 'the outcome of an admin action could not be recorded')

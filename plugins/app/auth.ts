@@ -1,11 +1,6 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import {
-  type Authenticate,
-  createAuthenticate,
-  type FindCaller,
-  servesAdmin
-} from '../../src/auth/authenticate.ts'
+import { type Authenticate, createAuthenticate, servesAdmin } from '../../src/auth/authenticate.ts'
 import { type Caller, NOBODY } from '../../src/auth/caller.ts'
 import { NoKeySource } from '../../src/auth/errors.ts'
 import { createJwtCheck } from '../../src/auth/jwt.ts'
@@ -23,12 +18,12 @@ declare module 'fastify' {
     apiKeys: KeyAdmin
     /** Whether this process serves routes under /admin. */
     servesAdmin: boolean
+    /** Returns who sends a request, as far as memory has it: `find` asks for the rest. */
+    identify: (request: FastifyRequest) => Caller
   }
   interface FastifyRequest {
-    /** Who sends this request. */
+    /** Who sends this request. In hooks before `access`, use `app.identify`. */
     caller: Caller
-    /** Asks the stores for the caller; undefined when memory has the answer. */
-    findCaller: FindCaller | undefined
   }
 }
 
@@ -51,8 +46,7 @@ async function auth(app: FastifyInstance) {
   app.decorate('apiKeys', admin)
   app.decorate('servesAdmin', servesAdmin(config))
   app.decorateRequest('caller', null as never)
-  app.decorateRequest('findCaller')
-  identifyCallers(app, createAuthenticate(config, known, createJwtCheck(config)))
+  app.decorate('identify', createIdentify(createAuthenticate(config, known, createJwtCheck(config))))
 
   const repeat = (name: string, every: number, run: () => Promise<void>) =>
     app.repeat({ name, every, run: () => run().then(() => false) })
@@ -70,16 +64,15 @@ async function auth(app: FastifyInstance) {
   })
 }
 
-/** Sets the caller of each request as far as memory has it. The hook `access` asks the stores for the rest. */
-function identifyCallers(app: FastifyInstance, authenticate: Authenticate): void {
-  app.addHook('onRequest', (request, _reply, done) => {
+/** Returns who sends a request, as far as memory has it. It is found once for each request. */
+function createIdentify(authenticate: Authenticate): (request: FastifyRequest) => Caller {
+  return request => {
+    if (request.caller !== null) return request.caller
     const { scope } = routeOf(request).config
-    const found =
-      scope === undefined || scope === 'none' ? undefined : authenticate(request.headers.authorization)
-    request.caller = typeof found === 'object' ? found : NOBODY
-    request.findCaller = typeof found === 'function' ? found : undefined
-    done()
-  })
+    const open = scope === undefined || scope === 'none'
+    request.caller = open ? NOBODY : authenticate(request.headers.authorization)
+    return request.caller
+  }
 }
 
 async function mysqlUp({ stores }: FastifyInstance): Promise<void> {

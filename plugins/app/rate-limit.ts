@@ -43,7 +43,7 @@ async function limitRate(app: FastifyInstance) {
   app.addHook('onRequest', (request, reply, done) => {
     const { rateLimit: own } = routeOf(request).config
     if (own === false) return done()
-    const { id, rateLimit: limit } = request.caller
+    const { id, rateLimit: limit } = app.identify(request)
     if (id === undefined) {
       // A closed connection has no address. Such requests count together.
       const count = counter.hit(request.ip ?? '', clientOf)

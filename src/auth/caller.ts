@@ -8,6 +8,8 @@ export interface Caller {
   readonly id: string | undefined
   /** The caller's own limit in requests a second; null for RATE_LIMIT_MAX. */
   readonly rateLimit: number | null
+  /** Asks the stores or the provider for the real caller; undefined for invalid credentials. Unset when it is known. */
+  readonly find?: () => Promise<Caller | undefined>
 }
 
 const own = (scopes: readonly Scope[], id?: string): Caller =>
