@@ -13,9 +13,10 @@ export class AdminError extends Error {
   override name = 'AdminError'
 }
 
-/** A client of the admin routes of the service. */
+/** Why an operator does something, for the log of admin actions. */
 type Why = string | undefined
 
+/** A client of the admin routes of the service. */
 export interface AdminClient {
   actions: (after: string, limit: number) => Promise<AdminActionPage>
   audit: () => Promise<Audit>
@@ -105,7 +106,7 @@ export function createAdminClient(url: string, token: string): AdminClient {
   }
 }
 
-/** Returns advice about an error response. */
+/** Returns a query with the parameters that have a value. */
 function queryOf(parameters: Record<string, string | undefined>): string {
   const set = Object.entries(parameters).filter((entry): entry is [string, string] => entry[1] !== undefined)
   return set.length === 0 ? '' : `?${new URLSearchParams(set)}`

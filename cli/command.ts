@@ -5,7 +5,7 @@ export class UsageError extends Error {
   override name = 'UsageError'
 }
 
-/** The command line, parsed. */
+/** The parsed command line. */
 export interface Arguments {
   function: string
   ids: string[]
@@ -21,7 +21,7 @@ export interface Arguments {
   all: boolean
 }
 
-/** The result as text and as data. `failed`: the command changed nothing. */
+/** The result as text and as data. `failed` is true if the command changed nothing. */
 export interface Outcome {
   text: string
   data: unknown
@@ -31,14 +31,14 @@ export interface Outcome {
 /** One command: calls the api and returns the result. */
 export type Command = (client: AdminClient, args: Arguments) => Promise<Outcome>
 
-/** Returns the only name; throws `otherwise` when there are none or several. */
+/** Returns the only name. Throws a `UsageError` with the text `otherwise` if there is no name or more than one. */
 export function onlyName(names: string[], otherwise: string): string {
   const [name] = names
   if (name === undefined || names.length > 1) throw new UsageError(otherwise)
   return name
 }
 
-/** Rejects names for a command that takes none, such as the function in `dead-letters list NAME`. */
+/** Rejects names for a command that does not take names, such as NAME in `dead-letters list NAME`. */
 export function rejectNames(names: string[]): void {
   if (names.length > 0)
     throw new UsageError(
@@ -46,7 +46,7 @@ export function rejectNames(names: string[]): void {
     )
 }
 
-/** Aligns rows in columns. */
+/** Renders rows as text with aligned columns. */
 export function table(rows: string[][]): string {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map(cells => cells[column]?.length ?? 0))

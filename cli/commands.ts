@@ -1,8 +1,4 @@
 import type { DeadLetter, Dealt } from '../schema/http/dead-letter.ts'
-/** The command line is incomplete or wrong. The message names the fault. */
-/** The parsed command line. */
-/** The result as text and as data. `failed` is true if the command changed nothing. */
-/** One command: calls the api and returns the result. */
 import {
   type Arguments,
   type Command,
@@ -119,6 +115,3 @@ function outcomeOf({ function: name, all, ids }: Arguments, result: Dealt, done:
 function row({ id, code, attempts, last_at, cause }: DeadLetter): string[] {
   return [id, code, String(attempts), last_at ?? '-', cause.message.slice(0, 80)]
 }
-/** Returns the only name. Throws a `UsageError` with the text `otherwise` if there is no name or more than one. */
-/** Rejects names for a command that does not take names, such as NAME in `dead-letters list NAME`. */
-/** Renders rows as text with aligned columns. */

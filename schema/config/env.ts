@@ -234,14 +234,3 @@ export const Env = Type.Object(
 
 /** The resolved configuration, as `buildApp` takes it. */
 export type Config = Static<typeof Env>
-/** The environment is invalid, so the service cannot start. `faults` has one sentence for each variable. */
-/** The formats of variables: the check, and the text of the error when it fails. */
-/** Describes one fault of `env-schema` in a sentence. The sentence has no values, because a value may be a secret. */
-/** The options of `env-schema` and @fastify/env. With them, both read only the `data` that the caller passes. */
-/** Adds the formats of this file to the validator. */
-  // The prefix 0 is invalid. Fastify rejects it, because with it every client could choose its own address.
-/** Returns whether a value is not a number. The validator would accept some of these, such as ' ' and Infinity. */
-/**
- * Resolves the configuration from environment variables. Ignores variables that `Env` does not name.
- * @throws {ConfigError} with all faults.
- */

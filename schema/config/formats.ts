@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 
-/** The formats of variables: the check, and what is expected of a value that fails it. */
+/** The formats of variables: the check, and the text of the error when it fails. */
 export const FORMATS: Record<string, { expected: string; check: (text: string) => boolean }> = {
   addresses: {
     expected: 'must be a list of IP addresses or CIDR ranges with commas between them',
@@ -37,6 +37,6 @@ function isRange(text: string): boolean {
   const [address = '', prefix, ...more] = text.split('/')
   const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
   if (bits < 0 || more.length > 0) return false
-  // Not a range of all addresses: Fastify rejects it, since every client could then choose its address.
+  // The prefix 0 is invalid. Fastify rejects it, because with it every client could choose its own address.
   return prefix === undefined || (/^[1-9]\d{0,2}$/.test(prefix) && Number(prefix) <= bits)
 }

@@ -16,7 +16,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** Describes one fault of `env-schema` in a sentence. It leaves values out, since one of them may be a secret. */
+/** Describes one fault of `env-schema` in a sentence. The sentence has no values, because a value may be a secret. */
 function describe(fault: FastifySchemaValidationError, environment: Record<string, unknown>): string {
   const name =
     fault.keyword === 'required' ? String(fault.params.missingProperty) : fault.instancePath.slice(1)
@@ -34,16 +34,16 @@ function describe(fault: FastifySchemaValidationError, environment: Record<strin
   return `${name} ${fault.message}. ${meaning}`
 }
 
-/** The options with which `env-schema` and @fastify/env resolve `Env`. They read only the `data` that they get. */
+/** The options of `env-schema` and @fastify/env. With them, both read only the `data` that the caller passes. */
 export const envOptions = { schema: Env, env: false, ajv: { customOptions } }
 
-/** Adds our formats to the validator. */
+/** Adds the formats of variables to the validator. */
 function customOptions(ajv: { addFormat: (name: string, check: (text: string) => boolean) => unknown }) {
   for (const [name, { check }] of Object.entries(FORMATS)) ajv.addFormat(name, check)
   return ajv as never
 }
 
-/** Returns whether a value is not a number, although the validator would convert it: ' ' to 0, or Infinity. */
+/** Returns whether a value is not a number. The validator would accept some of these, such as ' ' and Infinity. */
 function isMalformedNumber([name, value]: [string, unknown]): boolean {
   const { type } = (Env.properties as Record<string, { type?: string }>)[name] ?? {}
   return type === 'integer' && typeof value === 'string' && !/^-?\d{1,15}$/.test(value)
@@ -51,7 +51,7 @@ function isMalformedNumber([name, value]: [string, unknown]): boolean {
 
 /**
  * Resolves the configuration from environment variables. Ignores variables that `Env` does not name.
- * @throws {ConfigError} with every fault at once.
+ * @throws {ConfigError} with all faults.
  */
 export function resolveConfig(environment: Record<string, unknown>): Config {
   const data = Object.fromEntries(
