@@ -7,13 +7,13 @@ export interface BackgroundTask {
   name: string
   /** Pause between two runs, in milliseconds. */
   every: number
-  /** One run. Returns true when there is more to do at once. */
+  /** One run. Returns true when the next run should start at once. */
   run: () => Promise<boolean>
 }
 
-/** The meaning of the error of a run. */
+/** What an error of a run means. */
 export interface TaskFailure {
-  /** Whether the next run may succeed by itself; such a failure is not logged. */
+  /** Whether the next run may succeed without a change. Such a failure is not logged. */
   passing: boolean
   /** The reason why an available store refuses the task; undefined when it does not. */
   refusal?: string | undefined
@@ -29,8 +29,8 @@ export interface Background {
 }
 
 /**
- * Repeats a task until it is stopped, even if its runs fail. Logs a refusal by a store when it begins and when it ends.
- * `judge` decides what an error means.
+ * Repeats a task until it is stopped, even if its runs fail. Logs the begin and the end of a refusal by a store.
+ * `judge` returns what an error means.
  */
 export function createBackground(
   task: BackgroundTask,

@@ -2,15 +2,15 @@
 export interface Deadline<T> {
   /** The time to wait, in milliseconds. */
   after: number
-  /** Returns the outcome, or throws, once that time is over. */
+  /** Runs when the time is over. Returns the outcome, or throws. */
   late: () => T | Promise<T>
 }
 
 /**
- * Waits for `work`, but no longer than the deadline. Late work continues, and its outcome is ignored. A single command
- * or statement uses the limit of its driver instead: only the driver knows when it begins, and it needs no extra
- * promise.
- * @throws what `work` rejects with, or what `late` throws.
+ * Waits for `work`, but no longer than the deadline. Late work continues, and its outcome is ignored. For a single
+ * command or statement, use the limit of the driver instead. The driver knows when the command begins, and needs no
+ * extra promise.
+ * @throws the error of `work`, or the error of `late`.
  */
 export async function withDeadline<T>(work: Promise<T>, { after, late }: Deadline<T>): Promise<T> {
   const { promise: expired, resolve } = Promise.withResolvers<T>()

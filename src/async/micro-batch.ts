@@ -1,14 +1,14 @@
 /** The limits of a call that several callers share. */
 export interface MicroBatchOptions<Item, Result> {
-  /** Does the work for all items at once. Resolves to one result for each item, in their order. */
+  /** Does the work for all items at once. Resolves to one result for each item, in the order of the items. */
   run: (items: Item[]) => Promise<Result[]>
-  /** Most items of one call. */
+  /** The most items of one call. */
   size: number
-  /** Most calls in flight. Items that arrive meanwhile wait and share the next call. */
+  /** The most calls in flight. Items that arrive in the meantime wait for the next call. */
   inFlight: number
 }
 
-/** So many items begin a call before the turn ends: the store then works meanwhile. */
+/** With this number of items, a call begins before the turn ends, so that the store works in the meantime. */
 const ENOUGH = 32
 
 interface Waiting<Item, Result> {
@@ -18,10 +18,10 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Lets concurrent callers share one round trip. With no call in flight, a call begins with all items of this turn of
- * the event loop. A call costs about the same for few items as for many. While other calls are in flight, the next one
- * therefore begins only with `ENOUGH` items, or with half as many as are in flight. Fewer items wait, at most for the
- * next answer. No caller joins a call that has begun, so no answer is older than its question.
+ * Puts the items of concurrent callers into one call. When no call is in flight, a call begins with all items of this
+ * turn of the event loop. A call costs about the same for few items as for many. While other calls are in flight, the
+ * next call therefore begins only with `ENOUGH` items, or with half as many items as are in flight. Fewer items wait,
+ * at most for the next answer. No caller joins a call that has begun, so no answer is older than its question.
  */
 export function createMicroBatch<Item, Result>(
   options: MicroBatchOptions<Item, Result>

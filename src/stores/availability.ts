@@ -17,18 +17,20 @@ import { isServerAnswer } from './reason.ts'
 export interface AvailabilityOptions {
   store: StoreName
   log: FastifyBaseLogger
-  /** Resolves when the store can serve. Does first what a new connection needs (migrations, checks). */
+  /** Resolves when the store can be used. It first does what a new connection needs: migrations and checks. */
   probe: () => Promise<void>
   /**
-   * Writes and leaves nothing behind. Rejects when the store refuses writes, or when something else is in the way.
-   * Without it a store that answers its probe counts as one that takes writes.
+   * Tries a write that changes nothing. Rejects when the store refuses writes, or for another reason. Without this
+   * option, a store that answers its probe counts as one that accepts writes.
    */
   tryWrite?: () => Promise<void>
-  /** Longest time one probe may take, in milliseconds. */
+  /** The longest time of a probe, in milliseconds. */
   timeout: number
 }
 
-/** Pause between probes of a store that answers, and longest and shortest pause for one that does not (ms). */
+/**
+ * The pause between probes of an available store, and the shortest and the longest pause for an unavailable one (ms).
+ */
 const INTERVAL = 2000
 const LONGEST_PAUSE = 1000
 const SHORTEST_PAUSE = 100
@@ -36,7 +38,10 @@ const SHORTEST_PAUSE = 100
 /** The time for which health trusts a trial write that succeeded (ms). */
 const WRITE_VALID = 10_000
 
-/** A store that went down within this time (ms) is probed again for a caller, who waits as long for the answer. */
+/**
+ * When the store became unavailable less than this time ago (ms), a caller's check probes it again and waits for the
+ * answer.
+ */
 const FRESH = 500
 const SECOND_LOOK = 150
 
@@ -71,20 +76,20 @@ export class Availability {
     return this.#up
   }
 
-  /** Returns the reason why the store is down, or was down the last time. */
+  /** Returns the reason why the store is unavailable, or was unavailable the last time. */
   get reason(): unknown {
     return this.#reason
   }
 
   /**
-   * Returns the reason why an available store refuses writes; undefined while it accepts them, or nothing else is
-   * known.
+   * Returns the reason why an available store refuses writes. Returns undefined while the store accepts writes, and
+   * when no write was tried.
    */
   get refusal(): StoreUnavailable | undefined {
     return this.#refusal
   }
 
-  /** Begins to watch the store. Resolves after the first probe, whatever its result. */
+  /** Starts the probes. Resolves after the first probe, whatever its result is. */
   async start(): Promise<void> {
     await this.check()
     this.#loop = this.#watch()
@@ -97,9 +102,9 @@ export class Availability {
   }
 
   /**
-   * Does `work` if the store is up. Without an answer the store counts as down. Work that is not `trusted` may be slow
-   * by itself, so a probe decides.
-   * @throws {StoreUnavailable} at once while the store is down, and when `work` gets no answer.
+   * Runs `work` if the store is available. When `work` gets no answer, the store counts as unavailable. Work that is
+   * not `trusted` may be slow for its own reasons, so a probe decides.
+   * @throws {StoreUnavailable} at once while the store is unavailable, and when `work` gets no answer.
    */
   async run<T>(work: () => Promise<T>, trusted = true): Promise<T> {
     if (!this.#up) throw new StoreUnavailable(this.store, this.#reason)
@@ -112,19 +117,19 @@ export class Availability {
     }
   }
 
-  /** Probes the store now, and resolves to whether it is up. Concurrent callers share one probe. */
+  /** Probes the store now. Resolves to whether the store is available. Concurrent callers wait for the same probe. */
   readonly check = singleFlight(() => this.#probe())
 
   /**
-   * Probes the store now, and tries a write if it answers. Resolves to whether the store takes writes: a store that
-   * takes none may still answer its probes. Concurrent callers share one trial. For a caller whose call has just
-   * failed.
+   * Probes the store now, and tries a write if the store answers. Resolves to whether the store accepts writes: a store
+   * that refuses writes may still answer probes. Concurrent callers wait for the same trial. Use it right after a call
+   * has failed.
    */
   readonly takesWrites = singleFlight(() => this.#tryWrite())
 
   /**
-   * Returns whether the store takes writes, for health. Tries a write when none was tried lately, and waits for it no
-   * longer than for a probe. After that wait, what was known before counts.
+   * Returns whether the store accepts writes, for health. Tries a write when the last trial is too old. Waits for the
+   * trial no longer than for a probe. After that time, it returns the last known result.
    */
   async writable(): Promise<boolean> {
     const known = this.#refusal !== undefined || performance.now() - this.#triedAt < WRITE_VALID
@@ -133,8 +138,8 @@ export class Availability {
   }
 
   /**
-   * Returns whether the store is up, for a caller whose call has just failed. A store that went down only now is probed
-   * again, since a single late answer is not an outage.
+   * Returns whether the store is available. Use it right after a call has failed. A store that became unavailable only
+   * now is probed again, because one late answer is not an outage.
    */
   async stillUp(): Promise<boolean> {
     if (this.#up) return true
@@ -142,7 +147,7 @@ export class Availability {
     return withDeadline(this.check(), { after: SECOND_LOOK, late: () => false })
   }
 
-  /** Resolves when the store is up, or when `signal` aborts. */
+  /** Resolves when the store is available, or when `signal` aborts. */
   async untilUp(signal: AbortSignal): Promise<void> {
     while (!this.#up && !signal.aborted) {
       await new Promise<void>(resolve => {

@@ -16,7 +16,7 @@ import {
 import { isServerAnswer } from './reason.ts'
 import { isRedisAnswer } from './server-answer.ts'
 
-/** The classes of errors.ts that this adapter makes. */
+/** The classes of errors.ts that this file makes. */
 const CLASSES = [
   StoreUnavailable,
   UnexplainedStoreError,
@@ -28,7 +28,7 @@ const CLASSES = [
   Contention
 ]
 
-/** Returns whether an error has one of our classes already. An error that was mapped further in keeps its class. */
+/** Returns whether an error has one of these classes already. An error keeps the class that an inner call gave it. */
 function isClassified(error: Error): boolean {
   return CLASSES.some(type => error instanceof type)
 }
@@ -52,14 +52,14 @@ const REDIS_REFUSED = new Set([
 /** The beginning of the driver's error for a call that finds no connection. */
 const UNSENT = "Stream isn't writeable"
 
-/** The beginnings of errors that have no code of their own. */
+/** The beginnings of errors without a code of their own. */
 const FORBIDDEN_IN_SCRIPT = "ERR The user executing the script can't " // Redis 7.0 for NOPERM of a command in a script
 const TOO_MANY_CLIENTS = 'ERR max number of clients reached'
 
 /**
- * Maps an error of the Redis driver to a class of errors.ts. The first word distinguishes errors of the server. Any
- * other error (closed socket, timeout, refused connection) means that no answer came. Only for errors of the driver's
- * own calls.
+ * Maps an error of the Redis driver to a class of errors.ts. The first word identifies errors of the server. Any other
+ * error (closed socket, timeout, refused connection) means that no answer came. Use it only for the errors of the
+ * driver's own calls.
  */
 export function fromRedis(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error))
@@ -114,7 +114,7 @@ const MYSQL_NOT_PERMITTED = new Set([
   1143, // command on a column
   1227 // missing privilege
 ])
-/** SQLSTATE classes of errors in the data: out of range, and against a constraint. */
+/** The SQLSTATE classes of faults in the data: a value out of range, and a violated constraint. */
 const MYSQL_DATA = new Set(['22', '23'])
 const SYNTAX_ERROR = 1064
 const MYSQL_ALREADY_CHANGED = new Set([
@@ -126,8 +126,9 @@ const MYSQL_ALREADY_CHANGED = new Set([
 const DUPLICATE_KEY = 1062
 
 /**
- * Maps an error of the MySQL driver to a class of errors.ts, by errno. Without an errno of the server no answer came.
- * Only for errors of the driver's own calls: an error of another library may have a `code` too.
+ * Maps an error of the MySQL driver to a class of errors.ts, by errno. An error without an errno means that no answer
+ * came. Use it only for the errors of the driver's own calls, because an error of another library may have a `code`,
+ * too.
  */
 export function fromMysql(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error))
@@ -147,8 +148,8 @@ export function fromMysql(error: unknown): Error {
 }
 
 /**
- * Maps the error of a new MySQL connection to NoNewConnection where it means nothing for open connections. Other errors
- * pass through.
+ * Maps the error of a new MySQL connection to NoNewConnection if open connections may still work. Other errors stay
+ * unchanged.
  */
 export function forNewConnection(error: unknown): unknown {
   if (!isUnavailable(error, 'mysql')) return error
@@ -157,7 +158,7 @@ export function forNewConnection(error: unknown): unknown {
   return isLimit || !isServerAnswer(error) ? new NoNewConnection('mysql', cause) : error
 }
 
-/** Removes the call that a driver attaches to its error: each log line would hold a whole batch. */
+/** Removes the call that a driver attaches to its error. Otherwise each log line would contain a whole batch. */
 function withoutCall(error: Error): Error {
   for (const name of ['command', 'sql', 'parameters']) Reflect.deleteProperty(error, name)
   return error

@@ -1,6 +1,6 @@
 import { isAuthentication } from './server-answer.ts'
 
-/** The two stores, as errors, health and metrics name them. */
+/** The two stores, under the names that errors, health and metrics use. */
 export type StoreName = 'redis' | 'mysql'
 
 /** The environment variables that hold the user name and the password for each store. */
@@ -10,15 +10,14 @@ export const CREDENTIALS: Record<StoreName, string> = {
 }
 
 /**
- * The store sent no answer, or sent it too late, or refused for a reason that lies with the store and not with the
- * call.
+ * The store sent no answer, or sent it too late, or refused the call for a reason of its own. The call is not at fault.
  */
 export class StoreUnavailable extends Error {
   override name = 'StoreUnavailable'
   readonly store: StoreName
 
   constructor(store: StoreName, cause?: unknown) {
-    // An AggregateError, as for a host name with several addresses, has a code and no message.
+    // An AggregateError has a code and no message. A host name with several addresses causes one.
     const reason = cause instanceof Error ? `: ${cause.message || (cause as NodeJS.ErrnoException).code}` : ''
     const known = cause instanceof StoreUnavailable && cause.store === store
     const advice = isAuthentication(cause) ? `: authentication failed, see ${CREDENTIALS[store]}` : ''
@@ -28,32 +27,32 @@ export class StoreUnavailable extends Error {
 }
 
 /**
- * The store answers and refuses this call: it refuses writes now (full, read-only, cannot persist), or forbids the
+ * The store answers, but refuses this call. It refuses writes now (full, read-only, cannot persist), or forbids the
  * call.
  */
 export class StoreRefused extends StoreUnavailable {
   override name = 'StoreRefused'
 }
 
-/** The store user lacks the right for this call; other calls may work. */
+/** The user of the store lacks the right for this call. Other calls may work. */
 export class NotPermitted extends StoreRefused {
   override name = 'NotPermitted'
 }
 
-/** This Redis is a replica. After a failover another server takes the writes. */
+/** This Redis is a replica. After a failover, another server accepts the writes. */
 export class ReadOnlyReplica extends StoreRefused {
   override name = 'ReadOnlyReplica'
 }
 
 /**
- * Other calls of this process held all its connections for longer than this call could wait. The store received no
+ * Other calls of this process used all connections for longer than this call could wait. The store did not receive the
  * call. The call is not at fault, and the store counts as available.
  */
 export class NoFreeConnection extends StoreRefused {
   override name = 'NoFreeConnection'
 }
 
-/** The store lets no new connection in, or not in time. Open connections may work as before. */
+/** The store accepts no new connection, or not in time. Open connections may still work. */
 export class NoNewConnection extends StoreUnavailable {
   override name = 'NoNewConnection'
 }
@@ -78,19 +77,22 @@ export class DuplicateKey extends Error {
   override name = 'DuplicateKey'
 }
 
-/** A schema change adds what exists already, or drops what does not exist: an earlier start made the change. */
+/**
+ * A schema change adds something that exists already, or drops something that does not exist. An earlier start has made
+ * the change.
+ */
 export class AlreadyChanged extends Error {
   override name = 'AlreadyChanged'
 }
 
-/** The transaction lost against another one (deadlock, lock wait, changed record). Running it again may succeed. */
+/** Another transaction won (deadlock, lock wait, changed record). The transaction may succeed when it runs again. */
 export class Contention extends Error {
   override name = 'Contention'
 }
 
 /**
- * The store answered with an error that blames neither the data nor the store. Only a write that has nothing to do with
- * the call shows which of the two is at fault.
+ * The error of the store does not show whether the data or the store is at fault. Only a write that is independent of
+ * the call can show it.
  */
 export class UnexplainedStoreError extends Error {
   override name = 'UnexplainedStoreError'
@@ -106,16 +108,15 @@ export class UnexplainedStoreError extends Error {
 }
 
 /**
- * Returns whether an error means that this store sent no usable answer. False for refusals and for errors of the other
- * store.
+ * Returns whether an error means that this store sent no usable answer. Returns false for a refusal, and for an error
+ * of the other store.
  */
 export function isUnavailable(error: unknown, store: StoreName): boolean {
   return error instanceof StoreUnavailable && !(error instanceof StoreRefused) && error.store === store
 }
 
 /**
- * Returns whether the error of a trial write means that the store refuses writes, and not that something else was in
- * its way.
+ * Returns whether the error of a trial write means that the store refuses writes. Any other error does not show that.
  */
 export function isRefusal(error: unknown): boolean {
   return (

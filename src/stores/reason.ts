@@ -7,7 +7,7 @@ export function isServerAnswer(error: unknown): boolean {
 }
 
 /**
- * Returns advice when a store refuses the credentials, for readers of health who may not read the log. Returns
+ * Returns advice when a store refuses the credentials. Readers of health may not have access to the log. Returns
  * undefined for any other error.
  */
 export function describeAuthentication(error: unknown): string | undefined {
@@ -16,8 +16,8 @@ export function describeAuthentication(error: unknown): string | undefined {
 }
 
 /**
- * Returns why a store refuses calls, for readers who may not read the log: the store and the code of its error, without
- * an address, a user or a query.
+ * Returns why a store refuses calls: the store and the code of its error, without an address, a user or a query.
+ * Readers of health may not have access to the log.
  */
 export function reasonOf(error: StoreUnavailable): string {
   const { store, cause } = error

@@ -3,7 +3,9 @@ export function isRedisAnswer(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError'
 }
 
-/** Returns whether a MySQL call failed by an error that the server sent: only those have an errno and a SQLSTATE. */
+/**
+ * Returns whether a MySQL call failed by an error that the server sent. Only such errors have an errno and a SQLSTATE.
+ */
 export function isMysqlAnswer(error: unknown): error is Error & { errno: number; sqlState: string } {
   const { errno, sqlState } = (error ?? {}) as { errno?: unknown; sqlState?: unknown }
   return error instanceof Error && typeof errno === 'number' && typeof sqlState === 'string'

@@ -37,8 +37,8 @@ for (const name of METHODS) {
 }
 
 /**
- * Returns a logger that `make` creates only when something is logged through it; its children are lazy, too. Fastify has a
- * child for each request, and most requests never use it: the line at the end of a request does not need one.
+ * Returns a logger that `make` creates only when it logs something. Its children are lazy, too. Fastify makes a child
+ * for each request, and most requests never use it, because the line at the end of a request does not need it.
  */
 export function lazyLogger(make: () => FastifyBaseLogger): FastifyBaseLogger {
   return new LazyLogger(make) as unknown as FastifyBaseLogger

@@ -10,41 +10,46 @@ import { findFaults, readVersion } from './schema-check.ts'
 
 const MIGRATIONS = join(import.meta.dirname, '../../../migrations')
 
-/** The longest time that a process waits for another one that migrates (s), and the extra time for the answer (ms). */
+/**
+ * The longest time that a process waits for the migrations of another process (s), and the extra time for the answer
+ * (ms).
+ */
 const LOCK_WAIT = 60
 const ANSWER_WAIT = 5000
 
-/** The longest time that a schema change waits for the lock on its table; other work waits behind it (s). */
+/**
+ * The longest time that a schema change waits for the lock on its table (s). Other work on the table waits behind it.
+ */
 const TABLE_WAIT = 20
 
-/** The silence after which TCP probes the other end (ms): a schema change may take long without a byte. */
+/** The silence after which TCP probes the other end (ms). A schema change may send no byte for a long time. */
 const KEEP_ALIVE_DELAY = 10_000
 
 /** errno of a statement that the server cannot parse. */
 const SYNTAX_ERROR = 1064
 
 /**
- * Steps around the migrations that SQL files alone cannot do, on the same connection and under the same lock. Each
- * start runs them again, so each step checks first whether there is anything to do.
+ * Steps before and after the migrations that SQL files cannot do. They use the same connection and the same lock. Each
+ * start runs them again, so each step first checks whether it is needed.
  */
 export interface MigrationSteps {
-  /** Runs before the migrations, with the recorded version; 0 when there is none. */
+  /** Runs before the migrations. The argument is the recorded version; 0 when no version is recorded. */
   before: (connection: Connection, version: number, log: FastifyBaseLogger) => Promise<void>
   after: (connection: Connection, log: FastifyBaseLogger) => Promise<void>
 }
 
-/** Options of the migrations beside their files. */
+/** Options of the migrations, besides their files. */
 export interface MigrationOptions {
   steps?: MigrationSteps | undefined
-  /** Folder of the migrations of functions, which have versions of their own. */
+  /** The folder with the migrations of functions. Their versions are independent. */
   functions?: string | undefined
 }
 
 /**
- * Brings the database to the newest schema that this code knows. The first process migrates under an advisory lock; the
- * others wait and find the work done. A newer schema (rolling deploy) stays as it is. A migration that was cut off
- * continues at its next statement: a schema change commits by itself, and the version is recorded after the last one.
- * @throws {SchemaRefused} when a table is not as this code needs it, if possible before anything is changed.
+ * Brings the database to the newest schema of this code. The first process migrates under an advisory lock. The others
+ * wait, and then have nothing to do. A newer schema stays unchanged, for a rolling deploy. An interrupted migration
+ * continues at its next statement: each schema change commits by itself, and the version is recorded at the end.
+ * @throws {SchemaRefused} when a table does not fit this code; if possible, before anything is changed.
  * @throws {Error} when the server is too old for this code.
  */
 export async function migrate(
@@ -53,7 +58,7 @@ export async function migrate(
   { steps, functions = join(MIGRATIONS, 'functions') }: MigrationOptions = {}
 ): Promise<void> {
   const connection = await createConnection({ ...options, keepAliveInitialDelay: KEEP_ALIVE_DELAY })
-  // Without a listener a connection that is lost while idle would end the process.
+  // Without a listener, a connection that is lost while idle would end the process.
   connection.on('error', () => {})
   try {
     for (const statement of sessionStatements(TABLE_WAIT)) await connection.query(statement)
@@ -70,7 +75,7 @@ export async function migrate(
     await steps?.after(connection, log)
     await applyFunctions(run, functions)
   } finally {
-    // Without a farewell, whose answer may never come. The lock ends with the connection.
+    // Closes the connection without a goodbye, because the answer may never come. The lock ends with the connection.
     connection.destroy()
   }
 }
@@ -91,7 +96,7 @@ async function applyOwn(run: Run, steps: MigrationSteps | undefined): Promise<vo
     await refuseFaults(connection, false)
   }
   await applyFolder(run, MIGRATIONS, 'schema_version')
-  // A newer version has checked its schema itself.
+  // A newer version has already checked its own schema.
   if (recorded <= newest) await refuseFaults(connection, true)
 }
 
@@ -111,7 +116,7 @@ function createPostgrator({ connection, database }: Run, folder: string, table: 
   return new Postgrator({
     driver: 'mysql',
     ...(database !== undefined && { database }),
-    // The pattern is a glob, and the folder's name may hold characters that mean something in one.
+    // The pattern is a glob, and the name of the folder may contain special characters of a glob.
     migrationPattern: `${folder.replace(/[?*()[\]{}\\]/g, '\\$&')}/*.sql`,
     schemaTable: table,
     execQuery: async query => ({ rows: (await connection.query<RowDataPacket[]>(query))[0] }),
@@ -119,7 +124,7 @@ function createPostgrator({ connection, database }: Run, folder: string, table: 
   })
 }
 
-/** Applies the migrations of functions. A fault is logged and does not delay others; the next start tries again. */
+/** Applies the migrations of functions. A fault is logged and does not stop the others. The next start tries again. */
 async function applyFunctions(run: Run, folder: string): Promise<void> {
   if (!existsSync(folder) || !readdirSync(folder).some(name => name.endsWith('.sql'))) return
   await applyFolder(run, folder, 'function_schema_version').catch(error => {
@@ -130,9 +135,9 @@ async function applyFunctions(run: Run, folder: string): Promise<void> {
 }
 
 /**
- * Checks that the server knows SKIP LOCKED, which work without Redis needs. Only prepares the statement, which reads
- * and locks nothing.
- * @throws {Error} when the server does not.
+ * Checks that the server supports SKIP LOCKED, which spilled orders need. It only prepares a statement, which reads and
+ * locks nothing.
+ * @throws {Error} when the server does not support it.
  */
 async function requireSkipLocked(connection: Connection): Promise<void> {
   await connection
@@ -145,8 +150,8 @@ async function requireSkipLocked(connection: Connection): Promise<void> {
 }
 
 /**
- * Runs the statements of a migration. Passes over a change that exists already: an earlier start that was cut off made
- * it, or the check after the migrations finds the fault.
+ * Runs the statements of a migration. Skips a change that exists already: an interrupted start has made it. If not, the
+ * check after the migrations finds the fault.
  */
 async function runScript(connection: Connection, script: string): Promise<void> {
   for (const statement of statementsOf(script)) {

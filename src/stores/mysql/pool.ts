@@ -8,20 +8,20 @@ import { fromMysql } from '../driver-errors.ts'
 import { isRefusal, isUnavailable, NoFreeConnection, StoreUnavailable } from '../errors.ts'
 import { createPromisePool } from './promise-pool.ts'
 
-/** Limit of a statement that no client waits for, in multiples of STORE_TIMEOUT_MS. */
+/** The limit of a statement for which no client waits, in multiples of STORE_TIMEOUT_MS. */
 export const LONG_STATEMENT = 10
 
 /**
- * Returns the statements that set a session as this code needs it, whatever the server's defaults are. They leave alone
- * what an operator limits or forbids (a read-only default, a longest statement). `lockWait` is how long a statement
- * waits for a locked table, in seconds: a statement that its client has timed out must not stay on the server for long.
+ * Returns the statements that prepare a session, whatever the defaults of the server are. They do not change the limits
+ * of an operator (a read-only default, a longest statement). `lockWait` is how long a statement waits for a locked
+ * table (s). A statement whose client has timed out must not stay on the server for long.
  */
 export function sessionStatements(lockWait: number): string[] {
   const variables = {
     time_zone: "'+00:00'",
     // Refuses values instead of cutting them, and reads quotes and backslashes as the driver writes them.
     sql_mode: "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
-    // A read leaves no transaction open. A commit neither begins another one nor ends the connection.
+    // A read does not leave a transaction open. A commit neither begins another transaction nor closes the connection.
     autocommit: 1,
     completion_type: 0,
     innodb_lock_wait_timeout: 3,
@@ -47,16 +47,20 @@ export function sessionStatements(lockWait: number): string[] {
   ]
 }
 
-/** Connections to MySQL. Statements fail with classes of errors.ts; other errors of `work` pass through. */
+/** Connections to MySQL. Statements fail with classes of errors.ts. Other errors of `work` stay unchanged. */
 export interface MysqlPool {
   /**
-   * Runs `work` on a connection of its own, then returns the connection to the pool. Closes it if a statement got no
-   * answer or was refused: the next user could read the late reply, and only a new session sees restored rights.
+   * Runs `work` on a connection of its own, then returns the connection to the pool. Closes the connection if a
+   * statement got no answer or was refused. Otherwise the next user could read the late answer, or would not get
+   * restored rights.
    */
   using: <T>(work: (connection: PoolConnection) => Promise<T>) => Promise<T>
-  /** Closes each connection that is open now before its next use: its session may follow outdated settings. */
+  /** Closes each connection that is open now before its next use, because its session may have outdated settings. */
   renew: () => void
-  /** Returns mysql2's pool of promises over the same connections; `limit` is for each command (ms). Call it once. */
+  /**
+   * Returns the promise pool of mysql2 over the same connections. `limit` is the longest time of a command (ms). Call
+   * it once.
+   */
   promise: (limit: number) => PromisePool
   close: () => Promise<void>
 }
@@ -69,7 +73,7 @@ export function connectionOptions(config: Config): PoolOptions {
     user: config.DB_USER,
     password: config.DB_PASSWORD,
     database: config.DB_NAME,
-    // The driver checks the server's name in its certificate only on request, and cannot check an address.
+    // The driver checks the name in the server's certificate only on request, and cannot check an address.
     ...(config.DB_TLS && { ssl: { rejectUnauthorized: true, verifyIdentity: isIP(config.DB_HOST) === 0 } }),
     connectTimeout: config.STORE_TIMEOUT_MS,
     timezone: 'Z',
@@ -118,8 +122,8 @@ export function createMysqlPool(
       }
       return createPromisePool(pool, { lend, resetLater, limit })
     },
-    // The driver's end fails for a connection that still opens to a server that hangs, and never returns when one is given
-    // up meanwhile.
+    // The driver's `end` fails for a connection that is still opening to a server that hangs. It never returns when
+    // such a connection is closed in the meantime.
     close: () =>
       withDeadline(
         end().catch(() => {}),
@@ -168,9 +172,9 @@ export function query<T>(
 }
 
 /**
- * Takes connections from the pool and sets their sessions, with a limit of `timeout` ms for each statement. A
- * connection is handed over only once its session is set, since a statement that waits behind others has no limit. A
- * connection that cannot be set is destroyed.
+ * Takes connections from the pool and prepares their sessions, with a limit of `timeout` ms for each statement. A
+ * connection is used only after its session is prepared, because a statement that waits behind others has no limit. A
+ * connection that cannot be prepared is destroyed.
  */
 function createTake(pool: Pool, timeout: number) {
   const getConnection = pool.getConnection.bind(pool)
@@ -211,7 +215,7 @@ function createTake(pool: Pool, timeout: number) {
   return { take, renew, resetLater }
 }
 
-/** Ends the transaction of a session and drops all that it has set. */
+/** Ends the transaction of a session, and resets all its settings. */
 function reset(connection: PoolConnection): Promise<void> {
   return new Promise((resolve, reject) => {
     connection.reset(error => (error ? reject(fromMysql(error)) : resolve()))
@@ -238,7 +242,7 @@ async function connect(
   try {
     return await withDeadline(pending, { after: deadline, late: expire })
   } catch (error) {
-    // A refused connection blames no call: the account may be locked, or at a limit.
+    // A refused connection is not the fault of a call: the account may be locked, or at a limit.
     const known = fromMysql(error)
     throw isUnavailable(known, 'mysql') || known instanceof NoFreeConnection
       ? known

@@ -5,7 +5,7 @@ import type { Pool as PromisePool } from 'mysql2/promise'
 import { fromMysql } from '../driver-errors.ts'
 import { StoreUnavailable } from '../errors.ts'
 
-/** A command of mysql2: a statement, or a ping, or what prepares a statement. */
+/** A command of mysql2: a statement, a ping, or the preparation of a statement. */
 interface Command extends EventEmitter {
   timeout?: number
   onResult?: (error: Error | null, ...results: unknown[]) => void
@@ -19,18 +19,18 @@ interface Internals {
 
 /** The dependencies of a pool of promises. */
 export interface PromisePoolOptions {
-  /** Lends a connection whose session is set, until the connection is released or destroyed. */
+  /** Returns a connection with a prepared session, for use until it is released or destroyed. */
   lend: () => Promise<PoolConnection>
-  /** Has the session of a connection reset before its next use. */
+  /** Makes the pool reset the session of a connection before its next use. */
   resetLater: (connection: PoolConnection) => void
-  /** The longest time that MySQL may take to answer a command that does not state a longer `timeout` (ms). */
+  /** The longest time of a command without a `timeout` of its own (ms). */
   limit: number
 }
 
 /**
- * Returns mysql2's pool of promises over a pool that this service guards, for functions that use mysql2 as it is
- * documented. A connection comes with its session set and within the deadline of the pool, and a command that MySQL
- * does not answer fails. What MySQL answers stays mysql2's error; all else fails with {StoreUnavailable}.
+ * Returns the promise pool of mysql2 over the guarded pool of this service, for functions that use mysql2 as its
+ * documentation shows. A connection has a prepared session and comes within the deadline of the pool. A command without
+ * an answer fails. Errors of MySQL stay errors of mysql2. Any other error becomes {StoreUnavailable}.
  */
 export function createPromisePool(pool: Pool, options: PromisePoolOptions): PromisePool {
   const { lend, resetLater, limit } = options
@@ -45,14 +45,14 @@ export function createPromisePool(pool: Pool, options: PromisePoolOptions): Prom
   const getConnection = promises.getConnection.bind(promises)
   promises.getConnection = async () => {
     const connection = await getConnection()
-    // Its user may leave a transaction open, or a variable set.
+    // The user of the connection may leave a transaction open, or a variable set.
     resetLater(connection.connection as unknown as PoolConnection)
     return connection
   }
   return promises
 }
 
-/** Fails each command that gets no answer: the error becomes a class, and a connection that hangs is closed. */
+/** Fails each command that gets no answer. Its error gets a class, and a connection that hangs is closed. */
 function limitCommands(connection: PoolConnection, limit: number): void {
   const internals = connection as unknown as Internals
   const pending = new Set<Command>()
@@ -94,7 +94,7 @@ function limitCommands(connection: PoolConnection, limit: number): void {
   })
 }
 
-/** Returns an error that MySQL did not send as {StoreUnavailable}, and every other error as it is. */
+/** Returns {StoreUnavailable} for an error that MySQL did not send, and every other error unchanged. */
 function withoutAnswer(error: Error): Error {
   return 'sqlState' in error ? error : fromMysql(error)
 }

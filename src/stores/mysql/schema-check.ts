@@ -5,8 +5,8 @@ import type { Connection, RowDataPacket } from 'mysql2/promise'
 type Types = Record<string, string>
 
 /**
- * The columns of a table: those of its CREATE TABLE, those of later migrations, and types before a migration changed
- * them.
+ * The columns of a table: the columns of its CREATE TABLE, the columns of later migrations, and the types before a
+ * migration changes them.
  */
 interface TableColumns {
   created: Types
@@ -22,7 +22,7 @@ const TABLES: Record<string, TableColumns> = JSON.parse(
 /** The names of the tables of the newest schema. */
 export const TABLE_NAMES = Object.keys(TABLES)
 
-/** The columns of the table in which Postgrator records versions. It adds missing ones. */
+/** The columns of the table in which Postgrator records versions. Postgrator adds a missing column. */
 const VERSION_COLUMNS = new Set(['version', 'name', 'md5', 'run_at'])
 
 /** The end of each message. */
@@ -44,7 +44,7 @@ export interface Column {
   name: string
   /** As `describeType` writes it. */
   type: string
-  /** Whether an INSERT has to name it. */
+  /** Whether an INSERT has to name the column. */
   required: boolean
 }
 
@@ -81,9 +81,8 @@ export async function readVersion(connection: Connection): Promise<number> {
 }
 
 /**
- * Finds what this code cannot use in the tables of this database, one fault for each column. Before the migrations
- * (`complete` is false) tables and columns of later migrations may be missing. An unknown column is a fault only if an
- * INSERT has to name it.
+ * Finds columns that this code cannot use, one fault for each. Before the migrations (`complete` is false), tables and
+ * columns of later migrations may be missing. An unknown column is a fault only if an INSERT has to name it.
  */
 export async function findFaults(connection: Connection, complete: boolean): Promise<SchemaRefused[]> {
   const tables = await readTables(connection, TABLE_NAMES)
@@ -124,12 +123,12 @@ function findTableFaults(
   return [...missing, ...wrong]
 }
 
-/** Returns whether a type is the expected one. Any collation fits where the expected type names none. */
+/** Returns whether a type is the expected type. An expected type without a collation accepts any collation. */
 function fits(type: string, expected: string): boolean {
   return type === expected || type.replace(' ascii_bin', '') === expected
 }
 
-/** Reads the columns of those tables and views that exist, in the order of the table. */
+/** Reads the columns of the tables and views that exist, in the order of the table. */
 export async function readTables(connection: Connection, names: string[]): Promise<Map<string, Column[]>> {
   const [rows] = await connection.query<ColumnRow[]>(
     `SELECT t.table_name AS tab, t.table_type AS kind, c.column_name AS col, c.column_type AS type,
@@ -154,12 +153,12 @@ export async function readTables(connection: Connection, names: string[]): Promi
   return tables
 }
 
-/** Returns whether a column is MariaDB's JSON, the only long text that this collation has by default. */
+/** Returns whether a column is MariaDB's JSON. No other long text has this collation by default. */
 function isMariaJson(type: string, collation: string | null): boolean {
   return type === 'longtext' && collation === 'utf8mb4_bin'
 }
 
-/** Describes a column with all that this code relies on: `varchar(100) ascii_bin unique`. */
+/** Describes a column with the properties that this code needs, such as `varchar(100) ascii_bin unique`. */
 function describeType({ kind, type, collation, nullable, part, extra }: ColumnRow): string {
   return [
     // JSON is a text with a check in MariaDB, which also writes a display width.

@@ -9,51 +9,52 @@ import { connectionOptions, createMysqlPool, LONG_STATEMENT, type MysqlPool, que
 import { SchemaRefused } from './schema-check.ts'
 import { runTransaction, type Transaction } from './transaction.ts'
 
-/** The number of times that a transaction runs again after it lost against another one. */
+/** How often a transaction runs again after another transaction won. */
 const CONTENTION_RETRIES = 3
 
-/** Limit of a statement in a short transaction, in multiples of STORE_TIMEOUT_MS. */
+/** The limit of a statement in a short transaction, in multiples of STORE_TIMEOUT_MS. */
 const SHORT_STATEMENT = 2
 
-/** Least limit of a statement of the trial write: longer than its wait for a row (ms). */
+/** The least limit of a statement of the trial write. It is longer than the wait for a row (ms). */
 const TRIAL = 1500
 
-/** The time between two reads of the tables while the schema is refused (ms). Reading them may take long. */
+/** The time between two reads of the tables while the schema is refused (ms). Reading the tables may take long. */
 const REFUSAL_HOLDS = 10_000
 
-/** Read with every probe: the setting may change while the server runs. */
+/** Every probe reads it, because the setting may change while the server runs. */
 const DURABILITY = 'SELECT @@GLOBAL.innodb_flush_log_at_trx_commit AS flush'
 
 /**
- * MySQL for one kind of work. A call fails with a class of errors.ts, or with what `work` throws. An unforeseen error
- * passes through only if a trial write succeeds right after it.
+ * MySQL for one kind of work. A call fails with a class of errors.ts, or with the error of `work`. An unexpected error
+ * stays unchanged only if a trial write succeeds right after it.
  */
 export interface MysqlStore {
   availability: Availability
   /** Reads rows outside a transaction. */
   rows: <T>(sql: string, values: unknown[]) => Promise<T[]>
   /**
-   * Runs `work` in a READ COMMITTED transaction and commits. Whatever `work` throws rolls back and passes through.
-   * Retries deadlocks and lock waits, so `work` may run more than once. The limit of a statement is ten times
-   * STORE_TIMEOUT_MS; in a `short` transaction, for which a client waits, it is twice that time.
+   * Runs `work` in a READ COMMITTED transaction and commits. An error of `work` rolls back and stays unchanged.
+   * Deadlocks and lock waits are retried, so `work` may run more than once. The limit of a statement is ten times
+   * STORE_TIMEOUT_MS. In a `short` transaction, for which a client waits, the limit is twice that time.
    */
   transaction: <T>(work: (transaction: Transaction) => Promise<T>, length?: 'short') => Promise<T>
-  /** Returns whether MySQL was last seen to answer a commit only when it is on disk. */
+  /** Returns whether MySQL answers a commit only when the commit is on disk, after the last probe. */
   durable: () => boolean
 }
 
 /** MySQL for functions, which may also use mysql2 itself. */
 export interface FunctionMysqlStore extends MysqlStore {
-  /** mysql2's pool of promises, over the connections of this store; a command may take ten times STORE_TIMEOUT_MS. */
+  /** The promise pool of mysql2 over the connections of this store. A command may take ten times STORE_TIMEOUT_MS. */
   client: PromisePool
 }
 
 /** The MySQL of this process: two pools behind one circuit breaker. */
 export interface MysqlStores {
-  /** For the service itself, on connections that nothing else can take. */
+  /** For the service itself, on connections that no other work can use. */
   reserved: MysqlStore
   /**
-   * For any other work. Waits longer for a connection and for rows; a slow statement does not open the circuit breaker.
+   * For any other work. It waits longer for a connection and for rows. A slow statement does not open the circuit
+   * breaker.
    */
   general: FunctionMysqlStore
   start: () => Promise<void>
@@ -73,7 +74,7 @@ export function createMysqlStores(
   const long = config.STORE_TIMEOUT_MS * LONG_STATEMENT
   const pool = createMysqlPool(config, config.DB_POOL_SIZE - 1)
   const functionPool = createMysqlPool(config, config.DB_FUNCTION_POOL_SIZE, long)
-  // Reserved for probes: a busy process must not find MySQL unavailable.
+  // Reserved for probes, because a busy process must not find MySQL unavailable.
   const probes = createMysqlPool(config, 1)
   const timeout = config.STORE_TIMEOUT_MS
   let durable = false
@@ -91,7 +92,7 @@ export function createMysqlStores(
       durable = row?.flush === 1
     },
     tryWrite: async () => {
-      // On a new connection: what the server forbids now may not apply to open sessions.
+      // Uses a new connection, because a new restriction of the server may not apply to open sessions.
       const trial = createMysqlPool(config, 1)
       try {
         await trial
@@ -133,8 +134,8 @@ export function createMysqlStores(
 }
 
 /**
- * Returns a function that migrates until one run succeeds. A run may take longer than a probe, and the probes of that
- * time share it. A refused schema is logged here, once: the probe may have timed out before.
+ * Returns a function that migrates until one run succeeds. A run may take longer than a probe. The probes in that time
+ * wait for the same run. A refused schema is logged here, once, because the probe may have timed out before.
  */
 function createMigrateOnce(
   config: Config,
@@ -168,8 +169,9 @@ function createMigrateOnce(
 }
 
 /**
- * Does `work`, and explains an unforeseen error by a trial write.
- * @throws {StoreRefused} when MySQL refuses writes right after the error, or refused them before; else what `work` throws.
+ * Runs `work`, and explains an unexpected error by a trial write.
+ * @throws {StoreRefused} when MySQL refuses writes right after the error, or refused them before. Otherwise, throws the
+ * error of `work`.
  */
 async function explain<T>(availability: Availability, work: () => Promise<T>): Promise<T> {
   try {

@@ -8,7 +8,9 @@ export interface Transaction {
   run: (sql: string, values: unknown[]) => Promise<ResultSetHeader>
 }
 
-/** A statement that was not awaited came after its transaction ended. It would join the transaction of another call. */
+/**
+ * A statement was not awaited and came after the end of its transaction. It would become part of another transaction.
+ */
 class TransactionEnded extends Error {
   override name = 'TransactionEnded'
 
@@ -18,9 +20,10 @@ class TransactionEnded extends Error {
 }
 
 /**
- * Runs `work` in a transaction, once. `timeout` is the limit of each statement, in milliseconds. What `work` throws rolls
- * back and passes through. A statement without an answer, or one that lost against another transaction, ends the
- * transaction: later statements fail with its error, and so does the transaction, even if `work` caught the error.
+ * Runs `work` in a transaction, once. `timeout` is the limit of each statement, in milliseconds. An error of `work`
+ * rolls back and stays unchanged. A statement that gets no answer, or fails because another transaction won, ends the
+ * transaction. Later statements then fail with the same error, and so does the transaction, even if `work` caught the
+ * error.
  */
 export function runTransaction<T>(
   pool: MysqlPool,

@@ -1,7 +1,7 @@
 /**
- * An estimate of the server's clock that is never ahead of it. A reply with the time t takes some time to arrive, so
- * the server's clock then reads t or more; from then on the local monotonic clock counts. A deadline that is computed
- * from this clock is never later than meant.
+ * An estimate of the server's clock that is never later than the real time of the server. A reply with the time t needs
+ * some time to arrive, so the server's clock then shows t or more. From then on, the local monotonic clock is added. A
+ * deadline from this clock is never later than intended.
  */
 export interface RedisClock {
   /** Records the server time of a reply that has just arrived (ms since 1970). */
@@ -10,7 +10,7 @@ export interface RedisClock {
   now: () => number | undefined
 }
 
-/** The time for which a reading is valid: two clocks drift apart by no more than milliseconds in this time. */
+/** The time for which a reading is valid. In this time, two clocks differ by a few milliseconds at most. */
 const READING_VALID = 60_000
 
 /** Creates a clock without a reading. */

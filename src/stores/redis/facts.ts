@@ -2,16 +2,16 @@ import type { Redis } from 'ioredis'
 import { StoreRefused } from '../errors.ts'
 import { isRedisAnswer } from '../server-answer.ts'
 
-/** The guarantees of a Redis. */
+/** What a Redis server guarantees. */
 export interface RedisFacts {
-  /** `fsync`: a write is on disk before its reply. `memory`: it may be in memory alone. */
+  /** `fsync`: a write is on disk before its reply. `memory`: a write may be only in memory. */
   durability: 'fsync' | 'memory'
   /** Whether a full Redis may evict keys that have no TTL. */
   evicts: boolean
 }
 
 /**
- * Reads what this Redis guarantees. Returns the weaker guarantee where a managed Redis forbids CONFIG.
+ * Reads what this Redis guarantees. Returns the weaker guarantee when a managed Redis forbids CONFIG.
  * @throws when no answer comes.
  */
 export async function readFacts(client: Redis): Promise<RedisFacts> {

@@ -7,31 +7,32 @@ import { fromRedis } from '../driver-errors.ts'
 import { ReadOnlyReplica, StoreUnavailable } from '../errors.ts'
 import { type RedisFacts, readFacts } from './facts.ts'
 
-/** The extra time beyond its BLOCK after which the connection of a blocking read counts as dead (ms). */
+/** The extra time beyond BLOCK after which the connection of a blocking read is closed (ms). */
 const BLOCK_GRACE = 2000
 
 /**
- * The longest silence of the shared connection after a call; then it counts as dead (ms). Without a limit, a connection
- * whose other end is gone stays open for a quarter of an hour, and longer behind a middlebox that answers for it.
+ * The longest time without an answer on the common connection after a call (ms). Then the connection is closed. Without
+ * a limit, a connection to a server that is gone stays open for a quarter of an hour, and longer behind a middlebox
+ * that answers for the server.
  */
 const SILENCE = 5000
 
-/** Shortest and longest time to keep a connection to a server that stays a replica (ms). */
+/** The shortest and the longest time for which a connection to a replica is kept (ms). */
 const SHORTEST_STAY = 1000
 const LONGEST_STAY = 30_000
 
 /** The Redis of this process behind its circuit breaker. */
 export interface RedisStore {
-  /** The shared connection, past the breaker. */
+  /** The common connection, without the circuit breaker. */
   client: Redis
   availability: Availability
-  /** Returns what the server was last seen to guarantee. */
+  /** Returns what the server guarantees, after the last probe. */
   facts: () => RedisFacts
-  /** Runs commands through the breaker. Other errors of `work` pass through. */
+  /** Runs commands through the circuit breaker. Other errors of `work` stay unchanged. */
   run: <T>(work: (client: Redis) => Promise<T>) => Promise<T>
   /**
-   * Opens a connection for blocking reads, since every command on a shared one would wait behind them. `block` is the
-   * longest BLOCK in milliseconds; a socket that is silent for clearly longer is closed.
+   * Opens a connection for blocking reads, because every command on the common connection would wait behind them.
+   * `block` is the longest BLOCK in milliseconds. A socket without data for clearly longer is closed.
    */
   blockingConnection: (block: number) => Redis
   start: () => Promise<void>
@@ -44,16 +45,17 @@ function connectionOptions(config: Config, more: RedisOptions): RedisOptions & {
     port: config.REDIS_PORT,
     ...(config.REDIS_USERNAME !== '' && { username: config.REDIS_USERNAME }),
     ...(config.REDIS_PASSWORD !== '' && { password: config.REDIS_PASSWORD }),
-    // The certificate has to name the host. TLS can request a name, and no address.
+    // The certificate must contain the name of the host. TLS can request a name, but not an address.
     ...(config.REDIS_TLS && { tls: isIP(config.REDIS_HOST) ? {} : { servername: config.REDIS_HOST } }),
     lazyConnect: true,
-    // The driver's check needs INFO, which a user may not be allowed, and writes past the log. A probe checks instead.
+    // The driver's check needs INFO, which a user may not be allowed to call, and it does not write to the log. A probe
+    // checks instead.
     enableReadyCheck: false,
     connectTimeout: config.STORE_TIMEOUT_MS,
-    // A call that timed out must not happen later: nothing is queued while offline, nothing is sent twice.
+    // A call that timed out must not run later. So nothing is queued while offline, and nothing is sent twice.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
-    // Fails at once what a closed connection leaves unanswered; it would wait forever.
+    // Fails calls without an answer at once when their connection is closed. Otherwise they would wait forever.
     maxRetriesPerRequest: 0,
     retryStrategy: attempt => Math.min(50 * 2 ** Math.min(attempt, 10), 1000),
     reconnectOnError: leaveReplica(),
@@ -63,9 +65,9 @@ function connectionOptions(config: Config, more: RedisOptions): RedisOptions & {
 }
 
 /**
- * Decides whether an error is a reason to connect again; the failed command is not sent again. A server that a failover
- * turned into a replica keeps its sockets open, and only a new connection finds the new primary. While the new
- * connection leads to a replica too, the pauses grow, since reads fail meanwhile.
+ * Decides whether an error is a reason to connect again. The failed command is not sent again. A server that a failover
+ * made a replica keeps its sockets open, and only a new connection finds the new primary. While the new connection
+ * reaches a replica, too, the pauses become longer, because reads fail in the meantime.
  */
 function leaveReplica(): (error: Error) => boolean {
   let stay = 0
@@ -81,8 +83,8 @@ function leaveReplica(): (error: Error) => boolean {
 }
 
 /**
- * A connection whose commands fail with classes of errors.ts. Errors are mapped only here: an error that a caller
- * throws between two commands does not come from Redis.
+ * A connection whose commands fail with classes of errors.ts. Errors are mapped only here, because an error that a
+ * caller throws between two commands does not come from Redis.
  */
 class Connection extends Redis {
   override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
@@ -97,7 +99,7 @@ class Connection extends Redis {
 }
 
 /**
- * Opens the Redis of this process: one shared connection behind a circuit breaker. A probe calls `check`, which reads a
+ * Opens the Redis of this process: one common connection behind a circuit breaker. A probe calls `check`, which reads a
  * key and throws when this Redis must not be used.
  */
 export function createRedisStore(
@@ -109,7 +111,7 @@ export function createRedisStore(
   const client = new Connection(
     connectionOptions(config, { commandTimeout: timeout, socketTimeout: Math.max(SILENCE, 2 * timeout) })
   )
-  // Kept for the probe: a command without a connection fails without the reason.
+  // The probe reports this reason. A command without a connection fails without a reason.
   let broken: Error | undefined
   client.on('error', error => {
     broken = error
@@ -133,7 +135,7 @@ export function createRedisStore(
             new Error(`the connection to ${config.REDIS_HOST}:${config.REDIS_PORT} is ${client.status}`)
         )
       await requireFlags(client)
-      // No PING: a server that cannot save refuses it like a write, and still answers reads.
+      // Not PING: a server that cannot save refuses PING as it refuses writes, but still answers reads.
       await check(client).catch(reportAsRedis)
       facts = await readFacts(client).catch(reportAsRedis)
     }
@@ -160,7 +162,7 @@ export function createRedisStore(
 }
 
 /**
- * Checks that the server knows the flags that every script begins with.
+ * Checks that the server supports the flags at the start of every script.
  * @throws {StoreUnavailable} when it does not.
  */
 async function requireFlags(client: Redis): Promise<void> {
