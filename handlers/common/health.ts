@@ -43,6 +43,7 @@ const ordersWarning = (reason: string) => `Orders are accepted in MySQL: ${reaso
 const health = {
   operationId: 'getHealth',
   summary: 'Report the state of the service and its stores',
+  description: '`degraded` says that the service needs an operator. `warnings` says why.',
   tags: ['operations'],
   response: {
     200: response(Health, {
@@ -56,6 +57,7 @@ const health = {
 const live = {
   operationId: 'getLiveness',
   summary: 'Report that the process runs',
+  description: 'For the liveness probe of an orchestrator. It does not ask the stores.',
   tags: ['operations'],
   response: { 200: response(Probe, { description: 'The process runs.' }), ...anyRoute }
 } as const
@@ -63,6 +65,7 @@ const live = {
 const ready = {
   operationId: 'getReadiness',
   summary: 'Report whether to send requests here',
+  description: 'For the readiness probe of an orchestrator.',
   tags: ['operations'],
   response: {
     200: response(Probe, { description: 'The process takes requests.' }),

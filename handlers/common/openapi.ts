@@ -5,6 +5,7 @@ import type { App } from '../../src/app.ts'
 const schema = {
   operationId: 'getOpenApi',
   summary: 'Return this document',
+  description: 'OpenAPI 3.1. The schemas that validate requests are its source.',
   tags: ['operations'],
   response: {
     200: {

@@ -69,6 +69,7 @@ async function openapi(app: FastifyInstance) {
         title: 'Orderstream',
         description: packageJson.description,
         version: packageJson.version,
+        contact: { name: 'The operators of this service' },
         license: { name: packageJson.license, identifier: packageJson.license }
       },
       security: [],

@@ -1,4 +1,4 @@
-import type { RouteOptions } from 'fastify'
+import type { FastifySchema, RouteOptions } from 'fastify'
 import type { Scope } from '../../schema/http/key.ts'
 import { problem, retryable } from '../../schema/http/response.ts'
 
@@ -20,9 +20,13 @@ export function describeAccess(route: RouteOptions, optional: boolean): void {
   const { scope } = route.config ?? {}
   if (scope === undefined || scope === 'none' || !route.schema) return
   const anyone = optional && scope !== 'admin' && scope !== 'admin:read'
-  route.schema = {
+  const described: FastifySchema & { 'x-scope': Scope } = {
     ...route.schema,
-    security: anyone ? [{ bearer: [scope] }, {}] : [{ bearer: [scope] }],
+    security: anyone ? [{ bearer: [] }, {}] : [{ bearer: [] }],
+    // OpenAPI names scopes only for OAuth, so the scope is an extension and a part of the description.
+    'x-scope': scope,
+    description: [route.schema.description, `Scope: \`${scope}\`.`].filter(Boolean).join('\n\n'),
     response: { ...REFUSALS, ...(route.schema.response as object | undefined) }
   }
+  route.schema = described
 }

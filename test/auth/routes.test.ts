@@ -11,6 +11,7 @@ const OPEN = ['/health', '/health/live', '/health/ready', '/metrics', '/openapi.
 
 interface Operation {
   security?: Record<string, string[]>[]
+  'x-scope'?: string
   responses: Record<string, unknown>
 }
 
@@ -18,12 +19,12 @@ interface Operation {
 function operationsOf(document: object) {
   const { paths } = document as { paths: Record<string, Record<string, Operation>> }
   return Object.entries(paths).flatMap(([path, operations]) =>
-    Object.entries(operations).map(([method, { security, responses }]) => ({
+    Object.entries(operations).map(([method, { security, 'x-scope': scope, responses }]) => ({
       path,
       method: method.toUpperCase() as 'GET',
       // A query that each list takes, and ids that each route takes.
       url: path.replaceAll(/\{\w+\}/g, '0123456789abcdef'),
-      scopes: (security ?? []).flatMap(({ bearer }) => bearer ?? []),
+      scopes: scope === undefined ? [] : [scope],
       optional: (security ?? []).some(each => Object.keys(each).length === 0),
       responses
     }))

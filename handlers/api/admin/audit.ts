@@ -10,6 +10,7 @@ const audit = {
   ...adminRoute,
   operationId: 'getAudit',
   summary: 'Prove that no order is lost',
+  description: 'Adds up the outcomes of all accepted orders. A `difference` other than 0 is a fault.',
   response: { 200: response(Audit, { description: 'The outcomes of all orders.' }), ...adminErrors }
 } as const
 

@@ -18,6 +18,7 @@ const list = {
   ...adminRoute,
   operationId: 'listDeadLetters',
   summary: 'List the dead letters of a function',
+  description: 'The oldest dead letter is first.',
   querystring: ListQuery,
   response: { 200: response(DeadLetterPage, { description: 'A page of dead letters.' }), ...adminErrors }
 } as const
@@ -26,6 +27,7 @@ const show = {
   ...adminRoute,
   operationId: 'getDeadLetter',
   summary: 'Read a dead letter',
+  description: 'With the body of its message and the cause.',
   params: DeadLetterParams,
   response: {
     200: response(DeadLetter, { description: 'The dead letter.' }),
@@ -55,6 +57,7 @@ const discard = {
   ...adminRoute,
   operationId: 'discardDeadLetters',
   summary: 'Discard dead letters, with a reason',
+  description: 'The reason is kept with them.',
   body: ref(Discard),
   response: {
     200: response(Dealt, { description: 'How many were discarded.' }),

@@ -19,6 +19,7 @@ const list = {
   ...adminRoute,
   operationId: 'listKeys',
   summary: 'List the API keys',
+  description: 'By id, without their secrets. Revoked and expired keys are in the list.',
   querystring: KeyQuery,
   response: { 200: response(KeyPage, { description: 'A page of keys.' }), ...adminErrors }
 } as const

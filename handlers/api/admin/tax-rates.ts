@@ -8,6 +8,7 @@ const list = {
   ...adminRoute,
   operationId: 'listTaxRates',
   summary: 'List the tax rates of the regions',
+  description: 'By region and time, with the past and the future rates.',
   response: {
     200: response(TaxRates, { description: 'All rates, past and future ones too.' }),
     ...adminErrors
