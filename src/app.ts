@@ -25,7 +25,7 @@ declare module 'fastify' {
 
 const ROOT = join(import.meta.dirname, '..')
 
-/** The options of `buildApp`, beside the configuration. */
+/** The options of `buildApp`, besides the configuration. */
 export interface AppOptions {
   /** The destination of the log; standard output by default. */
   logStream?: Writable
@@ -38,7 +38,7 @@ export interface AppOptions {
 /** Builds the service in one mode: the plugins, then the functions of that mode. The caller makes it listen. */
 export async function buildApp(config: Config, options: AppOptions = {}) {
   const app = createServer(config, options.logStream)
-  // Not awaited: with an await before the plugins, each request takes a tenth more CPU time.
+  // Not awaited, because an await before the plugins adds a tenth to the CPU time of each request.
   app.register(env, { ...envOptions, data: config, confKey: 'config' })
   app.decorateRequest('knownRoute', null)
   await app.register(autoload, { dir: join(ROOT, 'plugins'), dirNameRoutePrefix: false })
@@ -50,13 +50,14 @@ export async function buildApp(config: Config, options: AppOptions = {}) {
 /** The argument of a function: the Fastify instance, with schemas as types and what the plugins add. */
 export type App = ReturnType<typeof createServer>
 
-/** Longest pause between two checks for requests that take too long to arrive (ms). */
+/** The longest pause between two checks for requests that take too long to arrive (ms). */
 const TIMEOUT_CHECK = 1000
 
 function createServer(config: Config, logStream: Writable | undefined) {
   const log = openLog(config, logStream)
   const app = fastify({
-    // An instance, and no childLoggerFactory: Fastify would check each logger that such a factory makes.
+    // This is an instance instead of a childLoggerFactory, because Fastify would check each logger that the factory
+    // makes.
     loggerInstance: log.logger,
     logController: new RequestLog({
       requestIdLogLabel: 'request_id',
@@ -69,14 +70,14 @@ function createServer(config: Config, logStream: Writable | undefined) {
     requestTimeout: config.REQUEST_TIMEOUT_MS,
     // By default Node.js checks every 30 seconds, and allows 60 seconds for the head.
     http: {
-      // The plugin `security` refuses a request without one, with a reason.
+      // The plugin `security` refuses a request without a host, and names the reason.
       requireHostHeader: false,
       headersTimeout: config.REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: Math.min(TIMEOUT_CHECK, config.REQUEST_TIMEOUT_MS)
     },
     // During a stop, the service still answers on open connections.
     return503OnClosing: false,
-    // As long as a head may be, so that the schema refuses a long parameter, with a reason.
+    // A parameter may be as long as the head. The schema then refuses a long parameter, and names the reason.
     routerOptions: { maxParamLength: 16_384 },
     frameworkErrors: refuseUrl,
     clientErrorHandler: refuseUnreadable,

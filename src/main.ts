@@ -9,7 +9,8 @@ import { onStopSignals, STOP_SIGNALS, type StopSignal } from './boot/stop-signal
 try {
   const config = resolveConfig(process.env)
   const building = buildApp(config)
-  // Registered before the app is built: a signal must end a start, too. Process 1 of a container has no default handler.
+  // Registered before the app is built, because a signal must also stop a start. Process 1 of a container has no
+  // default handler.
   stopInOrder(building, config.DRAIN_DELAY_MS + config.SHUTDOWN_GRACE_MS)
   const app = await building
   await app.listen({ host: await addressOf(config.HOST), port: config.PORT })
@@ -19,8 +20,8 @@ try {
 }
 
 /**
- * Returns the address to listen on. Fastify opens a server for each address of `localhost`, and only the first server
- * has our handling of connections.
+ * Returns the address to listen on. For `localhost`, Fastify opens a server for each address, and only the first server
+ * handles connections as this service does.
  */
 async function addressOf(host: string): Promise<string> {
   return host === 'localhost' ? (await lookup(host, { order: 'ipv4first' })).address : host

@@ -14,11 +14,13 @@ declare module 'fastify' {
 /** How often recorded actions are moved from Redis to MySQL (ms). */
 const MOVE_EVERY = 5000
 
-/** The longest texts that the table takes. */
+/** The longest texts that the columns can store. */
 const MAX_ACTION = 200
 const MAX_REASON = 500
 
-/** Records each request with the scope `admin`: before its handler runs, and again with the status of the answer. */
+/**
+ * Records each request with the scope `admin` before its handler runs. Records it again with the status of the answer.
+ */
 async function adminActions(app: FastifyInstance) {
   const log = createActionLog(app.stores.orders, app.stores.redis, app.keys)
   app.decorate('adminActions', { list: log.list })

@@ -6,7 +6,9 @@ import { readAudit } from '../../src/orders/audit/audit.ts'
 import { StoreUnavailable } from '../../src/stores/errors.ts'
 import { readUnsettled } from '../../src/streams/registry/unsettled.ts'
 
-/** Help for figures of the whole service: every process exports them, so Prometheus must not add them up. */
+/**
+ * The help of figures of the whole service. Every process exports the same figures, so Prometheus must not add them up.
+ */
 const GLOBAL = 'Every process exports the same figure: query it with `max by`, never with `sum`.'
 
 /** The help of each figure of a function's state. */
@@ -23,7 +25,7 @@ async function auditMetrics(app: FastifyInstance) {
   const { redis, orders: mysql } = app.stores
   const registers = [metrics.registry]
 
-  /** Returns undefined when the reading fails: an error would remove all other figures from the scrape. */
+  /** Returns undefined when the reading fails, because an error would remove all other figures from the scrape. */
   const readable = async <T>(reading: Promise<T>): Promise<T | undefined> => {
     try {
       return await reading

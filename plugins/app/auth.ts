@@ -14,15 +14,18 @@ import { StoreUnavailable } from '../../src/stores/errors.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What operators do with API keys. */
+    /** The operations on API keys. */
     apiKeys: KeyAdmin
     /** Whether this process serves routes under /admin. */
     servesAdmin: boolean
-    /** Returns who sends a request, as far as memory has it: `find` asks for the rest. */
+    /**
+     * Returns the caller of a request. When the memory of this process does not have the caller, the result has the
+     * method `find`.
+     */
     identify: (request: FastifyRequest) => Caller
   }
   interface FastifyRequest {
-    /** Who sends this request. In hooks before `access`, use `app.identify`. */
+    /** The caller of this request. A hook before `access` must use `app.identify`. */
     caller: Caller
   }
 }
@@ -32,7 +35,7 @@ const REFRESH_EVERY = 3000
 const COPY_EVERY = 15_000
 const RECORD_EVERY = 5000
 
-/** How long the start waits for a MySQL that may be creating the tables (ms). */
+/** How long the start waits for MySQL, which may be creating the tables (ms). */
 const MYSQL_WAIT = 3000
 
 /** Finds out who sends each request: the owner of an API key, of a JWT or of the ADMIN_TOKEN. */
@@ -64,7 +67,7 @@ async function auth(app: FastifyInstance) {
   })
 }
 
-/** Returns who sends a request, as far as memory has it. It is found once for each request. */
+/** Creates `app.identify`. It finds the caller once for each request. */
 function createIdentify(authenticate: Authenticate): (request: FastifyRequest) => Caller {
   return request => {
     if (request.caller !== null) return request.caller
@@ -79,7 +82,7 @@ async function mysqlUp({ stores }: FastifyInstance): Promise<void> {
   await stores.orders.availability.untilUp(AbortSignal.timeout(MYSQL_WAIT))
 }
 
-/** @throws {NoKeySource} when a store that answers has no key. */
+/** @throws {NoKeySource} when an available store has no key. */
 async function requireKey(app: FastifyInstance, table: KeyTable, mirror: KeyMirror): Promise<void> {
   try {
     if (!(await table.any())) throw new NoKeySource()

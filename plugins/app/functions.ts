@@ -11,15 +11,15 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** The known functions of all processes. */
     functions: {
-      /** Reads what waits for each function. @throws {StoreUnavailable} while Redis is unavailable. */
+      /** Reads how many messages wait for each function. @throws {StoreUnavailable} while Redis is unavailable. */
       states: () => Promise<FunctionState[]>
-      /** Returns the functions that no worker runs and for which something waits, as of some seconds ago. */
+      /** Returns the functions that no worker runs although messages wait for them. The result is some seconds old. */
       unrun: () => readonly Unrun[]
-      /** Returns how many events each group has not settled, as of some seconds ago. */
+      /** Returns how many events each group has not settled. The result is some seconds old. */
       unsettled: () => ReadonlyMap<string, number>
       /**
-       * Forgets a function that no worker runs any more. Resolves to undefined when nothing of it exists.
-       * @throws {FunctionInUse} while a worker runs it, and for a function of the service.
+       * Forgets a function that no worker runs any more. Resolves to undefined when the function does not exist.
+       * @throws {FunctionInUse} while a worker runs the function, and for a function of the service.
        */
       forget: (name: string) => Promise<ForgottenFunction | undefined>
     }
@@ -29,7 +29,7 @@ declare module 'fastify' {
 /** The interval at which the states of functions are read (ms). */
 const READ_EVERY = 5000
 
-/** `app.functions`: what waits for the functions of all processes. */
+/** `app.functions`: the messages that wait for the functions of all processes. */
 async function functions(app: FastifyInstance) {
   const { keys, processes, streams } = app
   const { redis } = app.stores
@@ -48,7 +48,7 @@ async function functions(app: FastifyInstance) {
         name
       )
   })
-  // Read in the background: health must not wait for it.
+  // Read in the background, because health must not wait for it.
   app.repeat({
     name: 'unsettled',
     every: READ_EVERY,

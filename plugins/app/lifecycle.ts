@@ -10,23 +10,23 @@ declare module 'fastify' {
       draining: boolean
       /** Registers a function that stops the intake of new work. It is called once, when the stop begins. */
       onDrain: (stop: () => Promise<unknown>) => void
-      /** Reports an error from which only a new process recovers. This process stops in order, with exit code 1. */
+      /** Reports an error after which only a new process can work. This process stops in order, with exit code 1. */
       fail: (error: Error) => void
       /** Registers a function that is called with the first error that `fail` reports. */
       onFail: (stop: (error: Error) => void) => void
     }
     /**
-     * Begins to stop: takes no new work from streams, and `/health/ready` answers 503. Still serves requests for
-     * DRAIN_DELAY_MS, so that a load balancer sees the 503 before the listener closes.
+     * Begins to stop. Takes no new messages, and `/health/ready` answers 503. Still serves requests for DRAIN_DELAY_MS,
+     * so that a load balancer sees the 503 before the listener closes.
      */
     drain: () => Promise<void>
   }
 }
 
-/** Longest time before the end of the grace period at which a stop refuses incomplete requests (ms). */
+/** The longest time before the end of the grace period at which a stop refuses incomplete requests (ms). */
 const LAST_ANSWERS = 1000
 
-/** Adds the ordered stop: first no new work, then the last answers, then the end of every connection. */
+/** Adds the ordered stop. New work stops first, then the last answers are sent, and then every connection closes. */
 async function lifecycle(app: FastifyInstance) {
   const { DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS } = app.config
   const connections = new Connections(app.server)

@@ -4,12 +4,12 @@ import fp from 'fastify-plugin'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Set by a route that answers under any load. */
+    /** A route sets it to answer under any load. */
     pressureHandler?: () => undefined
   }
 }
 
-/** Sheds new requests with 503 and Retry-After while the event loop lags behind: a late answer helps nobody. */
+/** Refuses new requests with 503 and Retry-After while the event loop is too slow, because late answers are useless. */
 async function loadShedding(app: FastifyInstance) {
   if (app.config.MAX_EVENT_LOOP_DELAY_MS === 0) return
   await app.register(underPressure, { maxEventLoopDelay: app.config.MAX_EVENT_LOOP_DELAY_MS, retryAfter: 1 })

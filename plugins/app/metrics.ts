@@ -12,7 +12,7 @@ declare module 'fastify' {
       order: (outcome: 'accepted' | 'replayed' | 'conflict') => void
       /** Counts one batch of a stream function. */
       batch: (name: string, counts: BatchTally, seconds: number) => void
-      /** Counts a message of a version that a stream function does not know. */
+      /** Counts a message with a version that a stream function does not support. */
       unknownVersion: (name: string, version: string) => void
       /** Counts entries in Redis that cannot be read. */
       corrupt: (kind: Corrupt, count?: number) => void
@@ -20,7 +20,10 @@ declare module 'fastify' {
   }
 }
 
-/** The entries in Redis that can be corrupt: a message that waits for a retry, a dead letter, the document of an order. */
+/**
+ * The entries in Redis that can be corrupt: a message that waits for a retry, a dead letter, and the document of an
+ * order.
+ */
 type Corrupt = 'retry' | 'dead_letter' | 'document'
 
 /** The buckets of the histograms, in seconds. */

@@ -18,17 +18,17 @@ async function notFound(app: FastifyInstance) {
     )
   }
 
-  // Before the body is read: a faulty body must not hide the 404.
+  // Runs before the body is read, because a faulty body must not hide the 404.
   app.addHook('onRequest', (request, reply, done) => {
     done(request.is404 ? refuse(request, reply) : undefined)
   })
-  // For routes that find nothing themselves, such as those of the pages.
+  // For routes that find nothing themselves, such as the routes of the pages.
   app.setNotFoundHandler((request, reply) =>
     sendProblem(noRoute(request.method, request.url.split('?', 1)[0]), request, reply)
   )
 }
 
-// After the plugins that limit and shed: a request without a route counts as well.
+// After the plugins that limit the load, because a request without a route counts as well.
 export default fp(notFound, {
   name: 'not-found',
   dependencies: ['@fastify/sensible', 'rate-limit', 'load-shedding', 'errors']

@@ -49,7 +49,10 @@ function schemasOf(config: Config) {
   return [...COMMON, ...API, ...(servesAdmin(config) ? ADMIN : [])]
 }
 
-/** Returns the relative redirect for a URL of the page; undefined for none. The page itself would redirect wrongly. */
+/**
+ * Returns the relative redirect for a URL of the page. Returns undefined when the URL needs no redirect. The page
+ * itself would redirect wrongly.
+ */
 function redirectOf(url: string): string | undefined {
   const [path = '', query] = url.split('?', 2)
   if (path.endsWith('/docs/static/index.html')) return '..'
@@ -86,8 +89,8 @@ async function openapi(app: FastifyInstance) {
         components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } }
       })
     },
-    // Relative to the URL of the document, which includes a prefix that a proxy strips. The option of the plugin takes no
-    // relative URL, and removes its path from the routes.
+    // Relative to the URL of the document, which includes a prefix that a proxy removes. The option of the plugin does
+    // not support a relative URL, and removes its path from the routes.
     transformObject: document => ({
       ...('openapiObject' in document && document.openapiObject),
       servers: [{ url: base || '.' }]
@@ -101,7 +104,7 @@ async function openapi(app: FastifyInstance) {
     await docs.register(swaggerUi, {
       routePrefix: '/docs',
       staticCSP: true,
-      // Relative as well: seen from `/docs`, the files are in `./docs`; seen from those, the service is in `..`.
+      // Also relative. From `/docs`, the files are in `./docs`. From the files, the service is in `..`.
       indexPrefix: '.',
       uiHooks: {
         onRequest: (request, reply, done) => {

@@ -41,10 +41,10 @@ declare module 'fastify' {
   }
 }
 
-/** The first RELEASE that knows cancelled orders. */
+/** The first RELEASE that supports cancelled orders. */
 const KNOWS_CANCELLED = 2
 
-/** The longest time from the acceptance of an order to its message or its row, in calls that time out. */
+/** The longest time from the acceptance of an order to its message or its row, as a number of calls that time out. */
 const LONGEST_ACCEPT = 10
 
 /** `app.orders`: the order domain on the two stores. */

@@ -6,23 +6,23 @@ import { createProcesses, type Processes } from '../../src/streams/registry/proc
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Name of this process, unique over hosts and restarts. */
+    /** The name of this process. It is unique over hosts and restarts. */
     processName: string
     processes: Processes
   }
 }
 
-/** Longest pause between two exchanges (ms). */
+/** The longest pause between two exchanges (ms). */
 const EVERY = 1000
 
-/** The time for which a silent process still counts as running, beyond the time of a stop (ms). */
+/** How long a silent process still counts as running, in addition to the time of a stop (ms). */
 const SILENCE = 10_000
 
 /** `app.processes`: the running processes, and their settings that must be the same. */
 async function processes(app: FastifyInstance) {
   const { config, keys } = app
   const { redis } = app.stores
-  // A new process must never have the name of a dead one: it would own its messages.
+  // A new process must never have the name of an earlier process, because it would own the messages of that process.
   const name = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`
   app.decorate('processName', name)
   const own = createProcesses({
@@ -41,7 +41,7 @@ async function processes(app: FastifyInstance) {
   app.decorate('processes', own)
   app.repeat({
     name: 'processes',
-    // The lease of another worker must be known before one of its messages can be claimed.
+    // The process must know the lease of another worker before it claims a message of that worker.
     every: Math.min(EVERY, config.LEASE_MS / 4),
     run: async () => {
       await own.exchange()

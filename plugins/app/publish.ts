@@ -5,7 +5,7 @@ import { PLACED } from '../../src/orders/names.ts'
 import { EVENTS } from '../../src/streams/names.ts'
 import { createPublish, type Origin, type PublishOptions } from '../../src/streams/publish.ts'
 
-/** As `PublishOptions`; the origin is the request or the message that causes the new message. */
+/** The same as `PublishOptions`. `origin` is the request or the message that causes the new message. */
 export interface AppPublishOptions extends Omit<PublishOptions, 'origin'> {
   origin?: FastifyRequest | Origin
 }
@@ -22,7 +22,7 @@ declare module 'fastify' {
   }
 }
 
-/** Adds `app.publish`, which sends what `app.consume` receives. */
+/** Adds `app.publish`. It sends the messages that `app.consume` receives. */
 async function publish(app: FastifyInstance) {
   const send = createPublish(app.stores.redis, app.keys, [EVENTS, PLACED])
   app.decorate('publish', (stream: string, body: unknown, { origin, ...options }: AppPublishOptions = {}) =>

@@ -71,7 +71,7 @@ function clientOf(address: string): string {
   return normalizeIP(plain ?? address)
 }
 
-// After `security`, so that a refusal has its headers. After `auth`, which finds the callers to count.
+// After `security`, so that a refusal has its headers. After `auth`, which identifies the callers.
 export default fp(limitRate, {
   name: 'rate-limit',
   dependencies: ['stores', 'security', 'auth']

@@ -21,7 +21,10 @@ declare module 'fastify' {
     consume: <Schema extends TSchema>(definition: StreamFunction<Schema>) => void
     streams: {
       consumers: readonly Consumer[]
-      /** Returns why each function of this process waits for a store; undefined while it runs in all its partitions. */
+      /**
+       * Returns the store for which each function of this process waits, and why. Returns undefined while the function
+       * runs in all its partitions.
+       */
       paused: () => ReadonlyMap<string, string | undefined>
       deadLetters: DeadLetters
       starts: Starts
@@ -32,16 +35,16 @@ declare module 'fastify' {
 /** The interval at which groups are recorded that were created while MySQL was unavailable (ms). */
 const RECORD_EVERY = 5000
 
-/** The function of the service that owns a stream, by stream. */
+/** The function that owns each stream of the service. */
 const OWNERS = new Map(SERVICE_FUNCTIONS.map(({ stream, name }) => [stream, name]))
 
-/** Longest time before the end of the grace period at which a stop releases messages in flight (ms). */
+/** The longest time before the end of the grace period at which a stop releases messages in flight (ms). */
 const RELEASE_BEFORE = 1000
 
-/** The longest time that a start waits for functions on logs to begin (ms). Fastify fails a start after 10 s. */
+/** The longest time that a start waits until functions on logs begin (ms). Fastify stops a start after 10 s. */
 const BEGIN_WAIT = 5000
 
-/** Adds `app.consume`, which is to streams what `app.post` is to HTTP. */
+/** Adds `app.consume`, which handles messages as `app.post` handles requests. */
 async function streams(app: FastifyInstance) {
   const { config, keys, metrics, processes } = app
   const { redis, orders: mysql } = app.stores
@@ -119,7 +122,7 @@ function consumerOptions(
   }
 }
 
-/** Returns how long messages in flight may take after a stop began, until they are released (ms). */
+/** Returns how long a stop waits for messages in flight before it releases them (ms). */
 function patienceOf({ DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS }: FastifyInstance['config']): number {
   return DRAIN_DELAY_MS + SHUTDOWN_GRACE_MS - Math.min(RELEASE_BEFORE, SHUTDOWN_GRACE_MS / 2)
 }

@@ -5,14 +5,14 @@ import driver from 'mysql2'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** mysql2 for functions, in the shape that @fastify/mysql documents for `promise: true`. */
+    /** mysql2 for functions, with the shape that @fastify/mysql documents for `promise: true`. */
     mysql: MySQLPromisePool
   }
 }
 
 /**
- * Adds `app.mysql` over the connections of `app.stores.mysql`. @fastify/mysql itself takes no pool, and needs MySQL at the
- * start (docs/decisions/0002-mysql-without-fastify-mysql.md).
+ * Adds `app.mysql` over the connections of `app.stores.mysql`. @fastify/mysql itself does not accept a pool, and needs
+ * MySQL at the start (docs/decisions/0002-mysql-without-fastify-mysql.md).
  */
 async function mysql(app: FastifyInstance) {
   const { client: pool } = app.stores.mysql

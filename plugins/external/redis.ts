@@ -9,7 +9,7 @@ import fp from 'fastify-plugin'
 function redis(app: FastifyInstance, _options: object, done: (error?: Error) => void) {
   const { client } = app.stores.redis
   const { status } = client
-  // The plugin checks the status once and waits for a connection, but this service also starts without Redis.
+  // The plugin checks the status once and waits for a connection. This service must also start without Redis.
   client.status = 'ready'
   try {
     fastifyRedis(app, { client, closeClient: false }, done)

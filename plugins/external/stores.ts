@@ -17,11 +17,11 @@ declare module 'fastify' {
 
 /** The stores of this process, each guarded by its circuit breaker. Errors are classes of src/stores/errors.ts. */
 export interface Stores {
-  /** Redis, on one shared connection. */
+  /** Redis, on one common connection. */
   redis: RedisStore
   /** MySQL for functions, on connections of their own. */
   mysql: FunctionMysqlStore
-  /** MySQL for orders. A function that took these connections would delay orders. */
+  /** MySQL for orders. A function that used these connections would delay orders. */
   orders: MysqlStore
 }
 

@@ -4,7 +4,7 @@ import type { MysqlStore } from '../stores/mysql/store.ts'
 import type { RedisStore } from '../stores/redis/store.ts'
 import type { Keys } from '../streams/keys.ts'
 
-/** Entries that one run moves from Redis to MySQL. */
+/** The most entries that one run moves from Redis to MySQL. */
 const MOVE = 100
 
 /** A page of actions, the newest first. `next` is 0 on the last page. */
@@ -16,11 +16,11 @@ export interface ActionPage {
 /** The log of what operators change. */
 export interface ActionLog {
   /**
-   * Records an action, or the status of one that is recorded. Redis keeps it while MySQL is unavailable.
+   * Records an action, or the status of a recorded action. While MySQL is unavailable, Redis stores the record.
    * @throws {StoreUnavailable} when both stores are unavailable.
    */
   record: (action: AdminAction) => Promise<void>
-  /** Moves what Redis keeps to MySQL. Resolves to true when there may be more. */
+  /** Moves records from Redis to MySQL. Resolves to true when there may be more. */
   moveQueued: () => Promise<boolean>
   /** Reads actions that were recorded before the one with the number `before`; 0 for the newest. */
   list: (before: number, limit: number) => Promise<ActionPage>
@@ -52,7 +52,7 @@ export function createActionLog(mysql: MysqlStore, redis: RedisStore, keys: Keys
     moveQueued: async () => {
       const texts = await redis.run(client => client.lrange(queue, 0, MOVE - 1))
       for (const text of texts) {
-        // Several processes may move the same entry: the id makes the second insert change nothing.
+        // Several processes may move the same entry. The second insert changes nothing, because the id is the same.
         await insert(JSON.parse(text) as AdminAction)
         await redis.run(client => client.lrem(queue, 1, text))
       }

@@ -5,10 +5,13 @@ import { isJwt, type JwtCheck } from './jwt.ts'
 import { parseKey } from './key-text.ts'
 import type { KnownKeys } from './known-keys.ts'
 
-/** Returns who sends an Authorization header, as far as memory has it: `find` of the caller asks for the rest. */
+/**
+ * Returns the caller that sends an Authorization header. When the memory of this process does not have the caller, the
+ * result has the method `find`.
+ */
 export type Authenticate = (authorization: string | undefined) => Caller
 
-/** Whether the api serves routes under /admin: somebody must be able to use them. */
+/** Returns whether the api serves routes under /admin. It serves them if somebody can use them. */
 export function servesAdmin({ AUTH, ADMIN_TOKEN }: Pick<Config, 'AUTH' | 'ADMIN_TOKEN'>): boolean {
   return AUTH === 'on' || ADMIN_TOKEN !== undefined
 }

@@ -5,7 +5,7 @@ export function bearerToken(authorization: string | undefined): string | undefin
   return authorization === undefined ? undefined : /^Bearer +(.+)$/i.exec(authorization)?.[1]
 }
 
-/** Creates a check of a token. It takes the same time wherever two tokens differ. */
+/** Creates a check of a token. Its time does not depend on the place where two tokens differ. */
 export function createTokenCheck(token: string): (candidate: string) => boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest()
   const expected = digest(token)

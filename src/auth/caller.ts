@@ -4,11 +4,14 @@ import { DEFAULT_TENANT, type Scope } from '../../schema/http/key.ts'
 export interface Caller {
   readonly tenant: string
   readonly scopes: readonly Scope[]
-  /** Who it is, such as `key:<id>`, for logs and counts; undefined for a caller without credentials. */
+  /** The name of the caller for logs and counts, such as `key:<id>`; undefined without credentials. */
   readonly id: string | undefined
   /** The caller's own limit in requests a second; null for RATE_LIMIT_MAX. */
   readonly rateLimit: number | null
-  /** Asks the stores or the provider for the real caller; undefined for invalid credentials. Unset when it is known. */
+  /**
+   * Asks the stores or the provider for the real caller. Resolves to undefined for invalid credentials. It is unset
+   * when this is the real caller.
+   */
   readonly find?: () => Promise<Caller | undefined>
 }
 
@@ -24,7 +27,7 @@ export const ANONYMOUS = own(['orders:write', 'orders:read'])
 /** A caller without any scope: of an open route, or with invalid credentials. */
 export const NOBODY = own([])
 
-/** Whether a scope reaches beyond one tenant. */
+/** Returns whether a scope permits access to all tenants. */
 export function isAdminScope(scope: Scope): boolean {
   return scope === 'admin' || scope === 'admin:read'
 }

@@ -1,6 +1,6 @@
 import type { Scope } from '../../schema/http/key.ts'
 
-/** The request has no valid credentials. The reason is the same for all of them: it must not help to guess. */
+/** The request has no valid credentials. The text is the same for each reason, so that it does not help to guess. */
 export class Unauthorized extends Error {
   override name = 'Unauthorized'
 
@@ -31,17 +31,17 @@ export class KeyNotFound extends Error {
   }
 }
 
-/** A key cannot be made or rotated as asked. The message names the reason. */
+/** A key cannot be created or rotated with these values. The message names the reason. */
 export class KeyRefused extends Error {
   override name = 'KeyRefused'
 }
 
-/** So many unknown keys wait for an answer of the stores that one more is refused. */
+/** Too many callers with unknown keys wait for an answer of the stores. */
 export class LookUpsFull extends Error {
   override name = 'LookUpsFull'
 }
 
-/** AUTH is on and nothing could let a caller in, so the api must not start. */
+/** AUTH is on and no caller could have credentials, so the api must not start. */
 export class NoKeySource extends Error {
   override name = 'NoKeySource'
 

@@ -14,7 +14,7 @@ const CLOCK_TOLERANCE = 5
 /** How long the provider may take to answer (ms). */
 const PROVIDER_TIMEOUT = 3000
 
-/** Most tokens in memory. They are forgotten together. */
+/** The most tokens in memory. When there are more, all are forgotten. */
 const MAX_KNOWN = 10_000
 
 /** The longest `sub` in the name of a caller. */
@@ -77,7 +77,10 @@ export function createJwtCheck({
   }
 }
 
-/** Converts the claims of a valid token; undefined for a tenant whose orders this release cannot keep apart. */
+/**
+ * Converts the claims of a valid token to a caller. Returns undefined for another tenant, because this release supports
+ * one tenant.
+ */
 function toCaller(payload: JWTPayload, tenantClaim: string): Caller | undefined {
   const tenant = payload[tenantClaim] ?? DEFAULT_TENANT
   if (tenant !== DEFAULT_TENANT) return undefined

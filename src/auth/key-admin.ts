@@ -8,16 +8,16 @@ import type { KeyTable } from './key-table.ts'
 import { newKeyId, newSecret } from './key-text.ts'
 import type { KnownKeys } from './known-keys.ts'
 
-/** Keys read in one query of a copy. */
+/** The number of keys that one query of a copy reads. */
 const PAGE = 1000
 
 /** The keys are copied again when the mirror counts as whole for less than this time (ms). */
 const COPY_BELOW = 30_000
 
-/** The last time that MySQL can store, less a month for time zones. */
+/** The last time that a key may expire. MySQL can store a month more, which leaves room for time zones. */
 const LAST_TIME = Date.parse('9999-12-01T00:00:00Z')
 
-/** A key with its text, which nothing stores. */
+/** A key with its text. The text is not stored. */
 export interface Issued {
   stored: StoredKey
   key: string
@@ -25,18 +25,18 @@ export interface Issued {
 
 /** What operators do with keys. */
 export interface KeyAdmin {
-  /** @throws {KeyRefused} for a key that this release cannot keep apart, or one that would be invalid at once. */
+  /** @throws {KeyRefused} for a tenant other than the default one, and for a key that has already expired. */
   create: (key: NewKey) => Promise<Issued>
   list: (after: string, limit: number) => Promise<StoredKey[]>
-  /** Adds a secret; the one before stays valid for `keep` ms. @throws {KeyNotFound} @throws {KeyRefused} */
+  /** Adds a secret. The previous secret stays valid for `keep` ms. @throws {KeyNotFound} @throws {KeyRefused} */
   rotate: (id: string, keep: number) => Promise<Issued>
-  /** Revokes a key in each store that answers; one is enough. @throws {KeyNotFound} */
+  /** Revokes a key in each store that is available. One store is enough. @throws {KeyNotFound} */
   revoke: (id: string) => Promise<string>
-  /** Copies every key into the mirror, if no process has done so lately. */
+  /** Copies every key into the mirror, unless another process did so a short time ago. */
   copyAll: () => Promise<void>
 }
 
-/** Creates what operators do with keys. MySQL has to answer, except for a revocation. */
+/** Creates the operations on keys. They need MySQL, except for a revocation. */
 export function createKeyAdmin(table: KeyTable, mirror: KeyMirror, known: KnownKeys): KeyAdmin {
   const issued = async (id: string, key: string): Promise<Issued> => {
     // Writes the mirror as well.
@@ -67,7 +67,7 @@ export function createKeyAdmin(table: KeyTable, mirror: KeyMirror, known: KnownK
       const at = new Date().toISOString()
       const stored = await ifAvailable(table.revoke([id], at))
       if (stored === 0) throw new KeyNotFound(id)
-      // Without MySQL, only a key that the mirror has is known to exist.
+      // Without MySQL, only a key in the mirror is known to exist.
       const copy = stored === undefined ? (await mirror.read([id])).records.get(id) : undefined
       if (stored === undefined && !copy) throw new StoreUnavailable('mysql')
       const mark = mirror.revoke([{ id, at }])
@@ -82,7 +82,7 @@ export function createKeyAdmin(table: KeyTable, mirror: KeyMirror, known: KnownK
       for (;;) {
         const keys = await table.page(after, PAGE)
         const last = keys.at(-1)
-        // Without any key there is nothing to mirror.
+        // Without keys, there is nothing to copy.
         if (!last) break
         // A key that was revoked while MySQL was unavailable has its mark only in the mirror.
         const { revoked } = await mirror.read(keys.map(({ id }) => id))
@@ -101,7 +101,7 @@ export function createKeyAdmin(table: KeyTable, mirror: KeyMirror, known: KnownK
   }
 }
 
-/** @throws {KeyRefused} for a tenant whose orders this release cannot keep apart. */
+/** @throws {KeyRefused} for a tenant other than the default one, because this release supports one tenant. */
 function refuseScopes(tenant: string, admin: boolean): void {
   if (tenant === DEFAULT_TENANT) return
   if (admin)
@@ -113,7 +113,7 @@ function refuseScopes(tenant: string, admin: boolean): void {
   )
 }
 
-/** Returns a time in UTC. @throws {KeyRefused} for one that has passed or that MySQL cannot keep. */
+/** Returns a time in UTC. @throws {KeyRefused} for a time in the past, and for a time that MySQL cannot store. */
 function expiryOf(text: string): string {
   const time = Date.parse(text)
   if (!(time > Date.now() && time < LAST_TIME))

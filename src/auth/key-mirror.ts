@@ -2,16 +2,16 @@ import type { RedisStore } from '../stores/redis/store.ts'
 import type { Keys } from '../streams/keys.ts'
 import { type KeyRecord, parseRecord, renderRecord } from './key-record.ts'
 
-/** How long the mirror counts as whole after all keys were copied into it (ms). */
+/** How long the mirror counts as complete after all keys were copied into it (ms). */
 const WHOLE = 60_000
 
-/** What Redis has of some keys. */
+/** The records and the marks of some keys in Redis. */
 export interface Mirrored {
   /** The records, with `revoked_at` from their mark. */
   records: Map<string, KeyRecord>
   /** The text of each record. */
   texts: Map<string, string>
-  /** When keys were revoked: also of keys without a record. */
+  /** The times at which keys were revoked. A key without a record may have a mark. */
   revoked: Map<string, string>
   /** Whether the mirror has every key. */
   whole: boolean
@@ -28,7 +28,7 @@ export interface KeyMirror {
   forget: (ids: string[]) => Promise<void>
   /** Records that the mirror has every key now. */
   complete: () => Promise<void>
-  /** For how long the mirror still counts as whole (ms); 0 or less when it does not. */
+  /** Returns for how long the mirror still counts as complete (ms); 0 or less when it does not. */
   wholeFor: () => Promise<number>
 }
 

@@ -7,7 +7,7 @@ export interface SecretRecord {
   expires_at: string | null
 }
 
-/** What a check of a key needs. The mirror in Redis holds it. Times are ISO 8601 in UTC. */
+/** The part of a key that a check needs. The mirror in Redis has it. Times are ISO 8601 in UTC. */
 export interface KeyRecord {
   id: string
   tenant: string
@@ -15,18 +15,18 @@ export interface KeyRecord {
   expires_at: string | null
   revoked_at: string | null
   rate_limit: number | null
-  /** Oldest first; two while the key is rotated. */
+  /** The secrets, the oldest first. There are two while the key is rotated. */
   secrets: SecretRecord[]
 }
 
-/** A key as MySQL has it. */
+/** A key with all columns of MySQL. */
 export interface StoredKey extends KeyRecord {
   name: string
   created_at: string
   last_used_at: string | null
 }
 
-/** Renders what the mirror holds of a key. Two equal records have the same text. */
+/** Renders the record of a key for the mirror. Equal records have equal texts. */
 export function renderRecord({ id, tenant, scopes, expires_at, rate_limit, secrets }: KeyRecord): string {
   return JSON.stringify({
     id,
@@ -38,7 +38,7 @@ export function renderRecord({ id, tenant, scopes, expires_at, rate_limit, secre
   })
 }
 
-/** Parses what the mirror holds of a key; undefined for a text that is damaged or of another form. */
+/** Parses the record of a key in the mirror. Returns undefined when the text is damaged or has another form. */
 export function parseRecord(text: string, revoked_at: string | null): KeyRecord | undefined {
   try {
     const record = JSON.parse(text) as KeyRecord
@@ -59,7 +59,7 @@ export function endOf(time: string | null): number {
   return time === null ? Number.POSITIVE_INFINITY : Date.parse(time)
 }
 
-/** Whether a secret is still accepted. */
+/** Returns whether a secret is still accepted. */
 export function isLive({ expires_at }: SecretRecord): boolean {
   return endOf(expires_at) > Date.now()
 }

@@ -11,7 +11,7 @@ interface Row extends Omit<StoredKey, 'scopes' | 'secrets'> {
   secret_expires_at: string | null
 }
 
-/** What MySQL needs of a new key. */
+/** The columns of a new key. */
 export type NewStoredKey = Pick<
   StoredKey,
   'id' | 'name' | 'tenant' | 'scopes' | 'created_at' | 'expires_at' | 'rate_limit'
@@ -19,15 +19,15 @@ export type NewStoredKey = Pick<
 
 /** The keys in MySQL. Each call throws {StoreUnavailable} while MySQL is unavailable. */
 export interface KeyTable {
-  /** Whether there is any key, valid or not. */
+  /** Returns whether there is a key, valid or not. */
   any: () => Promise<boolean>
-  /** Reads keys by id; those that do not exist are missing from the map. */
+  /** Reads keys by id. A key that does not exist is missing in the map. */
   read: (ids: string[]) => Promise<Map<string, StoredKey>>
   /** Reads the keys whose id is above `after`, by id. */
   page: (after: string, limit: number) => Promise<StoredKey[]>
   insert: (key: NewStoredKey, hash: string) => Promise<void>
   /**
-   * Adds a secret. The newest one before it stays valid until `keepUntil`, older ones end at once.
+   * Adds a secret. The previous secret stays valid until `keepUntil`. Older secrets end at once.
    * @throws {KeyNotFound} for an unknown id.
    * @throws {KeyRefused} for a key that is revoked or has expired.
    */
@@ -107,7 +107,7 @@ function rotate(mysql: MysqlStore, id: string, hash: string, now: string, keepUn
   }, 'short')
 }
 
-/** Puts the rows of each key together. They lie beside each other. */
+/** Combines the rows of each key. The rows of a key follow each other. */
 function toKeys(rows: Row[]): StoredKey[] {
   const keys: StoredKey[] = []
   for (const { scopes, secret_id: _, hash, secret_expires_at, ...row } of rows) {
@@ -129,7 +129,7 @@ function toKeys(rows: Row[]): StoredKey[] {
   return keys
 }
 
-/** Converts ISO 8601 in UTC to the text that MySQL takes: without the Z. */
+/** Converts ISO 8601 in UTC to the form of MySQL, without the Z. */
 function fromIso(iso: string | null): string | null {
   return iso === null ? null : iso.slice(0, -1)
 }

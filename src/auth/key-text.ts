@@ -17,13 +17,15 @@ export function newKeyId(): string {
   return randomBytes(ID_BYTES).toString('hex')
 }
 
-/** Makes a secret. Returns the text of the key and the SHA-256 of the secret in hex, which is all that may be stored. */
+/**
+ * Makes a secret. Returns the text of the key, and the SHA-256 of the secret in hex. Only the SHA-256 may be stored.
+ */
 export function newSecret(id: string): { key: string; hash: string } {
   const secret = randomBytes(SECRET_BYTES).toString('base64url')
   return { key: `os_${id}_${secret}`, hash: hash('sha256', secret, 'hex') }
 }
 
-/** Parses a bearer token as a key; undefined when it is none. */
+/** Parses a bearer token as a key. Returns undefined when the token is not a key. */
 export function parseKey(token: string): PresentedKey | undefined {
   const [, id, secret] = KEY.exec(token) ?? []
   if (id === undefined || secret === undefined) return undefined

@@ -7,14 +7,14 @@ import { endOf, type KeyRecord } from './key-record.ts'
 import type { PresentedKey } from './key-text.ts'
 import type { Reconcile, Reconciled } from './reconcile.ts'
 
-/** Most ids of one query, and most callers that wait for look-ups. */
+/** The most ids of one query, and the most callers that wait for look-ups. */
 const BATCH = 1000
 const MAX_WAITING = 2000
 
 /** How long a key stays in memory after its last use (ms). */
 const KEEP_UNUSED = 3_600_000
 
-/** Most keys in memory that no store knows. They are forgotten together. */
+/** The most unknown keys in memory. When there are more, all are forgotten. */
 const MAX_UNKNOWN = 10_000
 
 /** A key in memory. */
@@ -30,15 +30,19 @@ interface Entry {
 
 /** The keys that callers of this process have sent. */
 export interface KnownKeys {
-  /** Returns the caller of a key at once; `refused` when the key is invalid, `unknown` when the stores must be asked. */
+  /**
+   * Returns the caller of a key from memory. Returns `refused` for an invalid key, and `unknown` when only the stores
+   * have the answer.
+   */
   check: (key: PresentedKey) => Caller | 'refused' | 'unknown'
   /**
-   * Asks the stores for a key; concurrent callers share a query. Resolves to undefined for a key that does not exist.
-   * @throws {StoreUnavailable} when no store that has every key answers.
+   * Asks the stores for a key. Concurrent callers wait for the same query. Resolves to undefined for a key that does
+   * not exist.
+   * @throws {StoreUnavailable} when no store with all keys answers.
    * @throws {LookUpsFull} when too many callers wait.
    */
   find: (key: PresentedKey) => Promise<Caller | undefined>
-  /** Reads keys again: all in memory by default. Never rejects because a store is unavailable. */
+  /** Reads keys again, by default all keys in memory. It does not reject when a store is unavailable. */
   refresh: (ids?: string[]) => Promise<void>
   /** Refuses a key from now on. */
   revoke: (id: string, at: string) => void
@@ -57,7 +61,7 @@ export function createKnownKeys(reconcile: Reconcile): KnownKeys {
       const old = entries.get(id)
       const record = records.get(id)
       if (record) {
-        // A revocation holds forever, whatever an older copy says.
+        // A revocation is final. An older copy of the key must not undo it.
         const revoked_at = record.revoked_at ?? old?.record.revoked_at ?? null
         entries.set(id, toEntry({ ...record, revoked_at }, old))
       } else if (whole) entries.delete(id)
@@ -91,7 +95,7 @@ export function createKnownKeys(reconcile: Reconcile): KnownKeys {
     check,
     find: async key => {
       const name = `${key.id}.${key.digest.toString('base64')}`
-      // Secrets are random, so one that does not exist now never will.
+      // Secrets are random, so a secret that does not exist now never will exist.
       if (unknown.has(name)) return undefined
       if (waiting >= MAX_WAITING) throw new LookUpsFull('Too many unknown keys are looked up now. Try again.')
       waiting++

@@ -3,20 +3,20 @@ import type { KeyMirror, Mirrored } from './key-mirror.ts'
 import { type KeyRecord, renderRecord, type StoredKey } from './key-record.ts'
 import type { KeyTable } from './key-table.ts'
 
-/** What the stores say about some keys. */
+/** The keys of both stores. */
 export interface Reconciled {
-  /** The keys that a store has. A key is revoked once either store says so. */
+  /** The keys that exist. A key is revoked when one of the stores says so. */
   records: Map<string, KeyRecord>
-  /** Whether a store that has every key answered: then a key that is missing in `records` does not exist. */
+  /** Whether a store with all keys answered. Then a key that is missing in `records` does not exist. */
   whole: boolean
-  /** Why no whole store answered. */
+  /** Why no store with all keys answered. */
   reason: unknown
 }
 
-/** Reads keys from both stores and repairs what differs. Never rejects because a store is unavailable. */
+/** Reads keys from both stores, and repairs differences. It does not reject when a store is unavailable. */
 export type Reconcile = (ids: string[]) => Promise<Reconciled>
 
-/** Creates the reading of keys from both stores. MySQL decides about a key; the mirror answers while it is unavailable. */
+/** Creates the function. MySQL decides about a key. While MySQL is unavailable, the mirror decides. */
 export function createReconcile(table: KeyTable, mirror: KeyMirror): Reconcile {
   const repair = async (ids: string[], stored: Map<string, StoredKey>, mirrored: Mirrored) => {
     const rows = [...stored.values()]
@@ -37,7 +37,7 @@ export function createReconcile(table: KeyTable, mirror: KeyMirror): Reconcile {
     const [stored, mirrored] = await Promise.all([settle(table.read(ids)), settle(mirror.read(ids))])
     if ('value' in stored && 'value' in mirrored) {
       const repaired = await settle(repair(ids, stored.value, mirrored.value))
-      // The next run repairs what a store did not take now.
+      // A repair that failed now is done by the next run.
       void repaired
     }
     const revoked = 'value' in mirrored ? mirrored.value.revoked : new Map<string, string>()
@@ -57,7 +57,7 @@ export function createReconcile(table: KeyTable, mirror: KeyMirror): Reconcile {
   }
 }
 
-/** Resolves to the result of a call, or to the error of an unavailable store. Other errors pass through. */
+/** Resolves to the result of a call, or to the error of an unavailable store. Other errors stay unchanged. */
 async function settle<T>(call: Promise<T>): Promise<{ value: T } | { error: StoreUnavailable }> {
   try {
     return { value: await call }

@@ -1,6 +1,6 @@
 import { relative } from 'node:path'
 
-/** The replacement of TypeScript that Node.js cannot remove, by the word in its error. */
+/** The replacements for syntax of TypeScript that Node.js cannot remove. The keys are the words in its error. */
 const REPLACEMENTS: [word: string, advice: string][] = [
   ['enum', "write `const Status = { Paid: 'paid' } as const` in place of the enum"],
   ['parameter property', 'declare a field and set it in the constructor in place of the parameter property'],
@@ -8,7 +8,7 @@ const REPLACEMENTS: [word: string, advice: string][] = [
   ['', 'write what can be removed; `tsc` names each such place']
 ]
 
-/** A file on disk in a stack trace; the parts of Node.js are named `node:…`. */
+/** Matches a file on disk in a stack trace. The parts of Node.js are named `node:…`. */
 const PLACE = /(?<=^|[\s(]|file:\/\/)(\/[^\s()]+?):(\d+)(?::\d+)?/gm
 
 /** Explains why a file cannot be loaded, in one sentence with the place and, if it is known, the remedy. */
@@ -33,14 +33,15 @@ export function describeLoadFailure(file: string, error: unknown): string {
   return `${place} fails while it is loaded: ${text}`
 }
 
-/** Returns the message of an error and of its cause: only the cause of a failed `fetch` has the reason. */
+/** Returns the message of an error and of its cause, because a failed `fetch` has its reason only in the cause. */
 export function textOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message
 }
 
 /**
- * Returns where below `dir` an error arose, as `file:line`, without packages; undefined if its stack does not show it.
+ * Returns the place below `dir` at which an error occurred, as `file:line`. Ignores packages. Returns undefined if the
+ * stack does not contain such a place.
  */
 export function placeOf(error: unknown, dir = ''): string | undefined {
   if (!(error instanceof Error)) return undefined

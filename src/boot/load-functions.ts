@@ -21,10 +21,10 @@ export class FunctionFailed extends Error {
   override name = 'FunctionFailed'
 }
 
-/** Tests may lie beside the functions that they test. */
+/** Tests may be in the same folder as the functions that they test. */
 const TESTS = /\.(test|spec)\.[cm]?[jt]sx?$/
 
-/** Matches no file: autoload would load a file `index.ts` and none of the files beside it. */
+/** Matches no file. Otherwise autoload would load a file `index.ts` and none of the files beside it. */
 const NO_INDEX = /(?!)/
 
 /**
@@ -57,7 +57,9 @@ function load(file: string): Promise<{ default?: unknown; autoload?: unknown }> 
   return import(pathToFileURL(file).href)
 }
 
-/** Explains which files failed: each one that cannot be loaded, else the one that cannot be registered. */
+/**
+ * Explains which files failed: each file that cannot be loaded, or else the file whose function cannot be registered.
+ */
 async function explainFailure(cause: unknown, files: string[], dir: string): Promise<FunctionFailed> {
   const loaded = await Promise.allSettled(files.map(load))
   const faults = loaded.flatMap((result, index) =>

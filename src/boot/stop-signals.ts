@@ -4,10 +4,13 @@ export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
 /** A signal that asks a process to stop. */
 export type StopSignal = (typeof STOP_SIGNALS)[number]
 
-/** Interrupts within this time are one Ctrl-C (ms): the terminal sends it to every process, and npm passes it on. */
+/**
+ * Interrupts within this time count as one Ctrl-C (ms). The terminal sends the signal to every process, and npm passes
+ * it on.
+ */
 const SAME_KEY = 500
 
-/** The actions of a process at the signals that ask it to stop. */
+/** What a process does at the signals that ask it to stop. */
 export interface StopHandlers {
   /** The first signal: begins the stop. */
   begin: (signal: StopSignal) => void

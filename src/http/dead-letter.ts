@@ -2,7 +2,7 @@ import type { DeadLetter as DeadLetterBody, Dealt } from '../../schema/http/dead
 import type { DeadLetter } from '../streams/dead-letters/dead-letter.ts'
 import type { DeadLetterTally } from '../streams/dead-letters/redrive.ts'
 
-/** Most missing ids that a response names. */
+/** The most missing ids that a response names. */
 const MOST_NAMED = 100
 
 /** Encodes a dead letter for a response. */

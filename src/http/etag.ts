@@ -1,6 +1,6 @@
 /**
- * Returns whether a client has the representation that an entity tag names, by its header If-None-Match (RFC 9110,
- * section 13.1.2). Tags compare weakly: `W/` does not count. `etag` has its quotes, and no comma.
+ * Returns whether the header If-None-Match contains an entity tag, so that the client has the current representation
+ * (RFC 9110, section 13.1.2). The comparison is weak: it ignores `W/`. `etag` has its quotes, and contains no comma.
  */
 export function hasCurrent(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { findFaults, type JsonFault } from './json-faults.ts'
 import { asProblem } from './named-problem.ts'
 
-/** The body is valid JSON, but parsing would change it silently; `faults` names the places. */
+/** The body is valid JSON, but parsing would silently change it. `faults` names the places. */
 export class RefusedJson extends Error {
   override name = 'RefusedJson'
   readonly faults: JsonFault[]
@@ -16,7 +16,10 @@ export class RefusedJson extends Error {
 
 type Done = (error: Error | null, body?: unknown) => void
 
-/** Makes JSON the only form of a body. An empty body counts as none; the schema of a route decides if it needs one. */
+/**
+ * Makes JSON the only media type of a body. An empty body counts as a missing body. The schema of a route decides
+ * whether a body is required.
+ */
 export function acceptJsonBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
@@ -39,7 +42,7 @@ function isEmpty(headers: FastifyRequest['headers']): boolean {
 }
 
 function readJson(sent: string): unknown {
-  // Some programs put a byte order mark first. A reader may ignore it (RFC 8259, section 8.1).
+  // Some programs write a byte order mark first. A reader may ignore it (RFC 8259, section 8.1).
   const text = sent.charCodeAt(0) === 0xfe_ff ? sent.slice(1) : sent
   const value = parse(text)
   const faults = findFaults(text, value)

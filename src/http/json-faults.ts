@@ -6,12 +6,13 @@ export interface JsonFault {
   detail: string
 }
 
-/** Most faults that are listed: a body may have one every few bytes. */
+/** The most faults that are listed, because a body may have a fault every few bytes. */
 const MOST_FAULTS = 20
 
 /**
- * Matches each number that a double may not hold as it is written. Such a number has more than 15 digits, so 16 digits and
- * points in a row, after one of these characters unless it is the whole text. A string may match too; it only costs a scan.
+ * Finds numbers that a double may not store exactly. Such a number has more than 15 digits. The pattern therefore
+ * matches 16 digits and points in a row, at the start of the text or after one of these characters. A string may match,
+ * too. The only effect is a scan.
  */
 const LONG_NUMBER = /[:,[\s-][\d.]{16}/
 
@@ -19,16 +20,16 @@ const LONG_NUMBER = /[:,[\s-][\d.]{16}/
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*|[{}[\],:]/g
 
 /**
- * Finds every fault that parsing hides: a key that appears twice in an object, a number that loses digits, a key that would
- * reach a prototype. `value` is the parsed `text`. For most texts counting is enough: with as many colons as keys no key
- * appears twice, since each member has a colon.
+ * Finds every fault that parsing hides: a repeated key in an object, a number that loses digits, and a key that would
+ * change a prototype. `value` is the parsed `text`. For most texts, counting is enough. Each member of an object has a
+ * colon, so with as many colons as keys no key is repeated.
  */
 export function findFaults(text: string, value: unknown): JsonFault[] {
   return isPlain(text, value) ? [] : scan(text)
 }
 
 function isPlain(text: string, value: unknown): boolean {
-  // V8 may read an escaped key as a different key with a backslash. A key that appears twice would then count as two.
+  // V8 may read an escaped key as another key that contains a backslash. A repeated key would then count as two keys.
   if (typeof value === 'number' || text.includes('\\')) return false
   return countKeys(value) === countColons(text) && !LONG_NUMBER.test(text)
 }
@@ -39,7 +40,10 @@ function countColons(text: string): number {
   return count
 }
 
-/** Counts the keys of all objects in a value; -1 for a key that is suspicious by itself. Not recursive: it may be deep. */
+/**
+ * Counts the keys of all objects in a value. Returns -1 for a suspicious key. It is not recursive, because the value
+ * may be deep.
+ */
 function countKeys(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0
   let count = 0
@@ -107,7 +111,10 @@ function faultOfString(token: string, path: Level[]): string | undefined {
     : undefined
 }
 
-/** Returns why a number cannot be taken as it is written; undefined when a double holds every digit, or is infinite. */
+/**
+ * Returns why a number cannot be used as it is written. Returns undefined when a double stores every digit, or when the
+ * number is infinite.
+ */
 function faultOfNumber(token: string): string | undefined {
   const value = Number(token)
   // The bounds of the schema refuse an infinite number.

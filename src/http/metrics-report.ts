@@ -31,7 +31,7 @@ export async function readMetrics(
     memory: { rss, heapUsed },
     services: {
       redis: {
-        // Not by the figures: the Redis user may lack the right to read them.
+        // Does not use the figures, because the Redis user may lack the right to read them.
         status: redis.availability.up ? 'connected' : 'disconnected',
         total_commands_processed: stats?.total_commands_processed ?? null,
         instantaneous_ops_per_sec: stats?.instantaneous_ops_per_sec ?? null
@@ -62,7 +62,7 @@ function orderStats(
     processing_orders: processing,
     failed_orders: totals?.failed ?? null,
     cancelled_orders: totals?.cancelled ?? null,
-    // A double holds 15 decimal digits: a revenue of 99 billion with all four decimals.
+    // A double stores 15 decimal digits: a revenue of 99 billion with all four decimals.
     total_revenue: totals && Number(sum([totals.revenue, totals.revenueIn.get(defaultCurrency) ?? '0'])),
     revenue: totals && Object.fromEntries(totals.revenueIn)
   }

@@ -79,13 +79,13 @@ const HIDDEN_DETAIL = new Map<ProblemName, string>([
   ['overloaded', 'The service sheds load to stay responsive. Nothing was changed; try again.']
 ])
 
-/** Advice for mistakes for which Fastify's message has none. */
+/** Advice for mistakes, where Fastify's message gives no advice. */
 const ADVICE = new Map<ProblemName, (request: FastifyRequest) => string>([
   ['unsupported-media-type', () => 'Send the body as JSON, with the header Content-Type: application/json.'],
   ['body-too-large', request => `The body may have at most ${routeOf(request).bodyLimit} bytes.`]
 ])
 
-/** The names of the parts of a request, by Fastify's names. */
+/** The names of the parts of a request. The keys are Fastify's names. */
 const PARTS: Record<string, string> = { body: 'body', params: 'path', querystring: 'query', headers: 'head' }
 
 function nameOf(error: Error): ProblemName {
@@ -96,7 +96,7 @@ function nameOf(error: Error): ProblemName {
   if (named !== undefined) return named
   const { validation, statusCode: status = 500 } = error as FastifyError
   if (validation) return 'validation-failed'
-  // @fastify/static answers with further 4xx statuses for the pages.
+  // @fastify/static answers with other 4xx statuses for the pages.
   return BY_STATUS.get(status) ?? (status >= 400 && status < 500 ? 'refused' : 'internal')
 }
 

@@ -21,7 +21,10 @@ export function requestId(raw: Pick<IncomingMessage, 'headers'>): string {
   return typeof clientId === 'string' && REQUEST_ID.test(clientId) ? clientId : randomUUID()
 }
 
-/** Returns the route of a request. Fastify builds its options at each access, and several hooks read them. */
+/**
+ * Returns the route of a request, and keeps it for the next call. Fastify would build the options of the route at each
+ * access.
+ */
 export function routeOf(request: FastifyRequest): FastifyRequest['routeOptions'] {
   request.knownRoute ??= request.routeOptions
   return request.knownRoute

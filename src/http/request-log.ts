@@ -10,7 +10,7 @@ declare module 'fastify' {
     failure: { id: string; error: Error } | null
   }
   interface FastifyContextConfig {
-    /** Set by a route that orchestrators call every few seconds: its lines have the level debug. */
+    /** A route sets it when orchestrators call the route every few seconds. Its lines then have the level debug. */
     quiet?: boolean
   }
 }
@@ -25,9 +25,9 @@ export interface RequestLogOptions {
 }
 
 /**
- * Logs one line for each request when it is finished, and none when it begins. A request whose client disconnects
- * before the answer has a line too, since it may have accepted an order. Fastify does not report such requests, so they
- * are found when the connection closes; a listener for each request would slow down every request.
+ * Logs one line for each request when the request is finished, and no line when it begins. A request whose client
+ * disconnects before the answer has a line, too, because it may have accepted an order. Fastify does not report such
+ * requests, so they are found when the connection closes. A listener for each request would slow down every request.
  */
 export class RequestLog extends LogController {
   readonly #write: RequestLogOptions['write']
@@ -66,7 +66,7 @@ export class RequestLog extends LogController {
       for (const reply of replies) {
         if (reply.raw.writableFinished) continue
         const known = facts(reply.request, reply)
-        // The status is not known before the headers are sent: it would read 200.
+        // The status is unknown before the headers are sent. Without this check it would be 200.
         const status = reply.raw.headersSent ? known.status : undefined
         reply.server.log.info({ ...known, status }, 'client gone before its answer')
       }
@@ -80,7 +80,7 @@ export class RequestLog extends LogController {
   }
 }
 
-/** Returns what is known about a request; the rest is undefined. */
+/** Returns the known facts about a request. The other fields are undefined. */
 function facts(request: FastifyRequest, reply: FastifyReply) {
   return {
     request_id: request.id,

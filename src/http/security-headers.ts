@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import helmet from 'helmet'
 
 /**
- * Security headers for an API: no answer is a page, so nothing may be loaded or framed. Headers that browsers apply only to
+ * The security headers of an API. No answer is a page, so nothing may be loaded or framed. Headers that only affect
  * pages are left out. All answers have the same headers, so they are made once.
  */
 export const securityHeaders: Readonly<Record<string, string>> = headersOf(

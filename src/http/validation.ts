@@ -2,7 +2,7 @@ import AjvCompiler from '@fastify/ajv-compiler'
 import type { FastifySchemaValidationError } from 'fastify'
 import { formats } from '../../schema/http/order.ts'
 
-/** Drops, fills in and converts nothing, and reports every fault. */
+/** The validator removes, adds and converts nothing, and reports every fault. */
 const STRICT = {
   removeAdditional: false,
   coerceTypes: false,
@@ -10,13 +10,13 @@ const STRICT = {
   allErrors: true,
   allowUnionTypes: true,
   formats,
-  // A fault carries its schema, whose description states what was expected.
+  // A fault contains its schema. The description of the schema says what was expected.
   verbose: true
 } as const
 
 /**
- * Builds the validators of requests for Fastify's `schemaController`. A body is taken as it is. URL and headers are text,
- * so numbers and booleans in them are converted.
+ * Builds the validators of requests for Fastify's `schemaController`. A body is not converted. The URL and the headers
+ * are text, so numbers and booleans in them are converted.
  */
 export const buildValidator: ReturnType<typeof AjvCompiler> = externalSchemas => {
   const build = AjvCompiler()

@@ -27,6 +27,24 @@ describe('the sources', () => {
     expect(new Set(lines)).toEqual(new Set(["import type { FastifyBaseLogger } from 'fastify'"]))
   })
 
+  test('have no marks of a merge conflict, and neither have the documents', () => {
+    const folders = [
+      'src',
+      'plugins',
+      'handlers',
+      'schema',
+      'cli',
+      'tools',
+      'test',
+      'docs',
+      'examples',
+      'migrations'
+    ]
+    const pages = ['README.md', 'CONTRIBUTING.md', 'docker-compose.yml', 'package.json']
+    const marked = [...filesUnder(folders, ['*']), ...pages].filter(file => /^(<{7}|>{7}) /m.test(read(file)))
+    expect(marked).toEqual([])
+  })
+
   test('have at most 14 files in each folder under src', () => {
     const counts = new Map<string, number>()
     for (const file of filesUnder(['src'], ['*']))

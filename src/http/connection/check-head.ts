@@ -11,7 +11,7 @@ const BODYLESS = new Set(['GET', 'HEAD'])
 
 /** Creates a check of the host and the codings in the head of a request. It returns the error to refuse the request with. */
 export function createHeadCheck(): (request: FastifyRequest, reply: FastifyReply) => Error | undefined {
-  // The last valid host: it is nearly always the same, and not checked again then.
+  // The last valid host. Nearly all requests have the same host, which is then not checked again.
   let valid = ''
   return (request, reply) => {
     const { raw, headers } = request

@@ -3,13 +3,16 @@ import { Server as NetServer, type Socket } from 'node:net'
 import { endAfterAnswer, isClosing, isLingering } from './drain-body.ts'
 import { pendingReplies } from './pending.ts'
 
-/** Pause between two checks for idle connections during a stop (ms). */
+/** The pause between two checks for idle connections during a stop (ms). */
 const IDLE_CHECK = 50
 
-/** Length of an empty line, which is not yet a request (RFC 9112, section 2.2). Every request is longer (bytes). */
+/**
+ * The length of an empty line (bytes). An empty line is not a request yet (RFC 9112, section 2.2). Every request is
+ * longer.
+ */
 const EMPTY_LINE = 2
 
-/** The open connections of a server. They end in order when it stops. */
+/** The open connections of a server. They close in order when the server stops. */
 export class Connections {
   readonly #server: Server
   readonly #open = new Set<Socket>()
@@ -33,17 +36,18 @@ export class Connections {
     })
   }
 
-  /** Ends each connection with its next answer, or with the last one if the client pipelines. */
+  /** Closes each connection after its next answer, or after the last answer if the client pipelines. */
   endWithAnswers(): void {
     this.#last ??= new WeakMap()
   }
 
   /**
-   * Accepts no new connections, closes unused ones at once and others when they become idle. Resolves when all are closed.
-   * After `patience` ms it refuses incomplete requests; `grace` ms later it closes every connection without a reply.
+   * Accepts no new connections. Closes unused connections at once, and the others when they become idle. Resolves when
+   * all are closed. After `patience` ms it refuses incomplete requests. `grace` ms later it closes every connection
+   * without an answer.
    */
   async close(patience: number, grace: number): Promise<void> {
-    // The `close` of the HTTP server would end its check for requests that take too long.
+    // The method `close` of the HTTP server would stop its check for requests that take too long.
     const closed = new Promise<void>(resolve => {
       NetServer.prototype.close.call(this.#server, () => resolve())
     })
@@ -75,7 +79,7 @@ export class Connections {
       if (pendingReplies(socket).length > 0) busy.push(socket)
       else if (socket.bytesRead <= EMPTY_LINE) socket.destroy()
     }
-    // For Node.js a connection is idle once its answer is written, even if a slow client has not received it.
+    // For Node.js, a connection is idle when its answer is written, even if a slow client has not received the answer.
     for (const socket of busy) socket.destroy = () => socket
     this.#server.closeIdleConnections()
     for (const socket of busy) Reflect.deleteProperty(socket, 'destroy')

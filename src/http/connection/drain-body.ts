@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-/** Most input that is read after the last answer (bytes), and the longest time for it (ms). */
+/** The most input that is read after the last answer (bytes), and the longest time for it (ms). */
 const MOST_BYTES = 8 * 1024 * 1024
 const MOST_TIME = 10_000
 
@@ -22,8 +22,9 @@ export const markClosing = (socket: Socket) => closing.add(socket)
 export const isLingering = (socket: Socket) => lingering.has(socket)
 
 /**
- * Ends a connection after its last answer. Reads and drops what the client still sends, within limits, until the client
- * closes too. An earlier close resets the connection, and the client loses the answer (RFC 9112, section 9.6).
+ * Closes a connection after its last answer. Reads and drops the rest of the input, within limits, until the client
+ * closes, too. An earlier close would reset the connection, and the client would not receive the answer (RFC 9112,
+ * section 9.6).
  */
 export function linger(socket: Socket): void {
   if (lingering.has(socket) || socket.destroyed) return
@@ -32,7 +33,7 @@ export function linger(socket: Socket): void {
   let left = MOST_BYTES
   const timer = setTimeout(() => socket.destroy(), MOST_TIME)
   socket.once('close', () => clearTimeout(timer))
-  // The parser of Node.js must not see the rest: it would read it as further requests.
+  // The parser of Node.js must not get the rest, because it would read the rest as further requests.
   socket.removeAllListeners('data')
   socket.on('data', chunk => {
     left -= chunk.length
@@ -46,8 +47,8 @@ export function linger(socket: Socket): void {
 }
 
 /**
- * Makes the connection of a request end after the answer. While the body still arrives the connection lingers, where
- * Node.js would close it.
+ * Closes the connection of a request after the answer. While the body still arrives, the connection stays open for a
+ * while. Node.js would close it at once.
  */
 export function endAfterAnswer(request: IncomingMessage): void {
   const { socket } = request
@@ -60,15 +61,15 @@ export function endAfterAnswer(request: IncomingMessage): void {
 }
 
 /**
- * Prepares the connection of a refused request, whose body may not have arrived yet. The connection stays open if the
- * rest is small, and ends otherwise.
+ * Prepares the connection of a refused request. The body of the request may not have arrived yet. The connection stays
+ * open if the rest of the body is small. Otherwise it closes.
  */
 export function prepareRefusal({ raw }: FastifyRequest, reply: FastifyReply): void {
   const { socket, headers } = raw
   const length =
     headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : Infinity
   const keep = reply.raw.shouldKeepAlive && !closing.has(socket) && (raw.complete || length <= SMALL_BODY)
-  // Fastify closes the connection after any faulty body. A pipelined request would lose its answer.
+  // Fastify closes the connection after any faulty body. A pipelined request would then get no answer.
   if (keep && reply.hasHeader('connection')) reply.removeHeader('connection')
   if (keep || raw.complete || length === 0) return
   closing.add(socket)

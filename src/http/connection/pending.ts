@@ -5,10 +5,12 @@ import type { FastifyReply } from 'fastify'
 /** The replies in progress on each connection, in the order of their requests. A client that pipelines has several. */
 const pending = new WeakMap<Socket, Set<FastifyReply>>()
 
-/** The last request of a connection that was answered before its body had arrived. */
+/** The last request on each connection that was answered before its body had arrived. */
 const answeredEarly = new WeakMap<Socket, IncomingMessage>()
 
-/** Records a reply that begins. Returns the replies of its connection if it is the first one there. */
+/**
+ * Records a reply that begins. Returns the replies of its connection if the reply is the first one on that connection.
+ */
 export function beginReply(reply: FastifyReply): ReadonlySet<FastifyReply> | undefined {
   const { socket } = reply.request.raw
   const known = pending.get(socket)
@@ -33,7 +35,7 @@ export function pendingReplies(socket: Socket): FastifyReply[] {
   return [...(pending.get(socket) ?? [])].filter(({ raw }) => !raw.writableFinished)
 }
 
-/** Returns whether the request that still arrives on a connection has its answer already. */
+/** Returns whether the request that is still arriving on a connection has its answer already. */
 export function isAnswered(socket: Socket): boolean {
   return answeredEarly.get(socket)?.complete === false
 }

@@ -14,10 +14,13 @@ type ClientError = NodeJS.ErrnoException & { bytesParsed?: number; rawPacket?: B
 /** The status and the detail of a refusal. */
 type Reason = [status: 400 | 408 | 431 | 501, detail: string]
 
-/** Most headers that Node.js reads. More of them have the same error code as headers that are too long. */
+/**
+ * The most headers that Node.js reads. A request with more headers causes the same error code as headers that are too
+ * long.
+ */
 const MOST_HEADERS = 1000
 
-/** Status and detail for input that cannot be read as HTTP, by the error code of the parser. */
+/** The status and the detail for input that cannot be read as HTTP, by the error code of the parser. */
 const UNREADABLE = new Map<string | undefined, Reason>([
   ['ERR_HTTP_REQUEST_TIMEOUT', [408, 'The request had not arrived in full when its time was up.']],
   [
@@ -40,7 +43,7 @@ const BODYLESS = new Set(['GET', 'HEAD'])
 
 /**
  * Refuses input that cannot be read as HTTP. Earlier requests on the same connection are answered first (RFC 9112,
- * section 9.3.2). The connection ends with the refusal.
+ * section 9.3.2). The connection closes after the refusal.
  */
 export function refuseUnreadable(this: FastifyInstance, thrown: Error, socket: Socket): void {
   const error: ClientError = thrown
@@ -48,14 +51,14 @@ export function refuseUnreadable(this: FastifyInstance, thrown: Error, socket: S
     socket.destroy()
     return
   }
-  // The parser fails again with everything that follows.
+  // The parser fails again with all further input.
   if (isClosing(socket)) return
   markClosing(socket)
   const reason = reasonOf(error)
   const replies = pendingReplies(socket)
   const last = replies.at(-1)
   const arriving = last?.request.raw.complete === false ? last : undefined
-  // The reply of the broken request still waits for the body: it is the refusal.
+  // The reply of the broken request is still waiting for the body. It becomes the refusal.
   if (arriving && !arriving.sent && !BODYLESS.has(arriving.request.method))
     arriving.send(this.httpErrors.getHttpError(reason[0], reason[1]))
   const answered = arriving !== undefined || isAnswered(socket)
@@ -65,7 +68,7 @@ export function refuseUnreadable(this: FastifyInstance, thrown: Error, socket: S
   })
 }
 
-/** Refuses CONNECT, for which Node.js hands over a bare socket, after the answers to earlier requests. */
+/** Refuses CONNECT after the answers to earlier requests. Node.js passes only a socket for this method. */
 export function refuseConnect(log: FastifyBaseLogger, request: IncomingMessage, socket: Socket): void {
   markClosing(socket)
   socket.on('error', () => socket.destroy())
@@ -81,7 +84,7 @@ function reasonOf({ code, rawPacket, bytesParsed }: ClientError): Reason {
   return UNREADABLE.get(code) ?? NO_HTTP
 }
 
-/** Writes a refusal to the socket and the log: an unreadable request has no reply. */
+/** Writes a refusal to the socket and to the log, because an unreadable request has no reply. */
 function writeRefusal(log: FastifyBaseLogger, socket: Socket, [status, detail]: Reason, code?: string): void {
   const error_id = randomUUID()
   log.info({ error_id, status, code, client: socket.remoteAddress }, 'request unreadable')

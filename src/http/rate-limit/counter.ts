@@ -7,7 +7,7 @@ import type { Keys } from '../../streams/keys.ts'
  */
 const SYNC_INTERVAL = 100
 
-/** The time for which a count stays in Redis, in seconds: its own second, and a few more for late replies. */
+/** The time for which a count stays in Redis (s): its own second, and a few seconds for late replies. */
 const KEEP = 5
 
 interface Count {
@@ -83,7 +83,7 @@ export function createRateCounter(redis: RedisStore, keys: Keys): RateCounter {
     },
     start: () => {
       timer = setInterval(() => {
-        // A count that was not sent is missing from the sum for at most a second: the next second starts at zero.
+        // A count that was not sent is missing for a second at most, because the next second starts at zero.
         sync(second, counts).catch(() => {})
       }, SYNC_INTERVAL)
     },

@@ -2,13 +2,13 @@ import type { FastifyReply } from 'fastify'
 
 /** A limit of requests in one second, and what is left of it. */
 export interface Quota {
-  /** The name of the limit in the header fields: of an address, of a caller, or of a route. */
+  /** The name of the limit in the header fields: the limit of an address, of a caller or of a route. */
   policy: 'address' | 'caller' | 'route'
   /** Requests in a second. */
   limit: number
   /** Requests that are left. */
   left: number
-  /** When the next second begins, in whole seconds from now: always 1, because the window is a second. */
+  /** The time until the next second begins, in whole seconds. It is always 1, because the window is a second. */
   reset: 1
 }
 
