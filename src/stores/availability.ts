@@ -29,7 +29,8 @@ export interface AvailabilityOptions {
 }
 
 /**
- * The pause between probes of an available store, and the shortest and the longest pause for an unavailable one (ms).
+ * The pause between probes of an available store, and the shortest and the longest pause between probes of an
+ * unavailable store (ms).
  */
 const INTERVAL = 2000
 const LONGEST_PAUSE = 1000
@@ -223,7 +224,8 @@ export class Availability {
   }
 
   #fell(reason: unknown): void {
-    // A lost connection has no reason. The answer to the next connection has one, so it is logged too.
+    // The error of a lost connection has no reason. The answer to the next connection has a reason, so that answer is
+    // logged, too.
     const down = !this.#up && this.#loop !== undefined
     const answered = isServerAnswer(reason)
     this.#reason = reason

@@ -28,7 +28,7 @@ const CLASSES = [
   Contention
 ]
 
-/** Returns whether an error has one of these classes already. An error keeps the class that an inner call gave it. */
+/** Returns whether an error has one of these classes already. Then the error keeps its class. */
 function isClassified(error: Error): boolean {
   return CLASSES.some(type => error instanceof type)
 }

@@ -67,7 +67,10 @@ export class GroupExists extends Error {
   override name = 'GroupExists'
 }
 
-/** The server does not know a script by its hash, because it restarted or was flushed. Sending the text helps. */
+/**
+ * The server does not have a script with this hash, because the server restarted or was flushed. The caller sends the
+ * text instead.
+ */
 export class ScriptMissing extends Error {
   override name = 'ScriptMissing'
 }

@@ -9,8 +9,8 @@ export interface LogLines {
 let output: LogLines | undefined
 
 /**
- * Returns standard output for the log, one for the process. The lines of one turn of the event loop go out in one
- * write, since each write stops the process. The last lines go out when the process exits.
+ * Returns the standard output for the log. A process has one. The lines of one turn of the event loop are written
+ * together, because each write stops the process. The last lines are written when the process exits.
  */
 export function standardOutput(): LogLines {
   output ??= createLines()

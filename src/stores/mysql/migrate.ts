@@ -46,9 +46,10 @@ export interface MigrationOptions {
 }
 
 /**
- * Brings the database to the newest schema of this code. The first process migrates under an advisory lock. The others
- * wait, and then have nothing to do. A newer schema stays unchanged, for a rolling deploy. An interrupted migration
- * continues at its next statement: each schema change commits by itself, and the version is recorded at the end.
+ * Brings the database to the newest schema of this code. The first process migrates under an advisory lock. Other
+ * processes wait, and then have nothing to do. A newer schema stays unchanged, for a rolling deploy. An interrupted
+ * migration continues at its next statement: each schema change commits by itself, and the version is recorded at the
+ * end.
  * @throws {SchemaRefused} when a table does not fit this code; if possible, before anything is changed.
  * @throws {Error} when the server is too old for this code.
  */
@@ -75,7 +76,8 @@ export async function migrate(
     await steps?.after(connection, log)
     await applyFunctions(run, functions)
   } finally {
-    // Closes the connection without a goodbye, because the answer may never come. The lock ends with the connection.
+    // Closes the connection without a message to the server, because the answer may never come. The lock ends with the
+    // connection.
     connection.destroy()
   }
 }

@@ -14,7 +14,7 @@ export const LONG_STATEMENT = 10
 /**
  * Returns the statements that prepare a session, whatever the defaults of the server are. They do not change the limits
  * of an operator (a read-only default, a longest statement). `lockWait` is how long a statement waits for a locked
- * table (s). A statement whose client has timed out must not stay on the server for long.
+ * table (s). It is short, so that a statement does not stay on the server after its client has timed out.
  */
 export function sessionStatements(lockWait: number): string[] {
   const variables = {
@@ -42,7 +42,7 @@ export function sessionStatements(lockWait: number): string[] {
   const list = Object.entries(variables).map(([name, value]) => `${name} = ${value}`)
   return [
     `SET SESSION ${list.join(', ')}`,
-    // No gap locks between workers.
+    // At this level, workers do not wait for gap locks of each other.
     'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED'
   ]
 }
@@ -223,7 +223,7 @@ function reset(connection: PoolConnection): Promise<void> {
 }
 
 /**
- * Returns a pooled connection within `deadline` ms. A connection that comes later goes back to the pool.
+ * Returns a pooled connection within `deadline` ms. A connection that comes later is returned to the pool.
  * @throws what `late` returns.
  */
 async function connect(

@@ -62,7 +62,7 @@ interface ColumnRow extends RowDataPacket {
 
 /**
  * Returns the version of the newest recorded migration; 0 when there is none.
- * @throws {SchemaRefused} when the table of versions belongs to another program.
+ * @throws {SchemaRefused} when another program uses the table of versions.
  */
 export async function readVersion(connection: Connection): Promise<number> {
   const table = 'schema_version'

@@ -9,19 +9,19 @@ import { connectionOptions, createMysqlPool, LONG_STATEMENT, type MysqlPool, que
 import { SchemaRefused } from './schema-check.ts'
 import { runTransaction, type Transaction } from './transaction.ts'
 
-/** How often a transaction runs again after another transaction won. */
+/** The number of times that a transaction runs again after another transaction won. */
 const CONTENTION_RETRIES = 3
 
 /** The limit of a statement in a short transaction, in multiples of STORE_TIMEOUT_MS. */
 const SHORT_STATEMENT = 2
 
-/** The least limit of a statement of the trial write. It is longer than the wait for a row (ms). */
+/** The shortest limit of a statement of the trial write (ms). It is longer than the wait for a row. */
 const TRIAL = 1500
 
 /** The time between two reads of the tables while the schema is refused (ms). Reading the tables may take long. */
 const REFUSAL_HOLDS = 10_000
 
-/** Every probe reads it, because the setting may change while the server runs. */
+/** The statement of every probe. The setting may change while the server runs. */
 const DURABILITY = 'SELECT @@GLOBAL.innodb_flush_log_at_trx_commit AS flush'
 
 /**

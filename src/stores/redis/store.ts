@@ -12,8 +12,8 @@ const BLOCK_GRACE = 2000
 
 /**
  * The longest time without an answer on the common connection after a call (ms). Then the connection is closed. Without
- * a limit, a connection to a server that is gone stays open for a quarter of an hour, and longer behind a middlebox
- * that answers for the server.
+ * a limit, a connection to a stopped server stays open for a quarter of an hour, and longer behind a middlebox that
+ * answers for the server.
  */
 const SILENCE = 5000
 
@@ -32,7 +32,8 @@ export interface RedisStore {
   run: <T>(work: (client: Redis) => Promise<T>) => Promise<T>
   /**
    * Opens a connection for blocking reads, because every command on the common connection would wait behind them.
-   * `block` is the longest BLOCK in milliseconds. A socket without data for clearly longer is closed.
+   * `block` is the longest BLOCK in milliseconds. The connection closes when no data comes for longer than that and
+   * some extra time.
    */
   blockingConnection: (block: number) => Redis
   start: () => Promise<void>
@@ -48,8 +49,8 @@ function connectionOptions(config: Config, more: RedisOptions): RedisOptions & {
     // The certificate must contain the name of the host. TLS can request a name, but not an address.
     ...(config.REDIS_TLS && { tls: isIP(config.REDIS_HOST) ? {} : { servername: config.REDIS_HOST } }),
     lazyConnect: true,
-    // The driver's check needs INFO, which a user may not be allowed to call, and it does not write to the log. A probe
-    // checks instead.
+    // The driver's check needs INFO, which a user may not be allowed to call. The check also does not use this
+    // service's log. A probe checks instead.
     enableReadyCheck: false,
     connectTimeout: config.STORE_TIMEOUT_MS,
     // A call that timed out must not run later. So nothing is queued while offline, and nothing is sent twice.
@@ -65,9 +66,9 @@ function connectionOptions(config: Config, more: RedisOptions): RedisOptions & {
 }
 
 /**
- * Decides whether an error is a reason to connect again. The failed command is not sent again. A server that a failover
- * made a replica keeps its sockets open, and only a new connection finds the new primary. While the new connection
- * reaches a replica, too, the pauses become longer, because reads fail in the meantime.
+ * Decides whether an error is a reason to connect again. The failed command is not sent again. After a failover, the
+ * old primary is a replica with open sockets, and only a new connection finds the new primary. When the new connection
+ * reaches a replica again, the next pause is longer, because reads fail during a reconnect.
  */
 function leaveReplica(): (error: Error) => boolean {
   let stay = 0
@@ -135,7 +136,8 @@ export function createRedisStore(
             new Error(`the connection to ${config.REDIS_HOST}:${config.REDIS_PORT} is ${client.status}`)
         )
       await requireFlags(client)
-      // Not PING: a server that cannot save refuses PING as it refuses writes, but still answers reads.
+      // The probe does not use PING. A server that cannot save refuses PING as it refuses writes, but still answers
+      // reads.
       await check(client).catch(reportAsRedis)
       facts = await readFacts(client).catch(reportAsRedis)
     }
