@@ -22,8 +22,8 @@ declare module 'fastify' {
     streams: {
       consumers: readonly Consumer[]
       /**
-       * Returns the store for which each function of this process waits, and why. Returns undefined while the function
-       * runs in all its partitions.
+       * Returns, by the name of each function of this process, the reason why it is paused, such as the store for which
+       * it waits. The value is undefined while the function runs in all its partitions.
        */
       paused: () => ReadonlyMap<string, string | undefined>
       deadLetters: DeadLetters
@@ -32,13 +32,13 @@ declare module 'fastify' {
   }
 }
 
-/** The interval at which groups are recorded that were created while MySQL was unavailable (ms). */
+/** The time between attempts to record in MySQL the groups that were found while MySQL was unavailable (ms). */
 const RECORD_EVERY = 5000
 
 /** The function that owns each stream of the service. */
 const OWNERS = new Map(SERVICE_FUNCTIONS.map(({ stream, name }) => [stream, name]))
 
-/** The longest time before the end of the grace period at which a stop releases messages in flight (ms). */
+/** A stop releases messages in flight at most this long before the end of the grace period (ms). */
 const RELEASE_BEFORE = 1000
 
 /** The longest time that a start waits until functions on logs begin (ms). Fastify stops a start after 10 s. */

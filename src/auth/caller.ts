@@ -24,7 +24,7 @@ export const ADMIN = own(['orders:write', 'orders:read', 'admin:read', 'admin'],
 /** A caller without a key, where AUTH is off. */
 export const ANONYMOUS = own(['orders:write', 'orders:read'])
 
-/** A caller without any scope: of an open route, or with invalid credentials. */
+/** A caller without any scope. It is used on open routes, and for missing, invalid or not yet checked credentials. */
 export const NOBODY = own([])
 
 /** Returns whether a scope permits access to all tenants. */

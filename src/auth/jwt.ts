@@ -17,7 +17,7 @@ const PROVIDER_TIMEOUT = 3000
 /** The most tokens in memory. When there are more, all are forgotten. */
 const MAX_KNOWN = 10_000
 
-/** The longest `sub` in the name of a caller. */
+/** The most characters of a `sub` in the id of a caller. A longer `sub` is cut. */
 const MAX_SUBJECT = 190
 
 /** The check of JWTs of an OpenID provider (RFC 7519, scopes after RFC 8693). */

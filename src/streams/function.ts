@@ -169,8 +169,9 @@ export interface StreamFunction<Schema extends TSchema = TSchema> {
   // biome-ignore lint/suspicious/noConfusingVoidType: a handler with nothing to report returns nothing
   handler: (messages: Message<Static<Schema>>[], context: BatchContext) => Promise<BatchResult | void>
   /**
-   * Called with messages before they are dead-lettered. The same step writes its `writes` and publishes its `events`. A
-   * message in its `duplicates` is done instead. A cause in its `failed` replaces the original cause.
+   * Called with messages before they are dead-lettered. The step that dead-letters them also writes the `writes` of the
+   * result and publishes its `events`. A message in `duplicates` of the result counts as done and is not dead-lettered.
+   * A cause in `failed` replaces the original cause.
    */
   onDead?: (dead: FailedMessage<Static<Schema>>[], context: BatchContext) => Promise<BatchResult>
   /** Only for functions of the service: the audit counts their messages. */

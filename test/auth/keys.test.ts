@@ -1,11 +1,20 @@
-import { expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import type { IssuedKey, KeyPage } from '../../schema/http/key.ts'
-import { type TestApp, useApp } from '../harness/app.ts'
+import { openApp, type TestApp, useApp } from '../harness/app.ts'
 import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'
 const ON = { AUTH: 'on', ADMIN_TOKEN }
+
+let app: TestApp
+let other: TestApp
+
+beforeAll(async () => {
+  app = await openApp(space, 'api', ON)
+  other = await openApp(space, 'api', ON)
+  return () => Promise.all([app.close(), other.close()])
+})
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 const read = async ({ call }: TestApp, key: string) =>
@@ -19,7 +28,6 @@ const create = async (app: TestApp, fields: object = {}) => {
 }
 
 test('a key opens the routes of its scopes until it is revoked, in every process', async () => {
-  const [app, other] = [await useApp(space, 'api', ON), await useApp(space, 'api', ON)]
   expect((await app.call('/orders/nobody')).statusCode).toBe(401)
   const { id, key } = await create(app)
   expect(await read(app, key)).toBe(404)
@@ -36,7 +44,6 @@ test('a key opens the routes of its scopes until it is revoked, in every process
 })
 
 test('no store and no log has the text of a key', async () => {
-  const app = await useApp(space, 'api', ON)
   const { id, key } = await create(app)
   await read(app, key)
   const secret = key.slice(-43)
@@ -51,7 +58,6 @@ test('no store and no log has the text of a key', async () => {
 })
 
 test('a rotated key has two valid secrets until the previous one expires', async () => {
-  const [app, other] = [await useApp(space, 'api', ON), await useApp(space, 'api', ON)]
   const first = await create(app)
   const second = (await admin(app, 'POST', `/${first.id}/rotate?keep_seconds=60`)).json<IssuedKey>()
   expect(second).toMatchObject({ id: first.id, live_secrets: 2 })
@@ -65,7 +71,6 @@ test('a rotated key has two valid secrets until the previous one expires', async
 })
 
 test('a key is refused from the moment at which it expires', async () => {
-  const app = await useApp(space, 'api', ON)
   const { key } = await create(app, { expires_at: new Date(Date.now() + 2000).toISOString() })
   expect(await read(app, key)).toBe(404)
   await until('the key has expired', async () => (await read(app, key)) === 401)
@@ -74,7 +79,6 @@ test('a key is refused from the moment at which it expires', async () => {
 })
 
 test('the list has pages, the last use of each key, and no secret', async () => {
-  const app = await useApp(space, 'api', ON)
   const ids: string[] = []
   for (const name of ['one', 'two', 'three']) ids.push((await create(app, { name })).id)
   const { id, key } = await create(app, { name: 'used', rate_limit: 7 })
@@ -107,9 +111,8 @@ test('the list has pages, the last use of each key, and no secret', async () => 
 })
 
 test('a key of another tenant, and an unknown key, are refused by the routes for keys', async () => {
-  const app = await useApp(space, 'api', ON)
-  const other = { name: 'other', tenant: 'acme', scopes: ['orders:read'] }
-  expect((await admin(app, 'POST', '', other)).json()).toMatchObject({
+  const foreign = { name: 'other', tenant: 'acme', scopes: ['orders:read'] }
+  expect((await admin(app, 'POST', '', foreign)).json()).toMatchObject({
     status: 409,
     type: 'urn:orderstream:problem:key-refused'
   })

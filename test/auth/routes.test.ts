@@ -32,7 +32,7 @@ function operationsOf(document: object) {
 }
 
 describe('with AUTH=on', () => {
-  test('each route of the document refuses every caller without its scope, as the document says', async () => {
+  test('each route that needs a scope refuses every caller without that scope, as the OpenAPI document says', async () => {
     const { app, call } = await useApp(space, 'api', { AUTH: 'on', ADMIN_TOKEN })
     const operations = operationsOf(app.swagger())
     expect(operations.length).toBeGreaterThan(20)

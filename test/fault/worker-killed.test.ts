@@ -8,7 +8,7 @@ const queue = `{${space.env.KEY_PREFIX}:0}:placed`
 const pending = async () =>
   Number(((await space.redis.xpending(queue, 'process-orders').catch(() => [0])) as [number])[0])
 
-test('I1: every accepted order is completed once while workers are killed five times within a batch under load', {
+test('I1: under load, every accepted order is completed once, although five workers are killed, each within a batch', {
   timeout: 120_000
 }, async () => {
   const api = await startService(space, 'api', PATIENT)

@@ -65,7 +65,8 @@ async function nextRange(
   lastKey: string | null,
   size: number
 ): Promise<Range | undefined> {
-  // MySQL compares numbers as numbers, and texts by the collation of their column.
+  // `lastKey` is text. An `id` is sent as a number, so that MySQL compares it as a number. Another key is sent as text,
+  // so that MySQL compares it by the collation of its column.
   const toValue = (text: string) => (key === 'id' ? Number(text) : text)
   const after = lastKey === null ? 'TRUE' : `${key} > ?`
   const values = lastKey === null ? [] : [toValue(lastKey)]

@@ -25,8 +25,9 @@ const REFUSAL_HOLDS = 10_000
 const DURABILITY = 'SELECT @@GLOBAL.innodb_flush_log_at_trx_commit AS flush'
 
 /**
- * MySQL for one kind of work. A call fails with a class of errors.ts, or with the error of `work`. An unexpected error
- * stays unchanged only if a trial write succeeds right after it.
+ * MySQL for one kind of work. A call fails with a class of errors.ts, or with the error of `work`. After an
+ * {UnexplainedStoreError}, a trial write runs. The call fails with that error if the trial write succeeds and MySQL did
+ * not refuse writes before. Otherwise it fails with {StoreRefused}.
  */
 export interface MysqlStore {
   availability: Availability
@@ -38,7 +39,7 @@ export interface MysqlStore {
    * STORE_TIMEOUT_MS. In a `short` transaction, for which a client waits, the limit is twice that time.
    */
   transaction: <T>(work: (transaction: Transaction) => Promise<T>, length?: 'short') => Promise<T>
-  /** Returns whether MySQL answers a commit only when the commit is on disk, after the last probe. */
+  /** Returns whether MySQL answers a commit only after the commit is on disk, as the last probe found. */
   durable: () => boolean
 }
 

@@ -26,7 +26,7 @@ export interface RedisStore {
   /** The common connection, without the circuit breaker. */
   client: Redis
   availability: Availability
-  /** Returns what the server guarantees, after the last probe. */
+  /** Returns what the server guarantees, as the last probe found. */
   facts: () => RedisFacts
   /** Runs commands through the circuit breaker. Other errors of `work` stay unchanged. */
   run: <T>(work: (client: Redis) => Promise<T>) => Promise<T>
@@ -56,7 +56,7 @@ function connectionOptions(config: Config, more: RedisOptions): RedisOptions & {
     // A call that timed out must not run later. So nothing is queued while offline, and nothing is sent twice.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
-    // Fails calls without an answer at once when their connection is closed. Otherwise they would wait forever.
+    // When a connection closes, its calls without an answer fail at once. Otherwise they would wait forever.
     maxRetriesPerRequest: 0,
     retryStrategy: attempt => Math.min(50 * 2 ** Math.min(attempt, 10), 1000),
     reconnectOnError: leaveReplica(),

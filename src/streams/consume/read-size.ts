@@ -16,9 +16,9 @@ export interface ReadSize {
 }
 
 /**
- * Creates the choice of read sizes for batches of at most `most` messages and about `CALL_BYTES`. It expects the next
- * messages to be as large as the last ones. The first read is small. The size doubles after each full read, unless the
- * messages were too large.
+ * Creates a `ReadSize` for batches of at most `most` messages and about `CALL_BYTES`. It expects the next messages to
+ * be as large as the last ones. The first read takes few messages. After a full read, the number of messages doubles,
+ * up to `most`. After a read of more than twice `CALL_BYTES`, the number is small again.
  */
 export function createReadSize(most: number): ReadSize {
   let limit = Math.min(FIRST, most)

@@ -82,7 +82,7 @@ test('a body may have 1,000 ids, and all parameters of a query are optional', as
   for (const parameter of parameters ?? []) expect(parameter).not.toHaveProperty('required', true)
 })
 
-test('I11: the audit balances at each stage of an order, a duplicate and a conflict', async () => {
+test('I11: the audit has no difference at each stage of an order, nor after a duplicate and a conflict', async () => {
   expect(await audit()).toMatchObject({ accepted: 0, difference: 0 })
   for (let n = 0; n < 3; n++) await api.post({ order_id: `audit-${n}`, amount: 10 })
   expect(await audit()).toMatchObject({ accepted: 3, in_flight: 3, completed: 0, difference: 0 })

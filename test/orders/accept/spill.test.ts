@@ -25,7 +25,7 @@ test('orders are accepted in MySQL while a worker that hangs locks all slots of 
   ])
 })
 
-test('I2: without Redis, one of many requests for an order gets 202, the same body 200, another body 409', async () => {
+test('I2: without Redis, one of many requests for an order gets 202, and the others get 200 for the same body or 409 for another body', async () => {
   const api = await useApp(space, 'api', { REDIS_PORT: NOWHERE })
   const race = (amountOf: (n: number) => number) =>
     Promise.all(
@@ -37,7 +37,7 @@ test('I2: without Redis, one of many requests for an order gets 202, the same bo
   expect(await statuses(n => n + 1)).toEqual([202, ...Array(19).fill(409)])
 })
 
-test('I2: a row that another process inserts meanwhile is found, and the rest of the batch is accepted', async () => {
+test('I2: if the row of an order exists before its batch is written, that order is returned, and the rest of the batch is accepted', async () => {
   const { orders, stores } = (await useApp(space, 'api')).app
   const { mysql } = stores
   const accepted = async () => (await orders.store.totals()).accepted

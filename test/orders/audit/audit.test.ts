@@ -50,7 +50,7 @@ test.each(['redis', 'mysql'])(
   }
 )
 
-test('I11: a counter below its watermark is a loss of data, and the orders of a deleted counter still count', async () => {
+test('I11: the audit reports a counter below its watermark as a loss of data, and still includes the orders of a deleted counter', async () => {
   const { keys } = api.app
   const { redis, mysql } = api.app.stores
   const counter = keys.accepted(0)

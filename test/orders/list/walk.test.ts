@@ -1,11 +1,11 @@
 import { beforeAll, expect, test } from 'vitest'
-import { openApp, useApp } from '../../harness/app.ts'
+import { openApp, type TestApp } from '../../harness/app.ts'
 import { useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 
 /** Rows of a run: `WALK_ORDERS=1000000 npx vitest run test/orders/list` measures a large table. */
-const ORDERS = Number(process.env.WALK_ORDERS ?? 10_000)
+const ORDERS = Number(process.env.WALK_ORDERS ?? 3000)
 const LIMIT = 100
 const DAY = '2026-01-31'
 
@@ -13,9 +13,12 @@ const DAY = '2026-01-31'
 const COMPARED = 50
 const FACTOR = 1.5
 
+let api: TestApp
+
 beforeAll(async () => {
-  const { app, close } = await openApp(space, 'api')
-  await app.stores.orders.availability.untilUp(AbortSignal.timeout(30_000))
+  api = await openApp(space, 'api', { RATE_LIMIT_MAX: 0 })
+  const worker = await openApp(space, 'worker')
+  await api.app.stores.orders.availability.untilUp(AbortSignal.timeout(30_000))
   // Ten rows have the same time, a hundred the same amount. Each tenth has failed, half are of one customer.
   await space.sql(
     `INSERT INTO orders (order_id, amount, tax, total, status, customer_id, created_at, updated_at, processed_at, message_id)
@@ -25,7 +28,7 @@ beforeAll(async () => {
      FROM seq_0_to_${ORDERS - 1}`,
     [DAY, DAY, DAY]
   )
-  return close
+  return () => Promise.all([api.close(), worker.close()])
 }, 600_000)
 
 const end = new Date(Date.parse(DAY) + (ORDERS / 10) * 1000).toISOString()
@@ -47,8 +50,6 @@ test.each<[string, Record<string, string>, number]>([
   'a walk over %s lists each once while orders are written',
   { timeout: 60_000 + ORDERS },
   async (name, filter, count) => {
-    const api = await useApp(space, 'api', { RATE_LIMIT_MAX: 0 })
-    await useApp(space, 'worker')
     const ids = new Set<string>()
     const times: number[] = []
     let repeated = 0

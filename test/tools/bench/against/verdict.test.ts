@@ -24,7 +24,7 @@ describe('the verdict', () => {
     expect(judge(around(0.9, 0.03, 12), 0.85).outcome).toBe('not slower')
   })
 
-  test('is "not slower" at once if the whole interval is at or above the bound, at any width', () => {
+  test('is "not slower" at once if the whole interval is at or above the bound, however wide the interval is', () => {
     const wide = judge(around(1.3, 0.2, 12), 0.97)
     expect((wide.high - wide.low) / (wide.high + wide.low)).toBeGreaterThan(0.05)
     expect(wide.outcome).toBe('not slower')
