@@ -14,6 +14,7 @@ import { acceptJsonBodies } from './http/json-body.ts'
 import { refuseUrl } from './http/problem.ts'
 import { requestId } from './http/request-context.ts'
 import { RequestLog } from './http/request-log.ts'
+import { buildSerializer } from './http/serialization.ts'
 import { buildValidator } from './http/validation.ts'
 import { openLog } from './telemetry/log.ts'
 
@@ -81,7 +82,7 @@ function createServer(config: Config, logStream: Writable | undefined) {
     routerOptions: { maxParamLength: 16_384 },
     frameworkErrors: refuseUrl,
     clientErrorHandler: refuseUnreadable,
-    schemaController: { compilersFactory: { buildValidator } }
+    schemaController: { compilersFactory: { buildValidator, buildSerializer } }
   }).withTypeProvider<TypeBoxTypeProvider>()
   // Node.js refuses an unknown expectation without a body; a server may ignore it (RFC 9110, section 10.1.1).
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
