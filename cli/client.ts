@@ -32,6 +32,7 @@ export interface AdminClient {
   /** The api checks the names of the scopes. */
   createKey: (key: {
     name: string
+    tenant?: string
     scopes: string[]
     expires_at?: string
     rate_limit?: number

@@ -15,6 +15,7 @@ export interface Arguments {
   reason?: string
   from?: string
   name?: string
+  tenant?: string
   scopes?: string
   expires?: string
   keep?: string

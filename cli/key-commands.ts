@@ -8,16 +8,17 @@ export const keyCommands: Record<string, Command> = {
     const page = await client.listKeys(args.after, Number(args.limit))
     if (page.keys.length === 0) return { data: page, text: 'There is no API key.' }
     const more = page.next === '' ? '' : `\nMore: --after ${page.next}`
-    const head = ['id', 'name', 'scopes', 'state', 'expires', 'last used']
+    const head = ['id', 'name', 'tenant', 'scopes', 'state', 'expires', 'last used']
     return { data: page, text: table([head, ...page.keys.map(row)]) + more }
   },
-  'keys create': async (client, { ids, name, scopes, expires, rate, reason }) => {
+  'keys create': async (client, { ids, name, tenant, scopes, expires, rate, reason }) => {
     rejectNames(ids)
     if (!name || !scopes)
       throw new UsageError('Set the --name and the --scopes of the key, such as orders:write,orders:read.')
     const issued = await client.createKey({
       name,
       scopes: scopes.split(',').map(scope => scope.trim()),
+      ...(tenant !== undefined && { tenant }),
       ...(expires !== undefined && { expires_at: expires }),
       ...(rate !== undefined && { rate_limit: Number(rate) }),
       ...(reason !== undefined && { reason })
@@ -38,9 +39,18 @@ function shownOnce({ key }: IssuedKey): string {
   return `Copy it now, it is not shown again:\n${key}`
 }
 
-function row({ id, name, scopes, expires_at, revoked_at, last_used_at, live_secrets }: ApiKey): string[] {
+function row({
+  id,
+  name,
+  tenant,
+  scopes,
+  expires_at,
+  revoked_at,
+  last_used_at,
+  live_secrets
+}: ApiKey): string[] {
   const valid = live_secrets === 1 ? 'valid' : `valid, ${live_secrets} secrets`
   const expired = expires_at !== null && Date.parse(expires_at) <= Date.now()
   const state = revoked_at === null ? (expired ? 'expired' : valid) : 'revoked'
-  return [id, name, scopes.join(','), state, expires_at ?? '-', last_used_at ?? '-']
+  return [id, name, tenant, scopes.join(','), state, expires_at ?? '-', last_used_at ?? '-']
 }

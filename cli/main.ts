@@ -15,7 +15,7 @@ const USAGE = `Usage: npm run admin -- <command> [options]
   tax-rates list
   tax-rates set REGION RATE [--from TIME]
   keys list [--after ID] [--limit N]
-  keys create --name NAME --scopes SCOPE,SCOPE [--expires TIME] [--rate N]
+  keys create --name NAME --scopes SCOPE,SCOPE [--tenant NAME] [--expires TIME] [--rate N]
   keys rotate ID [--keep SECONDS]        adds a secret; the previous one stays valid for a day
   keys revoke ID
   actions list [--after ID] [--limit N]  what operators changed
@@ -36,6 +36,7 @@ const options = {
   reason: { type: 'string' },
   from: { type: 'string' },
   name: { type: 'string' },
+  tenant: { type: 'string' },
   scopes: { type: 'string' },
   expires: { type: 'string' },
   keep: { type: 'string' },

@@ -2,7 +2,6 @@ import { OrderList, OrderQuery } from '../../schema/http/order-list.ts'
 import { anyRoute, rendered, retryable } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
-import { DEFAULT_TENANT } from '../../src/orders/tenant.ts'
 
 const listOrders = {
   operationId: 'listOrders',
@@ -26,17 +25,22 @@ const listOrders = {
 export default async function orderListRoute(app: App) {
   const url = `${publicUrl(app.config)}/orders`
 
-  app.get('/orders', { config: { scope: 'orders:read' }, schema: listOrders }, async ({ query }, reply) => {
-    const { documents, hasMore, next, asOf } = await app.orders.lists.page(query, DEFAULT_TENANT)
-    if (next !== null) {
-      const params = new URLSearchParams()
-      for (const [name, value] of Object.entries({ ...query, cursor: next })) params.set(name, String(value))
-      reply.header('link', `<${url}?${params}>; rel="next"`)
+  app.get(
+    '/orders',
+    { config: { scope: 'orders:read' }, schema: listOrders },
+    async ({ query, caller }, reply) => {
+      const { documents, hasMore, next, asOf } = await app.orders.lists.page(query, caller.tenant)
+      if (next !== null) {
+        const params = new URLSearchParams()
+        for (const [name, value] of Object.entries({ ...query, cursor: next }))
+          params.set(name, String(value))
+        reply.header('link', `<${url}?${params}>; rel="next"`)
+      }
+      return reply
+        .header('content-type', 'application/json; charset=utf-8')
+        .send(
+          `{"orders":[${documents.join(',')}],"has_more":${hasMore},"next":${JSON.stringify(next)},"as_of":"${asOf}"}`
+        )
     }
-    return reply
-      .header('content-type', 'application/json; charset=utf-8')
-      .send(
-        `{"orders":[${documents.join(',')}],"has_more":${hasMore},"next":${JSON.stringify(next)},"as_of":"${asOf}"}`
-      )
-  })
+  )
 }

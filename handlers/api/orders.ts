@@ -3,9 +3,11 @@ import { NewOrder, Order, OrderParams } from '../../schema/http/order.ts'
 import { ref } from '../../schema/http/ref.ts'
 import { anyRoute, problem, rendered, retryable } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
+import type { Caller } from '../../src/auth/caller.ts'
 import { hasCurrent } from '../../src/http/etag.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
 import { traceparent } from '../../src/http/request-context.ts'
+import { identityOf } from '../../src/orders/identity.ts'
 import { versionOfDocument } from '../../src/orders/order.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
@@ -81,13 +83,19 @@ const cancelOrder = {
   }
 } as const
 
+/** Returns the identity of the order that a request names. Each caller has a tenant. */
+function identity({ caller, params }: { caller: Caller; params: OrderParams }): string {
+  return identityOf({ tenant: caller.tenant, order_id: params.order_id })
+}
+
 /** POST /orders accepts an order; GET /orders/:order_id reads it; POST /orders/:order_id/cancel cancels it. */
 export default async function orderRoutes(app: App) {
   const { canceller, intake, reader } = app.orders
   const location = `${publicUrl(app.config)}/orders/`
 
   app.post('/orders', { config: { scope: 'orders:write' }, schema: createOrder }, async (request, reply) => {
-    const origin = { requestId: request.id, traceparent: traceparent(request) }
+    const { tenant } = request.caller
+    const origin = { tenant, requestId: request.id, traceparent: traceparent(request) }
     const { document, durability } = await intake.accept(request.body, origin)
     if (durability)
       reply
@@ -102,7 +110,7 @@ export default async function orderRoutes(app: App) {
     '/orders/:order_id',
     { config: { scope: 'orders:read' }, schema: getOrder },
     async (request, reply) => {
-      const { document, cache } = await reader.read(request.params.order_id)
+      const { document, cache } = await reader.read(identity(request))
       const etag = `"${versionOfDocument(document)}"`
       reply.header('etag', etag)
       if (hasCurrent(request.headers['if-none-match'], etag)) return reply.code(304).send()
@@ -114,7 +122,7 @@ export default async function orderRoutes(app: App) {
     '/orders/:order_id/cancel',
     { config: { scope: 'orders:write' }, schema: cancelOrder },
     async (request, reply) => {
-      const document = await canceller.cancel(request.params.order_id)
+      const document = await canceller.cancel(identity(request))
       return reply.header('content-type', JSON_TYPE).send(document)
     }
   )

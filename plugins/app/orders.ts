@@ -44,6 +44,9 @@ declare module 'fastify' {
 /** The first RELEASE that supports cancelled orders. */
 const KNOWS_CANCELLED = 2
 
+/** The first RELEASE that supports orders of several tenants. */
+const KNOWS_TENANTS = 3
+
 /** The longest time from the acceptance of an order to its message or its row, as a number of calls that time out. */
 const LONGEST_ACCEPT = 10
 
@@ -66,6 +69,7 @@ async function orders(app: FastifyInstance) {
       watermarks,
       taxRate: config.TAX_RATE,
       taxRates,
+      knowsTenants: () => app.processes.haveRelease(KNOWS_TENANTS),
       defaultCurrency: config.DEFAULT_CURRENCY,
       timeout: config.STORE_TIMEOUT_MS,
       maxBacklog: config.MAX_BACKLOG,

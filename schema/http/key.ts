@@ -20,9 +20,10 @@ const KeyId = Type.String({
 
 const Name = Type.String({ minLength: 1, maxLength: 100, description: 'A name for people.' })
 
-const Tenant = Type.String({
-  pattern: '^[a-z0-9][a-z0-9-]{0,62}$',
-  description: 'Tenant whose orders the key may touch: a–z, 0–9 and hyphens.',
+/** The name of a tenant. */
+export const Tenant = Type.String({
+  pattern: '^[a-z0-9][a-z0-9-]{0,39}$',
+  description: 'Tenant whose orders the caller may touch: up to 40 of a–z, 0–9 and hyphens.',
   examples: [DEFAULT_TENANT]
 })
 

@@ -117,6 +117,8 @@ export type NewOrder = Static<typeof NewOrder>
 
 /** Path parameters of `GET /orders/:order_id`. */
 export const OrderParams = Type.Object({ order_id: OrderId })
+/** Path parameters of `GET /orders/:order_id`. */
+export type OrderParams = Static<typeof OrderParams>
 
 const Time = (description: string) =>
   Type.String({ format: 'date-time', description, examples: ['2026-01-31T12:00:00.000Z'] })

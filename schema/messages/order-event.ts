@@ -11,6 +11,9 @@ export const OrderEvent = Type.Object({
   source: Type.String(),
   type: Type.Enum(['order.completed', 'order.failed', 'order.cancelled']),
   subject: Type.String({ description: 'The order id.' }),
+  tenant: Type.Optional(
+    Type.String({ description: 'The tenant of the order. Missing for the default tenant.' })
+  ),
   time: Type.String(),
   traceparent: Type.Optional(Type.String()),
   datacontenttype: Type.Literal('application/json'),

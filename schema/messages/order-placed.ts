@@ -1,10 +1,11 @@
 import { type Static, Type } from 'typebox'
 import { Currency } from '../http/currency.ts'
+import { Tenant } from '../http/key.ts'
 import { Item, OrderId } from '../http/order.ts'
 
 /**
- * The versions of `OrderPlaced`. A `plain` message has no optional field and an amount below a million, so every
- * release can read it. All other messages are `full`.
+ * The versions of `OrderPlaced`. A `plain` message has no optional field, no tenant and an amount below a
+ * million, so every release can read it. All other messages are `full`.
  */
 export const ORDER_PLACED_VERSIONS = { plain: '1', full: '2' } as const
 /** A version of `OrderPlaced`. */
@@ -13,6 +14,7 @@ export type OrderPlacedVersion = (typeof ORDER_PLACED_VERSIONS)[keyof typeof ORD
 /** The message on `placed`. It has all data that a worker needs to process the order. */
 export const OrderPlaced = Type.Object(
   {
+    tenant: Type.Optional(Tenant),
     order_id: OrderId,
     amount: Type.String({
       pattern: '^\\d{1,10}(\\.\\d{1,4})?$',

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto'
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose'
+import { Compile } from 'typebox/compile'
 import type { Config } from '../../schema/config/env.ts'
-import { DEFAULT_TENANT, Scope } from '../../schema/http/key.ts'
+import { DEFAULT_TENANT, Scope, Tenant } from '../../schema/http/key.ts'
 import { type Caller, isAdminScope } from './caller.ts'
 import { ProviderUnavailable } from './errors.ts'
 
@@ -30,6 +31,8 @@ export interface JwtCheck {
    */
   verify: (token: string) => Promise<Caller | undefined>
 }
+
+const isTenant = Compile(Tenant)
 
 /** What the check needs of the configuration. */
 export type JwtConfig = Pick<Config, 'JWKS_URL' | 'ISSUER' | 'AUDIENCE' | 'TENANT_CLAIM'>
@@ -77,13 +80,10 @@ export function createJwtCheck({
   }
 }
 
-/**
- * Converts the claims of a valid token to a caller. Returns undefined for another tenant, because this release supports
- * one tenant.
- */
+/** Converts the claims of a valid token to a caller. Returns undefined when its tenant has no valid name. */
 function toCaller(payload: JWTPayload, tenantClaim: string): Caller | undefined {
   const tenant = payload[tenantClaim] ?? DEFAULT_TENANT
-  if (tenant !== DEFAULT_TENANT) return undefined
+  if (!isTenant.Check(tenant)) return undefined
   const named = typeof payload.scope === 'string' ? payload.scope.split(' ') : []
   const scopes = Scope.enum.filter(scope => named.includes(scope))
   return Object.freeze({

@@ -25,7 +25,7 @@ export interface Issued {
 
 /** What operators do with keys. */
 export interface KeyAdmin {
-  /** @throws {KeyRefused} for a tenant other than the default one, and for a key that has already expired. */
+  /** @throws {KeyRefused} for admin scopes of a tenant other than the default one, and for a key that has expired. */
   create: (key: NewKey) => Promise<Issued>
   list: (after: string, limit: number) => Promise<StoredKey[]>
   /** Adds a secret. The previous secret stays valid for `keep` ms. @throws {KeyNotFound} @throws {KeyRefused} */
@@ -101,16 +101,12 @@ export function createKeyAdmin(table: KeyTable, mirror: KeyMirror, known: KnownK
   }
 }
 
-/** @throws {KeyRefused} for a tenant other than the default one, because this release supports one tenant. */
+/** @throws {KeyRefused} for admin scopes of a tenant other than the default one. */
 function refuseScopes(tenant: string, admin: boolean): void {
-  if (tenant === DEFAULT_TENANT) return
-  if (admin)
+  if (admin && tenant !== DEFAULT_TENANT)
     throw new KeyRefused(
       `Admin scopes reach every tenant, so only keys of the tenant ${DEFAULT_TENANT} have them.`
     )
-  throw new KeyRefused(
-    `This release keeps the orders of one tenant, ${DEFAULT_TENANT}: a key of ${tenant} would see all of them.`
-  )
 }
 
 /** Returns a time in UTC. @throws {KeyRefused} for a time in the past, and for a time that MySQL cannot store. */

@@ -1,3 +1,4 @@
+import { StoreUnavailable } from '../stores/errors.ts'
 import { TerminalError } from '../streams/function.ts'
 
 /** An order with the same id and another body exists. The existing order stays unchanged. */
@@ -9,6 +10,18 @@ export class OrderConflict extends TerminalError {
       'conflict',
       `The order ${orderId} exists with another body. An order id names one order forever: use a new id.`
     )
+  }
+}
+
+/**
+ * A running process may not support tenants. It could read or change an order of another tenant with the same id, so only
+ * orders of the default tenant are accepted.
+ */
+export class TenantsUnknown extends StoreUnavailable {
+  override name = 'TenantsUnknown'
+
+  constructor() {
+    super('redis', new Error('a process may run that does not know tenants'))
   }
 }
 

@@ -1,3 +1,4 @@
+import { DEFAULT_TENANT } from '../../schema/http/key.ts'
 import type { Failure, Order } from '../../schema/http/order.ts'
 import { type Details, renderDetails, toDetails } from './details.ts'
 
@@ -5,6 +6,7 @@ import { type Details, renderDetails, toDetails } from './details.ts'
  * An order inside the service. Money is decimal text in its shortest form; times are UTC ISO 8601 with milliseconds.
  */
 export interface OrderRecord {
+  tenant: string
   order_id: string
   amount: string
   tax: string | null
@@ -24,9 +26,11 @@ export function newRecord(
   order_id: string,
   amount: string,
   at: string,
-  details: Details | null = null
+  details: Details | null = null,
+  tenant = DEFAULT_TENANT
 ): OrderRecord {
   return {
+    tenant,
     order_id,
     amount,
     tax: null,

@@ -1,4 +1,5 @@
 import { decimalsOf } from '../../schema/http/currency.ts'
+import { DEFAULT_TENANT } from '../../schema/http/key.ts'
 import type { Failure } from '../../schema/http/order.ts'
 import type { OrderPlaced } from '../../schema/messages/order-placed.ts'
 import { later } from '../async/clock.ts'
@@ -26,9 +27,10 @@ function finish(
   at: string,
   { tax, total, status, failure }: Pick<OrderRecord, 'tax' | 'total' | 'status' | 'failure'>
 ): OrderRecord {
-  const { order_id, amount, accepted_at } = placed
+  const { tenant = DEFAULT_TENANT, order_id, amount, accepted_at } = placed
   const end = later(at, accepted_at)
   return {
+    tenant,
     order_id,
     amount,
     tax,

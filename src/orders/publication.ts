@@ -1,5 +1,6 @@
 import type { Keys } from '../streams/keys.ts'
 import { orderEvent } from './events.ts'
+import { identityOf } from './identity.ts'
 import { type OrderRecord, renderDocument } from './order.ts'
 
 /**
@@ -22,7 +23,7 @@ export function createToPublication(keys: Keys, ttl: number): ToPublication {
   return (order, traceparent) => {
     const value = renderDocument(order)
     return {
-      write: { key: keys.document(order.order_id), value, ttl },
+      write: { key: keys.document(identityOf(order)), value, ttl },
       event: orderEvent(order, value, traceparent)
     }
   }

@@ -5,11 +5,11 @@
  */
 export interface Keys {
   partitions: number
-  /** Returns the partition of an order id. It depends only on the id and the number of partitions. */
-  partitionOf: (id: string) => number
+  /** Returns the partition of an order's identity. It depends only on the identity and the number of partitions. */
+  partitionOf: (identity: string) => number
   stream: (name: string, partition: number) => string
-  /** Document of an order. */
-  document: (id: string) => string
+  /** Document of an order, by its identity. */
+  document: (identity: string) => string
   /** Hash of the counter of accepted orders: `epoch` and `count`, and the last count of each older epoch. */
   accepted: (partition: number) => string
   /** Hash of counters that settling and redriving change: `duplicates`, `conflicts`, `redriving`. */
@@ -47,12 +47,12 @@ export interface Keys {
 /** Creates the keys of a service: `prefix` is KEY_PREFIX, `partitions` is STREAM_PARTITIONS. */
 export function createKeys(prefix: string, partitions: number): Keys {
   const key = (partition: number, rest: string) => `{${prefix}:${partition}}:${rest}`
-  const partitionOf = (id: string) => (partitions === 1 ? 0 : fnv1a(id) % partitions)
+  const partitionOf = (identity: string) => (partitions === 1 ? 0 : fnv1a(identity) % partitions)
   return {
     partitions,
     partitionOf,
     stream: (name, partition) => key(partition, name),
-    document: id => key(partitionOf(id), `doc:${id}`),
+    document: identity => key(partitionOf(identity), `doc:${identity}`),
     accepted: partition => key(partition, 'accepted'),
     settled: partition => key(partition, 'settled'),
     retry: (name, partition) => key(partition, `retry:${name}`),

@@ -110,8 +110,10 @@ test('the list has pages, the last use of each key, and no secret', async () => 
   expect(listed).toEqual(expect.arrayContaining([...ids, id]))
 })
 
-test('a key of another tenant, and an unknown key, are refused by the routes for keys', async () => {
-  const foreign = { name: 'other', tenant: 'acme', scopes: ['orders:read'] }
+test('admin scopes for another tenant, an invalid tenant and an unknown key are refused by the routes for keys', async () => {
+  const foreign = { name: 'other', tenant: 'acme', scopes: ['orders:read', 'admin:read'] }
+  for (const tenant of ['', 'Acme', 'a/b', 'a'.repeat(41)])
+    expect((await admin(app, 'POST', '', { ...foreign, tenant })).statusCode).toBe(400)
   expect((await admin(app, 'POST', '', foreign)).json()).toMatchObject({
     status: 409,
     type: 'urn:orderstream:problem:key-refused'

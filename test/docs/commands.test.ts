@@ -40,7 +40,7 @@ const PRINTED: [command: RegExp, output: RegExp][] = [
   [/ tax-rates set /, /^The rate of DE is 0\.(19|2) from 20/m],
   [/ tax-rates list$/, /^DE +0\.2 +2090-01-01T00:00:00\.000Z +-$/m],
   [/ keys create /, /^The key [0-9a-f]{16} is valid\. .*\nos_[0-9a-f]{16}_[\w-]{43}$/m],
-  [/ keys list$/, /^[0-9a-f]{16} +shop +orders:write,orders:read +valid +- +-$/m],
+  [/ keys list$/, /^[0-9a-f]{16} +shop +default +orders:write,orders:read +valid +- +-$/m],
   [/ keys rotate /, /^The key 3f9c2a7b10d4e856 has a new secret\. /m],
   [/ keys revoke /, /^The key 3f9c2a7b10d4e856 is revoked since 20/m],
   [/ actions list$/, /^20\S+ +admin-token +revokeKey +200 +the shop has moved +\{"id":"3f9c2a7b10d4e856"\}$/m]

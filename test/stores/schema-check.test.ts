@@ -80,8 +80,8 @@ test('a start refuses a schema that was changed after its migration, if the chan
     ],
     [
       'ALTER TABLE orders DROP INDEX orders_order_id',
-      'the column order_id is varchar(100) ascii_bin, not varchar(100) ascii_bin unique',
-      'ALTER TABLE orders ADD UNIQUE KEY orders_order_id (order_id)'
+      'the column order_id is varchar(100) ascii_bin, not varchar(100) ascii_bin unique with tenant',
+      'ALTER TABLE orders ADD UNIQUE KEY orders_order_id (order_id, tenant)'
     ],
     ['RENAME TABLE outbox TO inbox', 'The table outbox is missing', 'RENAME TABLE inbox TO outbox']
   ] as const

@@ -1,4 +1,5 @@
 import { resolveConfig } from '../../schema/config/resolve.ts'
+import { DEFAULT_TENANT } from '../../schema/http/key.ts'
 import { createAppend } from '../../src/orders/accept/append.ts'
 import { toCandidate } from '../../src/orders/accept/candidate.ts'
 import { createWatermarks } from '../../src/orders/audit/watermarks.ts'
@@ -21,7 +22,11 @@ await withApp({ env: process.env as Record<string, string> }, async ({ stores: {
   })
   await inChunks(250, async orders => {
     const candidates = orders.map(order =>
-      toCandidate(order, TAX_RATE, { requestId: crypto.randomUUID(), traceparent: '' })
+      toCandidate(order, TAX_RATE, {
+        tenant: DEFAULT_TENANT,
+        requestId: crypto.randomUUID(),
+        traceparent: ''
+      })
     )
     const answers = await append(candidates, 0)
     const refused = answers.filter(({ kind }) => kind !== 'accepted').length

@@ -4,6 +4,7 @@ import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
 import type { Watermarks } from '../audit/watermarks.ts'
+import { identityOf } from '../identity.ts'
 import { PLACED } from '../names.ts'
 import { BacklogFull, createBacklog } from './backlog.ts'
 import type { Candidate } from './candidate.ts'
@@ -51,7 +52,7 @@ export function createAppend({ redis, keys, watermarks, timeout, maxBacklog }: A
       const { epoch: seen, count: highest, next } = watermarks.current(partition)
       const args: (string | number)[] = [deadline, next, cap, seen, highest]
       for (const { order, document, message, version, origin } of candidates) {
-        used.push(keys.document(order.order_id))
+        used.push(keys.document(identityOf(order)))
         args.push(document, version, JSON.stringify(message), origin.requestId, origin.traceparent)
       }
       const reply = await acceptScript(client, used, args)

@@ -6,8 +6,10 @@ import { canonicalAmount } from '../money.ts'
 import { newRecord, type OrderRecord, renderDocument } from '../order.ts'
 import { toPlaced, versionOf } from '../placed.ts'
 
-/** The request that sent an order. The message carries these fields. */
+/** The request that sent an order. The message carries the other two fields. */
 export interface Origin {
+  /** The tenant of the caller. */
+  tenant: string
   requestId: string
   /** The W3C traceparent; '' when the request has none. */
   traceparent: string
@@ -25,7 +27,7 @@ export interface Candidate {
 
 /** Makes a candidate from the body of a request. `at` is the time of acceptance. `taxRate` is decimal text. */
 export function toCandidate(body: NewOrder, taxRate: string, origin: Origin, at = isoNow()): Candidate {
-  const order = newRecord(body.order_id, canonicalAmount(body.amount), at, toDetails(body))
+  const order = newRecord(body.order_id, canonicalAmount(body.amount), at, toDetails(body), origin.tenant)
   return {
     order,
     document: renderDocument(order),

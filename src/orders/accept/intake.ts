@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Currency } from '../../../schema/http/currency.ts'
+import { DEFAULT_TENANT } from '../../../schema/http/key.ts'
 import type { NewOrder } from '../../../schema/http/order.ts'
 import { isoNow } from '../../async/clock.ts'
 import { createMicroBatch } from '../../async/micro-batch.ts'
@@ -8,7 +9,8 @@ import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
 import type { Watermarks } from '../audit/watermarks.ts'
-import { InvalidOrder, OrderConflict } from '../errors.ts'
+import { InvalidOrder, OrderConflict, TenantsUnknown } from '../errors.ts'
+import { identityOf } from '../identity.ts'
 import { hasBodyOf, isDocumentOf, type OrderRecord, renderDocument } from '../order.ts'
 import type { OrderStore } from '../tables/order-store.ts'
 import type { TaxRates } from '../tax/tax-rates.ts'
@@ -43,6 +45,8 @@ export interface Intake {
    * @throws {InvalidOrder} when the order breaks a rule of `checkOrder`, or its region has no tax rate.
    * @throws {OrderConflict} when an order with the same id and another body exists.
    * @throws {BacklogFull} when too many messages wait.
+   * @throws {TenantsUnknown} when the order is of a tenant other than the default one, and a running process may not
+   * support tenants.
    * @throws {StoreUnavailable} when no store confirms the order. The order may be accepted. The client can send it
    * again.
    */
@@ -62,6 +66,8 @@ export interface IntakeOptions {
   taxRate: string
   /** The tax rates of the regions. */
   taxRates: Pick<TaxRates, 'rateOf'>
+  /** Returns whether every running process supports tenants. */
+  knowsTenants: () => boolean
   /** The currency of orders that are sent without a currency. */
   defaultCurrency: Currency | undefined
   /** The longest time that a call to Redis may take (ms). */
@@ -81,7 +87,7 @@ type Result = { accepted: Durability } | { document: string } | { error: Error }
  * Concurrent requests go into micro-batches.
  */
 export function createIntake(options: IntakeOptions): Intake {
-  const { redis, mysql, store, keys, count, defaultCurrency } = options
+  const { redis, mysql, store, keys, count, defaultCurrency, knowsTenants } = options
   const append = createAppend(options)
   const refusals = createRefusals(options.log, () => redis.facts().evicts)
   const batches = Array.from({ length: keys.partitions }, (_, partition) =>
@@ -95,11 +101,11 @@ export function createIntake(options: IntakeOptions): Intake {
   const acceptBatch = async (candidates: Candidate[], partition: number): Promise<Result[]> => {
     const rows = await findRows(store, mysql, candidates)
     if (rows.size === 0) return appendOrSpill(candidates, partition)
-    const unknown = candidates.filter(({ order }) => !rows.has(order.order_id))
+    const unknown = candidates.filter(({ order }) => !rows.has(identityOf(order)))
     const answers = unknown.length === 0 ? [] : await appendOrSpill(unknown, partition)
     let next = 0
     return candidates.map(({ order }) => {
-      const row = rows.get(order.order_id)
+      const row = rows.get(identityOf(order))
       return row ? { document: renderDocument(row) } : (answers[next++] as Result)
     })
   }
@@ -128,9 +134,10 @@ export function createIntake(options: IntakeOptions): Intake {
     accept: async (body, origin) => {
       const order = defaultCurrency === undefined ? body : { currency: defaultCurrency, ...body }
       checkOrder(order)
+      if (origin.tenant !== DEFAULT_TENANT && !knowsTenants()) throw new TenantsUnknown()
       const at = isoNow()
       const candidate = toCandidate(order, rateOf(order.region, at, options), origin, at)
-      const batch = batches[keys.partitionOf(order.order_id)] as (typeof batches)[number]
+      const batch = batches[keys.partitionOf(identityOf(candidate.order))] as (typeof batches)[number]
       const result = await batch(candidate)
       if ('error' in result) throw result.error
       if ('accepted' in result) {
@@ -158,10 +165,10 @@ async function findRows(
   mysql: MysqlStore,
   candidates: Candidate[]
 ): Promise<Map<string, OrderRecord>> {
-  const ids = candidates.map(({ order }) => order.order_id)
+  const ids = candidates.map(({ order }) => identityOf(order))
   for (let attempt = 1; ; attempt++) {
     try {
-      const known = await store.findIds(ids)
+      const known = await store.findKnown(ids)
       return known.length === 0 ? new Map() : await store.find(known)
     } catch (error) {
       if (error instanceof UnexplainedStoreError) return new Map()

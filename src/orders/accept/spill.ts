@@ -1,13 +1,14 @@
 import { ORDER_PLACED_VERSIONS } from '../../../schema/messages/order-placed.ts'
 import { Contention, DuplicateKey, StoreUnavailable, UnexplainedStoreError } from '../../stores/errors.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
+import { identityOf } from '../identity.ts'
 import type { OrderRecord } from '../order.ts'
 import type { OrderStore } from '../tables/order-store.ts'
 import { DETAIL_COLUMNS, toDatetime, toDetailValues, WAITING } from '../tables/row.ts'
 import { addToTotals, takeFreeSlot, transitionOf } from '../tables/totals.ts'
 import type { Candidate } from './candidate.ts'
 
-const COLUMNS = `order_id, amount, status, created_at, updated_at, tax_rate, request_id, traceparent, ${DETAIL_COLUMNS}`
+const COLUMNS = `order_id, amount, status, created_at, updated_at, tax_rate, request_id, traceparent, tenant, ${DETAIL_COLUMNS}`
 
 /** The number of attempts at a spill while other requests insert the same ids. */
 const ATTEMPTS = 5
@@ -24,7 +25,7 @@ export async function spill(
 ): Promise<(OrderRecord | undefined)[]> {
   const first = new Map<string, Candidate>()
   for (const candidate of candidates) {
-    const id = candidate.order.order_id
+    const id = identityOf(candidate.order)
     if (!first.has(id)) first.set(id, candidate)
   }
   const known = await insertUnknown(mysql, store, first).catch(error => {
@@ -32,7 +33,7 @@ export async function spill(
     throw error instanceof UnexplainedStoreError ? new StoreUnavailable('mysql', error) : error
   })
   return candidates.map(candidate => {
-    const id = candidate.order.order_id
+    const id = identityOf(candidate.order)
     return known.get(id) ?? (first.get(id) === candidate ? undefined : first.get(id)?.order)
   })
 }
@@ -75,6 +76,7 @@ async function insert(mysql: MysqlStore, candidates: Candidate[]): Promise<void>
       message.tax_rate,
       origin.requestId,
       origin.traceparent || null,
+      order.tenant,
       ...toDetailValues(order.details)
     ]
   })

@@ -5,7 +5,10 @@ import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { Transaction } from '../../stores/mysql/transaction.ts'
 import { toDetails } from '../details.ts'
 import { OrderFinal, OrderNotFound } from '../errors.ts'
+import { type IdentityParts, parseIdentity } from '../identity.ts'
 import { type OrderRecord, renderDocument } from '../order.ts'
+import { deleteAttempts } from '../tables/delete-attempts.ts'
+import { addToOutbox } from '../tables/outbox.ts'
 import { COLUMNS, fromRow, insertOrders, type OrderRow, SPILLED, toDatetime } from '../tables/row.ts'
 import { addToTotals, transitionOf } from '../tables/totals.ts'
 
@@ -20,14 +23,14 @@ export interface Canceller {
    * @throws {OrderFinal} when the order is completed or failed.
    * @throws {StoreUnavailable} when a store is unavailable, or a running process may not support cancelled orders.
    */
-  cancel: (id: string) => Promise<string>
+  cancel: (identity: string) => Promise<string>
 }
 
 /** The dependencies of the canceller. */
 export interface CancellerOptions {
   mysql: MysqlStore
   /** Reads the document of an order from Redis. Returns undefined when Redis has no document. */
-  documentOf: (id: string) => Promise<string | undefined>
+  documentOf: (identity: string) => Promise<string | undefined>
   /** Returns whether every running process supports cancelled orders. */
   isKnown: () => boolean
 }
@@ -39,17 +42,20 @@ export interface CancellerOptions {
  */
 export function createCanceller({ mysql, documentOf, isKnown }: CancellerOptions): Canceller {
   return {
-    cancel: async id => {
+    cancel: async identity => {
       if (!isKnown())
         throw new StoreUnavailable(
           'redis',
           new Error('a process may run that does not know cancelled orders')
         )
-      const document = await documentOf(id)
+      const document = await documentOf(identity)
       for (let attempt = 1; ; attempt++) {
         try {
           return renderDocument(
-            await mysql.transaction(transaction => cancelIn(transaction, id, document), 'short')
+            await mysql.transaction(
+              transaction => cancelIn(transaction, parseIdentity(identity), document),
+              'short'
+            )
           )
         } catch (error) {
           if (!(error instanceof DuplicateKey)) throw error
@@ -62,22 +68,22 @@ export function createCanceller({ mysql, documentOf, isKnown }: CancellerOptions
 
 async function cancelIn(
   transaction: Transaction,
-  id: string,
+  identity: IdentityParts,
   document: string | undefined
 ): Promise<OrderRecord> {
   const [row] = await transaction.rows<OrderRow & { id: string }>(
-    `SELECT id, ${COLUMNS} FROM orders WHERE order_id = ? FOR UPDATE`,
-    [id]
+    `SELECT id, ${COLUMNS} FROM orders WHERE order_id = ? AND tenant = ? FOR UPDATE`,
+    [identity.order_id, identity.tenant]
   )
-  if (!row && document === undefined) throw new OrderNotFound(id)
-  const known = row ? fromRow(row) : fromDocument(document as string)
+  if (!row && document === undefined) throw new OrderNotFound(identity.order_id)
+  const known = row ? fromRow(row) : fromDocument(document as string, identity.tenant)
   if (known.status === 'cancelled') return known
-  if (known.status !== 'processing') throw new OrderFinal(id, known.status)
+  if (known.status !== 'processing') throw new OrderFinal(identity.order_id, known.status)
   const at = later(isoNow(), known.updated_at)
   const order: OrderRecord = { ...known, status: 'cancelled', updated_at: at, processed_at: at }
   if (row) await cancelSpilled(transaction, row.id, order)
   else await insertOrders(transaction, [{ ...order, messageId: null }])
-  await transaction.run('INSERT INTO outbox (order_id) VALUES (?)', [id])
+  await addToOutbox(transaction, [order])
   return order
 }
 
@@ -91,16 +97,17 @@ async function cancelSpilled(transaction: Transaction, rowId: string, order: Ord
     "UPDATE orders SET status = 'cancelled', updated_at = ?, processed_at = ?, message_id = ? WHERE id = ?",
     [at, at, `${SPILLED}${rowId}`, rowId]
   )
-  await transaction.run('DELETE FROM spill_attempts WHERE order_id = ?', [order.order_id])
+  await deleteAttempts(transaction, [order])
   await addToTotals(transaction, [transitionOf('processing', order)])
 }
 
 /** Converts the document of an order that has no row to an order. */
-function fromDocument(document: string): OrderRecord {
+function fromDocument(document: string, tenant: string): OrderRecord {
   const order: Order = JSON.parse(document)
   const { order_id, amount, status, created_at, updated_at, processed_at, failure = null } = order
   const priced = (money: number | null) => (money === null ? null : String(money))
   return {
+    tenant,
     order_id,
     amount: String(amount),
     tax: priced(order.tax),

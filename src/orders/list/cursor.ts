@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { DEFAULT_TENANT } from '../../../schema/http/key.ts'
 import type { Ordering, OrderQuery } from '../../../schema/http/order-list.ts'
 
 /** The position of the last order of a page. The list is sorted by `value`, then by `id`. */
@@ -14,7 +15,7 @@ export interface Position {
   asOf: string
 }
 
-/** The cursor is invalid, or is from a list with other filters or another order. */
+/** The cursor is invalid, or is from a list of another tenant, with other filters or with another order. */
 export class InvalidCursor extends Error {
   override name = 'InvalidCursor'
 
@@ -28,16 +29,16 @@ export class InvalidCursor extends Error {
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const VALUE: Record<'created_at' | 'amount', RegExp> = { created_at: TIME, amount: /^\d{1,10}(\.\d{1,4})?$/ }
 
-/** Makes the cursor for a position. The cursor is valid only for a query with the same filters and the same order. */
-export function writeCursor(query: OrderQuery, { value, id, asOf }: Position): string {
-  return Buffer.from(JSON.stringify([fingerprint(query), value, id, asOf])).toString('base64url')
+/** Makes the cursor for a position. The cursor is valid only for the same tenant, the same filters and the same order. */
+export function writeCursor(query: OrderQuery, tenant: string, { value, id, asOf }: Position): string {
+  return Buffer.from(JSON.stringify([fingerprint(query, tenant), value, id, asOf])).toString('base64url')
 }
 
 /**
  * Reads the cursor of a query. Returns undefined when the query has no cursor.
  * @throws {InvalidCursor} when the cursor is invalid, or is from a list with other filters or another order.
  */
-export function readCursor(query: OrderQuery): Position | undefined {
+export function readCursor(query: OrderQuery, tenant: string): Position | undefined {
   if (query.cursor === undefined) return undefined
   let parts: unknown
   try {
@@ -48,7 +49,7 @@ export function readCursor(query: OrderQuery): Position | undefined {
   const texts = Array.isArray(parts) ? parts.map(String) : []
   const [of, value = '', id = '', asOf = ''] = texts
   const isValid = VALUE[columnOf(query.order)].test(value) && /^\d{1,19}$/.test(id) && TIME.test(asOf)
-  if (of !== fingerprint(query) || !isValid) throw new InvalidCursor()
+  if (of !== fingerprint(query, tenant) || !isValid) throw new InvalidCursor()
   return { value, id, asOf }
 }
 
@@ -57,8 +58,9 @@ export function columnOf(order: Ordering): 'created_at' | 'amount' {
   return order.endsWith('amount') ? 'amount' : 'created_at'
 }
 
-/** Returns a hash of the filters and the order of a query, without its cursor and limit. */
-function fingerprint({ cursor, limit, ...rest }: OrderQuery): string {
-  const filters = Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1))
+/** Returns a hash of the tenant, the filters and the order of a query, without its cursor and limit. */
+function fingerprint({ cursor, limit, ...rest }: OrderQuery, tenant: string): string {
+  const own = tenant === DEFAULT_TENANT ? {} : { tenant }
+  const filters = Object.entries({ ...rest, ...own }).sort(([a], [b]) => (a < b ? -1 : 1))
   return createHash('sha256').update(JSON.stringify(filters)).digest('base64url').slice(0, 12)
 }

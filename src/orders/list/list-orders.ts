@@ -33,7 +33,7 @@ export function createOrderLists(mysql: MysqlStore, asOf: AsOf): OrderLists {
   return {
     page: async (query, tenant) => {
       checkFilters(query)
-      const after = readCursor(query)
+      const after = readCursor(query, tenant)
       const newest = await asOf.read()
       const byTime = columnOf(query.order) === 'created_at'
       // In a list by amount, a new order can appear on any page. All pages therefore use the time of the first page.
@@ -51,7 +51,7 @@ export function createOrderLists(mysql: MysqlStore, asOf: AsOf): OrderLists {
       return {
         documents: page.map(({ order }) => renderDocument(order)),
         hasMore,
-        next: position && (hasMore || mayGrow) ? writeCursor(query, position) : null,
+        next: position && (hasMore || mayGrow) ? writeCursor(query, tenant, position) : null,
         asOf: until
       }
     }

@@ -1,4 +1,5 @@
 import { later } from '../../async/clock.ts'
+import { identityOf } from '../identity.ts'
 import { haveSameBody, type OrderRecord } from '../order.ts'
 import type { StoredOrder } from '../tables/row.ts'
 import { type Transition, transitionOf } from '../tables/totals.ts'
@@ -36,17 +37,18 @@ export interface WritePlan {
   outcomes: WriteOutcome[]
 }
 
-/** Decides what to write, one order after the other. `existing` are the rows that exist, by order id. */
+/** Decides what to write, one order after the other. `existing` are the rows that exist, by identity. */
 export function planWrites(orders: ProcessedOrder[], existing: ReadonlyMap<string, StoredOrder>): WritePlan {
   const plan: WritePlan = { insert: [], finish: [], stamp: [], outcomes: [] }
   /** The rows with the writes that are decided so far. */
   const rows = new Map(existing)
   for (const { order, messageId, redriven } of orders) {
-    const row = rows.get(order.order_id)
+    const id = identityOf(order)
+    const row = rows.get(id)
     if (!row) {
       const stored = { ...order, messageId }
       plan.insert.push(stored)
-      rows.set(order.order_id, stored)
+      rows.set(id, stored)
       plan.outcomes.push({ kind: 'written', order })
       continue
     }
@@ -58,7 +60,7 @@ export function planWrites(orders: ProcessedOrder[], existing: ReadonlyMap<strin
     if (row.status === 'cancelled' && row.messageId === null) {
       const stamped = { ...row, messageId }
       plan.stamp.push(stamped)
-      rows.set(order.order_id, stamped)
+      rows.set(id, stamped)
       plan.outcomes.push({ kind: 'written', order: stamped })
       continue
     }
@@ -69,7 +71,7 @@ export function planWrites(orders: ProcessedOrder[], existing: ReadonlyMap<strin
     const now = finishes ? finishRow(row, order) : row
     if (finishes) {
       plan.finish.push({ order: now, from: row.status === 'failed' ? 'failed' : 'processing' })
-      rows.set(order.order_id, now)
+      rows.set(id, now)
     }
     const kind = row.messageId !== messageId ? 'duplicate' : finishes ? 'written' : 'repeated'
     plan.outcomes.push({ kind, order: now })

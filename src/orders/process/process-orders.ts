@@ -13,6 +13,7 @@ import {
 import type { Keys } from '../../streams/keys.ts'
 import { OrderConflict } from '../errors.ts'
 import { failureOf } from '../failure.ts'
+import { identityOf } from '../identity.ts'
 import type { OrderRecord } from '../order.ts'
 import { complete, fail } from '../pricing.ts'
 import type { ToPublication } from '../publication.ts'
@@ -60,7 +61,7 @@ export function createOrderProcessor(options: OrderProcessorOptions): OrderProce
         messageId: message.id,
         redriven: message.redriven,
         ordinal: message.ordinal,
-        partition: keys.partitionOf(message.body.order_id)
+        partition: keys.partitionOf(identityOf(message.body))
       }))
     )
     for (const [index, message] of messages.entries()) {
@@ -70,7 +71,10 @@ export function createOrderProcessor(options: OrderProcessorOptions): OrderProce
       if (kind === 'duplicate') result.duplicates.push(message)
       const cause = failureAfter(outcome, message)
       if (cause) result.failed.push({ message, cause })
-      log.debug({ order_id: order.order_id, request_id: message.requestId, outcome: kind }, 'order processed')
+      log.debug(
+        { order_id: identityOf(order), request_id: message.requestId, outcome: kind },
+        'order processed'
+      )
     }
     return result
   }
@@ -119,9 +123,9 @@ export function createOrderProcessor(options: OrderProcessorOptions): OrderProce
 async function findOrdersInConflict(store: OrderStore, dead: FailedMessage<OrderPlaced>[]) {
   const refused = dead.filter(({ cause }) => codeOf(cause) === 'conflict').map(({ message }) => message)
   if (refused.length === 0) return []
-  const rows = await store.find(refused.map(({ body }) => body.order_id))
+  const rows = await store.find(refused.map(({ body }) => identityOf(body)))
   return refused.flatMap(message => {
-    const order = rows.get(message.body.order_id)
+    const order = rows.get(identityOf(message.body))
     return order && order.status !== 'processing' ? [{ message, order }] : []
   })
 }

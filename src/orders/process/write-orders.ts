@@ -2,6 +2,8 @@ import { DuplicateKey } from '../../stores/errors.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { Transaction } from '../../stores/mysql/transaction.ts'
 import { type Outcome, type OutcomeKind, recordOutcomes } from '../audit/outcomes.ts'
+import { compareOrders, identityOf } from '../identity.ts'
+import { byIdentity, ORDERS_BY_IDENTITY } from '../tables/by-identity.ts'
 import { COLUMNS, fromRow, insertOrders, type OrderRow, type StoredOrder, toValues } from '../tables/row.ts'
 import { addToTotals } from '../tables/totals.ts'
 import {
@@ -29,14 +31,12 @@ const NO_ROWS: ReadonlyMap<string, StoredOrder> = new Map()
 /**
  * Writes final orders, their outcomes and their totals in one transaction. The first attempt inserts all rows with one
  * statement. When a row exists already, the next attempt locks the rows and decides for each order. The rows are sorted
- * by id: all workers lock rows in the same sequence, which avoids deadlocks.
+ * by identity: all workers lock rows in the same sequence, which avoids deadlocks.
  * @returns the outcome of each order, in the sequence of `orders`.
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */
 export async function writeOrders(mysql: MysqlStore, orders: ProcessedOrder[]): Promise<WriteOutcome[]> {
-  const sorted = [...orders].sort((a, b) =>
-    a.order.order_id < b.order.order_id ? -1 : a.order.order_id > b.order.order_id ? 1 : 0
-  )
+  const sorted = [...orders].sort((a, b) => compareOrders(a.order, b.order))
   const outcomes = await writeSorted(mysql, sorted)
   const byOrder = new Map(sorted.map((order, index) => [order, outcomes[index] as WriteOutcome]))
   return orders.map(order => byOrder.get(order) as WriteOutcome)
@@ -65,11 +65,12 @@ async function lockRows(
   transaction: Transaction,
   orders: ProcessedOrder[]
 ): Promise<Map<string, StoredOrder>> {
+  const { sql, values } = byIdentity(orders.map(({ order }) => identityOf(order)))
   const rows = await transaction.rows<OrderRow>(
-    `SELECT ${COLUMNS} FROM orders WHERE order_id IN (?) ORDER BY order_id FOR UPDATE`,
-    [orders.map(({ order }) => order.order_id)]
+    `SELECT ${COLUMNS} FROM ${ORDERS_BY_IDENTITY} WHERE ${sql} ORDER BY order_id, tenant FOR UPDATE`,
+    values
   )
-  return new Map(rows.map(row => [row.order_id, fromRow(row)]))
+  return new Map(rows.map(row => [identityOf(row), fromRow(row)]))
 }
 
 /** Converts the outcomes of a batch to the outcomes that the audit records. */
@@ -84,12 +85,16 @@ function outcomesOf(orders: ProcessedOrder[], { outcomes }: WritePlan): Outcome[
 async function finish(transaction: Transaction, order: StoredOrder): Promise<void> {
   const [id, , tax, total, status, , updatedAt, processedAt, , failureCode, failureDetail] = toValues(order)
   await transaction.run(
-    'UPDATE orders SET tax = ?, total = ?, status = ?, updated_at = ?, processed_at = ?, failure_code = ?, failure_detail = ? WHERE order_id = ?',
-    [tax, total, status, updatedAt, processedAt, failureCode, failureDetail, id]
+    'UPDATE orders SET tax = ?, total = ?, status = ?, updated_at = ?, processed_at = ?, failure_code = ?, failure_detail = ? WHERE order_id = ? AND tenant = ?',
+    [tax, total, status, updatedAt, processedAt, failureCode, failureDetail, id, order.tenant]
   )
 }
 
 /** Writes the id of the message to the row of a cancelled order. */
-async function stamp(transaction: Transaction, { order_id, messageId }: StoredOrder): Promise<void> {
-  await transaction.run('UPDATE orders SET message_id = ? WHERE order_id = ?', [messageId, order_id])
+async function stamp(transaction: Transaction, { order_id, tenant, messageId }: StoredOrder): Promise<void> {
+  await transaction.run('UPDATE orders SET message_id = ? WHERE order_id = ? AND tenant = ?', [
+    messageId,
+    order_id,
+    tenant
+  ])
 }

@@ -3,6 +3,7 @@ import { StoreUnavailable } from '../../stores/errors.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
+import { identityOf, parseIdentity } from '../identity.ts'
 import { isDocumentOf, type OrderRecord, renderDocument, startOfDocument } from '../order.ts'
 
 const read = loadScript(new URL('read.lua', import.meta.url))
@@ -20,7 +21,7 @@ export interface Documents {
    * micro-batch.
    * @throws {StoreUnavailable} also when the text is not a document of the order, because MySQL may have the order.
    */
-  get: (id: string) => Promise<string | undefined>
+  get: (identity: string) => Promise<string | undefined>
   /**
    * Writes the document of a final order if the document in Redis is missing or corrupt. Never replaces a valid
    * document.
@@ -42,8 +43,8 @@ export function createDocuments(
   const renew = (used: string[]) =>
     redis.run(client => Promise.all(used.map(key => client.pexpire(key, ttl, 'XX'))))
 
-  const readBatch = async (ids: string[]) => {
-    const used = ids.map(keys.document)
+  const readBatch = async (identities: string[]) => {
+    const used = identities.map(keys.document)
     const reply = await redis.run(client => read(client, used, [ttl]))
     const [found, due] = reply as [(string | null)[], number[]]
     // No caller waits for the renewal. If the renewal fails, the next read tries it again.
@@ -55,10 +56,10 @@ export function createDocuments(
     createMicroBatch<string, string | null>({ size: READ_SIZE, inFlight: READ_IN_FLIGHT, run: readBatch })
   )
   return {
-    get: async id => {
-      const reader = readers[keys.partitionOf(id)] as (typeof readers)[number]
-      const document = (await reader(id)) ?? undefined
-      if (document === undefined || isDocumentOf(id, document)) return document
+    get: async identity => {
+      const reader = readers[keys.partitionOf(identity)] as (typeof readers)[number]
+      const document = (await reader(identity)) ?? undefined
+      if (document === undefined || isDocumentOf(parseIdentity(identity).order_id, document)) return document
       onCorrupt()
       throw new StoreUnavailable('redis', new Error('the document of the order cannot be read'))
     },
@@ -66,7 +67,7 @@ export function createDocuments(
       await redis.run(client =>
         putBackScript(
           client,
-          [keys.document(order.order_id)],
+          [keys.document(identityOf(order))],
           [renderDocument(order), ttl, startOfDocument(order.order_id)]
         )
       )

@@ -14,9 +14,9 @@ const LIFETIME = 5000
  */
 export interface RecentDocuments {
   /** Returns the document of an order. Returns undefined when memory does not have the document. */
-  get: (id: string) => string | undefined
+  get: (identity: string) => string | undefined
   /** Stores the document of an order that never changes again. */
-  keep: (id: string, document: string) => void
+  keep: (identity: string, document: string) => void
 }
 
 /**
@@ -44,19 +44,19 @@ export function createRecentDocuments(ttl: number): RecentDocuments {
   }
 
   return {
-    get: id => {
+    get: identity => {
       age()
-      return young.get(id) ?? old.get(id)
+      return young.get(identity) ?? old.get(identity)
     },
-    keep: (id, document) => {
+    keep: (identity, document) => {
       age()
       if (young.size === SIZE) begin(performance.now())
-      young.set(copyOf(id), document)
+      young.set(copyOf(identity), document)
     }
   }
 }
 
-/** Copies a text. An id is a slice of its URL, and a slice keeps the whole URL in memory. */
+/** Copies a text. An order id is a slice of its URL, and a slice keeps the whole URL in memory. */
 function copyOf(text: string): string {
   return Buffer.from(text).toString()
 }

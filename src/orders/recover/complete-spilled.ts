@@ -5,12 +5,15 @@ import { StoreUnavailable } from '../../stores/errors.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { Transaction } from '../../stores/mysql/transaction.ts'
 import { ORDER_RETRY } from '../failure.ts'
+import { type IdentityParts, identityOf } from '../identity.ts'
 import type { OrderRecord } from '../order.ts'
 import { toPlaced } from '../placed.ts'
 import { complete } from '../pricing.ts'
+import { deleteAttempts } from '../tables/delete-attempts.ts'
+import { addToOutbox } from '../tables/outbox.ts'
 import { COLUMNS, fromRow, type OrderRow, toDatetime, WAITING } from '../tables/row.ts'
 import { addToTotals, transitionOf } from '../tables/totals.ts'
-import { deleteAttempts, failSpilled, IS_DUE, IS_WAITING, recordAttempt } from './spill-attempts.ts'
+import { failSpilled, IS_DUE, IS_WAITING, recordAttempt } from './spill-attempts.ts'
 
 /** The most rows of one transaction. */
 const SIZE = 500
@@ -21,9 +24,9 @@ export interface Completion {
   completed: number
   /** True when there may be more orders to complete. */
   more: boolean
-  /** The error of each order that will be tried again, by order id. */
+  /** The error of each order that will be tried again, by identity. */
   retrying: Map<string, unknown>
-  /** The error of each order that failed after its last attempt, by order id. */
+  /** The error of each order that failed after its last attempt, by identity. */
   failed: Map<string, unknown>
 }
 
@@ -77,8 +80,8 @@ export function createSpillCompleter({
 }
 
 async function completeEach(mysql: MysqlStore): Promise<Completion> {
-  const rows = await mysql.rows<{ order_id: string }>(
-    `SELECT order_id FROM orders WHERE ${IS_WAITING} AND ${IS_DUE} ORDER BY tenant, created_at LIMIT ${SIZE}`,
+  const rows = await mysql.rows<IdentityParts>(
+    `SELECT order_id, tenant FROM orders WHERE ${IS_WAITING} AND ${IS_DUE} ORDER BY tenant, created_at LIMIT ${SIZE}`,
     []
   )
   const result: Completion = {
@@ -88,29 +91,40 @@ async function completeEach(mysql: MysqlStore): Promise<Completion> {
     failed: new Map()
   }
   let writable = false
-  for (const { order_id } of rows) {
+  for (const row of rows) {
+    const identity = identityOf(row)
     try {
-      result.completed += await completeRows(mysql, `${IS_WAITING} AND ${IS_DUE} AND order_id = ?`, order_id)
+      result.completed += await completeRows(
+        mysql,
+        `${IS_WAITING} AND ${IS_DUE} AND order_id = ? AND tenant = ?`,
+        row.order_id,
+        row.tenant
+      )
     } catch (error) {
       if (error instanceof StoreUnavailable) throw error
       // When MySQL refuses all writes, the failure does not count as an attempt at the order.
       writable ||= await mysql.availability.takesWrites()
       if (!writable) throw new StoreUnavailable('mysql', error)
-      const attempts = await recordAttempt(mysql, order_id, error)
-      if (attempts < ORDER_RETRY.attempts) result.retrying.set(order_id, error)
-      else await fail(mysql, order_id, asError(error), result)
+      const attempts = await recordAttempt(mysql, row, error)
+      if (attempts < ORDER_RETRY.attempts) result.retrying.set(identity, error)
+      else await fail(mysql, row, asError(error), result)
     }
   }
   return result
 }
 
-async function fail(mysql: MysqlStore, orderId: string, cause: Error, result: Completion): Promise<void> {
+async function fail(
+  mysql: MysqlStore,
+  order: IdentityParts,
+  cause: Error,
+  result: Completion
+): Promise<void> {
   try {
-    await failSpilled(mysql, orderId, cause)
-    result.failed.set(orderId, cause)
+    await failSpilled(mysql, order, cause)
+    result.failed.set(identityOf(order), cause)
   } catch (error) {
     if (error instanceof StoreUnavailable) throw error
-    result.retrying.set(orderId, error)
+    result.retrying.set(identityOf(order), error)
   }
 }
 
@@ -125,13 +139,8 @@ async function completeRows(mysql: MysqlStore, condition: string, ...values: str
     const now = isoNow()
     const orders = rows.map(row => complete(toPlaced(fromRow(row), row.tax_rate), now))
     await finish(transaction, orders)
-    await transaction.run('INSERT INTO outbox (order_id) VALUES ?', [
-      orders.map(({ order_id }) => [order_id])
-    ])
-    await deleteAttempts(
-      transaction,
-      orders.map(({ order_id }) => order_id)
-    )
+    await addToOutbox(transaction, orders)
+    await deleteAttempts(transaction, orders)
     await addToTotals(
       transaction,
       orders.map(order => transitionOf('processing', order))
@@ -148,6 +157,7 @@ async function finish(transaction: Transaction, orders: OrderRecord[]): Promise<
     const at = toDatetime(order.updated_at)
     return [
       order.order_id,
+      order.tenant,
       order.amount,
       order.tax,
       order.total,
@@ -158,7 +168,7 @@ async function finish(transaction: Transaction, orders: OrderRecord[]): Promise<
     ]
   })
   await transaction.run(
-    `INSERT INTO orders (order_id, amount, tax, total, status, created_at, updated_at, processed_at) VALUES ?
+    `INSERT INTO orders (order_id, tenant, amount, tax, total, status, created_at, updated_at, processed_at) VALUES ?
      ON DUPLICATE KEY UPDATE tax = VALUES(tax), total = VALUES(total), status = VALUES(status),
        updated_at = VALUES(updated_at), processed_at = VALUES(processed_at)`,
     [rows]

@@ -5,11 +5,13 @@ import type { RedisStore } from '../../stores/redis/store.ts'
 import { appendDeadLetters, type NewDeadLetter } from '../../streams/dead-letters/append.ts'
 import type { Keys } from '../../streams/keys.ts'
 import { EVENTS } from '../../streams/names.ts'
+import { identityOf } from '../identity.ts'
 import { ORDER_FUNCTION } from '../names.ts'
 import { toPlaced, versionOf } from '../placed.ts'
 import type { ToPublication } from '../publication.ts'
+import { deleteAttempts } from '../tables/delete-attempts.ts'
 import { COLUMNS, fromRow, type OrderRow, toIso } from '../tables/row.ts'
-import { deleteAttempts, isFailedSpill } from './spill-attempts.ts'
+import { isFailedSpill } from './spill-attempts.ts'
 
 const publishScript = loadScript(new URL('publish-outbox.lua', import.meta.url))
 
@@ -60,21 +62,17 @@ export async function publishOutbox(
   return mysql.transaction(async transaction => {
     const rows = await transaction.rows<OutboxRow>(
       `SELECT ${OUTBOX_COLUMNS}
-       FROM outbox JOIN orders USING (order_id) LEFT JOIN spill_attempts USING (order_id)
+       FROM outbox JOIN orders USING (order_id, tenant) LEFT JOIN spill_attempts USING (order_id, tenant)
        ORDER BY outbox.id LIMIT ${SIZE} FOR UPDATE SKIP LOCKED`,
       []
     )
     let published = 0
-    for (const [partition, own] of Map.groupBy(rows, row => keys.partitionOf(row.order_id))) {
+    for (const [partition, own] of Map.groupBy(rows, row => keys.partitionOf(identityOf(row)))) {
       // The DELETE comes first, so that nothing is published when MySQL refuses it. Otherwise every run would publish
       // the same orders.
       await transaction.run('DELETE FROM outbox WHERE id IN (?)', [own.map(row => row.outbox_id)])
       const failed = own.filter(isFailedSpill)
-      if (failed.length > 0)
-        await deleteAttempts(
-          transaction,
-          failed.map(row => row.order_id)
-        )
+      if (failed.length > 0) await deleteAttempts(transaction, failed)
       try {
         if (failed.length > 0)
           await appendDeadLetters(redis, keys, ORDER_FUNCTION, partition, failed.map(toDeadLetter))

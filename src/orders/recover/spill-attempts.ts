@@ -1,16 +1,17 @@
 import { asError } from '../../async/as-error.ts'
 import { isoNow } from '../../async/clock.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
-import type { Transaction } from '../../stores/mysql/transaction.ts'
 import { failureOf, ORDER_RETRY } from '../failure.ts'
+import type { IdentityParts } from '../identity.ts'
 import { toPlaced } from '../placed.ts'
 import { fail } from '../pricing.ts'
+import { addToOutbox } from '../tables/outbox.ts'
 import { COLUMNS, fromRow, type OrderRow, SPILLED, toDatetime, WAITING } from '../tables/row.ts'
 import { addToTotals, transitionOf } from '../tables/totals.ts'
 
 /** SQL condition on `orders`: the next attempt at the order is due. */
 export const IS_DUE =
-  'NOT EXISTS (SELECT 1 FROM spill_attempts WHERE spill_attempts.order_id = orders.order_id AND due_at > UTC_TIMESTAMP(3))'
+  'NOT EXISTS (SELECT 1 FROM spill_attempts WHERE spill_attempts.order_id = orders.order_id AND spill_attempts.tenant = orders.tenant AND due_at > UTC_TIMESTAMP(3))'
 
 /** SQL condition on `orders`: the row is a spilled order that waits. */
 export const IS_WAITING = `status IN ('processing', '${WAITING}')`
@@ -28,30 +29,29 @@ export function isFailedSpill({ status, message_id }: Pick<OrderRow, 'status' | 
  * @returns the number of failed attempts.
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */
-export async function recordAttempt(mysql: MysqlStore, orderId: string, cause: unknown): Promise<number> {
+export async function recordAttempt(
+  mysql: MysqlStore,
+  { order_id, tenant }: IdentityParts,
+  cause: unknown
+): Promise<number> {
   const { name, message } = asError(cause)
   return mysql.transaction(async ({ rows, run }) => {
     const [row] = await rows<{ attempts: number }>(
-      'SELECT attempts FROM spill_attempts WHERE order_id = ? FOR UPDATE',
-      [orderId]
+      'SELECT attempts FROM spill_attempts WHERE order_id = ? AND tenant = ? FOR UPDATE',
+      [order_id, tenant]
     )
     const attempts = (row?.attempts ?? 0) + 1
     const ceiling = Math.min(ORDER_RETRY.max, ORDER_RETRY.base * 2 ** (attempts - 1))
     const pause = Math.ceil(Math.random() * ceiling) * 1000
     await run(
-      `INSERT INTO spill_attempts (order_id, attempts, first_at, last_at, due_at, error, message)
-       VALUES (?, ?, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3), UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND, ?, ?)
+      `INSERT INTO spill_attempts (order_id, tenant, attempts, first_at, last_at, due_at, error, message)
+       VALUES (?, ?, ?, UTC_TIMESTAMP(3), UTC_TIMESTAMP(3), UTC_TIMESTAMP(3) + INTERVAL ? MICROSECOND, ?, ?)
        ON DUPLICATE KEY UPDATE attempts = VALUES(attempts), last_at = VALUES(last_at), due_at = VALUES(due_at),
          error = VALUES(error), message = VALUES(message)`,
-      [orderId, attempts, pause, name.slice(0, 100), message.slice(0, 1000)]
+      [order_id, tenant, attempts, pause, name.slice(0, 100), message.slice(0, 1000)]
     )
     return attempts
   })
-}
-
-/** Deletes the records of attempts at orders. */
-export async function deleteAttempts({ run }: Transaction, orderIds: string[]): Promise<void> {
-  await run('DELETE FROM spill_attempts WHERE order_id IN (?)', [orderIds])
 }
 
 /**
@@ -60,11 +60,15 @@ export async function deleteAttempts({ run }: Transaction, orderIds: string[]): 
  * failed order.
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */
-export async function failSpilled(mysql: MysqlStore, orderId: string, cause: Error): Promise<void> {
+export async function failSpilled(
+  mysql: MysqlStore,
+  { order_id, tenant }: IdentityParts,
+  cause: Error
+): Promise<void> {
   await mysql.transaction(async transaction => {
     const [row] = await transaction.rows<OrderRow & { id: string; tax_rate: string }>(
-      `SELECT id, ${COLUMNS}, tax_rate FROM orders WHERE ${IS_WAITING} AND order_id = ? FOR UPDATE SKIP LOCKED`,
-      [orderId]
+      `SELECT id, ${COLUMNS}, tax_rate FROM orders WHERE ${IS_WAITING} AND order_id = ? AND tenant = ? FOR UPDATE SKIP LOCKED`,
+      [order_id, tenant]
     )
     if (!row) return
     const order = fail(toPlaced(fromRow(row), row.tax_rate), failureOf(cause), isoNow())
@@ -74,7 +78,7 @@ export async function failSpilled(mysql: MysqlStore, orderId: string, cause: Err
       "UPDATE orders SET status = 'failed', failure_code = ?, failure_detail = ?, updated_at = ?, processed_at = ?, message_id = ? WHERE id = ?",
       [failure?.code, failure?.detail, at, at, `${SPILLED}${row.id}`, row.id]
     )
-    await transaction.run('INSERT INTO outbox (order_id) VALUES (?)', [orderId])
+    await addToOutbox(transaction, [order])
     await addToTotals(transaction, [transitionOf('processing', order)])
   })
 }

@@ -1,3 +1,4 @@
+import { DEFAULT_TENANT } from '../../../schema/http/key.ts'
 import type { Transaction } from '../../stores/mysql/transaction.ts'
 import { type Details, type DetailsSource, toDetails } from '../details.ts'
 import { canonicalAmount } from '../money.ts'
@@ -34,19 +35,20 @@ export const WAITING = 'waiting'
  */
 export const SPILLED = 'spilled-'
 
-/** The columns that every order has, in the sequence of `toValues`. */
+/** The columns of an order of the default tenant without optional fields, in the sequence of `toValues`. */
 export const PLAIN_COLUMNS =
   'order_id, amount, tax, total, status, created_at, updated_at, processed_at, message_id, failure_code, failure_detail'
 
 /** The columns of the optional fields, in the sequence of `toDetailValues`. */
 export const DETAIL_COLUMNS = 'currency, customer_id, region, items, metadata'
 
-/** The columns of an order. */
-export const COLUMNS = `${PLAIN_COLUMNS}, ${DETAIL_COLUMNS}`
+/** The columns of an order, in the sequence of `toAllValues`. */
+export const COLUMNS = `${PLAIN_COLUMNS}, tenant, ${DETAIL_COLUMNS}`
 
 /** Converts a row to an order. Removes trailing zeros from DECIMAL text, and converts DATETIME text to ISO 8601. */
 export function fromRow(row: OrderRow): StoredOrder {
   return {
+    tenant: row.tenant,
     order_id: row.order_id,
     amount: canonicalAmount(row.amount),
     tax: row.tax === null ? null : canonicalAmount(row.tax),
@@ -71,13 +73,18 @@ function parsed<T>(json: T | string): T {
   return typeof json === 'string' ? JSON.parse(json) : json
 }
 
-/** Inserts new rows in one statement. The statement has the columns of optional fields only when an order uses them. */
+/** Inserts new rows in one statement. It names the columns that have a default only when an order uses them. */
 export async function insertOrders(transaction: Transaction, orders: StoredOrder[]): Promise<void> {
   if (orders.length === 0) return
-  const plain = orders.every(({ details }) => details === null)
+  const plain = orders.every(({ details, tenant }) => details === null && tenant === DEFAULT_TENANT)
   await transaction.run(`INSERT INTO orders (${plain ? PLAIN_COLUMNS : COLUMNS}) VALUES ?`, [
-    plain ? orders.map(toValues) : orders.map(order => [...toValues(order), ...toDetailValues(order.details)])
+    orders.map(plain ? toValues : toAllValues)
   ])
+}
+
+/** Converts an order to the values of `COLUMNS`. */
+function toAllValues(order: StoredOrder): (string | null)[] {
+  return [...toValues(order), order.tenant, ...toDetailValues(order.details)]
 }
 
 /** Converts details to the values of `DETAIL_COLUMNS`. */
@@ -87,7 +94,7 @@ export function toDetailValues(details: Details | null): (string | null)[] {
     : [details.currency, details.customer_id, details.region, details.items, details.metadata]
 }
 
-/** Converts an order to the values of the columns that every order has. */
+/** Converts an order to the values of `PLAIN_COLUMNS`. */
 export function toValues(order: StoredOrder): (string | null)[] {
   return [
     order.order_id,

@@ -56,6 +56,8 @@ interface ColumnRow extends RowDataPacket {
   collation: string | null
   nullable: 'YES' | 'NO'
   part: string
+  /** The other columns of a unique key that begins with this column; null for none. */
+  with: string | null
   fallback: string | null
   extra: string
 }
@@ -133,9 +135,16 @@ export async function readTables(connection: Connection, names: string[]): Promi
   const [rows] = await connection.query<ColumnRow[]>(
     `SELECT t.table_name AS tab, t.table_type AS kind, c.column_name AS col, c.column_type AS type,
        c.collation_name AS collation, c.is_nullable AS nullable, c.column_key AS part, c.column_default AS fallback,
-       c.extra AS extra
+       c.extra AS extra, k.others AS \`with\`
      FROM information_schema.tables t
      JOIN information_schema.columns c ON c.table_schema = t.table_schema AND c.table_name = t.table_name
+     LEFT JOIN (
+       SELECT table_name AS tab, MAX(IF(seq_in_index = 1, column_name, NULL)) AS first,
+         GROUP_CONCAT(IF(seq_in_index > 1, column_name, NULL) ORDER BY seq_in_index) AS others
+       FROM information_schema.statistics
+       WHERE table_schema = DATABASE() AND non_unique = 0 AND index_name <> 'PRIMARY'
+       GROUP BY table_name, index_name HAVING others IS NOT NULL
+     ) k ON k.tab = t.table_name AND k.first = c.column_name
      WHERE t.table_schema = DATABASE() AND t.table_name IN (?)
      ORDER BY t.table_name, c.ordinal_position`,
     [names]
@@ -159,13 +168,14 @@ function isMariaJson(type: string, collation: string | null): boolean {
 }
 
 /** Describes a column with the properties that this code needs, such as `varchar(100) ascii_bin unique`. */
-function describeType({ kind, type, collation, nullable, part, extra }: ColumnRow): string {
+function describeType({ kind, type, collation, nullable, part, with: others, extra }: ColumnRow): string {
   return [
     // JSON is a text with a check in MariaDB, which also writes a display width.
     isMariaJson(type, collation) ? 'json' : type.toLowerCase().replace(/^(\w*int)\(\d+\)/, '$1'),
     ...(collation === 'ascii_bin' ? [collation] : []),
     ...(nullable === 'YES' ? ['null'] : []),
     ...(part === 'PRI' ? ['primary'] : part === 'UNI' ? ['unique'] : []),
+    ...(others === null ? [] : [`unique with ${others}`]),
     ...(extra.includes('auto_increment') ? ['auto_increment'] : []),
     ...(kind === 'BASE TABLE' ? [] : [`in a ${kind.toLowerCase()}`])
   ].join(' ')

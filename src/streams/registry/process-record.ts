@@ -4,9 +4,9 @@ import type { KnownFunction } from './known-functions.ts'
 
 /**
  * The number of this release, for the other processes. It increases when a release writes something that the previous
- * release does not support. 2: cancelled orders.
+ * release does not support. 2: cancelled orders. 3: orders of several tenants.
  */
-export const RELEASE = 2
+export const RELEASE = 3
 
 /** The record that a process publishes about itself, as JSON in the hash `processes`. */
 const ProcessRecord = Type.Object({

@@ -33,6 +33,11 @@ export interface Processes {
    * RELEASE counts as 1.
    */
   oldestRelease: () => number | undefined
+  /**
+   * Returns whether every running process has at least this RELEASE. While Redis is unavailable, the records of the last
+   * exchange decide. Returns false before the first exchange.
+   */
+  haveRelease: (release: number) => boolean
   /** Resolves after the first exchange, when other processes can find this process, or when `signal` aborts. */
   joined: (signal: AbortSignal) => Promise<void>
   /** Returns a sentence for each setting that must be the same in all processes and is not. */
@@ -100,6 +105,8 @@ export function createProcesses({ redis, keys, name, settings, grace, log }: Pro
     reportDifferences()
   }
 
+  const oldest = () => Math.min(RELEASE, ...others.map(({ release = 1 }) => release))
+
   return {
     runs: ({ name, stream, group }) => {
       own.functions.push(name)
@@ -118,19 +125,23 @@ export function createProcesses({ redis, keys, name, settings, grace, log }: Pro
     hasOlder: () => others.some(({ consumes }) => consumes === undefined),
     oldestRelease: () => {
       if (refused || !current()) return undefined
-      return Math.min(RELEASE, ...others.map(({ release = 1 }) => release))
+      return oldest()
     },
-    joined: async signal => {
-      const { promise: aborted, resolve } = Promise.withResolvers<void>()
-      const stop = () => resolve()
-      signal.addEventListener('abort', stop)
-      if (!signal.aborted) await Promise.race([joined.promise, aborted])
-      signal.removeEventListener('abort', stop)
-    },
+    haveRelease: release => Number.isFinite(exchangedAt) && !refused && oldest() >= release,
+    joined: signal => unlessAborted(joined.promise, signal),
     warnings: () => [...warnings.values()],
     exchange,
     leave: async () => {
       await write('')
     }
   }
+}
+
+/** Resolves with a promise, or when a signal aborts. */
+async function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  const { promise: aborted, resolve } = Promise.withResolvers<void>()
+  const stop = () => resolve()
+  signal.addEventListener('abort', stop)
+  if (!signal.aborted) await Promise.race([promise, aborted])
+  signal.removeEventListener('abort', stop)
 }

@@ -129,18 +129,22 @@ describe('POST /orders/:order_id/cancel', () => {
     const worker = await openApp(space, 'worker')
     await settled()
     const before = await audit()
-    const ids = Array.from({ length: 400 }, (_, n) => `race-${n}`)
-    const statuses = await Promise.all(
-      ids.map(async (id, n) => {
+    const ids: string[] = []
+    const statuses: number[] = []
+    // The cancels come later in each round, until both sides have won.
+    for (let round = 1; new Set(statuses).size < 2; round++) {
+      const some = Array.from({ length: 200 }, (_, n) => `race-${round}-${n}`)
+      const answers = some.map(async (id, n) => {
         await api.post({ order_id: id, amount: 10 })
-        await new Promise(resolve => setTimeout(resolve, n % 20))
+        await new Promise(resolve => setTimeout(resolve, (n % 20) * round))
         return (await cancel(id)).statusCode
       })
-    )
+      ids.push(...some)
+      statuses.push(...(await Promise.all(answers)))
+    }
     await settled()
     const won = statuses.filter(status => status === 200).length
     expect(statuses.every(status => status === 200 || status === 409)).toBe(true)
-    expect(Math.min(won, ids.length - won)).toBeGreaterThan(0)
     for (const [n, id] of ids.entries())
       expect([id, (await read(id)).status]).toEqual([id, statuses[n] === 200 ? 'cancelled' : 'completed'])
     await worker.close()

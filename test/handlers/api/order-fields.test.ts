@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { ORDER_PLACED_VERSIONS, OrderPlaced } from '../../../schema/messages/order-placed.ts'
+import { parseIdentity } from '../../../src/orders/identity.ts'
 import { ORDER_FUNCTION, PLACED } from '../../../src/orders/names.ts'
 import { publishOutbox } from '../../../src/orders/recover/publish-outbox.ts'
 import { failSpilled } from '../../../src/orders/recover/spill-attempts.ts'
@@ -81,7 +82,7 @@ describe('an order with all fields', () => {
       { status: 'waiting' }
     ])
     const { keys, orders, stores, streams } = api.app
-    await failSpilled(stores.orders, 'spilled', new Error('no price'))
+    await failSpilled(stores.orders, parseIdentity('spilled'), new Error('no price'))
     await publishOutbox({
       mysql: stores.orders,
       redis: stores.redis,

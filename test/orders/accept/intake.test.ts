@@ -1,4 +1,5 @@
 import { beforeAll, expect, test, vi } from 'vitest'
+import { DEFAULT_TENANT } from '../../../schema/http/key.ts'
 import { createAppend } from '../../../src/orders/accept/append.ts'
 import { toCandidate } from '../../../src/orders/accept/candidate.ts'
 import { createWatermarks } from '../../../src/orders/audit/watermarks.ts'
@@ -24,7 +25,10 @@ async function addRow(order_id: string): Promise<void> {
 }
 
 const accept = (order_id: string, amount = 1) =>
-  api.app.orders.intake.accept({ order_id, amount }, { requestId: 'r', traceparent: '' })
+  api.app.orders.intake.accept(
+    { order_id, amount },
+    { tenant: DEFAULT_TENANT, requestId: 'r', traceparent: '' }
+  )
 
 test('I2: orders of one batch each get their own answer, whichever store knows them', async () => {
   await addRow('row')
@@ -63,7 +67,11 @@ test('I1: a call that Redis runs after its deadline accepts nothing and fails', 
     timeout: -60_000,
     maxBacklog: 10
   })
-  const late = toCandidate({ order_id: 'late', amount: 1 }, '0.18', { requestId: '', traceparent: '' })
+  const late = toCandidate({ order_id: 'late', amount: 1 }, '0.18', {
+    tenant: DEFAULT_TENANT,
+    requestId: '',
+    traceparent: ''
+  })
   const before = await space.redis.xlen(keys.stream('placed', 0))
   await expect(append([late], 0)).rejects.toThrow('after its deadline')
   expect(await space.redis.xlen(keys.stream('placed', 0))).toBe(before)

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { DEFAULT_TENANT } from '../../../schema/http/key.ts'
 import { toCandidate } from '../../../src/orders/accept/candidate.ts'
 import { spill } from '../../../src/orders/accept/spill.ts'
 import { completeSpilled } from '../../../src/orders/recover/complete-spilled.ts'
@@ -42,7 +43,7 @@ test('I2: if the row of an order exists before its batch is written, that order 
   const { mysql } = stores
   const accepted = async () => (await orders.store.totals()).accepted
   const candidate = (order_id: string, amount: number) =>
-    toCandidate({ order_id, amount }, '0.18', { requestId: '', traceparent: '' })
+    toCandidate({ order_id, amount }, '0.18', { tenant: DEFAULT_TENANT, requestId: '', traceparent: '' })
   const before = await accepted()
   expect(await spill(mysql, orders.store, [candidate('taken', 1)])).toEqual([undefined])
   const known = await spill(mysql, orders.store, [candidate('free', 3), candidate('taken', 2)])
@@ -103,7 +104,7 @@ test('a spilled order that cannot be completed does not delay other orders, and 
   const { mysql } = stores
   const ids = ['first', 'odd', 'last']
   const candidates = ids.map(order_id =>
-    toCandidate({ order_id, amount: 1 }, '0.18', { requestId: '', traceparent: '' })
+    toCandidate({ order_id, amount: 1 }, '0.18', { tenant: DEFAULT_TENANT, requestId: '', traceparent: '' })
   )
   await spill(mysql, orders.store, candidates)
   await space.sql("ALTER TABLE orders ADD CONSTRAINT odd CHECK (status <> 'completed' OR order_id <> 'odd')")

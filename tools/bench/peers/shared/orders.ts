@@ -1,4 +1,5 @@
 import type { Pool, RowDataPacket } from 'mysql2/promise'
+import { DEFAULT_TENANT } from '../../../../schema/http/key.ts'
 import type { NewOrder } from '../../../../schema/http/order.ts'
 import type { OrderPlaced } from '../../../../schema/messages/order-placed.ts'
 import { type Candidate, toCandidate } from '../../../../src/orders/accept/candidate.ts'
@@ -30,7 +31,7 @@ export function documentKey(prefix: string, id: string): string {
 
 /** Returns the document of a new order and the message for the worker. */
 export function accept(body: NewOrder): Pick<Candidate, 'document' | 'message'> {
-  return toCandidate(body, TAX_RATE, { requestId: '', traceparent: '' })
+  return toCandidate(body, TAX_RATE, { tenant: DEFAULT_TENANT, requestId: '', traceparent: '' })
 }
 
 /** Returns the message of a new order. */
