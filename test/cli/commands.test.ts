@@ -121,7 +121,9 @@ test('npm run admin creates, lists, rotates and revokes API keys', async () => {
     err: 'The key lacks the scope admin. Use a key that has it.\n'
   })
   expect((await keys('rotate', id)).out).toMatch(/^The key \w+ has a new secret\. /)
-  expect((await keys('list')).out).toContain(`till  default  orders:read,admin:read  valid, 2 secrets  ${until}  `)
+  expect((await keys('list')).out).toContain(
+    `till  default  orders:read,admin:read  valid, 2 secrets  ${until}  `
+  )
   expect((await keys('revoke', id)).out).toMatch(/^The key \w+ is revoked since 20/)
   expect((await keys('list')).out).toContain('  revoked  ')
   expect((await keys('rotate', id)).err).toBe(`The key ${id} is revoked: create another one.\n`)
