@@ -122,7 +122,7 @@ export default async function orderRoutes(app: App) {
     '/orders/:order_id/cancel',
     { config: { scope: 'orders:write' }, schema: cancelOrder },
     async (request, reply) => {
-      const document = await canceller.cancel(identity(request))
+      const document = await canceller.cancel(identity(request), request.id)
       return reply.header('content-type', JSON_TYPE).send(document)
     }
   )

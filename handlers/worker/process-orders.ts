@@ -19,6 +19,7 @@ export default async function processOrders(app: App) {
     timeout: 60_000,
     handler: processor.process,
     onDead: processor.fail,
+    onRetry: processor.retry,
     counters: countEnd
   })
 }

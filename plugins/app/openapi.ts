@@ -14,13 +14,14 @@ import { ApiKey, IssuedKey, KeyPage, NewKey, RevokedKey } from '../../schema/htt
 import { Metrics } from '../../schema/http/metrics.ts'
 import { NewOrder, Order } from '../../schema/http/order.ts'
 import { OrderList } from '../../schema/http/order-list.ts'
+import { OrderTimeline } from '../../schema/http/order-timeline.ts'
 import { Problem } from '../../schema/http/problem.ts'
 import { NewTaxRate, TaxRate, TaxRates } from '../../schema/http/tax-rate.ts'
 import { servesAdmin } from '../../src/auth/authenticate.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
 
 const COMMON = [Problem, Health, Probe, Metrics]
-const API = [NewOrder, Order, OrderList]
+const API = [NewOrder, Order, OrderList, OrderTimeline]
 const ADMIN = [
   AcknowledgeLoss,
   Acknowledged,

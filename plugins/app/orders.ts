@@ -12,6 +12,7 @@ import { createOrderReader, type OrderReader } from '../../src/orders/read/reade
 import { createRecentDocuments } from '../../src/orders/read/recent-documents.ts'
 import { createOrderStore, type OrderStore } from '../../src/orders/tables/order-store.ts'
 import { createTaxRates, type TaxRates } from '../../src/orders/tax/tax-rates.ts'
+import { createTimelines, type Timelines } from '../../src/orders/timeline/timelines.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -25,6 +26,8 @@ declare module 'fastify' {
       canceller: Canceller
       /** Lists orders. */
       lists: OrderLists
+      /** Reads the timelines of orders. */
+      timelines: Timelines
       /** Processes the messages on `placed`. */
       processor: OrderProcessor
       /** Reads orders from MySQL. */
@@ -83,6 +86,7 @@ async function orders(app: FastifyInstance) {
       isKnown: () => (app.processes.oldestRelease() ?? 0) >= KNOWS_CANCELLED
     }),
     lists: createOrderLists(mysql, createAsOf(redis, keys, LONGEST_ACCEPT * config.STORE_TIMEOUT_MS)),
+    timelines: createTimelines({ mysql, store, documentOf: documents.get }),
     processor: createOrderProcessor({ mysql, store, keys, toPublication }),
     store,
     documents,

@@ -36,6 +36,9 @@ export const FunctionSettings = Type.Object({
   onDead: Type.Optional(
     Type.Unsafe<unknown>({ description: 'It is called with messages before they become dead letters.' })
   ),
+  onRetry: Type.Optional(
+    Type.Unsafe<unknown>({ description: 'It is called with messages before they are tried again.' })
+  ),
   counters: Type.Optional(
     Type.Unsafe<unknown>({
       description: 'For functions of the service: what the end of a message counts as.'

@@ -86,7 +86,7 @@ function descriptionOf(path: string[]): string {
 
 /** Returns the faults that `FunctionSettings` cannot find: in the callbacks, and in the function's own schema. */
 function faultsOfCode(definition: ResolvedFunction): string[] {
-  const faults = (['handler', 'filter', 'onDead'] as const)
+  const faults = (['handler', 'filter', 'onDead', 'onRetry'] as const)
     .filter(name => definition[name] !== undefined && typeof definition[name] !== 'function')
     .map(name => `${name} must be a function. ${descriptionOf([name])}`)
   const fault = definition.schema !== undefined && faultOfSchema(definition.schema)

@@ -18,12 +18,22 @@ export interface Message<Body = unknown> {
   version: string
   /** True when an operator has redriven the message from the dead letters. */
   redriven: boolean
+  /** The last redrive of the message. Undefined when it was never redriven, or the time of its redrive is unknown. */
+  redrive?: Redrive
   /** Request that caused the message; '' when there was none. */
   requestId: string
   /** W3C traceparent of that request; '' when there was none. */
   traceparent: string
   /** `<epoch>:<number>`: the number of the accepted order within its epoch; '' for messages that are not counted. */
   ordinal: string
+}
+
+/** A redrive of a message. */
+export interface Redrive {
+  /** ISO 8601, on the clock of Redis. */
+  at: string
+  /** The request that redrove the message; '' when it is unknown. */
+  requestId: string
 }
 
 /** A key to write in the step that settles the message, if this worker still owns the message. */
@@ -85,7 +95,7 @@ export interface BatchContext {
   signal: AbortSignal
 }
 
-/** A message that is to be dead-lettered, and the cause. */
+/** A message that failed, and the cause. */
 export interface FailedMessage<Body = unknown> {
   message: Message<Body>
   cause: Error
@@ -174,15 +184,23 @@ export interface StreamFunction<Schema extends TSchema = TSchema> {
    * A cause in `failed` replaces the original cause.
    */
   onDead?: (dead: FailedMessage<Static<Schema>>[], context: BatchContext) => Promise<BatchResult>
+  /**
+   * Called with messages before their retry is stored. An error is logged and changes nothing. After a crash, the same
+   * retry may be reported again.
+   */
+  onRetry?: (failed: FailedMessage<Static<Schema>>[], context: BatchContext) => Promise<void>
   /** Only for functions of the service: the audit counts their messages. */
   counters?: Counters
 }
 
 /** A function with all defaults filled in, as the runtime uses it. */
 export type ResolvedFunction = Required<
-  Omit<StreamFunction, 'filter' | 'onDead' | 'counters' | 'batch' | 'retry'>
+  Omit<StreamFunction, 'filter' | 'onDead' | 'onRetry' | 'counters' | 'batch' | 'retry'>
 > &
-  Pick<StreamFunction, 'filter' | 'onDead' | 'counters'> & { batch: BatchLimits; retry: RetryLimits }
+  Pick<StreamFunction, 'filter' | 'onDead' | 'onRetry' | 'counters'> & {
+    batch: BatchLimits
+    retry: RetryLimits
+  }
 
 /** Fills in defaults. Keeps invalid values, which `checkFunction` reports. */
 export function resolveFunction(definition: StreamFunction): ResolvedFunction {

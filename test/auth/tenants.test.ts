@@ -193,16 +193,19 @@ describe('two tenants', () => {
     await post(acme, CANARY, 10, fields)
     await post(acme, CANARY, 11, fields)
     expect(await read(acme, CANARY)).toMatchObject(fields)
-    await post(acme, `${CANARY}-cancelled`, 10, { customer_id: CANARY })
-    await acme.call('POST', `/orders/${CANARY}-cancelled/cancel`)
+    await post(acme, 'hidden', 10, { customer_id: CANARY })
+    await acme.call('POST', '/orders/hidden/cancel')
+    expect((await acme.call('GET', '/orders/hidden/events')).statusCode).toBe(200)
     const requests = async (owner: Tenant) => {
       for (const id of ['other', 'same']) {
         await post(owner, id, 10)
         await post(owner, id, 12)
         await owner.call('GET', `/orders/${id}`)
         await owner.call('POST', `/orders/${id}/cancel`)
+        await owner.call('GET', `/orders/${id}/events`)
       }
       await owner.call('GET', '/orders/unknown')
+      expect((await owner.call('GET', '/orders/hidden/events')).statusCode).toBe(404)
       await owner.call('POST', '/orders/unknown/cancel')
       await post(owner, 'a b', -1)
       for (const order of ['created_at', '-created_at', 'amount', '-amount'])

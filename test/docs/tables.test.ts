@@ -24,7 +24,8 @@ test('docs/functions.md lists every option of app.consume with its default', asy
     ...Object.fromEntries(expected),
     group: '`name`',
     filter: 'all',
-    onDead: '–'
+    onDead: '–',
+    onRetry: '–'
   })
 })
 

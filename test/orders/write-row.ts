@@ -8,5 +8,7 @@ export async function writeRow(
   order: OrderRecord,
   { messageId = '1-0', redriven = false } = {}
 ): Promise<void> {
-  await writeOrders(app.stores.orders, [{ order, messageId, redriven, ordinal: '', partition: 0 }])
+  await writeOrders(app.stores.orders, [
+    { order, messageId, requestId: 'request-1', redriven, ordinal: '', partition: 0 }
+  ])
 }

@@ -20,6 +20,7 @@ export const LAYERS: string[][] = [
     'src/orders/read',
     'src/orders/list',
     'src/orders/cancel',
+    'src/orders/timeline',
     'src/orders/recover'
   ],
   ['src/orders/audit'],

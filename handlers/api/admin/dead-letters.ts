@@ -93,8 +93,8 @@ export default async function deadLetterRoutes(app: App) {
   app.post(
     '/dead-letters/redrive',
     { config: { scope: 'admin' }, schema: redrive, bodyLimit: ADMIN_BODY_LIMIT },
-    async ({ body: { function: name, ids, rate = DEFAULT_RATE }, log }) => {
-      const tally = await deadLetters.redrive(name, ids, rate)
+    async ({ body: { function: name, ids, rate = DEFAULT_RATE }, log, id }) => {
+      const tally = await deadLetters.redrive(name, ids, rate, id)
       log.warn({ function: name, count: tally.count }, 'dead letters were redriven')
       return toDealt(tally)
     }

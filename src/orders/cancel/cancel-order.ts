@@ -1,15 +1,15 @@
-import type { Order } from '../../../schema/http/order.ts'
 import { isoNow, later } from '../../async/clock.ts'
 import { DuplicateKey, StoreUnavailable } from '../../stores/errors.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { Transaction } from '../../stores/mysql/transaction.ts'
-import { toDetails } from '../details.ts'
 import { OrderFinal, OrderNotFound } from '../errors.ts'
+import { fromDocument } from '../from-document.ts'
 import { type IdentityParts, parseIdentity } from '../identity.ts'
 import { type OrderRecord, renderDocument } from '../order.ts'
 import { deleteAttempts } from '../tables/delete-attempts.ts'
 import { addToOutbox } from '../tables/outbox.ts'
 import { COLUMNS, fromRow, insertOrders, type OrderRow, SPILLED, toDatetime } from '../tables/row.ts'
+import { addToTimeline, type TimelineEntry } from '../tables/timeline.ts'
 import { addToTotals, transitionOf } from '../tables/totals.ts'
 
 /** The number of attempts at a cancel while other transactions insert the same row. */
@@ -19,11 +19,12 @@ const ATTEMPTS = 5
 export interface Canceller {
   /**
    * Cancels an order that is processing, and returns its document. An order that is cancelled already stays unchanged.
+   * `requestId` names the request in the timeline.
    * @throws {OrderNotFound} when neither store has the order.
    * @throws {OrderFinal} when the order is completed or failed.
    * @throws {StoreUnavailable} when a store is unavailable, or a running process may not support cancelled orders.
    */
-  cancel: (identity: string) => Promise<string>
+  cancel: (identity: string, requestId: string) => Promise<string>
 }
 
 /** The dependencies of the canceller. */
@@ -42,7 +43,7 @@ export interface CancellerOptions {
  */
 export function createCanceller({ mysql, documentOf, isKnown }: CancellerOptions): Canceller {
   return {
-    cancel: async identity => {
+    cancel: async (identity, requestId) => {
       if (!isKnown())
         throw new StoreUnavailable(
           'redis',
@@ -53,7 +54,7 @@ export function createCanceller({ mysql, documentOf, isKnown }: CancellerOptions
         try {
           return renderDocument(
             await mysql.transaction(
-              transaction => cancelIn(transaction, parseIdentity(identity), document),
+              transaction => cancelIn(transaction, parseIdentity(identity), document, requestId),
               'short'
             )
           )
@@ -69,7 +70,8 @@ export function createCanceller({ mysql, documentOf, isKnown }: CancellerOptions
 async function cancelIn(
   transaction: Transaction,
   identity: IdentityParts,
-  document: string | undefined
+  document: string | undefined,
+  requestId: string
 ): Promise<OrderRecord> {
   const [row] = await transaction.rows<OrderRow & { id: string }>(
     `SELECT id, ${COLUMNS} FROM orders WHERE order_id = ? AND tenant = ? FOR UPDATE`,
@@ -82,8 +84,9 @@ async function cancelIn(
   const at = later(isoNow(), known.updated_at)
   const order: OrderRecord = { ...known, status: 'cancelled', updated_at: at, processed_at: at }
   if (row) await cancelSpilled(transaction, row.id, order)
-  else await insertOrders(transaction, [{ ...order, messageId: null }])
+  else await insertOrders(transaction, [{ ...order, messageId: null, requestId: null }])
   await addToOutbox(transaction, [order])
+  await addToTimeline(transaction, [toCancelEntry(order, requestId)])
   return order
 }
 
@@ -101,22 +104,6 @@ async function cancelSpilled(transaction: Transaction, rowId: string, order: Ord
   await addToTotals(transaction, [transitionOf('processing', order)])
 }
 
-/** Converts the document of an order that has no row to an order. */
-function fromDocument(document: string, tenant: string): OrderRecord {
-  const order: Order = JSON.parse(document)
-  const { order_id, amount, status, created_at, updated_at, processed_at, failure = null } = order
-  const priced = (money: number | null) => (money === null ? null : String(money))
-  return {
-    tenant,
-    order_id,
-    amount: String(amount),
-    tax: priced(order.tax),
-    total: priced(order.total),
-    status,
-    created_at,
-    updated_at,
-    processed_at,
-    details: toDetails(order),
-    failure
-  }
+function toCancelEntry({ order_id, tenant, updated_at }: OrderRecord, requestId: string): TimelineEntry {
+  return { order_id, tenant, time: updated_at, type: 'cancelled', requestId }
 }

@@ -1,15 +1,21 @@
 import { later } from '../../async/clock.ts'
+import type { Redrive } from '../../streams/function.ts'
 import { identityOf } from '../identity.ts'
 import { haveSameBody, type OrderRecord } from '../order.ts'
 import type { StoredOrder } from '../tables/row.ts'
+import type { TimelineEntry } from '../tables/timeline.ts'
 import { type Transition, transitionOf } from '../tables/totals.ts'
 
 /** A final order, in the state that its message requests. */
 export interface ProcessedOrder {
   order: OrderRecord
   messageId: string
+  /** The request that the order was accepted with; '' when it is unknown. */
+  requestId: string
   /** True when an operator redrove the message. Only a redriven message may complete an order that failed. */
   redriven: boolean
+  /** The last redrive of the message, when it is known. */
+  redrive?: Redrive | undefined
   /** The ordinal, `<epoch>:<number>`, for the audit; '' for an order that Redis did not count. */
   ordinal: string
   partition: number
@@ -32,7 +38,7 @@ export interface WriteOutcome {
 export interface WritePlan {
   insert: StoredOrder[]
   finish: { order: StoredOrder; from: 'processing' | 'failed' }[]
-  /** Rows of cancelled orders that get a message id now. */
+  /** Rows of cancelled orders that get the ids of their message and request now. */
   stamp: StoredOrder[]
   outcomes: WriteOutcome[]
 }
@@ -42,11 +48,11 @@ export function planWrites(orders: ProcessedOrder[], existing: ReadonlyMap<strin
   const plan: WritePlan = { insert: [], finish: [], stamp: [], outcomes: [] }
   /** The rows with the writes that are decided so far. */
   const rows = new Map(existing)
-  for (const { order, messageId, redriven } of orders) {
+  for (const { order, messageId, requestId, redriven } of orders) {
     const id = identityOf(order)
     const row = rows.get(id)
     if (!row) {
-      const stored = { ...order, messageId }
+      const stored = { ...order, messageId, requestId: requestId || null }
       plan.insert.push(stored)
       rows.set(id, stored)
       plan.outcomes.push({ kind: 'written', order })
@@ -56,9 +62,9 @@ export function planWrites(orders: ProcessedOrder[], existing: ReadonlyMap<strin
       plan.outcomes.push({ kind: 'conflict', order: row })
       continue
     }
-    // The order was cancelled while its message waited. The row gets the id of this message now.
+    // The order was cancelled while its message waited. The row gets the ids of this message now.
     if (row.status === 'cancelled' && row.messageId === null) {
-      const stamped = { ...row, messageId }
+      const stamped = { ...row, messageId, requestId: requestId || null }
       plan.stamp.push(stamped)
       rows.set(id, stamped)
       plan.outcomes.push({ kind: 'written', order: stamped })
@@ -87,7 +93,8 @@ function finishRow(row: StoredOrder, order: OrderRecord): StoredOrder {
     created_at: row.created_at,
     updated_at: end,
     processed_at: end,
-    messageId: row.messageId
+    messageId: row.messageId,
+    requestId: row.requestId
   }
 }
 
@@ -97,4 +104,28 @@ export function transitionsOf({ insert, finish, stamp }: WritePlan): Transition[
     ...[...insert, ...stamp].map(order => transitionOf(null, order)),
     ...finish.map(({ order, from }) => transitionOf(from, order))
   ]
+}
+
+/**
+ * Returns what a batch adds to the timelines of its orders: redrives, and failures. The row of an order shows the rest.
+ */
+export function timelineOf(orders: ProcessedOrder[], { outcomes }: WritePlan): TimelineEntry[] {
+  return orders.flatMap(({ order, requestId, redriven, redrive }, index) => {
+    const { kind, order: row } = outcomes[index] as WriteOutcome
+    const isOwn = kind === 'written' || kind === 'repeated'
+    const { order_id, tenant } = order
+    const entries: TimelineEntry[] = []
+    if (redrive && isOwn)
+      entries.push({ order_id, tenant, time: redrive.at, type: 'redriven', requestId: redrive.requestId })
+    if (row.status === 'failed' && order.status === 'failed' && isOwn && (kind === 'written' || redriven))
+      entries.push({
+        order_id,
+        tenant,
+        time: order.updated_at,
+        type: 'failed',
+        requestId,
+        failure: order.failure
+      })
+    return entries
+  })
 }

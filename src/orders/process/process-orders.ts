@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { DEFAULT_TENANT } from '../../../schema/http/key.ts'
 import type { OrderPlaced } from '../../../schema/messages/order-placed.ts'
 import { isoNow } from '../../async/clock.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
@@ -18,6 +19,7 @@ import type { OrderRecord } from '../order.ts'
 import { complete, fail } from '../pricing.ts'
 import type { ToPublication } from '../publication.ts'
 import type { OrderStore } from '../tables/order-store.ts'
+import { addToTimeline, type TimelineEntry } from '../tables/timeline.ts'
 import type { WriteOutcome } from './plan-writes.ts'
 import { writeOrders } from './write-orders.ts'
 
@@ -33,6 +35,8 @@ export interface OrderProcessor {
    * write in the step that dead-letters the messages.
    */
   fail: (dead: FailedMessage<OrderPlaced>[], context: BatchContext) => Promise<BatchResult>
+  /** Adds failed attempts to the timelines of orders that are tried again. */
+  retry: (failed: FailedMessage<OrderPlaced>[]) => Promise<void>
 }
 
 /** The dependencies of the processor. */
@@ -59,7 +63,9 @@ export function createOrderProcessor(options: OrderProcessorOptions): OrderProce
       messages.map(message => ({
         order: toOrder(message),
         messageId: message.id,
+        requestId: message.requestId,
         redriven: message.redriven,
+        redrive: message.redrive,
         ordinal: message.ordinal,
         partition: keys.partitionOf(identityOf(message.body))
       }))
@@ -111,8 +117,20 @@ export function createOrderProcessor(options: OrderProcessorOptions): OrderProce
       for (const { message, order } of await findOrdersInConflict(store, dead))
         publish(result, message, order)
       return result
-    }
+    },
+    retry: failed =>
+      mysql.transaction(transaction => addToTimeline(transaction, failed.flatMap(toRetryEntries)), 'short')
   }
+}
+
+/** Returns the entries of a failed attempt, and of the redrive that it follows. */
+function toRetryEntries({
+  message: { body, attempt, requestId, redrive }
+}: FailedMessage<OrderPlaced>): TimelineEntry[] {
+  const { order_id, tenant = DEFAULT_TENANT } = body
+  const retried = { order_id, tenant, time: isoNow(), type: 'retried' as const, requestId, attempt }
+  if (!redrive) return [retried]
+  return [{ order_id, tenant, time: redrive.at, type: 'redriven', requestId: redrive.requestId }, retried]
 }
 
 /**

@@ -5,10 +5,12 @@ import { type Outcome, type OutcomeKind, recordOutcomes } from '../audit/outcome
 import { compareOrders, identityOf } from '../identity.ts'
 import { byIdentity, ORDERS_BY_IDENTITY } from '../tables/by-identity.ts'
 import { COLUMNS, fromRow, insertOrders, type OrderRow, type StoredOrder, toValues } from '../tables/row.ts'
+import { addToTimeline } from '../tables/timeline.ts'
 import { addToTotals } from '../tables/totals.ts'
 import {
   type ProcessedOrder,
   planWrites,
+  timelineOf,
   transitionsOf,
   type WriteOutcome,
   type WritePlan
@@ -51,6 +53,7 @@ async function writeSorted(mysql: MysqlStore, orders: ProcessedOrder[]): Promise
         for (const { order } of plan.finish) await finish(transaction, order)
         for (const order of plan.stamp) await stamp(transaction, order)
         await recordOutcomes(transaction, outcomesOf(orders, plan))
+        await addToTimeline(transaction, timelineOf(orders, plan))
         await addToTotals(transaction, transitionsOf(plan))
         return plan.outcomes
       })
@@ -90,11 +93,10 @@ async function finish(transaction: Transaction, order: StoredOrder): Promise<voi
   )
 }
 
-/** Writes the id of the message to the row of a cancelled order. */
-async function stamp(transaction: Transaction, { order_id, tenant, messageId }: StoredOrder): Promise<void> {
-  await transaction.run('UPDATE orders SET message_id = ? WHERE order_id = ? AND tenant = ?', [
-    messageId,
-    order_id,
-    tenant
-  ])
+/** Writes the ids of the message and of its request to the row of a cancelled order. */
+async function stamp(transaction: Transaction, order: StoredOrder): Promise<void> {
+  await transaction.run(
+    'UPDATE orders SET message_id = ?, request_id = ? WHERE order_id = ? AND tenant = ?',
+    [order.messageId, order.requestId, order.order_id, order.tenant]
+  )
 }

@@ -13,7 +13,7 @@ import { deleteAttempts } from '../tables/delete-attempts.ts'
 import { addToOutbox } from '../tables/outbox.ts'
 import { COLUMNS, fromRow, type OrderRow, toDatetime, WAITING } from '../tables/row.ts'
 import { addToTotals, transitionOf } from '../tables/totals.ts'
-import { failSpilled, IS_DUE, IS_WAITING, recordAttempt } from './spill-attempts.ts'
+import { failSpilled, IS_DUE, IS_WAITING, recordAttempt, type SpilledOrder } from './spill-attempts.ts'
 
 /** The most rows of one transaction. */
 const SIZE = 500
@@ -80,8 +80,8 @@ export function createSpillCompleter({
 }
 
 async function completeEach(mysql: MysqlStore): Promise<Completion> {
-  const rows = await mysql.rows<IdentityParts>(
-    `SELECT order_id, tenant FROM orders WHERE ${IS_WAITING} AND ${IS_DUE} ORDER BY tenant, created_at LIMIT ${SIZE}`,
+  const rows = await mysql.rows<SpilledOrder>(
+    `SELECT order_id, tenant, request_id FROM orders WHERE ${IS_WAITING} AND ${IS_DUE} ORDER BY tenant, created_at LIMIT ${SIZE}`,
     []
   )
   const result: Completion = {

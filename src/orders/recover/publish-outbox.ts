@@ -24,7 +24,6 @@ const SIZE = 500
 interface OutboxRow extends OrderRow {
   outbox_id: string
   traceparent: string | null
-  request_id: string | null
   tax_rate: string | null
   attempts: number | null
   first_at: string | null
@@ -35,7 +34,7 @@ interface OutboxRow extends OrderRow {
 
 const OUTBOX_COLUMNS = [
   'outbox.id AS outbox_id',
-  ...['traceparent', 'request_id', 'tax_rate', ...COLUMNS.split(', ')].map(column => `orders.${column}`),
+  ...['traceparent', 'tax_rate', ...COLUMNS.split(', ')].map(column => `orders.${column}`),
   ...['attempts', 'first_at', 'last_at', 'error', 'message'].map(column => `spill_attempts.${column}`)
 ].join(', ')
 

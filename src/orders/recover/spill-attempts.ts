@@ -7,6 +7,7 @@ import { toPlaced } from '../placed.ts'
 import { fail } from '../pricing.ts'
 import { addToOutbox } from '../tables/outbox.ts'
 import { COLUMNS, fromRow, type OrderRow, SPILLED, toDatetime, WAITING } from '../tables/row.ts'
+import { addToTimeline } from '../tables/timeline.ts'
 import { addToTotals, transitionOf } from '../tables/totals.ts'
 
 /** SQL condition on `orders`: the next attempt at the order is due. */
@@ -24,6 +25,11 @@ export function isFailedSpill({ status, message_id }: Pick<OrderRow, 'status' | 
   return status === 'failed' && message_id?.startsWith(SPILLED) === true
 }
 
+/** A spilled order, and the request that it was accepted with. */
+export interface SpilledOrder extends IdentityParts {
+  request_id: string | null
+}
+
 /**
  * Records a failed attempt at a spilled order, and sets the time of the next attempt.
  * @returns the number of failed attempts.
@@ -31,11 +37,12 @@ export function isFailedSpill({ status, message_id }: Pick<OrderRow, 'status' | 
  */
 export async function recordAttempt(
   mysql: MysqlStore,
-  { order_id, tenant }: IdentityParts,
+  { order_id, tenant, request_id }: SpilledOrder,
   cause: unknown
 ): Promise<number> {
   const { name, message } = asError(cause)
-  return mysql.transaction(async ({ rows, run }) => {
+  return mysql.transaction(async transaction => {
+    const { rows, run } = transaction
     const [row] = await rows<{ attempts: number }>(
       'SELECT attempts FROM spill_attempts WHERE order_id = ? AND tenant = ? FOR UPDATE',
       [order_id, tenant]
@@ -50,6 +57,10 @@ export async function recordAttempt(
          error = VALUES(error), message = VALUES(message)`,
       [order_id, tenant, attempts, pause, name.slice(0, 100), message.slice(0, 1000)]
     )
+    if (attempts < ORDER_RETRY.attempts)
+      await addToTimeline(transaction, [
+        { order_id, tenant, time: isoNow(), type: 'retried', requestId: request_id, attempt: attempts }
+      ])
     return attempts
   })
 }
@@ -72,13 +83,16 @@ export async function failSpilled(
     )
     if (!row) return
     const order = fail(toPlaced(fromRow(row), row.tax_rate), failureOf(cause), isoNow())
-    const { failure, updated_at } = order
-    const at = toDatetime(updated_at)
+    const { failure, updated_at: time } = order
+    const at = toDatetime(time)
     await transaction.run(
       "UPDATE orders SET status = 'failed', failure_code = ?, failure_detail = ?, updated_at = ?, processed_at = ?, message_id = ? WHERE id = ?",
       [failure?.code, failure?.detail, at, at, `${SPILLED}${row.id}`, row.id]
     )
     await addToOutbox(transaction, [order])
+    await addToTimeline(transaction, [
+      { order_id, tenant, time, type: 'failed', requestId: row.request_id, failure }
+    ])
     await addToTotals(transaction, [transitionOf('processing', order)])
   })
 }

@@ -1,14 +1,13 @@
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import { type IdentityParts, identityOf } from '../identity.ts'
-import type { OrderRecord } from '../order.ts'
 import { byIdentity, ORDERS_BY_IDENTITY } from './by-identity.ts'
-import { COLUMNS, fromRow, type OrderRow } from './row.ts'
+import { COLUMNS, fromRow, type OrderRow, type StoredOrder } from './row.ts'
 import { readTotals, type Totals } from './totals.ts'
 
 /** Reads orders from MySQL. Every call throws `StoreUnavailable` when MySQL is unavailable. */
 export interface OrderStore {
   /** Finds the orders that have a row, among `identities`. The keys of the map are identities. */
-  find: (identities: string[]) => Promise<Map<string, OrderRecord>>
+  find: (identities: string[]) => Promise<Map<string, StoredOrder>>
   /**
    * Finds the identities that have a row, among `identities`. Every accept calls this and mostly finds none, so it
    * reads only the index.

@@ -14,13 +14,17 @@ export interface OrderRow extends Omit<OrderRecord, 'failure' | 'details' | 'sta
   items: NonNullable<DetailsSource['items']> | string | null
   metadata: NonNullable<DetailsSource['metadata']> | string | null
   message_id: string | null
+  request_id: string | null
   failure_code: string | null
   failure_detail: string | null
 }
 
-/** An order, and the id of the message that created its row. `messageId` is null for a spilled order. */
+/** An order, as its row has it. */
 export interface StoredOrder extends OrderRecord {
+  /** The id of the message that created the row; null for a spilled order. */
   messageId: string | null
+  /** The request that the order was accepted with; null when it is unknown. */
+  requestId: string | null
 }
 
 /**
@@ -37,7 +41,7 @@ export const SPILLED = 'spilled-'
 
 /** The columns of an order of the default tenant without optional fields, in the sequence of `toValues`. */
 export const PLAIN_COLUMNS =
-  'order_id, amount, tax, total, status, created_at, updated_at, processed_at, message_id, failure_code, failure_detail'
+  'order_id, amount, tax, total, status, created_at, updated_at, processed_at, message_id, failure_code, failure_detail, request_id'
 
 /** The columns of the optional fields, in the sequence of `toDetailValues`. */
 export const DETAIL_COLUMNS = 'currency, customer_id, region, items, metadata'
@@ -65,7 +69,8 @@ export function fromRow(row: OrderRow): StoredOrder {
       metadata: parsed(row.metadata)
     }),
     failure: row.failure_code === null ? null : { code: row.failure_code, detail: row.failure_detail ?? '' },
-    messageId: row.message_id
+    messageId: row.message_id,
+    requestId: row.request_id
   }
 }
 
@@ -107,7 +112,8 @@ export function toValues(order: StoredOrder): (string | null)[] {
     order.processed_at === null ? null : toDatetime(order.processed_at),
     order.messageId,
     order.failure?.code ?? null,
-    order.failure?.detail ?? null
+    order.failure?.detail ?? null,
+    order.requestId
   ]
 }
 

@@ -58,6 +58,9 @@ export function createDecoder(
       attempt: record.attempts + 1,
       version: record.v,
       redriven: record.redriven !== '',
+      ...(record.redrive && {
+        redrive: { ...record.redrive, at: new Date(record.redrive.at).toISOString() }
+      }),
       requestId: record.requestId,
       traceparent: record.traceparent,
       ordinal: record.ordinal

@@ -1,6 +1,7 @@
 import type { Delivery } from '../group/delivery.ts'
 import { type HandlerOutcome, handle } from './handle.ts'
 import { notifyDead } from './notify-dead.ts'
+import { reportRetries } from './report-retries.ts'
 import type { BatchRuntime } from './runtime.ts'
 import { type Refusal, settle, type Tally } from './settle.ts'
 import { triage } from './triage.ts'
@@ -21,6 +22,7 @@ export interface BatchTally extends Tally {
  *        |  handle.ts       -> outcomes, each as soon as it is known: returned, failed, timed out, released
  *        |  verdicts.ts     -> one verdict a message: done, retry, dead, released
  *        |  notify-dead.ts  dead verdicts go through `onDead`, which may change them
+ *        |  report-retries.ts  `onRetry` is told of the retries
  *        v  settle.ts       one call to Redis, a tally and the log
  *
  * When Redis refuses to write a key of a message, the message is not settled. It then gets a new verdict, as a failure.
@@ -60,6 +62,7 @@ async function settleAll(runtime: BatchRuntime, verdicts: Verdict[], tally: Tall
   for (let open = verdicts; open.length > 0; ) {
     const refused: Refusal[] = []
     for await (const ready of notifyDead(runtime, open)) {
+      await reportRetries(runtime, ready)
       const result = await settle(runtime, ready)
       refused.push(...result.refused)
       for (const outcome of OUTCOMES) tally[outcome] += result.tally[outcome]

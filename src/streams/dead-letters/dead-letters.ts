@@ -32,7 +32,12 @@ export interface DeadLetters {
    * @throws {RedriveRefused} when some of `ids` cannot be sent back. The others have been sent. Without `ids`, only
    * when some cannot be sent back and none was sent.
    */
-  redrive: (name: string, ids: string[] | undefined, rate: number) => Promise<DeadLetterTally>
+  redrive: (
+    name: string,
+    ids: string[] | undefined,
+    rate: number,
+    requestId?: string
+  ) => Promise<DeadLetterTally>
   /** Discards dead letters. Keeps the newest discarded ones, with the reason. */
   discard: (name: string, ids: string[], reason: string) => Promise<DeadLetterTally>
 }
@@ -72,9 +77,9 @@ export function createDeadLetters({
       const [found] = await redis.run(client => client.xrange(keys.dead(name, partition), entry, entry))
       return found && decode(name, id, found[1])
     },
-    redrive: (name, ids, rate) => {
+    redrive: (name, ids, rate, requestId = '') => {
       const counters = serviceFunctions.find(own => own.name === name)?.redriveCounters
-      return redriveDeadLetters(redis, keys, { name, ids, rate, counters })
+      return redriveDeadLetters(redis, keys, { name, ids, rate, counters, requestId })
     },
     discard: (name, ids, reason) => discardDeadLetters(redis, keys, name, ids, reason)
   }

@@ -6,7 +6,8 @@
 -- KEYS  1 dead   2 retry   3 retrying   4 settled
 -- ARGV  1 ms until the first message is due   2 ms between two messages
 --       3 JSON: counter and change by the code of the dead letter, with '' for every other code; {} to count nothing
---       4 bytes of dead letters at which to stop   5 the largest message in bytes   6.. entry ids of dead letters
+--       4 bytes of dead letters at which to stop   5 the largest message in bytes   6 request id of the redrive
+--       7.. entry ids of dead letters
 -- Returns {looked at, sent, refused}: how many ids it has looked at, from the first on, the ids that were sent back,
 --       and the ids that were refused.
 
@@ -25,7 +26,7 @@ local function count(counter, change) -- as in settle
 end
 
 local looked, bytes, sent, refused = 0, 0, {}, {}
-for i = 6, #ARGV do
+for i = 7, #ARGV do
   local entry = redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i])[1]
   looked = looked + 1
   local dead, size = {}, 0
@@ -43,7 +44,8 @@ for i = 6, #ARGV do
       v = dead.v or '', data = dead.data or '', requestId = dead.request_id or '',
       traceparent = dead.traceparent or '', ordinal = dead.ordinal or '', attempts = 0,
       firstAt = tonumber(whole(dead.first_at) or now), taken = tonumber(taken),
-      redriven = dead.code == 'conflict' and 'conflict' or 'failed'
+      redriven = dead.code == 'conflict' and 'conflict' or 'failed',
+      redrive = {at = now, requestId = ARGV[6]}
     })
     redis.call('HSET', KEYS[3], id, record, id .. '#', taken, id .. '~', taken .. ':' .. taken)
     redis.call('ZADD', KEYS[2], due, id)

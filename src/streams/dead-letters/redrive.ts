@@ -35,6 +35,8 @@ export interface RedriveRequest {
   /** Dead letters per second. */
   rate: number
   counters: RedriveCounters | undefined
+  /** The request that asked for the redrive; '' when there was none. */
+  requestId: string
 }
 
 /**
@@ -46,7 +48,7 @@ export interface RedriveRequest {
 export async function redriveDeadLetters(
   redis: RedisStore,
   keys: Keys,
-  { name, ids, rate, counters }: RedriveRequest
+  { name, ids, rate, counters, requestId }: RedriveRequest
 ): Promise<DeadLetterTally> {
   const pause = 1000 / rate
   const refused: string[] = []
@@ -60,7 +62,8 @@ export async function redriveDeadLetters(
       keys.settled(partition)
     ]
     await inSteps(entries, async rest => {
-      const args = [sent * pause, pause, JSON.stringify(counters ?? {}), CALL_BYTES, LARGEST_MESSAGE, ...rest]
+      const changes = JSON.stringify(counters ?? {})
+      const args = [sent * pause, pause, changes, CALL_BYTES, LARGEST_MESSAGE, requestId, ...rest]
       const reply = await redis.run(client => script(client, used, args))
       const [looked, moved, left] = reply as [number, string[], string[]]
       sent += moved.length

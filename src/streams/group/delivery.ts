@@ -22,6 +22,8 @@ export interface RetryRecord {
   taken: number
   /** The kind of dead letter that a redriven message was; '' for a message that was never redriven. */
   redriven: '' | 'failed' | 'conflict'
+  /** The last redrive: its time, and the request; undefined when the message was never redriven. */
+  redrive?: { at: number; requestId: string }
   /** Set when the message must run alone: a call with this message and others ran out of time. */
   alone?: true
 }
@@ -104,6 +106,9 @@ function readRecord(text: string): RetryRecord | undefined {
     firstAt: isWhole(firstAt) ? firstAt : Date.now(),
     taken,
     redriven: found.redriven === 'failed' || found.redriven === 'conflict' ? found.redriven : '',
+    ...(isTime(found.redrive?.at) && {
+      redrive: { at: found.redrive.at, requestId: textOf(found.redrive.requestId) }
+    }),
     ...(found.alone === true && { alone: true as const })
   }
 }
@@ -118,6 +123,13 @@ function parse(text: string): unknown {
 
 function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value)
+}
+
+/** The latest time of a JavaScript date (ms since 1970). */
+const LATEST = 8_640_000_000_000_000
+
+function isTime(value: unknown): value is number {
+  return isWhole(value) && value >= 0 && value <= LATEST
 }
 
 function textOf(value: unknown): string {

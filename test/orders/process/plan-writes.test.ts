@@ -26,6 +26,7 @@ const orders: fc.Arbitrary<ProcessedOrder> = fc
   .map(({ id, amount, completes, messageId, redriven }) => ({
     order: finalOrder(id, amount, completes),
     messageId,
+    requestId: 'r',
     redriven,
     ordinal: '',
     partition: 0
@@ -39,8 +40,8 @@ const rows: fc.Arbitrary<StoredOrder> = fc
   })
   .map(({ id, amount, state }) =>
     state === 'processing' || state === 'cancelled'
-      ? { ...newRecord(id, amount, AT), status: state, messageId: null }
-      : { ...finalOrder(id, amount, state === 'completed'), messageId: '1-0' }
+      ? { ...newRecord(id, amount, AT), status: state, messageId: null, requestId: null }
+      : { ...finalOrder(id, amount, state === 'completed'), messageId: '1-0', requestId: 'r' }
   )
 
 const cases = fc.tuple(
@@ -57,13 +58,13 @@ test('I2: a plan writes each id once, keeps the first amount and never changes a
 
       const current = new Map(existing)
       const [insert, finish, stamp] = [[...plan.insert], [...plan.finish], [...plan.stamp]]
-      for (const [index, { order, messageId, redriven }] of batch.entries()) {
+      for (const [index, { order, messageId, requestId, redriven }] of batch.entries()) {
         const row = current.get(order.order_id)
         const outcome = plan.outcomes[index]
         if (!row) {
           expect(outcome).toEqual({ kind: 'written', order })
           current.set(order.order_id, insert.shift() as StoredOrder)
-          expect(current.get(order.order_id)).toEqual({ ...order, messageId })
+          expect(current.get(order.order_id)).toEqual({ ...order, messageId, requestId })
           continue
         }
         expect(outcome?.kind === 'conflict').toBe(order.amount !== row.amount)
@@ -80,7 +81,7 @@ test('I2: a plan writes each id once, keeps the first amount and never changes a
         if (order.amount === row.amount && row.status === 'cancelled' && row.messageId === null) {
           expect(outcome?.kind).toBe('written')
           current.set(order.order_id, stamp.shift() as StoredOrder)
-          expect(current.get(order.order_id)).toEqual({ ...row, messageId })
+          expect(current.get(order.order_id)).toEqual({ ...row, messageId, requestId })
         }
         expect(outcome?.order).toEqual(current.get(order.order_id))
       }

@@ -27,6 +27,7 @@ const order = (id: string, amount = '100', overrides: Partial<ProcessedOrder> = 
     '2026-01-31T12:00:01.456Z'
   ),
   messageId: `${++messages}-0`,
+  requestId: 'request-1',
   redriven: false,
   ordinal: '',
   partition: 0,

@@ -42,7 +42,7 @@ export function place({ order_id, amount }: NewOrder): OrderPlaced {
 
 /** Returns the completed order of a message. `messageId` is a column of its row. */
 export function completeOrder(message: OrderPlaced, messageId: string): StoredOrder {
-  return { ...complete(message, new Date().toISOString()), messageId }
+  return { ...complete(message, new Date().toISOString()), messageId, requestId: null }
 }
 
 /** Inserts the row of an order. Keeps an existing row, because then the message was delivered before. */
