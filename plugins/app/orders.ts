@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { createIntake, type Intake } from '../../src/orders/accept/intake.ts'
+import { LONGEST_ACCEPT } from '../../src/orders/accept/longest-accept.ts'
 import { createWatermarks, type Watermarks } from '../../src/orders/audit/watermarks.ts'
 import { type Canceller, createCanceller } from '../../src/orders/cancel/cancel-order.ts'
 import { createAsOf } from '../../src/orders/list/as-of.ts'
@@ -50,9 +51,6 @@ const KNOWS_CANCELLED = 2
 /** The first RELEASE that supports orders of several tenants. */
 const KNOWS_TENANTS = 3
 
-/** The longest time from the acceptance of an order to its message or its row, as a number of calls that time out. */
-const LONGEST_ACCEPT = 10
-
 /** `app.orders`: the order domain on the two stores. */
 async function orders(app: FastifyInstance) {
   const { config, keys, metrics } = app
@@ -76,6 +74,7 @@ async function orders(app: FastifyInstance) {
       defaultCurrency: config.DEFAULT_CURRENCY,
       timeout: config.STORE_TIMEOUT_MS,
       maxBacklog: config.MAX_BACKLOG,
+      maxBacklogBytes: config.MAX_BACKLOG_BYTES,
       count: metrics.order,
       log: app.log
     }),

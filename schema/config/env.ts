@@ -114,6 +114,12 @@ export const Env = Type.Object(
       description:
         'Most orders that wait in Redis. Beyond that, a POST is answered 503 with `Retry-After`. A waiting order takes about 600 bytes.'
     }),
+    MAX_BACKLOG_BYTES: Type.Integer({
+      minimum: 1_048_576,
+      default: 268_435_456,
+      description:
+        'Most bytes of large orders that wait in Redis. Beyond that, a POST of a large order is answered 503 with `Retry-After`. An order is large when its message has more than 1 KiB. It takes about twice its bytes.'
+    }),
     LEASE_MS: Type.Integer({
       minimum: 500,
       maximum: 3_600_000,

@@ -103,12 +103,13 @@ export interface FailedMessage<Body = unknown> {
 
 /**
  * The final outcome of a message. `code` is the code of its dead letter. `redriven` is the kind of dead letter that the
- * message was before its redrive; '' when it was never redriven.
+ * message was before its redrive; '' when it was never redriven. `bytes` is the size of its data.
  */
 export interface MessageEnd {
   kind: 'done' | 'duplicate' | 'dead'
   code: string
   redriven: '' | 'failed' | 'conflict'
+  bytes: number
 }
 
 /**

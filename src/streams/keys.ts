@@ -10,9 +10,9 @@ export interface Keys {
   stream: (name: string, partition: number) => string
   /** Document of an order, by its identity. */
   document: (identity: string) => string
-  /** Hash of the counter of accepted orders: `epoch` and `count`, and the last count of each older epoch. */
+  /** Hash of the counter of accepted orders: `epoch`, `count`, `bytes`, and the last count of each older epoch. */
   accepted: (partition: number) => string
-  /** Hash of counters that settling and redriving change: `duplicates`, `conflicts`, `redriving`. */
+  /** Hash of counters that settling and redriving change: `duplicates`, `conflicts`, `redriving`, `bytes`. */
   settled: (partition: number) => string
   /** Sorted set of the ids of messages that wait for another attempt, by due time (ms). */
   retry: (name: string, partition: number) => string

@@ -148,7 +148,7 @@ describe('two tenants', () => {
     const candidates = ['acme', 'beta', 'default'].map((tenant, n) =>
       toCandidate({ order_id: 'spilled', amount: n + 1 }, '0.18', { tenant, requestId: '', traceparent: '' })
     )
-    expect(await spill(mysql, store, candidates)).toEqual([undefined, undefined, undefined])
+    expect(await spill(mysql, store, candidates, 5000)).toEqual([undefined, undefined, undefined])
     expect((await acme.call('POST', '/orders/spilled/cancel')).json()).toMatchObject({ status: 'cancelled' })
     const worker = await openApp(space, 'worker', ON)
     expect(await completed(beta, 'spilled')).toMatchObject({ amount: 2 })

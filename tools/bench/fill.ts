@@ -18,7 +18,8 @@ await withApp({ env: process.env as Record<string, string> }, async ({ stores: {
     keys,
     watermarks: createWatermarks(1),
     timeout: 10_000,
-    maxBacklog: Number.MAX_SAFE_INTEGER
+    maxBacklog: Number.MAX_SAFE_INTEGER,
+    maxBacklogBytes: Number.MAX_SAFE_INTEGER
   })
   await inChunks(250, async orders => {
     const candidates = orders.map(order =>

@@ -2,9 +2,10 @@
 -- Accepts orders. When an order has no document yet and the backlog is not full, the script appends its message to the
 -- stream, counts the order and stores its document.
 --
--- KEYS  1 stream `placed`   2 hash `accepted`   3.. one document key for each order
+-- KEYS  1 stream `placed`   2 hash `accepted`   3 hash `settled`   4.. one document key for each order
 -- ARGV  1 deadline, ms on this server's clock   2 name of a new epoch   3 most messages that may wait
 --       4 epoch ('' for none) and 5 count of the caller's watermark
+--       6 most bytes of large messages that may wait   7 bytes above which a message is large
 --       then for each order: its document, the message's version and data, request id, traceparent ('' for none)
 -- Returns {now, accepted, waiting, refused, epoch}: this server's clock in ms, the count of the epoch, and the number
 --       of messages that wait. `refused` is a list with two values for each order that was not accepted: its position
@@ -15,12 +16,15 @@
 -- The messages are appended first, so that a script that fails half-way leaves no document without a message.
 -- When the counter is behind the watermark, Redis has lost orders. The script then begins a new epoch, so that no
 -- ordinal names two orders. The hash keeps the last count of each old epoch for the audit.
+-- `bytes` in `accepted` counts the bytes of large messages that were appended, `bytes` in `settled` those that have ended.
+-- When no message waits, or more have ended than were appended, the two counters begin anew at the same number. A large
+-- message is always accepted while no other one waits. Small messages need no such count.
 -- One MSET for all documents is cheaper than many SETs, for the server and in the append-only file.
 -- A full server refuses the script before the script writes anything (no allow-oom).
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local kept = redis.call('HMGET', KEYS[2], 'epoch', 'count')
+local kept = redis.call('HMGET', KEYS[2], 'epoch', 'count', 'bytes')
 local epoch, count = kept[1], tonumber(kept[2] or 0) or -1 -- a count that is not a number counts as lost
 local waiting = redis.call('XLEN', KEYS[1])
 if now > tonumber(ARGV[1]) then return {now, count, waiting} end
@@ -34,19 +38,30 @@ if not epoch or count < 0 or (epoch == seen and count < tonumber(ARGV[5]))
   redis.call('HSET', KEYS[2], 'epoch', epoch, 'count', count)
 end
 
-local cap = tonumber(ARGV[3])
-local known = redis.call('MGET', unpack(KEYS, 3))
+local cap, mostBytes, large = tonumber(ARGV[3]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local bytes, ended = tonumber(kept[3] or ''), nil
+local function fits(size)
+  if not ended then
+    ended = tonumber(redis.call('HGET', KEYS[3], 'bytes') or 0) or 0
+    if not bytes or bytes < ended or waiting == 0 then bytes = ended end
+  end
+  return bytes == ended or bytes - ended + size <= mostBytes
+end
+
+local known = redis.call('MGET', unpack(KEYS, 4))
 local refused = {}
 local untraced = {} -- no empty field, because every function reads all fields
 local accepted = {} -- documents by key, because one call may have the same order twice
 local documents = {} -- key, document, key, document …
-for i = 3, #KEYS do
-  local key, arg = KEYS[i], 5 * i - 9
-  local document = known[i - 2] or accepted[key]
-  if document or waiting >= cap then
-    refused[#refused + 1], refused[#refused + 2] = i - 3, document or ''
+for i = 4, #KEYS do
+  local key, arg = KEYS[i], 5 * i - 12
+  local document = known[i - 3] or accepted[key]
+  local size = #ARGV[arg + 2]
+  if document or waiting >= cap or (size > large and not fits(size)) then
+    refused[#refused + 1], refused[#refused + 2] = i - 4, document or ''
   else
     count, waiting = count + 1, waiting + 1
+    if size > large then bytes = bytes + size end
     local trace = ARGV[arg + 4]
     redis.call('XADD', KEYS[1], '*', 'v', ARGV[arg + 1], 'data', ARGV[arg + 2], 'request_id', ARGV[arg + 3],
       'ordinal', epoch .. ':' .. count, unpack(trace == '' and untraced or {'traceparent', trace}))
@@ -55,7 +70,7 @@ for i = 3, #KEYS do
   end
 end
 if #documents > 0 then
-  redis.call('HSET', KEYS[2], 'count', count)
+  redis.call('HSET', KEYS[2], 'count', count, unpack(ended and {'bytes', string.format('%.0f', bytes)} or {}))
   redis.call('MSET', unpack(documents))
 end
 return {now, count, waiting, refused, epoch ~= seen and epoch or nil}

@@ -5,7 +5,7 @@ import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
 import type { Watermarks } from '../audit/watermarks.ts'
 import { identityOf } from '../identity.ts'
-import { PLACED } from '../names.ts'
+import { LARGE_MESSAGE, PLACED } from '../names.ts'
 import { BacklogFull, createBacklog } from './backlog.ts'
 import type { Candidate } from './candidate.ts'
 import { MayEvictOrders } from './refusals.ts'
@@ -29,6 +29,8 @@ export interface AppendOptions {
   timeout: number
   /** The most messages that may wait, over all partitions. */
   maxBacklog: number
+  /** The most bytes of large messages that may wait, over all partitions. */
+  maxBacklogBytes: number
 }
 
 /**
@@ -39,18 +41,20 @@ export interface AppendOptions {
 export type Append = (candidates: Candidate[], partition: number) => Promise<Appended[]>
 
 /** Creates the function that accepts orders in Redis. */
-export function createAppend({ redis, keys, watermarks, timeout, maxBacklog }: AppendOptions): Append {
+export function createAppend(options: AppendOptions): Append {
+  const { redis, keys, watermarks, timeout, maxBacklog, maxBacklogBytes } = options
   const clock = createRedisClock()
   const cap = Math.ceil(maxBacklog / keys.partitions)
+  const mostBytes = Math.ceil(maxBacklogBytes / keys.partitions)
   const backlogs = Array.from({ length: keys.partitions }, () => createBacklog(cap))
 
   return (candidates, partition) =>
     redis.run(async client => {
       if (redis.facts().evicts) throw new MayEvictOrders()
       const deadline = (clock.now() ?? (await readTime(redis))) + timeout
-      const used = [keys.stream(PLACED, partition), keys.accepted(partition)]
+      const used = [keys.stream(PLACED, partition), keys.accepted(partition), keys.settled(partition)]
       const { epoch: seen, count: highest, next } = watermarks.current(partition)
-      const args: (string | number)[] = [deadline, next, cap, seen, highest]
+      const args: (string | number)[] = [deadline, next, cap, seen, highest, mostBytes, LARGE_MESSAGE]
       for (const { order, document, message, version, origin } of candidates) {
         used.push(keys.document(identityOf(order)))
         args.push(document, version, JSON.stringify(message), origin.requestId, origin.traceparent)

@@ -17,6 +17,7 @@ import type { TaxRates } from '../tax/tax-rates.ts'
 import { createAppend } from './append.ts'
 import { type Candidate, type Origin, toCandidate } from './candidate.ts'
 import { checkOrder } from './check-order.ts'
+import { checkAge } from './longest-accept.ts'
 import { createRefusals } from './refusals.ts'
 import { spill } from './spill.ts'
 
@@ -70,10 +71,12 @@ export interface IntakeOptions {
   knowsTenants: () => boolean
   /** The currency of orders that are sent without a currency. */
   defaultCurrency: Currency | undefined
-  /** The longest time that a call to Redis may take (ms). */
+  /** The longest time that a call to a store may take (ms). */
   timeout: number
   /** The most messages that may wait, over all partitions. */
   maxBacklog: number
+  /** The most bytes of large messages that may wait, over all partitions. */
+  maxBacklogBytes: number
   /** Counts the outcome of a request. */
   count: (outcome: 'accepted' | 'replayed' | 'conflict') => void
   log: FastifyBaseLogger
@@ -87,7 +90,7 @@ type Result = { accepted: Durability } | { document: string } | { error: Error }
  * Concurrent requests go into micro-batches.
  */
 export function createIntake(options: IntakeOptions): Intake {
-  const { redis, mysql, store, keys, count, defaultCurrency, knowsTenants } = options
+  const { redis, mysql, store, keys, count, defaultCurrency, knowsTenants, timeout } = options
   const append = createAppend(options)
   const refusals = createRefusals(options.log, () => redis.facts().evicts)
   const batches = Array.from({ length: keys.partitions }, (_, partition) =>
@@ -112,6 +115,7 @@ export function createIntake(options: IntakeOptions): Intake {
 
   const appendOrSpill = async (candidates: Candidate[], partition: number): Promise<Result[]> => {
     try {
+      checkAge(candidates, timeout)
       const durability = redis.facts().durability
       const answers = await append(candidates, partition)
       refusals.clear()
@@ -122,7 +126,7 @@ export function createIntake(options: IntakeOptions): Intake {
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error
       if (error instanceof StoreRefused) refusals.record(error)
-      const known = await spill(mysql, store, candidates)
+      const known = await spill(mysql, store, candidates, timeout)
       return known.map(order =>
         order ? { document: renderDocument(order) } : { accepted: mysql.durable() ? 'mysql' : 'memory' }
       )

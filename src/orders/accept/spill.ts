@@ -7,6 +7,7 @@ import type { OrderStore } from '../tables/order-store.ts'
 import { DETAIL_COLUMNS, toDatetime, toDetailValues, WAITING } from '../tables/row.ts'
 import { addToTotals, takeFreeSlot, transitionOf } from '../tables/totals.ts'
 import type { Candidate } from './candidate.ts'
+import { checkAge } from './longest-accept.ts'
 
 const COLUMNS = `order_id, amount, status, created_at, updated_at, tax_rate, request_id, traceparent, tenant, ${DETAIL_COLUMNS}`
 
@@ -14,21 +15,24 @@ const COLUMNS = `order_id, amount, status, created_at, updated_at, tax_rate, req
 const ATTEMPTS = 5
 
 /**
- * Spills orders: inserts them as rows that wait, and counts them in the same transaction.
+ * Spills orders: inserts them as rows that wait, and counts them in the same transaction. `timeout` is the longest time
+ * of a call to a store (ms).
  * @returns one entry for each order: the existing order with the same id, or undefined when the order is accepted now.
- * @throws {StoreUnavailable} when MySQL is unavailable, or another session locks one of the rows for too long.
+ * @throws {StoreUnavailable} when MySQL is unavailable, another session locks one of the rows for too long, or an order has
+ * waited for longer than an accept may take.
  */
 export async function spill(
   mysql: MysqlStore,
   store: OrderStore,
-  candidates: Candidate[]
+  candidates: Candidate[],
+  timeout: number
 ): Promise<(OrderRecord | undefined)[]> {
   const first = new Map<string, Candidate>()
   for (const candidate of candidates) {
     const id = identityOf(candidate.order)
     if (!first.has(id)) first.set(id, candidate)
   }
-  const known = await insertUnknown(mysql, store, first).catch(error => {
+  const known = await insertUnknown(mysql, store, first, timeout).catch(error => {
     // The order is valid, so the client may send it again.
     throw error instanceof UnexplainedStoreError ? new StoreUnavailable('mysql', error) : error
   })
@@ -42,7 +46,8 @@ export async function spill(
 async function insertUnknown(
   mysql: MysqlStore,
   store: OrderStore,
-  orders: Map<string, Candidate>
+  orders: Map<string, Candidate>,
+  timeout: number
 ): Promise<Map<string, OrderRecord>> {
   const ids = [...orders.keys()].sort()
   let known = new Map<string, OrderRecord>()
@@ -50,7 +55,8 @@ async function insertUnknown(
     try {
       await insert(
         mysql,
-        ids.filter(id => !known.has(id)).map(id => orders.get(id) as Candidate)
+        ids.filter(id => !known.has(id)).map(id => orders.get(id) as Candidate),
+        timeout
       )
       return known
     } catch (error) {
@@ -63,7 +69,7 @@ async function insertUnknown(
   }
 }
 
-async function insert(mysql: MysqlStore, candidates: Candidate[]): Promise<void> {
+async function insert(mysql: MysqlStore, candidates: Candidate[], timeout: number): Promise<void> {
   if (candidates.length === 0) return
   const rows = candidates.map(({ order, message, version, origin }) => {
     const at = toDatetime(order.created_at)
@@ -87,5 +93,6 @@ async function insert(mysql: MysqlStore, candidates: Candidate[]): Promise<void>
       candidates.map(({ order }) => transitionOf(null, order)),
       { accepted: candidates.length, slot: await takeFreeSlot(transaction) }
     )
+    checkAge(candidates, timeout)
   }, 'short')
 }

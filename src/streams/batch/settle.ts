@@ -163,7 +163,8 @@ function countsOf(verdict: Settleable, { counters }: ResolvedFunction): Settleme
 }
 
 function endOf({ delivery }: Decoded, verdict: Exclude<Settleable, { kind: 'retry' }>): MessageEnd {
-  const { redriven } = delivery.record
-  if (verdict.kind === 'dead') return { kind: 'dead', code: codeOf(verdict.cause), redriven }
-  return { kind: verdict.duplicate ? 'duplicate' : 'done', code: '', redriven }
+  const { redriven, data } = delivery.record
+  const bytes = Buffer.byteLength(data)
+  if (verdict.kind === 'dead') return { kind: 'dead', code: codeOf(verdict.cause), redriven, bytes }
+  return { kind: verdict.duplicate ? 'duplicate' : 'done', code: '', redriven, bytes }
 }

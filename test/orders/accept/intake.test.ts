@@ -65,7 +65,8 @@ test('I1: a call that Redis runs after its deadline accepts nothing and fails', 
     keys,
     watermarks: createWatermarks(1),
     timeout: -60_000,
-    maxBacklog: 10
+    maxBacklog: 10,
+    maxBacklogBytes: 1_048_576
   })
   const late = toCandidate({ order_id: 'late', amount: 1 }, '0.18', {
     tenant: DEFAULT_TENANT,

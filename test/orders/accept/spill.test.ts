@@ -4,6 +4,7 @@ import { toCandidate } from '../../../src/orders/accept/candidate.ts'
 import { spill } from '../../../src/orders/accept/spill.ts'
 import { completeSpilled } from '../../../src/orders/recover/complete-spilled.ts'
 import { publishOutbox } from '../../../src/orders/recover/publish-outbox.ts'
+import { StoreUnavailable } from '../../../src/stores/errors.ts'
 import { fieldOf } from '../../../src/streams/group/delivery.ts'
 import { useApp } from '../../harness/app.ts'
 import { NOWHERE, until, useSpace } from '../../harness/space.ts'
@@ -45,10 +46,22 @@ test('I2: if the row of an order exists before its batch is written, that order 
   const candidate = (order_id: string, amount: number) =>
     toCandidate({ order_id, amount }, '0.18', { tenant: DEFAULT_TENANT, requestId: '', traceparent: '' })
   const before = await accepted()
-  expect(await spill(mysql, orders.store, [candidate('taken', 1)])).toEqual([undefined])
-  const known = await spill(mysql, orders.store, [candidate('free', 3), candidate('taken', 2)])
+  expect(await spill(mysql, orders.store, [candidate('taken', 1)], 5000)).toEqual([undefined])
+  const known = await spill(mysql, orders.store, [candidate('free', 3), candidate('taken', 2)], 5000)
   expect(known).toEqual([undefined, expect.objectContaining({ order_id: 'taken', amount: '1' })])
   expect(await accepted()).toBe(before + 2)
+})
+
+test('an order that has waited for longer than an accept may take is not spilled, because lists rely on it', async () => {
+  const { orders, stores } = (await useApp(space, 'api')).app
+  const origin = { tenant: DEFAULT_TENANT, requestId: '', traceparent: '' }
+  const sentAgo = (order_id: string, ms: number) =>
+    toCandidate({ order_id, amount: 1 }, '0.18', origin, new Date(Date.now() - ms).toISOString())
+  const late = [sentAgo('in-time', 0), sentAgo('late', 8001)]
+  await expect(spill(stores.mysql, orders.store, late, 1000)).rejects.toThrow(StoreUnavailable)
+  expect(await orders.store.findKnown(['in-time', 'late'])).toEqual([])
+  await spill(stores.mysql, orders.store, [sentAgo('in-time', 7000)], 1000)
+  expect(await orders.store.findKnown(['in-time', 'late'])).toEqual(['in-time'])
 })
 
 test('an order gets a 503 while another session locks its row, and can be sent again', {
@@ -106,7 +119,7 @@ test('a spilled order that cannot be completed does not delay other orders, and 
   const candidates = ids.map(order_id =>
     toCandidate({ order_id, amount: 1 }, '0.18', { tenant: DEFAULT_TENANT, requestId: '', traceparent: '' })
   )
-  await spill(mysql, orders.store, candidates)
+  await spill(mysql, orders.store, candidates, 5000)
   await space.sql("ALTER TABLE orders ADD CONSTRAINT odd CHECK (status <> 'completed' OR order_id <> 'odd')")
   const before = await orders.store.totals()
   const { completed, more, retrying } = await completeSpilled(mysql)
