@@ -5,6 +5,7 @@ const numbers = [
   'duplicates',
   'completed',
   'failed',
+  'cancelled',
   'in_flight',
   'retrying',
   'conflicts',

@@ -2,6 +2,7 @@ import { fieldsOf } from './fields.ts'
 import type { Holdings } from './holdings.ts'
 import type { Ledger } from './ledger.ts'
 import { toText, toUnits } from './money.ts'
+import { orderIdOf } from './tenants.ts'
 
 /** The contents of both stores, and the ledger that records the violations. */
 interface Stores {
@@ -11,13 +12,20 @@ interface Stores {
 
 /** Checks that the totals are the sums of the rows. */
 export function checkTotals({ ledger, holdings: { rows, totals } }: Stores): void {
-  const counted = { processing: 0n, completed: 0n, failed: 0n, revenue: 0n, currency_revenue: 0n }
+  const counted = {
+    processing: 0n,
+    completed: 0n,
+    failed: 0n,
+    cancelled: 0n,
+    revenue: 0n,
+    currency_revenue: 0n
+  }
   for (const row of [...rows.values()].flat()) {
     if (row.status in counted) counted[row.status as 'completed']++
     if (row.status === 'completed')
       counted[row.currency === null ? 'revenue' : 'currency_revenue'] += toUnits(row.total) ?? 0n
   }
-  for (const name of ['processing', 'completed', 'failed'] as const) {
+  for (const name of ['processing', 'completed', 'failed', 'cancelled'] as const) {
     if (BigInt(totals[name]) !== counted[name])
       ledger.violate('doubled', 'wrong totals', '', `${name}: ${totals[name]}, rows: ${counted[name]}`)
   }
@@ -46,7 +54,7 @@ export function checkDocuments({ ledger, holdings }: Stores): void {
     }
     if (!row) wrong('a document without a row')
     else if (
-      document.order_id !== id ||
+      document.order_id !== orderIdOf(id) ||
       document.status !== row.status ||
       fieldsOf(document) !== fieldsOf({ ...row }) ||
       (['amount', 'tax', 'total'] as const).some(name => toUnits(document[name]) !== toUnits(row[name])) ||

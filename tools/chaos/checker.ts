@@ -47,7 +47,7 @@ export function check(evidence: Evidence): Remarks {
   const { ledger, holdings, events } = evidence
   const conflicts = Map.groupBy(
     holdings.deadLetters.filter(({ code }) => code === 'conflict'),
-    ({ order_id }) => order_id
+    ({ id }) => id
   )
   const { faults, stalls } = evidence
   const judged: Judged = { ledger, faults, outages: outagesOf(faults, stalls) }
@@ -69,6 +69,7 @@ export function check(evidence: Evidence): Remarks {
     }
     checkAcknowledged(order, stored, judged, remarks)
     checkRefusals(order, stored, ledger)
+    checkCancels(order, row, ledger)
     checkRegressions(order, judged, remarks)
     if (row && !order.attempts.some(({ status }) => status === 200 || status === 202))
       remarks.unacknowledged++
@@ -148,6 +149,23 @@ function checkRefusals(order: OrderHistory, { amount, conflicts }: Stored, ledge
 }
 
 /**
+ * Checks that an order is cancelled after a cancel that said so, that it is completed after a cancel that came too late,
+ * and that a cancel finds every order that was acknowledged before it.
+ */
+function checkCancels(order: OrderHistory, row: Row | undefined, ledger: Ledger) {
+  for (const cancel of order.cancels) {
+    const wrong = (what: string) =>
+      ledger.violate('wrong', what, order.id, `the row is ${row?.status ?? 'missing'}`)
+    if (cancel.status === 200 && row?.status !== 'cancelled') wrong('a cancel that had no effect')
+    if (cancel.status === 409 && row?.status !== 'completed') wrong('a cancel refused for no reason')
+    const acknowledged = order.attempts.some(
+      ({ status, ended }) => (status === 200 || status === 202) && ended < cancel.began
+    )
+    if (cancel.status === 404 && acknowledged) wrong('a cancel that did not find an acknowledged order')
+  }
+}
+
+/**
  * Checks that no answer shows a finished order as unfinished. There are two exceptions, both while MySQL is unavailable
  * and Redis does not have the finished order: the order was accepted again in this outage, or a fault of Redis or of a
  * worker prevented the update of the document in Redis.
@@ -164,11 +182,14 @@ function checkRegressions(order: OrderHistory, { ledger, faults, outages }: Judg
         mysqlOutages.some(outage => isFelt(outage, attempt))
     )
     const life = { began: order.attempts[0]?.began ?? 0, ended: regression.ended }
+    // A worker writes the document of a cancelled order later than the cancel.
+    const cancelled = order.finished?.document.includes('"status":"cancelled"') === true
     const outdated =
       mysqlOutages.length > 0 &&
-      [...outages(), ...faults].some(
-        ({ target, ...span }) => /^(redis|worker-\d)$/.test(target) && overlaps(span, life)
-      )
+      (cancelled ||
+        [...outages(), ...faults].some(
+          ({ target, ...span }) => /^(redis|worker-\d)$/.test(target) && overlaps(span, life)
+        ))
     if (acceptedAgain) remarks.acceptedAgain++
     else if (outdated) remarks.unsettled++
     else {
@@ -188,30 +209,35 @@ function checkRows(id: string, rows: Row[], ledger: Ledger) {
     else if (amount === undefined || !order.attempts.some(attempt => attempt.amount === amount))
       wrong('a row with an amount that was never sent')
     // No order of the load can fail for a reason of its own, and an outage must not make it fail.
-    if (row.status !== 'completed') wrong(`a row that is ${row.status}`)
+    if (row.status === 'cancelled' && order?.cancels.length === 0) wrong('cancelled by nobody')
+    if (row.status !== 'completed' && row.status !== 'cancelled') wrong(`a row that is ${row.status}`)
     else if (amount !== undefined) {
-      const tax = taxOn(amount)
-      if (toUnits(row.tax) !== tax || toUnits(row.total) !== amount + tax) wrong('a wrong tax or total')
+      const tax = row.status === 'cancelled' ? undefined : taxOn(amount)
+      const total = tax === undefined ? undefined : amount + tax
+      if (toUnits(row.tax ?? '') !== tax || toUnits(row.total ?? '') !== total) wrong('a wrong tax or total')
       if (row.processed_at === null || row.processed_at < row.created_at) wrong('a wrong time')
     }
   }
 }
 
-/** Checks that a completed order has exactly one event id. The event may be delivered several times. */
-function checkEvents(id: string, row: Row, { ledger, events }: Evidence) {
-  if (row.status !== 'completed') return
-  const ids = events.completed.get(id) ?? []
-  if (ids.length === 0) ledger.violate('doubled', 'completed without an event', id, '')
+/** Checks that a finished order has exactly one event id. The event may be delivered several times. */
+function checkEvents(id: string, { status }: Row, { ledger, events }: Evidence) {
+  if (status !== 'completed' && status !== 'cancelled') return
+  const ids = events[status].get(id) ?? []
+  if (ids.length === 0) ledger.violate('doubled', `${status} without an event`, id, '')
   if (ids.length > 1) ledger.violate('doubled', 'several events', id, ids.join(', '))
   const failed = events.failed.get(id)
-  if (failed) ledger.violate('wrong', 'an event order.failed of a completed order', id, failed.join(', '))
+  if (failed) ledger.violate('wrong', 'an event order.failed of another order', id, failed.join(', '))
 }
 
 function checkStrayEvents({ ledger, holdings, events }: Evidence) {
   const owners = new Map<string, string>()
-  for (const [id, eventIds] of events.completed) {
-    if (holdings.rows.get(id)?.[0]?.status !== 'completed')
-      ledger.violate('doubled', 'an event of no completed order', id, eventIds.join(', '))
+  const all = (['completed', 'cancelled'] as const).flatMap(status =>
+    [...events[status]].map(([id, eventIds]) => ({ status, id, eventIds }))
+  )
+  for (const { status, id, eventIds } of all) {
+    if (holdings.rows.get(id)?.[0]?.status !== status)
+      ledger.violate('doubled', `an event of no ${status} order`, id, eventIds.join(', '))
     for (const eventId of eventIds) {
       const other = owners.get(eventId)
       if (other) ledger.violate('doubled', 'one event id for two orders', id, `${eventId}, also of ${other}`)
@@ -223,10 +249,10 @@ function checkStrayEvents({ ledger, holdings, events }: Evidence) {
 }
 
 /** Checks that each dead letter is a `conflict` with the row of its order. The load causes no other dead letters. */
-function checkDeadLetter({ code, order_id, amount, fields }: DeadLetter, { ledger, holdings }: Evidence) {
-  const wrong = (what: string) => ledger.violate('wrong', what, order_id, fields)
-  const order = ledger.orders.get(order_id)
-  const [row] = holdings.rows.get(order_id) ?? []
+function checkDeadLetter({ code, id, amount, fields }: DeadLetter, { ledger, holdings }: Evidence) {
+  const wrong = (what: string) => ledger.violate('wrong', what, id, fields)
+  const order = ledger.orders.get(id)
+  const [row] = holdings.rows.get(id) ?? []
   if (code !== 'conflict') wrong(`a dead letter "${code}"`)
   else if (!order?.attempts.some(attempt => attempt.amount === toUnits(amount)))
     wrong('a dead letter of a body that was never sent')
@@ -241,12 +267,13 @@ function checkAudit({ ledger, holdings: { rows, deadLetters }, audit }: Evidence
   const held = {
     completed: statuses.filter(status => status === 'completed').length,
     failed: statuses.filter(status => status === 'failed').length,
+    cancelled: statuses.filter(status => status === 'cancelled').length,
     conflicts: deadLetters.filter(({ code }) => code === 'conflict').length,
     dead_letters: deadLetters.length,
     // No fault of a run deletes data that a store must keep.
     lost: 0
   }
-  for (const name of ['completed', 'failed', 'conflicts', 'dead_letters', 'lost'] as const) {
+  for (const name of ['completed', 'failed', 'cancelled', 'conflicts', 'dead_letters', 'lost'] as const) {
     if (audit[name] !== held[name])
       ledger.violate(
         'wrong',

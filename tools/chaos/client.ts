@@ -18,7 +18,7 @@ export interface Client {
   /** @throws {NoReply} */
   get: (path: string, headers?: Record<string, string>) => Promise<Reply>
   /** @throws {NoReply} */
-  post: (path: string, body: string) => Promise<Reply>
+  post: (path: string, body: string, headers?: Record<string, string>) => Promise<Reply>
   close: () => void
 }
 
@@ -60,11 +60,15 @@ export function createClient({ name, port, timeout }: ClientOptions): Client {
   return {
     name,
     get: (path, headers = {}) => send('GET', path, headers, ''),
-    post: (path, body) =>
+    post: (path, body, headers = {}) =>
       send(
         'POST',
         path,
-        { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) },
+        {
+          ...headers,
+          ...(body !== '' && { 'content-type': 'application/json' }),
+          'content-length': String(Buffer.byteLength(body))
+        },
         body
       ),
     close: () => agent.destroy()

@@ -1,13 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { keysOf, openRedis, type StoreAccess, WATCHING } from './stores.ts'
+import { identityOf } from './tenants.ts'
 
 /** The entries of the stream `events` so far. */
 export interface EventLog {
-  /** The distinct ids of the `order.completed` events of each order. */
+  /** The distinct ids of the `order.completed` events of each order, by its identity. */
   completed: Map<string, string[]>
   /** The distinct ids of the `order.failed` events of each order. */
   failed: Map<string, string[]>
+  /** The distinct ids of the `order.cancelled` events of each order. */
+  cancelled: Map<string, string[]>
   /** Returns the number of entries that repeat an event. They are valid, because delivery is at least once. */
   repeated: () => number
   /** Entries that are not CloudEvents, or that the service trimmed before this group read them. */
@@ -28,6 +31,12 @@ const PAUSE = 300
 export function createEventLog(access: StoreAccess): EventLog {
   const completed = new Map<string, string[]>()
   const failed = new Map<string, string[]>()
+  const cancelled = new Map<string, string[]>()
+  const byType = new Map([
+    ['order.completed', completed],
+    ['order.failed', failed],
+    ['order.cancelled', cancelled]
+  ])
   const faulty: string[] = []
   const newest = new Map<string, string>()
   let repeated = 0
@@ -40,10 +49,10 @@ export function createEventLog(access: StoreAccess): EventLog {
     }
     const again = !isAfter(id, newest.get(stream) ?? '0-0')
     if (!again) newest.set(stream, id)
-    const ids =
-      event.type === 'order.completed' ? completed : event.type === 'order.failed' ? failed : undefined
-    const known = ids?.get(event.subject)
-    if (!known) ids?.set(event.subject, [event.id])
+    const ids = byType.get(event.type)
+    const order = identityOf({ order_id: event.subject, tenant: event.tenant })
+    const known = ids?.get(order)
+    if (!known) ids?.set(order, [event.id])
     else if (!known.includes(event.id)) known.push(event.id)
     else if (!again) repeated++
   }
@@ -76,6 +85,7 @@ export function createEventLog(access: StoreAccess): EventLog {
   return {
     completed,
     failed,
+    cancelled,
     repeated: () => repeated,
     faulty,
     drain: () => drain(),
@@ -92,7 +102,14 @@ function ignoreExisting(error: Error): void {
   if (!error.message.startsWith('BUSYGROUP')) throw error
 }
 
-function parse(fields: string[] | null): { id: string; type: string; subject: string } | undefined {
+interface Event {
+  id: string
+  type: string
+  subject: string
+  tenant?: string
+}
+
+function parse(fields: string[] | null): Event | undefined {
   const data = fields?.[fields.indexOf('data') + 1]
   try {
     const event = JSON.parse(data ?? '')

@@ -1,9 +1,11 @@
 import type { RowDataPacket } from 'mysql2/promise'
 import { keysOf, type StoreAccess, withMysql, withRedis } from './stores.ts'
+import { identityOf } from './tenants.ts'
 
 /** A row of `orders`, as text. The driver may have parsed the JSON columns. */
 export interface Row {
   order_id: string
+  tenant: string
   amount: string
   tax: string | null
   total: string | null
@@ -22,30 +24,31 @@ export interface Totals {
   processing: string
   completed: string
   failed: string
+  cancelled: string
   /** The revenue of orders without a currency. */
   revenue: string
   /** The revenue of orders with a currency. */
   currency_revenue: string
 }
 
-/** A document in Redis. `ttl` is in ms; −1 if it has no TTL. */
+/** A document in Redis, with the identity of its order. `ttl` is in ms; −1 if it has no TTL. */
 export interface StoredDocument {
   id: string
   text: string
   ttl: number
 }
 
-/** A dead letter, with the id and the amount of its order. */
+/** A dead letter, with the identity and the amount of its order. */
 export interface DeadLetter {
   code: string
-  order_id: string
+  id: string
   amount: string
   fields: string
 }
 
 /** The contents of both stores. */
 export interface Holdings {
-  /** The rows of each order id. Several rows of one id are an error, which the checker reports. */
+  /** The rows of each order, by its identity. Several rows of one order are an error, which the checker reports. */
   rows: Map<string, Row[]>
   totals: Totals
   documents: StoredDocument[]
@@ -62,16 +65,16 @@ export async function readHoldings(access: StoreAccess): Promise<Holdings> {
     const rows = new Map<string, Row[]>()
     for (let last = '0'; ; ) {
       const page = await query<Row & { id: string }>(
-        `SELECT id, order_id, amount, tax, total, status, created_at, updated_at, processed_at, currency,
+        `SELECT id, order_id, tenant, amount, tax, total, status, created_at, updated_at, processed_at, currency,
            customer_id, items, metadata
          FROM orders WHERE id > ? ORDER BY id LIMIT ${PAGE}`,
         [last]
       )
-      for (const row of page) rows.set(row.order_id, [...(rows.get(row.order_id) ?? []), row])
+      for (const row of page) rows.set(identityOf(row), [...(rows.get(identityOf(row)) ?? []), row])
       if (page.length < PAGE) break
       last = String(page.at(-1)?.id)
     }
-    const sums = ['processing', 'completed', 'failed', 'revenue'].map(
+    const sums = ['processing', 'completed', 'failed', 'cancelled', 'revenue'].map(
       column => `CAST(COALESCE(SUM(${column}), 0) AS CHAR) AS ${column}`
     )
     const [totals] = await query<Totals>(`SELECT ${sums.join(', ')},
@@ -124,7 +127,7 @@ function toDeadLetter(fields: string[]): DeadLetter {
     const at = fields.findIndex((text, index) => index % 2 === 0 && text === name)
     return at < 0 ? '' : (fields[at + 1] as string)
   }
-  let message: { order_id?: unknown; amount?: unknown } = {}
+  let message: { order_id?: unknown; tenant?: unknown; amount?: unknown } = {}
   try {
     message = JSON.parse(field('data'))
   } catch {
@@ -132,7 +135,7 @@ function toDeadLetter(fields: string[]): DeadLetter {
   }
   return {
     code: field('code'),
-    order_id: String(message.order_id ?? ''),
+    id: identityOf({ order_id: String(message.order_id ?? ''), tenant: message.tenant }),
     amount: String(message.amount ?? ''),
     fields: fields.join(' ')
   }

@@ -1,6 +1,7 @@
 import { fieldsOf } from './fields.ts'
 import type { Posting } from './mix.ts'
 import { taxOn, toUnits } from './money.ts'
+import { orderIdOf } from './tenants.ts'
 
 /** One POST of a valid body, and its answer. Times in ms since the start of the process. */
 export interface Attempt {
@@ -16,10 +17,15 @@ export interface Attempt {
   error: string
 }
 
-/** Every request and answer about one order id. */
+/** One request to cancel an order, and its answer. The fields have the meaning that they have in `Attempt`. */
+export type CancelAttempt = Pick<Attempt, 'api' | 'began' | 'ended' | 'status'>
+
+/** Every request and answer about one order. */
 export interface OrderHistory {
+  /** The identity of the order. */
   id: string
   attempts: Attempt[]
+  cancels: CancelAttempt[]
   /** The first answer that showed the order finished: its time and its document. */
   finished: { at: number; document: string } | undefined
   /** Answers after `finished` that showed the order unfinished. */
@@ -49,6 +55,10 @@ export interface Ledger {
   sending: (posting: Posting, amount: bigint, api: string) => { order: OrderHistory; attempt: Attempt }
   /** Records the answer. */
   answered: (order: OrderHistory, attempt: Attempt, status: number, document: string) => void
+  /** Records a request to cancel an order before it is sent. */
+  cancelling: (id: string, api: string) => { order: OrderHistory; attempt: CancelAttempt }
+  /** Records the answer to such a request. */
+  cancelled: (order: OrderHistory, attempt: CancelAttempt, status: number, document: string) => void
   /** Records a document in an answer; `began` is when its request was sent. */
   saw: (order: OrderHistory, document: string, began: number, source: string) => void
   violate: (group: Group, what: string, id: string, detail: string) => void
@@ -62,6 +72,14 @@ export function createLedger(): Ledger {
   const violations: Violation[] = []
   const violate = (group: Group, what: string, id: string, detail: string) => {
     violations.push({ group, what, id, detail })
+  }
+
+  const historyOf = (id: string): OrderHistory => {
+    const known = orders.get(id)
+    if (known) return known
+    const order = { id, attempts: [], cancels: [], finished: undefined, regressions: [] }
+    orders.set(id, order)
+    return order
   }
 
   const saw = (order: OrderHistory, text: string, began: number, source: string) => {
@@ -87,21 +105,21 @@ export function createLedger(): Ledger {
     violations,
     violate,
     saw,
+    cancelling: (id, api) => {
+      const order = historyOf(id)
+      const attempt = beginAttempt(api)
+      order.cancels.push(attempt)
+      return { order, attempt }
+    },
+    cancelled: (order, attempt, status, text) => {
+      Object.assign(attempt, { ended: performance.now(), status })
+      if (status !== 200) return
+      if (parse(text)?.status === 'cancelled') saw(order, text, attempt.began, `cancel ${attempt.api}`)
+      else violate('wrong', 'a cancel that returned another status', order.id, text)
+    },
     sending: ({ id, fields }, amount, api) => {
-      let order = orders.get(id)
-      if (!order) {
-        order = { id, attempts: [], finished: undefined, regressions: [] }
-        orders.set(id, order)
-      }
-      const attempt: Attempt = {
-        amount,
-        fields,
-        api,
-        began: performance.now(),
-        ended: Number.POSITIVE_INFINITY,
-        status: 0,
-        error: ''
-      }
+      const order = historyOf(id)
+      const attempt: Attempt = { ...beginAttempt(api), amount, fields, error: '' }
       order.attempts.push(attempt)
       return { order, attempt }
     },
@@ -117,6 +135,10 @@ export function createLedger(): Ledger {
       if (status === 200) saw(order, text, attempt.began, `POST ${attempt.api}`)
     }
   }
+}
+
+function beginAttempt(api: string): CancelAttempt {
+  return { api, began: performance.now(), ended: Number.POSITIVE_INFINITY, status: 0 }
 }
 
 interface Shown extends Record<string, unknown> {
@@ -140,13 +162,15 @@ function parse(text: string): Shown | undefined {
 function faultOf(document: Shown | undefined, order: OrderHistory): string {
   if (!document) return 'no document'
   const amount = toUnits(document.amount)
-  if (document.order_id !== order.id) return 'another id'
+  if (document.order_id !== orderIdOf(order.id)) return 'another id'
   if (amount === undefined || !order.attempts.some(attempt => attempt.amount === amount))
     return 'an amount that was never sent'
   if (!order.attempts.some(attempt => attempt.amount === amount && attempt.fields === fieldsOf(document)))
     return 'fields that were never sent'
-  if (document.status === 'processing')
-    return document.tax === null && document.total === null ? '' : 'priced before it is finished'
+  if (document.status === 'processing' || document.status === 'cancelled') {
+    if (document.tax !== null || document.total !== null) return `priced although it is ${document.status}`
+    return document.status === 'processing' || order.cancels.length > 0 ? '' : 'cancelled by nobody'
+  }
   if (document.status !== 'completed') return `status ${document.status}`
   const tax = taxOn(amount)
   return toUnits(document.tax) === tax && toUnits(document.total) === amount + tax ? '' : 'a wrong price'

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Client, Reply } from './client.ts'
 import type { Ledger } from './ledger.ts'
-import { createMix, type Posting } from './mix.ts'
+import { type Cancelling, createMix, type Posting } from './mix.ts'
+import { type Authorize, orderIdOf } from './tenants.ts'
 
-/** The counts of the load. Every request is in `sent` and in one other count. */
+/** The counts of the load. Every POST of a body is in `sent` and in one other count. */
 export interface Counts {
   sent: number
   accepted: number
@@ -13,6 +14,8 @@ export interface Counts {
   unavailable: number
   noReply: number
   other: number
+  /** The answers to cancels: cancelled, not cancelled because the order was finished, and any other or no answer. */
+  cancels: { cancelled: number; finished: number; other: number }
   /** Arrivals that were not sent because too many requests were in flight. */
   skipped: number
   /** 503 answers without a Retry-After header. */
@@ -27,6 +30,7 @@ export interface LoadOptions {
   /** The number of arrivals a second. */
   rate: number
   clients: Client[]
+  authorize: Authorize
   ledger: Ledger
   /** Stops the arrivals. Requests in flight and their retries continue. */
   signal: AbortSignal
@@ -46,7 +50,7 @@ const LONGEST_WAIT = 2000
  * answer or has timed out.
  */
 export async function runLoad(options: LoadOptions): Promise<Counts> {
-  const { seed, rate, clients, ledger, signal, abandon } = options
+  const { seed, rate, clients, signal } = options
   const counts = emptyCounts()
   const inFlight = new Set<Promise<void>>()
   const mix = createMix({ seed, rate, apis: clients.length })
@@ -57,26 +61,28 @@ export async function runLoad(options: LoadOptions): Promise<Counts> {
     // Timers are too coarse for single arrivals, so arrivals within five milliseconds are sent together.
     if (early > 5) await delay(early, undefined, { signal }).catch(() => {})
     if (signal.aborted) break
-    for (const posting of next.postings) {
+    const submission = { ...options, counts }
+    const begin = (request: () => Promise<void>) => {
       if (inFlight.size >= OUTSTANDING) {
         counts.skipped++
-        continue
+        return
       }
-      const submission = submit(posting, due, { clients, ledger, counts, abandon }).finally(() =>
-        inFlight.delete(submission)
-      )
-      inFlight.add(submission)
+      const running = request().finally(() => inFlight.delete(running))
+      inFlight.add(running)
     }
+    for (const posting of next.postings) begin(() => submit(posting, due, submission))
+    for (const cancelling of next.cancellings) begin(() => cancel(cancelling, submission))
   }
   await Promise.all(inFlight)
   return counts
 }
 
-interface Submission {
-  clients: Client[]
-  ledger: Ledger
-  counts: Counts
-  abandon: AbortSignal
+type Submission = Pick<LoadOptions, 'clients' | 'authorize' | 'ledger' | 'abandon'> & { counts: Counts }
+
+/** Waits before the next attempt, at least as long as the answer asks for. */
+async function pause(attempt: number, reply: Reply | undefined, abandon: AbortSignal): Promise<void> {
+  const wait = Math.min(LONGEST_WAIT, Math.max(100 * 2 ** attempt, retryAfter(reply) * 1000))
+  await delay(wait, undefined, { signal: abandon }).catch(() => {})
 }
 
 /** Posts one body as a careful client does. Retries on the next api after a 503 or without an answer. */
@@ -85,23 +91,46 @@ async function submit(posting: Posting, due: number, submission: Submission): Pr
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const client = clients[(posting.api + attempt) % clients.length] as Client
     const began = attempt === 0 ? due : performance.now()
-    const reply = await post(posting, client, ledger)
+    const reply = await post(posting, client, submission)
     counts.sent++
     count(reply, counts)
     if (reply) counts.latencies.push(performance.now() - began)
     if (reply && reply.status !== 503) return judge(posting, reply, ledger)
     if (posting.amount === undefined) return
-    const wait = Math.min(LONGEST_WAIT, Math.max(100 * 2 ** attempt, retryAfter(reply) * 1000))
-    await delay(wait, undefined, { signal: abandon }).catch(() => {})
+    await pause(attempt, reply, abandon)
     if (abandon.aborted) return
   }
 }
 
-async function post(posting: Posting, client: Client, ledger: Ledger): Promise<Reply | undefined> {
+/** Cancels an order as a careful client does. Retries on the next api after a 503 or without an answer. */
+async function cancel({ id, api }: Cancelling, submission: Submission): Promise<void> {
+  const { clients, authorize, ledger, counts, abandon } = submission
+  for (let number = 0; number < ATTEMPTS; number++) {
+    const client = clients[(api + number) % clients.length] as Client
+    const { order, attempt } = ledger.cancelling(id, client.name)
+    const path = `/orders/${orderIdOf(id)}/cancel`
+    const reply = await client.post(path, '', authorize(id)).catch(() => undefined)
+    if (reply) ledger.cancelled(order, attempt, reply.status, reply.text)
+    counts.cancels[reply?.status === 200 ? 'cancelled' : reply?.status === 409 ? 'finished' : 'other']++
+    if (reply && reply.status !== 503) {
+      if (![200, 404, 409, 429].includes(reply.status))
+        ledger.violate('wrong', 'an answer that a cancel never returns', id, `${reply.status} ${reply.text}`)
+      return
+    }
+    await pause(number, reply, abandon)
+    if (abandon.aborted) return
+  }
+}
+
+async function post(
+  posting: Posting,
+  client: Client,
+  { ledger, authorize }: Submission
+): Promise<Reply | undefined> {
   if (posting.amount === undefined) return client.post('/orders', posting.body).catch(() => undefined)
   const { order, attempt } = ledger.sending(posting, posting.amount, client.name)
   try {
-    const reply = await client.post('/orders', posting.body)
+    const reply = await client.post('/orders', posting.body, authorize(posting.id))
     ledger.answered(order, attempt, reply.status, reply.text)
     return reply
   } catch (error) {
@@ -148,6 +177,7 @@ function emptyCounts(): Counts {
     unavailable: 0,
     noReply: 0,
     other: 0,
+    cancels: { cancelled: 0, finished: 0, other: 0 },
     skipped: 0,
     withoutRetryAfter: 0,
     latencies: []

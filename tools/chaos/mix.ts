@@ -1,9 +1,11 @@
 import { drawFields, fieldsOf } from './fields.ts'
 import { toText } from './money.ts'
 import { createRandom, hash, type Random } from './random.ts'
+import { orderIdOf, TENANT } from './tenants.ts'
 
 /** One body to post. */
 export interface Posting {
+  /** The identity of the order. */
   id: string
   body: string
   /** The amount in ten-thousandths; undefined if the service must refuse the body. */
@@ -14,11 +16,20 @@ export interface Posting {
   api: number
 }
 
-/** One posting, or two at the same time. */
+/** A request to cancel an order. */
+export interface Cancelling {
+  /** The identity of the order. */
+  id: string
+  /** The index of the api that gets the request first. */
+  api: number
+}
+
+/** The requests that a client sends at the same time. */
 export interface Arrival {
   /** The time after the start, in seconds. */
   at: number
   postings: Posting[]
+  cancellings: Cancelling[]
 }
 
 /** The parameters of the load. */
@@ -30,7 +41,16 @@ export interface MixOptions {
 }
 
 /** The kinds of arrival, in percent. */
-const SHARES = { single: 79, again: 8, twiceAtOnce: 3, laterConflict: 3, conflictAtOnce: 3, bad: 4 }
+const SHARES = {
+  single: 73,
+  again: 8,
+  twiceAtOnce: 3,
+  laterConflict: 3,
+  conflictAtOnce: 3,
+  cancel: 3,
+  cancelAtOnce: 3,
+  bad: 4
+}
 
 const MOST = 9_999_999_999n
 
@@ -42,11 +62,14 @@ export function* createMix({ seed, rate, apis }: MixOptions): Generator<Arrival,
   const random = createRandom(seed, 'load')
   let at = 0
   let orders = 0
-  const idOf = (number: number) => `chaos-${seed}-${number}`
-  const post = (number: number, variant: number, api = random.whole(0, apis - 1)): Posting => {
+  // Every fourth order is of the tenant, and has the same order id as the order before it.
+  const idOf = (number: number) =>
+    number % 4 === 0 ? `${TENANT}/chaos-${seed}-${number - 1}` : `chaos-${seed}-${number}`
+  const anyApi = () => random.whole(0, apis - 1)
+  const post = (number: number, variant: number, api = anyApi()): Posting => {
     const amount = amountOf(seed, number, variant)
     const fields = drawFields(seed, number, amount)
-    const body = write(idOf(number), amount, fields, random)
+    const body = write(orderIdOf(idOf(number)), amount, fields, random)
     return { id: idOf(number), body, amount, fields: fieldsOf(JSON.parse(body)), api }
   }
   const later = () => {
@@ -54,15 +77,17 @@ export function* createMix({ seed, rate, apis }: MixOptions): Generator<Arrival,
     const recent = random.chance(0.5) ? Math.min(orders, 300) : orders
     return random.whole(orders - recent + 1, orders)
   }
-  const draws: Record<keyof typeof SHARES, () => Posting[]> = {
-    bad: () => [
-      { ...writeBad(`bad-${seed}-${random.whole(0, 1e9)}`, random), api: random.whole(0, apis - 1) }
-    ],
-    again: () => [post(later(), 0)],
-    laterConflict: () => [post(later(), random.whole(1, 2))],
-    twiceAtOnce: () => [post(++orders, 0), post(orders, 0)],
-    conflictAtOnce: () => [post(++orders, 0), post(orders, 1)],
-    single: () => [post(++orders, 0)]
+  const only = (...postings: Posting[]) => ({ postings, cancellings: [] })
+  const cancel = (number: number): Cancelling => ({ id: idOf(number), api: anyApi() })
+  const draws: Record<keyof typeof SHARES, () => Omit<Arrival, 'at'>> = {
+    bad: () => only({ ...writeBad(`bad-${seed}-${random.whole(0, 1e9)}`, random), api: anyApi() }),
+    again: () => only(post(later(), 0)),
+    laterConflict: () => only(post(later(), random.whole(1, 2))),
+    twiceAtOnce: () => only(post(++orders, 0), post(orders, 0)),
+    conflictAtOnce: () => only(post(++orders, 0), post(orders, 1)),
+    cancel: () => ({ postings: [], cancellings: [cancel(random.chance(0.7) ? orders : later())] }),
+    cancelAtOnce: () => ({ postings: [post(++orders, 0)], cancellings: [cancel(orders)] }),
+    single: () => only(post(++orders, 0))
   }
   const deck = Object.entries(SHARES).flatMap(([kind, share]) =>
     Array<keyof typeof SHARES>(share).fill(kind as keyof typeof SHARES)
@@ -70,7 +95,7 @@ export function* createMix({ seed, rate, apis }: MixOptions): Generator<Arrival,
   for (;;) {
     at += -Math.log(1 - random.next()) / rate
     // The first orders are new, because a repetition needs an earlier order.
-    yield { at, postings: draws[orders < 10 ? 'single' : random.pick(deck)]() }
+    yield { at, ...draws[orders < 10 ? 'single' : random.pick(deck)]() }
   }
 }
 

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, NoReply } from './client.ts'
 import type { Ledger, OrderHistory } from './ledger.ts'
 import { createRandom, type Random } from './random.ts'
+import { type Authorize, orderIdOf } from './tenants.ts'
 
 /** Counts of the answers to the reads. */
 export interface Reads {
@@ -19,6 +20,7 @@ export interface ReaderOptions {
   /** The number of reads a second. */
   rate: number
   clients: Client[]
+  authorize: Authorize
   ledger: Ledger
   signal: AbortSignal
 }
@@ -32,7 +34,8 @@ const FRESH = 150
  * Reads acknowledged orders at a fixed rate until aborted. Each answer must be the order, or a 503 while a store is
  * unavailable. A 404 is a violation, and so is an unfinished order after an answer that showed it as finished.
  */
-export async function runReader({ seed, rate, clients, ledger, signal }: ReaderOptions): Promise<Reads> {
+export async function runReader(options: ReaderOptions): Promise<Reads> {
+  const { seed, rate, clients, ledger, signal } = options
   const reads: Reads = { sent: 0, found: 0, unavailable: 0, noReply: 0, latencies: [] }
   const random = createRandom(seed, 'reads')
   const inFlight = new Set<Promise<void>>()
@@ -41,7 +44,7 @@ export async function runReader({ seed, rate, clients, ledger, signal }: ReaderO
     const early = due - performance.now()
     if (early > 5) await delay(early, undefined, { signal }).catch(() => {})
     if (ledger.acknowledged.length === 0 || inFlight.size >= OUTSTANDING) continue
-    const read = readOrder(choose(ledger, random), random.pick(clients), ledger, reads, due).finally(() =>
+    const read = readOrder(choose(ledger, random), random.pick(clients), options, reads, due).finally(() =>
       inFlight.delete(read)
     )
     inFlight.add(read)
@@ -64,14 +67,14 @@ function choose({ acknowledged }: Ledger, random: Random): OrderHistory {
 async function readOrder(
   order: OrderHistory,
   client: Client,
-  ledger: Ledger,
+  { ledger, authorize }: ReaderOptions,
   reads: Reads,
   due: number
 ): Promise<void> {
   reads.sent++
   const began = performance.now()
   try {
-    const { status, text } = await client.get(`/orders/${order.id}`)
+    const { status, text } = await client.get(`/orders/${orderIdOf(order.id)}`, authorize(order.id))
     reads.latencies.push(performance.now() - due)
     if (status === 200) {
       reads.found++
@@ -90,9 +93,7 @@ async function readOrder(
 
 /** Reads some acknowledged orders on every api after all work is done. Each order must be found and finished. */
 export async function readAtRest(
-  ledger: Ledger,
-  clients: Client[],
-  seed: number,
+  { ledger, clients, authorize, seed }: Pick<ReaderOptions, 'ledger' | 'clients' | 'authorize' | 'seed'>,
   most: number
 ): Promise<void> {
   const random = createRandom(seed, 'reads at rest')
@@ -105,7 +106,9 @@ export async function readAtRest(
     for (const order of queue) {
       for (const client of clients) {
         const began = performance.now()
-        const reply = await client.get(`/orders/${order.id}`).catch(() => undefined)
+        const reply = await client
+          .get(`/orders/${orderIdOf(order.id)}`, authorize(order.id))
+          .catch(() => undefined)
         if (reply?.status === 200) ledger.saw(order, reply.text, began, `GET ${client.name} at rest`)
         if (reply?.status !== 200 || reply.text.includes('"status":"processing"'))
           ledger.violate(

@@ -71,6 +71,8 @@ export function renderReport(outcome: Outcome): string {
     '',
     `POST: p50 ${quantile(counts.latencies, 0.5)}, p99 ${quantile(counts.latencies, 0.99)}; ` +
       `503 without Retry-After: ${counts.withoutRetryAfter}; not sent, too many in flight: ${counts.skipped}`,
+    `Cancels: ${counts.cancels.cancelled} cancelled, ${counts.cancels.finished} too late, ` +
+      `${counts.cancels.other} other answers`,
     `GET:  p50 ${quantile(reads.latencies, 0.5)}, p99 ${quantile(reads.latencies, 0.99)}; ` +
       `sent ${reads.sent}, 200 ${reads.found}, 503 ${reads.unavailable}, no reply ${reads.noReply}`,
     '',

@@ -84,7 +84,11 @@ async function look(access: StoreAccess, events: EventLog): Promise<Rest['left']
   return {
     placed: placed ?? 0,
     retrying: retrying ?? 0,
-    processing: rows.get('processing') ?? 0,
-    eventsMissing: (rows.get('completed') ?? 0) - events.completed.size
+    processing: (rows.get('processing') ?? 0) + (rows.get('waiting') ?? 0),
+    eventsMissing:
+      (rows.get('completed') ?? 0) +
+      (rows.get('cancelled') ?? 0) -
+      events.completed.size -
+      events.cancelled.size
   }
 }

@@ -19,6 +19,7 @@ import { type Outcome, passed, renderReport } from './report.ts'
 import { untilAtRest } from './rest.ts'
 import { createStallWatch } from './stalls.ts'
 import { withRedis } from './stores.ts'
+import { createAuthorize } from './tenants.ts'
 
 /**
  * The longest time that a client waits for an answer (ms). It is longer than the service needs, and shorter than some
@@ -78,10 +79,26 @@ async function torment(cluster: Cluster, options: Options, signal: AbortSignal):
   const untilEnd = AbortSignal.any([end.signal, signal])
   try {
     await events.drain()
+    const authorize = await createAuthorize(clients, adminToken, signal)
     const following = events.run(untilEnd)
     const watching = watch.run(untilEnd)
-    const load = runLoad({ seed, rate, clients, ledger, signal: untilLoadEnds, abandon: signal })
-    const reading = runReader({ seed, rate: options.reads, clients, ledger, signal: untilLoadEnds })
+    const load = runLoad({
+      seed,
+      rate,
+      clients,
+      authorize,
+      ledger,
+      signal: untilLoadEnds,
+      abandon: signal
+    })
+    const reading = runReader({
+      seed,
+      rate: options.reads,
+      clients,
+      authorize,
+      ledger,
+      signal: untilLoadEnds
+    })
     const injecting = injectFaults(cluster, plan, say, signal)
     await Promise.all([delay(duration, undefined, { signal }), injecting])
     loadEnd.abort()
@@ -91,7 +108,7 @@ async function torment(cluster: Cluster, options: Options, signal: AbortSignal):
     end.abort()
     await Promise.all([watching, following])
     const rest = await untilAtRest({ access, clients, adminToken, events, signal })
-    await readAtRest(ledger, clients, seed, READ_AT_REST)
+    await readAtRest({ ledger, clients, authorize, seed }, READ_AT_REST)
     await events.drain()
     const holdings = await readHoldings(access)
     const { stalls } = watch

@@ -34,6 +34,7 @@ export function rowOf(order_id: string): Row {
   const fields = { currency: null, customer_id: null, items: null, metadata: null }
   return {
     order_id,
+    tenant: 'default',
     amount: '100.0000',
     tax: '18.0000',
     total: '118.0000',
@@ -52,13 +53,21 @@ export function goodRun(): Evidence & { audit: NonNullable<Evidence['audit']> } 
     ledger,
     holdings: {
       rows: new Map(ids.map(id => [id, [rowOf(id)]])),
-      totals: { processing: '0', completed: '2', failed: '0', revenue: '236.0000', currency_revenue: '0' },
+      totals: {
+        processing: '0',
+        completed: '2',
+        failed: '0',
+        cancelled: '0',
+        revenue: '236.0000',
+        currency_revenue: '0'
+      },
       documents: ids.map(id => ({ id, text: documentOf(id), ttl: 1000 })),
       deadLetters: []
     },
     events: {
       completed: new Map(ids.map(id => [id, [`${id}:completed`]])),
       failed: new Map(),
+      cancelled: new Map(),
       faulty: [],
       repeated: () => 0,
       drain: async () => {},
@@ -71,6 +80,7 @@ export function goodRun(): Evidence & { audit: NonNullable<Evidence['audit']> } 
       duplicates: 0,
       completed: 2,
       failed: 0,
+      cancelled: 0,
       in_flight: 0,
       retrying: 0,
       conflicts: 0,

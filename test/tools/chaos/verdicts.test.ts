@@ -16,7 +16,8 @@ const verdicts = (run: Evidence) => {
 }
 const row = ({ holdings }: Run) => (holdings.rows.get('one') as Row[])[0] as Row
 const change = (run: Run, text: string) => Object.assign(run.holdings.documents[0] as object, { text })
-const deadLetter = (order_id: string, amount: string) => ({ code: 'conflict', order_id, amount, fields: '' })
+const deadLetter = (id: string, amount: string) => ({ code: 'conflict', id, amount, fields: '' })
+const authorize = () => ({})
 
 test('a good run has no violation', () => {
   expect(verdicts(goodRun())).toEqual([])
@@ -33,6 +34,7 @@ test.each<[string, (run: Run) => unknown]>([
   ['doubled: wrong totals', ({ holdings }) => (holdings.totals.processing = '1')],
   ['doubled: wrong totals', ({ holdings }) => (holdings.totals.completed = '3')],
   ['doubled: wrong totals', ({ holdings }) => (holdings.totals.failed = '1')],
+  ['doubled: wrong totals', ({ holdings }) => (holdings.totals.cancelled = '1')],
   ['doubled: wrong totals', ({ holdings }) => (holdings.totals.revenue = '236.0001')],
   ['doubled: wrong totals', ({ holdings }) => (holdings.totals.currency_revenue = '0.0001')],
   ['wrong: a document that is not JSON', run => change(run, '{')],
@@ -44,7 +46,7 @@ test.each<[string, (run: Run) => unknown]>([
     ]
   ),
   ['wrong: a document that differs from its row', run => (row(run).metadata = '{"a": "b"}')],
-  ['wrong: an event order.failed of a completed order', ({ events }) => events.failed.set('one', ['x'])],
+  ['wrong: an event order.failed of another order', ({ events }) => events.failed.set('one', ['x'])],
   ['doubled: one event id for two orders', ({ events }) => events.completed.set('two', ['one:completed'])],
   ['wrong: an entry of events that is not an event', ({ events }) => events.faulty.push('x')],
   [
@@ -54,7 +56,7 @@ test.each<[string, (run: Run) => unknown]>([
       holdings.deadLetters.push(deadLetter('three', '100'))
     }
   ],
-  ...(['completed', 'failed', 'conflicts', 'dead_letters', 'lost'] as const).map(
+  ...(['completed', 'failed', 'cancelled', 'conflicts', 'dead_letters', 'lost'] as const).map(
     (name): [string, (run: Run) => unknown] => [
       'wrong: an audit that differs from the stores',
       ({ audit }) => audit[name]++
@@ -193,9 +195,9 @@ test.each([
       }
     }) as unknown as Client
   const good = answering(200, documentOf('one'))
-  await readAtRest(ledger, [good], 1, 10)
+  await readAtRest({ ledger, clients: [good], authorize, seed: 1 }, 10)
   expect(ledger.violations).toEqual([])
-  await readAtRest(ledger, [good, answering(status, text)], 1, 10)
+  await readAtRest({ ledger, clients: [good, answering(status, text)], authorize, seed: 1 }, 10)
   expect(ledger.violations.map(({ what }) => what)).toContain(
     'an acknowledged order that is not finished at rest'
   )
@@ -214,7 +216,7 @@ test.each([
   }
   const clients = [{ name: 'api', post } as unknown as Client]
   const abandon = new AbortController().signal
-  await runLoad({ seed: 1, rate: 10_000, clients, ledger, signal: end.signal, abandon })
+  await runLoad({ seed: 1, rate: 10_000, clients, authorize, ledger, signal: end.signal, abandon })
   expect(ledger.violations.map(({ what }) => what)).toContain(verdict)
 })
 
