@@ -21,7 +21,9 @@ decided. The exit code is 0 when none is slower or undecided.
 
   --rounds <n>     rounds at most (default: 30)
   --bound <ratio>  a phase is slower when the 95 % interval of its ratio is wholly below this (default: 0.97);
-                   --bound drain=0.88 sets that of one phase; may be repeated`
+                   --bound drain=0.88 sets that of one phase; may be repeated
+  --with <extra>   only this tree gets its orders with an API key of a tenant and a quota (keys), or with ten items
+                   (items); the other one gets plain orders. Needs --only accept`
 
 const OPTIONS = {
   quick: { type: 'boolean', default: false },
@@ -30,6 +32,7 @@ const OPTIONS = {
   against: { type: 'string' },
   rounds: { type: 'string' },
   bound: { type: 'string', multiple: true },
+  with: { type: 'string' },
   keep: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false }
 } as const
@@ -56,7 +59,7 @@ export function readOptions(args: string[]): Options | undefined {
   const extent = quick ? 'quick' : check ? 'check' : 'full'
   if (against !== undefined)
     return { extent, only: [], keep, against: readAgainst(against, { only, ...comparison }) }
-  if (comparison.rounds !== undefined || comparison.bound !== undefined)
-    throw new CommandError('--rounds and --bound belong to --against.')
+  if (Object.values(comparison).some(value => value !== undefined))
+    throw new CommandError('--rounds, --bound and --with belong to --against.')
   return { extent, only: readNames('only', only ?? phaseNames.join(','), phaseNames), keep }
 }

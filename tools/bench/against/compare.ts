@@ -28,7 +28,7 @@ const REPEATS = 3
  * Resolves to true if no phase is slower or undecided.
  */
 export async function compareRevisions(
-  { revision, rounds, bounds, phases }: Against,
+  { revision, rounds, bounds, phases, extra }: Against,
   { dir, signal, say }: CompareOptions
 ): Promise<boolean> {
   const began = performance.now()
@@ -40,7 +40,7 @@ export async function compareRevisions(
   const stores = await startStores(join(dir, 'stores'), signal)
   try {
     const options = { stores, dir, signal }
-    const sides = [createSide('this', ours, options), createSide('other', theirs, options)]
+    const sides = [createSide('this', ours, options, extra), createSide('other', theirs, options)]
     const found: RoundRates[] = []
     let failures = 0
     let comparisons = comparePhases(found, {})

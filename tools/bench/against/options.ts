@@ -1,5 +1,6 @@
 import { CommandError, readNames } from '../../local/command.ts'
 import { type ComparedPhase, comparedPhases } from './round.ts'
+import { type Extra, extras } from './side.ts'
 
 /** A comparison with another revision, from the command line. */
 export interface Against {
@@ -9,6 +10,7 @@ export interface Against {
   rounds: number
   /** The ratio below which a phase counts as slower. */
   bounds: Partial<Record<ComparedPhase, number>>
+  extra: Extra
 }
 
 /** The options of the command line in addition to the revision. */
@@ -16,6 +18,7 @@ export interface AgainstTexts {
   only?: string | undefined
   rounds?: string | undefined
   bound?: string[] | undefined
+  with?: string | undefined
 }
 
 /** The default number of rounds, and the default bound. */
@@ -28,7 +31,7 @@ const BOUND = 0.97
  */
 export function readAgainst(
   revision: string,
-  { only, rounds = String(ROUNDS), bound = [] }: AgainstTexts
+  { only, rounds = String(ROUNDS), bound = [], with: more = 'nothing' }: AgainstTexts
 ): Against {
   if (revision === '') throw new CommandError('--against has no revision: name a commit, a branch or a tag.')
   const phases = readNames('only', only ?? comparedPhases.join(','), comparedPhases)
@@ -37,7 +40,11 @@ export function readAgainst(
   const most = Number(rounds)
   if (!Number.isInteger(most) || most < 1 || most > 1000)
     throw new CommandError(`--rounds is "${rounds}": it must be a whole number from 1 to 1000.`)
-  return { revision, phases, rounds: most, bounds: readBounds(bound, phases) }
+  const extra = extras.find(name => name === more)
+  if (!extra) throw new CommandError(`--with is "${more}": it must be one of ${extras.join(', ')}.`)
+  if (extra !== 'nothing' && phases.join() !== 'accept')
+    throw new CommandError(`--with ${extra} compares only accepts: add --only accept.`)
+  return { revision, phases, rounds: most, bounds: readBounds(bound, phases), extra }
 }
 
 function readBounds(texts: string[], phases: readonly ComparedPhase[]): Against['bounds'] {

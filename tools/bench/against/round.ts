@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { withRunning } from '../bench.ts'
 import type { ContestantOptions, Running } from '../contestants.ts'
 import { untilDepth } from '../drain.ts'
-import { fillOrders, postOrders, readPaths } from '../load/wrk.ts'
+import { fillOrders, type LoadOptions, postOrders, readPaths } from '../load/wrk.ts'
 import { emptyStores } from './empty.ts'
 import type { Side, SideName } from './side.ts'
 
@@ -33,6 +33,8 @@ const WATCH = { between: 25, within: 120_000 }
 interface Runner {
   side: Side
   api: Running
+  /** How orders are sent to the api. */
+  sending: Pick<LoadOptions, 'key' | 'items'>
   /** The file with the paths that the reads use. */
   paths: string
   rates: RoundRates[SideName]
@@ -57,17 +59,21 @@ export async function runRound(
   await withRunning(
     sides.map(side => side.start('api')),
     async apis => {
-      const runners = sides.map((side, index) => ({
-        side,
-        api: apis[index] as Running,
-        paths: join(dir, `paths-${side.name}-${Date.now()}`),
-        rates: rates[side.name]
-      }))
+      const runners = await Promise.all(
+        sides.map(async (side, index) => ({
+          side,
+          api: apis[index] as Running,
+          sending: await side.sending(apis[index] as Running, signal),
+          paths: join(dir, `paths-${side.name}-${Date.now()}`),
+          rates: rates[side.name]
+        }))
+      )
       for (const runner of runners) await fill(runner, Number.MAX_SAFE_INTEGER, WARM_UP, signal)
       const load = (runner: Runner, seconds: number) => ({
         url: runner.api.url,
         seconds,
         connections: CONNECTIONS,
+        ...runner.sending,
         signal
       })
       if (phases.includes('accept'))
@@ -154,12 +160,12 @@ async function checkCompleted({ side, api }: Runner, count: number, signal: Abor
 }
 
 async function fill(
-  { api, paths }: Runner,
+  { api, paths, sending }: Runner,
   most: number,
   seconds: number,
   signal: AbortSignal
 ): Promise<void> {
-  await fillOrders({ url: api.url, seconds, connections: CONNECTIONS, signal }, most, paths)
+  await fillOrders({ url: api.url, seconds, connections: CONNECTIONS, ...sending, signal }, most, paths)
 }
 
 async function depthOf(api: Running, signal: AbortSignal): Promise<number> {

@@ -23,6 +23,10 @@ export interface LoadOptions {
   url: string
   seconds: number
   connections: number
+  /** The API key that each order is sent with; none by default. */
+  key?: string | undefined
+  /** The number of items of each order; 0 by default. */
+  items?: number | undefined
   signal: AbortSignal
 }
 
@@ -33,7 +37,7 @@ let loads = 0
  * @throws when an order is refused or gets no answer, because the rate must count only accepted orders
  */
 export async function postOrders(options: LoadOptions, perSecond = 0): Promise<Load> {
-  return wrk('orders.lua', options, orderArguments(perSecond))
+  return wrk('orders.lua', options, orderArguments(options, perSecond))
 }
 
 /**
@@ -42,14 +46,14 @@ export async function postOrders(options: LoadOptions, perSecond = 0): Promise<L
  * @throws as `postOrders` does
  */
 export async function fillOrders(options: LoadOptions, most: number, file: string): Promise<Load> {
-  return wrk('fill.lua', options, [...orderArguments(0), String(most), file])
+  return wrk('fill.lua', options, [...orderArguments(options, 0), String(most), file])
 }
 
-/** Returns the arguments of a load: a tag that makes its ids unique, its rate and its seed. */
-function orderArguments(perSecond: number): string[] {
+/** Returns the arguments of a load: a tag that makes its ids unique, its rate, its seed, its key and its items. */
+function orderArguments({ key = '', items = 0 }: LoadOptions, perSecond: number): string[] {
   const seed = ++loads
   const tag = `${process.pid.toString(36)}${seed.toString(36)}`
-  return [tag, String(perSecond), String(process.pid * 1000 + seed)]
+  return [tag, String(perSecond), String(process.pid * 1000 + seed), key, String(items)]
 }
 
 /** Reads the paths in a file, one after another from line `from` on. */

@@ -8,13 +8,16 @@ test('a comparison has three phases, at most thirty rounds and a bound of 0.97 b
     revision: 'main',
     phases: ['accept', 'read', 'drain'],
     rounds: 30,
-    bounds: { accept: 0.97, read: 0.97, drain: 0.97 }
+    bounds: { accept: 0.97, read: 0.97, drain: 0.97 },
+    extra: 'nothing'
   })
   expect(against('--only', 'drain,accept', '--rounds', '12')).toMatchObject({
     phases: ['accept', 'drain'],
     rounds: 12,
-    bounds: { accept: 0.97, drain: 0.97 }
+    bounds: { accept: 0.97, drain: 0.97 },
+    extra: 'nothing'
   })
+  expect(against('--only', 'accept', '--with', 'items')).toMatchObject({ phases: ['accept'], extra: 'items' })
   expect(readOptions([])?.against).toBeUndefined()
   expect(readOptions(['--check', '--only', 'memory'])).toEqual({
     extent: 'check',
@@ -45,6 +48,9 @@ test.each([
   [['--against', 'main', '--bound', '0'], /--bound is "0"/],
   [['--against', 'main', '--bound', 'memory=0.9'], /--bound has memory/],
   [['--against', 'main', '--only', 'read', '--bound', 'drain=0.9'], /--bound has drain/],
+  [['--against', 'main', '--with', 'more'], /--with is "more"/],
+  [['--against', 'main', '--with', 'keys'], /--only accept/],
+  [['--with', 'keys'], /belong to --against/],
   [['--rounds', '3'], /belong to --against/],
   [['--bound', '0.9'], /belong to --against/]
 ])('refuses %j', (args, message) => {
