@@ -59,7 +59,8 @@ export function readOptions(args: string[]): Options | undefined {
   const extent = quick ? 'quick' : check ? 'check' : 'full'
   if (against !== undefined)
     return { extent, only: [], keep, against: readAgainst(against, { only, ...comparison }) }
-  if (Object.values(comparison).some(value => value !== undefined))
+  const { rounds, bound, with: more } = comparison
+  if ([rounds, bound, more].some(value => value !== undefined))
     throw new CommandError('--rounds, --bound and --with belong to --against.')
   return { extent, only: readNames('only', only ?? phaseNames.join(','), phaseNames), keep }
 }
