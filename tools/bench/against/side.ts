@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { startServer } from '../../local/server.ts'
 import { checkReady } from '../../local/service.ts'
 import {
@@ -35,16 +36,29 @@ const CHECKS_KEYS = { AUTH: 'on', ADMIN_TOKEN }
 /** The number of items of an order that has items. */
 const ITEMS = 10
 
+/** The longest wait for a key (ms). A service that creates its tables first answers 503. */
+const LONGEST = 30_000
+
 /** Creates a key of a tenant of its own, with a quota that no load reaches. */
 async function createKey({ url }: Running, signal: AbortSignal): Promise<string> {
-  const answer = await fetch(`${url}/admin/keys`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ name: 'bench', tenant: 'acme', scopes: ['orders:write'], rate_limit: 1_000_000 }),
-    signal
-  })
-  if (answer.status !== 201) throw new Error(`no key: ${answer.status} ${await answer.text()}`)
-  return ((await answer.json()) as { key: string }).key
+  const end = performance.now() + LONGEST
+  for (;;) {
+    const answer = await fetch(`${url}/admin/keys`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
+      body: JSON.stringify({
+        name: 'bench',
+        tenant: 'acme',
+        scopes: ['orders:write'],
+        rate_limit: 1_000_000
+      }),
+      signal
+    })
+    const text = await answer.text()
+    if (answer.status === 201) return JSON.parse(text).key
+    if (answer.status !== 503 || performance.now() > end) throw new Error(`no key: ${answer.status} ${text}`)
+    await delay(200, undefined, { signal })
+  }
 }
 
 /** The grace period (ms). The service needs less time to stop, so only a process that hangs is killed. */
