@@ -73,7 +73,7 @@ function createIdentify(authenticate: Authenticate): (request: FastifyRequest) =
     if (request.caller !== null) return request.caller
     const { scope } = routeOf(request).config
     const open = scope === undefined || scope === 'none'
-    request.caller = open ? NOBODY : authenticate(request.headers.authorization)
+    request.caller = open ? NOBODY : authenticate(request.headers.authorization, request.raw.socket)
     return request.caller
   }
 }

@@ -12,15 +12,26 @@ const ORDER_ID = '^[A-Za-z0-9_-]{1,100}$'
 const MONEY_TEXT = '(0|[1-9]\\d{0,9})(\\.\\d{1,4}0*)?$'
 
 /** The largest amount of money. Currencies such as VND and IDR need ten digits. */
-const LARGEST = 9_999_999_999.9999
+export const LARGEST_AMOUNT = 9_999_999_999.9999
+
+/** The number of units in 1.0. All money is a whole number of units, because it has at most four decimals. */
+const UNITS = 10_000
 
 /**
- * Returns whether a JSON number has at most four decimals. It tests the shortest text of the number (0.3, 100.1, 1000).
- * The client sent this text, because an earlier check rejects numbers with more digits. `multipleOf: 0.0001` would
- * reject valid numbers, because no double is exactly 0.0001.
+ * Returns money in units of 0.0001. The result is exact for money up to the largest amount: the product with the number
+ * of units differs from a whole number by less than 0.02.
+ */
+export function toUnits(money: number | string): number {
+  return Math.round(Number(money) * UNITS)
+}
+
+/**
+ * Returns whether a JSON number has at most four decimals in its shortest text (0.3, 100.1, 1000). The client sent this
+ * text, because an earlier check rejects numbers with more digits. Such a number is the double that is nearest to a
+ * whole number of units. `multipleOf: 0.0001` would reject valid numbers, because no double is exactly 0.0001.
  */
 export function hasFourDecimals(value: number): boolean {
-  return Number.isInteger(value) || /^-?\d+\.\d{1,4}$/.test(String(value))
+  return toUnits(value) / UNITS === value
 }
 
 /** The formats that request validation has in addition to the standard formats. */
@@ -37,7 +48,7 @@ export const OrderId = Type.String({
 export const Amount = Type.Unsafe<number | string>({
   type: ['number', 'string'],
   exclusiveMinimum: 0,
-  maximum: LARGEST,
+  maximum: LARGEST_AMOUNT,
   format: 'amount',
   pattern: `^(?!0(\\.0+)?$)${MONEY_TEXT}`,
   description:
@@ -67,7 +78,7 @@ const NewItem = Type.Object(
     unit_price: Type.Unsafe<number | string>({
       type: ['number', 'string'],
       minimum: 0,
-      maximum: LARGEST,
+      maximum: LARGEST_AMOUNT,
       format: 'amount',
       pattern: `^${MONEY_TEXT}`,
       description: 'Price of one, before tax; 0 for a gift. A number or a string, as `amount`.',

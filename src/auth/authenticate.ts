@@ -2,14 +2,14 @@ import type { Config } from '../../schema/config/env.ts'
 import { bearerToken, createTokenCheck } from './bearer.ts'
 import { ADMIN, ANONYMOUS, type Caller, NOBODY } from './caller.ts'
 import { isJwt, type JwtCheck } from './jwt.ts'
-import { parseKey } from './key-text.ts'
+import { createKeyParser } from './key-text.ts'
 import type { KnownKeys } from './known-keys.ts'
 
 /**
- * Returns the caller that sends an Authorization header. When the memory of this process does not have the caller, the
+ * Returns the caller that sends an Authorization header over a connection. When the memory of this process does not have the caller, the
  * result has the method `find`.
  */
-export type Authenticate = (authorization: string | undefined) => Caller
+export type Authenticate = (authorization: string | undefined, connection: object) => Caller
 
 /** Returns whether the api serves routes under /admin. It serves them if somebody can use them. */
 export function servesAdmin({ AUTH, ADMIN_TOKEN }: Pick<Config, 'AUTH' | 'ADMIN_TOKEN'>): boolean {
@@ -24,10 +24,11 @@ export function createAuthenticate(
 ): Authenticate {
   const isAdmin = ADMIN_TOKEN === undefined ? () => false : createTokenCheck(ADMIN_TOKEN)
   const other = AUTH === 'off' ? ANONYMOUS : NOBODY
-  return authorization => {
+  const parseKey = createKeyParser()
+  return (authorization, connection) => {
     const token = bearerToken(authorization)
     if (token === undefined) return other
-    const key = parseKey(token)
+    const key = parseKey(token, connection)
     const found = key && known.check(key)
     if (typeof found === 'object') return found
     if (isAdmin(token)) return ADMIN

@@ -1,4 +1,4 @@
-import { hash, randomBytes } from 'node:crypto'
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /** Bytes of the random parts of a key. */
 const ID_BYTES = 8
@@ -30,4 +30,27 @@ export function parseKey(token: string): PresentedKey | undefined {
   const [, id, secret] = KEY.exec(token) ?? []
   if (id === undefined || secret === undefined) return undefined
   return { id, digest: hash('sha256', secret, 'buffer') }
+}
+
+/** A token that came over a connection, and its key. */
+interface Remembered {
+  token: Buffer
+  key: PresentedKey
+}
+
+/**
+ * Creates `parseKey` for requests. Most requests of a connection have the same token, so the last key of each connection
+ * is remembered: a hash costs more than a comparison. The time of the comparison does not depend on the place where two
+ * tokens differ, because a proxy may send the requests of several callers over one connection.
+ */
+export function createKeyParser(): (token: string, connection: object) => PresentedKey | undefined {
+  const last = new WeakMap<object, Remembered>()
+  return (token, connection) => {
+    const sent = Buffer.from(token, 'latin1')
+    const known = last.get(connection)
+    if (known && known.token.length === sent.length && timingSafeEqual(known.token, sent)) return known.key
+    const key = parseKey(token)
+    if (key) last.set(connection, { token: sent, key })
+    return key
+  }
 }

@@ -1,5 +1,5 @@
 import { Big } from 'big.js'
-import type { Item } from '../../schema/http/order.ts'
+import { type Item, LARGEST_AMOUNT, toUnits } from '../../schema/http/order.ts'
 
 /** The optional fields of an order. A field that the client did not send is null. */
 export interface Details {
@@ -44,6 +44,16 @@ export function renderDetails(details: Details | null): string {
     (items === null ? '' : `,"items":${items}`) +
     (metadata === null ? '' : `,"metadata":${metadata}`)
   )
+}
+
+const MOST_UNITS = toUnits(LARGEST_AMOUNT)
+
+/** Returns whether quantity × unit_price over all items add up to exactly `amount`. */
+export function addUpTo(items: NonNullable<DetailsSource['items']>, amount: number | string): boolean {
+  let units = 0
+  for (const { quantity, unit_price } of items) units += quantity * toUnits(unit_price)
+  // Units are exact only up to the largest amount.
+  return units <= MOST_UNITS ? units === toUnits(amount) : sumOfItems(items).eq(amount)
 }
 
 /** Returns the exact sum of quantity × unit_price over all items. */

@@ -4,34 +4,28 @@ import {
   type OrderPlaced,
   type OrderPlacedVersion
 } from '../../schema/messages/order-placed.ts'
+import { renderDetails } from './details.ts'
 import type { OrderRecord } from './order.ts'
 
 /** The most digits before the decimal point that an amount has in version 1 of the message. */
 const PLAIN_DIGITS = 6
 
+/** The part of an order that its message has. */
+type PlacedSource = Pick<OrderRecord, 'tenant' | 'order_id' | 'amount' | 'created_at' | 'details'>
+
+/**
+ * Renders the message of an accepted order. No other function renders it. `taxRate` is decimal text. Ids, amounts and
+ * times contain no character to escape.
+ */
+export function renderPlaced(order: PlacedSource, taxRate: string): string {
+  const { tenant, order_id, amount, created_at, details } = order
+  const own = tenant === DEFAULT_TENANT ? '' : `,"tenant":"${tenant}"`
+  return `{"order_id":"${order_id}","amount":"${amount}","tax_rate":"${taxRate}","accepted_at":"${created_at}"${own}${renderDetails(details)}}`
+}
+
 /** Makes the message of an accepted order. `taxRate` is decimal text. */
-export function toPlaced(
-  {
-    tenant,
-    order_id,
-    amount,
-    created_at,
-    details
-  }: Pick<OrderRecord, 'tenant' | 'order_id' | 'amount' | 'created_at' | 'details'>,
-  taxRate: string
-): OrderPlaced {
-  const placed: OrderPlaced = { order_id, amount, tax_rate: taxRate, accepted_at: created_at }
-  if (tenant !== DEFAULT_TENANT) placed.tenant = tenant
-  if (details === null) return placed
-  const { currency, customer_id, region, items, metadata } = details
-  return {
-    ...placed,
-    ...(currency !== null && { currency }),
-    ...(customer_id !== null && { customer_id }),
-    ...(region !== null && { region }),
-    ...(items !== null && { items: JSON.parse(items) }),
-    ...(metadata !== null && { metadata: JSON.parse(metadata) })
-  }
+export function toPlaced(order: PlacedSource, taxRate: string): OrderPlaced {
+  return JSON.parse(renderPlaced(order, taxRate))
 }
 
 /**

@@ -1,7 +1,8 @@
+import { Big } from 'big.js'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Item, Order } from '../../schema/http/order.ts'
-import { toDetails } from '../../src/orders/details.ts'
+import { hasFourDecimals, type Item, type Order } from '../../schema/http/order.ts'
+import { addUpTo, toDetails } from '../../src/orders/details.ts'
 import { orderEvent } from '../../src/orders/events.ts'
 import {
   haveSameBody,
@@ -141,7 +142,13 @@ describe('the message of an order', () => {
   test('keeps every field through processing', () => {
     fc.assert(
       fc.property(pending, order => {
-        const placed = JSON.parse(JSON.stringify(toPlaced(order, '0.18')))
+        const placed = toPlaced(order, '0.18')
+        expect(placed).toMatchObject({
+          order_id: 'order-1',
+          amount: order.amount,
+          tax_rate: '0.18',
+          accepted_at: AT
+        })
         expect(complete(placed, AT).details).toEqual(order.details)
       })
     )
@@ -156,4 +163,48 @@ describe('the message of an order', () => {
   ])('of amount %s with %j has version %s', (amount, own, version) => {
     expect(versionOf(newRecord('x', amount, AT, toDetails(own)))).toBe(version)
   })
+})
+
+describe('items', () => {
+  const money = fc.oneof(
+    fc.integer({ min: 0, max: 99_999_999_999_999 }),
+    fc.integer({ min: 0, max: 100_000_000 })
+  )
+  const priced = fc.record({
+    quantity: fc.integer({ min: 1, max: 1_000_000 }),
+    units: money,
+    text: fc.boolean()
+  })
+
+  test('add up to exactly their sum, and to no other amount', () => {
+    fc.assert(
+      fc.property(fc.array(priced, { minLength: 1, maxLength: 10 }), drawn => {
+        const items = drawn.map(({ quantity, units, text }) => {
+          const price = new Big(units).div(10_000)
+          return { sku: 'a', quantity, unit_price: text ? price.toFixed(4) : price.toNumber() }
+        })
+        const sum = drawn.reduce((all, { quantity, units }) => all + BigInt(quantity) * BigInt(units), 0n)
+        const amountOf = (units: bigint) => new Big(String(units)).div(10_000).toFixed()
+        expect(addUpTo(items, amountOf(sum))).toBe(true)
+        expect(addUpTo(items, amountOf(sum + 1n))).toBe(false)
+      })
+    )
+  })
+})
+
+test('a number has four decimals when its shortest text has no more', () => {
+  const values = fc.oneof(
+    fc.double({ min: 0, max: 9_999_999_999.9999, noNaN: true }),
+    fc
+      .tuple(fc.integer({ min: 0, max: 99_999_999_999_999 }), fc.integer({ min: 0, max: 8 }))
+      .map(([units, places]) => units / 10 ** places)
+      .filter(value => value <= 9_999_999_999.9999)
+  )
+  fc.assert(
+    fc.property(values, value => {
+      const short = /^\d+(\.\d{1,4})?$/.test(String(value))
+      expect(hasFourDecimals(value)).toBe(short)
+    }),
+    { numRuns: 5000 }
+  )
 })

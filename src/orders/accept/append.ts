@@ -57,7 +57,7 @@ export function createAppend(options: AppendOptions): Append {
       const args: (string | number)[] = [deadline, next, cap, seen, highest, mostBytes, LARGE_MESSAGE]
       for (const { order, document, message, version, origin } of candidates) {
         used.push(keys.document(identityOf(order)))
-        args.push(document, version, JSON.stringify(message), origin.requestId, origin.traceparent)
+        args.push(document, version, message, origin.requestId, origin.traceparent)
       }
       const reply = await acceptScript(client, used, args)
       const [now, accepted, waiting, refused, epoch] = reply as [

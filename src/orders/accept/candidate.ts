@@ -1,10 +1,10 @@
 import type { NewOrder } from '../../../schema/http/order.ts'
-import type { OrderPlaced, OrderPlacedVersion } from '../../../schema/messages/order-placed.ts'
+import type { OrderPlacedVersion } from '../../../schema/messages/order-placed.ts'
 import { isoNow } from '../../async/clock.ts'
 import { toDetails } from '../details.ts'
 import { canonicalAmount } from '../money.ts'
 import { newRecord, type OrderRecord, renderDocument } from '../order.ts'
-import { toPlaced, versionOf } from '../placed.ts'
+import { renderPlaced, versionOf } from '../placed.ts'
 
 /** The request that sent an order. The message carries the other two fields. */
 export interface Origin {
@@ -20,7 +20,10 @@ export interface Candidate {
   order: OrderRecord
   /** The document of the order. Redis stores it, and the client receives it. */
   document: string
-  message: OrderPlaced
+  /** The message of the order, as JSON text. */
+  message: string
+  /** The tax rate that the order keeps; decimal text. */
+  taxRate: string
   version: OrderPlacedVersion
   origin: Origin
 }
@@ -31,7 +34,8 @@ export function toCandidate(body: NewOrder, taxRate: string, origin: Origin, at 
   return {
     order,
     document: renderDocument(order),
-    message: toPlaced(order, taxRate),
+    message: renderPlaced(order, taxRate),
+    taxRate,
     version: versionOf(order),
     origin
   }

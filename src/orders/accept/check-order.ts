@@ -1,7 +1,7 @@
 import { Big } from 'big.js'
 import { decimalsOf } from '../../../schema/http/currency.ts'
 import type { NewOrder } from '../../../schema/http/order.ts'
-import { sumOfItems } from '../details.ts'
+import { addUpTo, sumOfItems } from '../details.ts'
 import { InvalidOrder, type OrderFault } from '../errors.ts'
 
 /**
@@ -11,10 +11,9 @@ import { InvalidOrder, type OrderFault } from '../errors.ts'
  */
 export function checkOrder({ amount, currency, items = [] }: NewOrder): void {
   const faults = currency === undefined ? [] : findDecimalFaults(currency, amount, items)
-  if (items.length > 0) {
-    const sum = sumOfItems(items)
-    if (!sum.eq(amount))
-      faults.push({ pointer: '/items', detail: `the items add up to ${sum.toFixed()}, not to amount` })
+  if (items.length > 0 && !addUpTo(items, amount)) {
+    const sum = sumOfItems(items).toFixed()
+    faults.push({ pointer: '/items', detail: `the items add up to ${sum}, not to amount` })
   }
   if (faults.length > 0) throw new InvalidOrder(faults)
 }

@@ -71,7 +71,7 @@ async function insertUnknown(
 
 async function insert(mysql: MysqlStore, candidates: Candidate[], timeout: number): Promise<void> {
   if (candidates.length === 0) return
-  const rows = candidates.map(({ order, message, version, origin }) => {
+  const rows = candidates.map(({ order, taxRate, version, origin }) => {
     const at = toDatetime(order.created_at)
     return [
       order.order_id,
@@ -79,7 +79,7 @@ async function insert(mysql: MysqlStore, candidates: Candidate[], timeout: numbe
       version === ORDER_PLACED_VERSIONS.plain ? order.status : WAITING,
       at,
       at,
-      message.tax_rate,
+      taxRate,
       origin.requestId,
       origin.traceparent || null,
       order.tenant,

@@ -7,7 +7,7 @@ import type { Keys } from '../../streams/keys.ts'
 import { EVENTS } from '../../streams/names.ts'
 import { identityOf } from '../identity.ts'
 import { ORDER_FUNCTION } from '../names.ts'
-import { toPlaced, versionOf } from '../placed.ts'
+import { renderPlaced, versionOf } from '../placed.ts'
 import type { ToPublication } from '../publication.ts'
 import { deleteAttempts } from '../tables/delete-attempts.ts'
 import { COLUMNS, fromRow, type OrderRow, toIso } from '../tables/row.ts'
@@ -113,7 +113,7 @@ function toDeadLetter(row: OutboxRow): NewDeadLetter {
   return {
     id: row.message_id as string,
     v: versionOf(order),
-    data: JSON.stringify(toPlaced(order, row.tax_rate ?? '')),
+    data: renderPlaced(order, row.tax_rate ?? ''),
     requestId: row.request_id ?? '',
     traceparent: row.traceparent ?? '',
     code: failure?.code ?? '',

@@ -1,10 +1,8 @@
 import type { Pool, RowDataPacket } from 'mysql2/promise'
-import { DEFAULT_TENANT } from '../../../../schema/http/key.ts'
 import type { NewOrder } from '../../../../schema/http/order.ts'
 import type { OrderPlaced } from '../../../../schema/messages/order-placed.ts'
-import { type Candidate, toCandidate } from '../../../../src/orders/accept/candidate.ts'
 import { canonicalAmount } from '../../../../src/orders/money.ts'
-import { renderDocument } from '../../../../src/orders/order.ts'
+import { newRecord, renderDocument } from '../../../../src/orders/order.ts'
 import { complete } from '../../../../src/orders/pricing.ts'
 import {
   COLUMNS,
@@ -30,8 +28,10 @@ export function documentKey(prefix: string, id: string): string {
 }
 
 /** Returns the document of a new order and the message for the worker. */
-export function accept(body: NewOrder): Pick<Candidate, 'document' | 'message'> {
-  return toCandidate(body, TAX_RATE, { tenant: DEFAULT_TENANT, requestId: '', traceparent: '' })
+export function accept(body: NewOrder): { document: string; message: OrderPlaced } {
+  const message = place(body)
+  const order = newRecord(message.order_id, message.amount, message.accepted_at)
+  return { document: renderDocument(order), message }
 }
 
 /** Returns the message of a new order. */
