@@ -4,9 +4,10 @@ CREATE TABLE IF NOT EXISTS stock (
   available INT UNSIGNED NOT NULL
 ) ENGINE = InnoDB;
 
--- The item that each order has reserved. The key reserves one item for an order, however often its event arrives.
+-- The item that each completed order has reserved, by the id of its event. The key reserves one item for an order,
+-- however often its event arrives. An order id would not do: two tenants may use the same one.
 CREATE TABLE IF NOT EXISTS stock_reservations (
-  order_id VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+  event_id VARCHAR(200) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
   item     VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin NOT NULL
 ) ENGINE = InnoDB;
 

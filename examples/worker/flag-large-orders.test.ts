@@ -10,6 +10,8 @@ test('flag-large-orders keeps only completed orders whose amount reaches the lim
   await fn.settled()
 
   const { app } = fn
-  expect(await app.redis.zrange(`${app.config.KEY_PREFIX}:large-orders`, '0', '-1')).toEqual(['large'])
+  expect(await app.redis.zrange(`${app.config.KEY_PREFIX}:large-orders`, '0', '-1')).toEqual([
+    'large:completed'
+  ])
   expect(await fn.deadLetters()).toEqual([])
 })

@@ -11,7 +11,7 @@ test('reserve-payment lists an order whose payment is refused until a redrive pa
   const fn = await useFunction(reservePayment, { options: { url: payments.url, attempts: 2 }, tables })
   for (const order_id of Object.keys(answers)) await fn.orderCompleted(order_id, 100)
   await fn.settled()
-  const unpaid = () => fn.space.sql('SELECT * FROM unpaid_orders ORDER BY order_id')
+  const unpaid = () => fn.space.sql('SELECT order_id, code FROM unpaid_orders ORDER BY order_id')
   expect(await unpaid()).toEqual([
     { order_id: 'poor', code: 'payment-refused' },
     { order_id: 'unlucky', code: 'exhausted' }

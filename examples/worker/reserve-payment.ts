@@ -33,17 +33,15 @@ export default async function reservePayment(
         if (answer.status === 402) throw new TerminalError('payment-refused', 'The payment was refused.')
         if (!answer.ok) throw new Error(`${url} answered ${answer.status}`)
         if (redriven)
-          await mysql.transaction(({ run }) =>
-            run('DELETE FROM unpaid_orders WHERE order_id = ?', [order_id])
-          )
+          await mysql.transaction(({ run }) => run('DELETE FROM unpaid_orders WHERE event_id = ?', [body.id]))
       }
     },
     // This can run more than once for a message, so it replaces the row.
     onDead: async dead => {
       for (const { message, cause } of dead) {
-        const row = [message.body.data.order_id, codeOf(cause)]
+        const { id, data } = message.body
         await mysql.transaction(({ run }) =>
-          run('REPLACE INTO unpaid_orders (order_id, code) VALUES (?, ?)', row)
+          run('REPLACE INTO unpaid_orders VALUES (?, ?, ?)', [id, data.order_id, codeOf(cause)])
         )
       }
       return {}

@@ -16,8 +16,8 @@ export default async function reserveStock(app: App, { item = 'parcel-box' }: { 
       for (const { body } of messages) {
         await app.stores.mysql.transaction(async ({ run }) => {
           try {
-            const row = [body.data.order_id, item]
-            await run('INSERT INTO stock_reservations (order_id, item) VALUES (?, ?)', row)
+            const row = [body.id, item]
+            await run('INSERT INTO stock_reservations (event_id, item) VALUES (?, ?)', row)
           } catch (error) {
             // The event was delivered before, and the order has its item.
             if (error instanceof DuplicateKey) return
