@@ -94,6 +94,8 @@ async function applyOwn(run: Run, steps: MigrationSteps | undefined): Promise<vo
   const recorded = await readVersion(connection)
   const newest = await createPostgrator(run, MIGRATIONS, 'schema_version').getMaxVersion()
   if (recorded < newest) {
+    const line = { from: recorded, to: newest }
+    log.info(line, 'migrating the database: this process counts MySQL as unavailable until the end')
     await steps?.before(connection, recorded, log)
     await refuseFaults(connection, false)
   }
