@@ -2,7 +2,7 @@ import type { Config } from '../../schema/config/env.ts'
 import { bearerToken, createTokenCheck } from './bearer.ts'
 import { ADMIN, ANONYMOUS, type Caller, NOBODY } from './caller.ts'
 import { isJwt, type JwtCheck } from './jwt.ts'
-import { createKeyParser } from './key-text.ts'
+import { createKeyReader } from './key-text.ts'
 import type { KnownKeys } from './known-keys.ts'
 
 /**
@@ -24,13 +24,14 @@ export function createAuthenticate(
 ): Authenticate {
   const isAdmin = ADMIN_TOKEN === undefined ? () => false : createTokenCheck(ADMIN_TOKEN)
   const other = AUTH === 'off' ? ANONYMOUS : NOBODY
-  const parseKey = createKeyParser()
+  const keyIn = createKeyReader()
   return (authorization, connection) => {
-    const token = bearerToken(authorization)
-    if (token === undefined) return other
-    const key = parseKey(token, connection)
+    if (authorization === undefined) return other
+    const key = keyIn(authorization, connection)
     const found = key && known.check(key)
     if (typeof found === 'object') return found
+    const token = bearerToken(authorization)
+    if (token === undefined) return other
     if (isAdmin(token)) return ADMIN
     if (key) return found === 'refused' ? NOBODY : { ...NOBODY, find: () => known.find(key) }
     if (!jwt || !isJwt(token)) return other

@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 
 /** Returns the bearer token of an Authorization header; undefined without one. */
-export function bearerToken(authorization: string | undefined): string | undefined {
-  return authorization === undefined ? undefined : /^Bearer +(.+)$/i.exec(authorization)?.[1]
+export function bearerToken(authorization: string): string | undefined {
+  return /^Bearer +(.+)$/i.exec(authorization)?.[1]
 }
 
 /** Creates a check of a token. Its time does not depend on the place where two tokens differ. */

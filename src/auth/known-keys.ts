@@ -17,11 +17,17 @@ const KEEP_UNUSED = 3_600_000
 /** The most unknown keys in memory. When there are more, all are forgotten. */
 const MAX_UNKNOWN = 10_000
 
+/** A secret of a key. */
+interface Secret {
+  digest: Buffer
+  until: number
+}
+
 /** A key in memory. */
 interface Entry {
   record: KeyRecord
   caller: Caller
-  secrets: { digest: Buffer; until: number }[]
+  secrets: Secret[]
   until: number
   usedAt: number
   /** Whether a use is not recorded yet. */
@@ -54,6 +60,7 @@ export interface KnownKeys {
 export function createKnownKeys(reconcile: Reconcile): KnownKeys {
   const entries = new Map<string, Entry>()
   const unknown = new Set<string>()
+  const matches = createMatch()
   let waiting = 0
 
   const take = (ids: string[], { records, whole }: Reconciled) => {
@@ -76,13 +83,13 @@ export function createKnownKeys(reconcile: Reconcile): KnownKeys {
     size: BATCH,
     inFlight: 1
   })
-  const check = ({ id, digest }: PresentedKey) => {
-    const entry = entries.get(id)
+  const check = (key: PresentedKey) => {
+    const entry = entries.get(key.id)
     if (!entry) return 'unknown'
     const now = Date.now()
     if (entry.record.revoked_at !== null || entry.until <= now) return 'refused'
     for (const secret of entry.secrets) {
-      if (!timingSafeEqual(secret.digest, digest)) continue
+      if (!matches(key, secret)) continue
       if (secret.until <= now) return 'refused'
       entry.usedAt = now
       entry.used = true
@@ -124,6 +131,17 @@ export function createKnownKeys(reconcile: Reconcile): KnownKeys {
     },
     revoke: (id, at) => markRevoked(entries.get(id), at),
     takeUsed: () => takeUsed(entries)
+  }
+}
+
+/** Creates the comparison of keys with secrets. The two that were equal last need no comparison again. */
+function createMatch(): (key: PresentedKey, secret: Secret) => boolean {
+  const last = new WeakMap<PresentedKey, Secret>()
+  return (key, secret) => {
+    if (last.get(key) === secret) return true
+    const same = timingSafeEqual(secret.digest, key.digest)
+    if (same) last.set(key, secret)
+    return same
   }
 }
 
