@@ -6,8 +6,8 @@ import { createKeyReader } from './key-text.ts'
 import type { KnownKeys } from './known-keys.ts'
 
 /**
- * Returns the caller that sends an Authorization header over a connection. When the memory of this process does not have the caller, the
- * result has the method `find`.
+ * Returns the caller that sends an Authorization header over a connection. When the memory of this process does not have
+ * the caller, the result has the method `find`.
  */
 export type Authenticate = (authorization: string | undefined, connection: object) => Caller
 

@@ -64,7 +64,7 @@ export function sumOfItems(items: NonNullable<DetailsSource['items']>): Big {
   )
 }
 
-/** Renders items. It costs half as much as one `JSON.stringify` of new objects. */
+/** Renders items one by one, because `JSON.stringify` of the list would need a new object for each item. */
 function renderItems(items: NonNullable<DetailsSource['items']>): string {
   // A price has at most 14 digits. JavaScript prints a number with so few digits unchanged, as the shortest text.
   const texts = items.map(({ sku, name, quantity, unit_price }) => {

@@ -15,10 +15,7 @@ const LAST_STEP = 2
  * @throws {StoreUnavailable} when one of the orders has waited too long for the stores.
  */
 export function checkAge(candidates: Candidate[], timeout: number): void {
-  let oldest = candidates[0]?.order.created_at
-  for (const { order } of candidates)
-    if (oldest === undefined || order.created_at < oldest) oldest = order.created_at
-  if (oldest === undefined || Date.now() - Date.parse(oldest) <= (LONGEST_ACCEPT - LAST_STEP) * timeout)
-    return
+  const earliest = new Date(Date.now() - (LONGEST_ACCEPT - LAST_STEP) * timeout).toISOString()
+  if (candidates.every(({ order }) => order.created_at >= earliest)) return
   throw new StoreUnavailable('mysql', new Error('the order has waited too long for the stores'))
 }

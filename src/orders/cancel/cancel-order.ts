@@ -9,7 +9,7 @@ import { type OrderRecord, renderDocument } from '../order.ts'
 import { deleteAttempts } from '../tables/delete-attempts.ts'
 import { addToOutbox } from '../tables/outbox.ts'
 import { COLUMNS, fromRow, insertOrders, type OrderRow, SPILLED, toDatetime } from '../tables/row.ts'
-import { addToTimeline, type TimelineEntry } from '../tables/timeline.ts'
+import { addToTimeline } from '../tables/timeline.ts'
 import { addToTotals, transitionOf } from '../tables/totals.ts'
 
 /** The number of attempts at a cancel while other transactions insert the same row. */
@@ -86,7 +86,8 @@ async function cancelIn(
   if (row) await cancelSpilled(transaction, row.id, order)
   else await insertOrders(transaction, [{ ...order, messageId: null, requestId: null }])
   await addToOutbox(transaction, [order])
-  await addToTimeline(transaction, [toCancelEntry(order, requestId)])
+  const { order_id, tenant } = order
+  await addToTimeline(transaction, [{ order_id, tenant, time: at, type: 'cancelled', requestId }])
   return order
 }
 
@@ -102,8 +103,4 @@ async function cancelSpilled(transaction: Transaction, rowId: string, order: Ord
   )
   await deleteAttempts(transaction, [order])
   await addToTotals(transaction, [transitionOf('processing', order)])
-}
-
-function toCancelEntry({ order_id, tenant, updated_at }: OrderRecord, requestId: string): TimelineEntry {
-  return { order_id, tenant, time: updated_at, type: 'cancelled', requestId }
 }

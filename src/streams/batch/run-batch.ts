@@ -22,7 +22,7 @@ export interface BatchTally extends Tally {
  *        |  handle.ts       -> outcomes, each as soon as it is known: returned, failed, timed out, released
  *        |  verdicts.ts     -> one verdict a message: done, retry, dead, released
  *        |  notify-dead.ts  dead verdicts go through `onDead`, which may change them
- *        |  report-retries.ts  `onRetry` is told of the retries
+ *        |  report-retries.ts  retries go to `onRetry`, which changes nothing
  *        v  settle.ts       one call to Redis, a tally and the log
  *
  * When Redis refuses to write a key of a message, the message is not settled. It then gets a new verdict, as a failure.
