@@ -5,9 +5,10 @@ import { securityHeaders } from '../../src/http/security-headers.ts'
 
 /** Adds the security headers and the request id to every answer. Refuses an invalid head. */
 async function security(app: FastifyInstance) {
+  const headers = securityHeaders(app.config)
   const checkHead = createHeadCheck()
   app.addHook('onRequest', (request, reply, done) => {
-    reply.headers(securityHeaders).header('x-request-id', request.id)
+    reply.headers(headers).header('x-request-id', request.id)
     done(checkHead(request, reply))
   })
 }

@@ -161,7 +161,7 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
 
 /** Refuses a URL that the router cannot read. No hook runs then, so this function does the work of the hooks. */
 export function refuseUrl(error: Error, request: FastifyRequest, reply: FastifyReply): void {
-  reply.headers(securityHeaders).header('x-request-id', request.id)
+  reply.headers(securityHeaders(request.server.config)).header('x-request-id', request.id)
   reply.raw.once('finish', () => endReply(reply))
   sendProblem(error, request, reply)
   const { method, url, ip: client, failure } = request

@@ -24,10 +24,7 @@ describe('an answer', () => {
     expect(response.headers).toMatchObject({
       'x-request-id': 'client-7',
       'x-content-type-options': 'nosniff',
-      'x-frame-options': 'DENY',
       'content-security-policy': "default-src 'none';frame-ancestors 'none'",
-      'strict-transport-security': expect.stringContaining('max-age='),
-      'referrer-policy': 'no-referrer',
       'cross-origin-resource-policy': 'same-origin'
     })
     const idFor = async (given: string) =>
@@ -35,6 +32,15 @@ describe('an answer', () => {
     expect(await idFor('x'.repeat(128))).toBe('x'.repeat(128))
     for (const hostile of ['x'.repeat(129), 'a b\tc', ''])
       expect(await idFor(hostile)).toMatch(/^[0-9a-f-]{36}$/)
+  })
+
+  test.each([
+    ['', undefined],
+    ['http://example.com', undefined],
+    ['https://example.com/api', expect.stringContaining('max-age=')]
+  ])('at PUBLIC_URL "%s" has Strict-Transport-Security only over HTTPS', async (PUBLIC_URL, expected) => {
+    const { call } = await useApp(space, 'api', { PUBLIC_URL })
+    expect((await call('/health/live')).headers['strict-transport-security']).toEqual(expected)
   })
 
   test.each(['/nope', '/orders?cursor=x', '/orders/', '/orders/%zz', '/docs/../etc'])(
