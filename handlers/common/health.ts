@@ -37,6 +37,10 @@ const unrunWarning = ({ name, retrying, dead, unread, silent }: Unrun) => {
 /** The warning while a store refuses a background task. */
 const taskWarning = (task: string, reason: string) => `The background task ${task} does not run: ${reason}.`
 
+/** The warning while some masters of a cluster are unavailable. */
+const partitionsWarning = (partitions: number[]) =>
+  `A master of Redis is unavailable. The orders of these partitions are accepted in MySQL: ${partitions.join(', ') || 'none'}.`
+
 /** The warning while Redis does not accept orders. */
 const ordersWarning = (reason: string) => `Orders are accepted in MySQL: ${reason}.`
 
@@ -76,12 +80,12 @@ const ready = {
 
 /** GET /health reports the state to operators; /health/live and /health/ready report it to orchestrators. */
 export default async function healthRoutes(app: App) {
-  const { lifecycle, streams, orders, processes } = app
+  const { keys, lifecycle, streams, orders, processes } = app
   const registered = app.functions
   const { redis, mysql } = app.stores
 
   app.get('/health', { schema: health, config }, async (_request, reply) => {
-    const [redisUp, databaseUp] = await Promise.all([redis.availability.check(), mysql.availability.check()])
+    const [redisUp, databaseUp] = await Promise.all([redis.check(), mysql.availability.check()])
     const takesWrites = !databaseUp || (await mysql.availability.writable())
     const unwritten = takesWrites ? undefined : mysql.availability.refusal
     const functions = [...streams.paused()].map(([name, reason]) =>
@@ -91,10 +95,13 @@ export default async function healthRoutes(app: App) {
     const works =
       redisUp && databaseUp && takesWrites && !refusal && functions.every(({ state }) => state === 'running')
     const unsettled = [...registered.unsettled()].filter(([, count]) => count > MANY_UNSETTLED)
-    const credentials = [redis, mysql].map(({ availability }) =>
+    const credentials = [...redis.masters(), mysql].map(({ availability }) =>
       availability.up ? undefined : describeAuthentication(availability.reason)
     )
+    const lost = redis.unavailable()
+    const partial = !redisUp && lost.length < keys.partitions
     const warnings = [
+      ...(partial ? [partitionsWarning(lost)] : []),
       ...credentials.filter(warning => warning !== undefined),
       ...(unwritten ? [writesWarning(reasonOf(unwritten))] : []),
       ...unsettled.map(([group, count]) => unsettledWarning(group, count)),
@@ -103,11 +110,11 @@ export default async function healthRoutes(app: App) {
       ...(refusal ? [ordersWarning(refusal)] : []),
       ...processes.warnings()
     ]
-    return reply.code(redisUp || databaseUp ? 200 : 503).send({
+    return reply.code(redisUp || partial || databaseUp ? 200 : 503).send({
       status: works ? 'healthy' : 'degraded',
       timestamp: new Date().toISOString(),
       services: {
-        redis: redisUp ? 'connected' : 'disconnected',
+        redis: redisUp ? 'connected' : partial ? 'partial' : 'disconnected',
         database: databaseUp ? 'connected' : 'disconnected'
       },
       ...(functions.length > 0 && { functions }),
@@ -119,7 +126,7 @@ export default async function healthRoutes(app: App) {
 
   app.get('/health/ready', { schema: ready, config: probe }, async (_request, reply) => {
     if (lifecycle.draining) return reply.code(503).send({ status: 'stopping' })
-    if (!redis.availability.up && !mysql.availability.up)
+    if (!mysql.availability.up && redis.unavailable().length === keys.partitions)
       return reply.code(503).send({ status: 'unavailable' })
     return reply.code(200).send({ status: 'ok' })
   })

@@ -65,6 +65,11 @@ const METRICS = {
     name: 'orderstream_store_up',
     help: 'Whether the service can use a store (1) or not (0).',
     labelNames: ['store']
+  },
+  partitions: {
+    name: 'orderstream_partition_up',
+    help: 'Whether the service can use the Redis master of a partition (1) or not (0).',
+    labelNames: ['partition']
   }
 } as const
 
@@ -83,8 +88,18 @@ async function metrics(app: FastifyInstance) {
     ...METRICS.stores,
     registers,
     collect() {
-      for (const { store, up } of [app.stores.redis.availability, app.stores.mysql.availability])
-        this.set({ store }, up ? 1 : 0)
+      this.set({ store: 'redis' }, app.stores.redis.up() ? 1 : 0)
+      this.set({ store: 'mysql' }, app.stores.mysql.availability.up ? 1 : 0)
+    }
+  })
+
+  new Gauge({
+    ...METRICS.partitions,
+    registers,
+    collect() {
+      const unavailable = new Set(app.stores.redis.unavailable())
+      for (let partition = 0; partition < app.keys.partitions; partition++)
+        this.set({ partition }, unavailable.has(partition) ? 0 : 1)
     }
   })
 

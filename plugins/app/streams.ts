@@ -108,7 +108,7 @@ function consumerOptions(
     keys,
     consumer: app.processName,
     redis,
-    stores: { redis: redis.availability, mysql: mysql.availability },
+    stores: { redis: redis.masterOf(own.partition).availability, mysql: mysql.availability },
     lease: config.LEASE_MS,
     processes,
     patience: patienceOf(config),

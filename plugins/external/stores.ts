@@ -4,7 +4,8 @@ import { SERVICE_FUNCTIONS } from '../../src/orders/service-function.ts'
 import { convertOriginalOrders } from '../../src/orders/tables/original-orders.ts'
 import { trialWrite } from '../../src/orders/tables/trial-write.ts'
 import { createMysqlStores, type FunctionMysqlStore, type MysqlStore } from '../../src/stores/mysql/store.ts'
-import { createRedisStore, type RedisStore } from '../../src/stores/redis/store.ts'
+import { createRedisStore } from '../../src/stores/redis/open-store.ts'
+import type { RedisStore } from '../../src/stores/redis/store.ts'
 import { createKeys, type Keys } from '../../src/streams/keys.ts'
 import { createPartitionCheck } from '../../src/streams/operate/partition-count.ts'
 
@@ -28,8 +29,14 @@ export interface Stores {
 /** Opens both stores. An unavailable store does not stop the start: the service uses it as soon as it answers. */
 async function stores(app: FastifyInstance) {
   const { config, log } = app
-  const keys = createKeys(config.KEY_PREFIX, config.STREAM_PARTITIONS)
-  const redis = createRedisStore(config, log, createPartitionCheck(keys, SERVICE_FUNCTIONS))
+  const keys = createKeys(config.KEY_PREFIX, config.STREAM_PARTITIONS, config.REDIS_CLUSTER)
+  const redis = createRedisStore({
+    config,
+    log,
+    keyOf: keys.accepted,
+    partitions: Array.from({ length: keys.partitions }, (_, partition) => partition),
+    check: createPartitionCheck(keys, SERVICE_FUNCTIONS)
+  })
   const mysql = createMysqlStores(config, log, trialWrite, convertOriginalOrders(config.TAX_RATE))
   app.decorate('keys', keys)
   app.decorate('stores', { redis, mysql: mysql.general, orders: mysql.reserved })

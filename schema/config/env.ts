@@ -28,10 +28,16 @@ export const Env = Type.Object(
     REDIS_HOST: Type.String({
       default: '127.0.0.1',
       minLength: 1,
-      format: 'host',
-      description: 'Redis (or Valkey) host.'
+      format: 'hosts',
+      description:
+        'Redis (or Valkey) host. With `REDIS_CLUSTER`, one or several servers of the cluster, each with or without a port: `redis-1:6379,redis-2:6379`.'
     }),
-    REDIS_PORT: port(6379, 'Redis port.'),
+    REDIS_PORT: port(6379, 'Redis port, for hosts without a port.'),
+    REDIS_CLUSTER: Type.Boolean({
+      default: false,
+      description:
+        'Whether Redis is a Redis Cluster. The partitions (`STREAM_PARTITIONS`) are then spread over its masters.'
+    }),
     REDIS_USERNAME: Type.String({ default: '', description: 'Redis ACL user; empty for the default user.' }),
     REDIS_PASSWORD: Type.String({ default: '', description: 'Redis password; empty for none.' }),
     REDIS_TLS: Type.Boolean({

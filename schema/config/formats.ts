@@ -25,8 +25,23 @@ export const FORMATS: Record<string, { expected: string; check: (text: string) =
   },
   host: {
     expected: 'must be a name or an address alone, without a scheme, a port or brackets',
-    check: text => isIP(text) !== 0 || !/[\s:/[\]]/.test(text)
+    check: isHost
+  },
+  hosts: {
+    expected:
+      'must be a name or an address alone, without a scheme, a port or brackets; with REDIS_CLUSTER=true, it may be a list of `host` or `host:port` with commas between them',
+    check: text => isHost(text) || text.split(',').every(part => isServer(part.trim()))
   }
+}
+
+function isHost(text: string): boolean {
+  return isIP(text) !== 0 || !/[\s:/[\],]/.test(text)
+}
+
+function isServer(text: string): boolean {
+  const [, bracketed, host, port = '1'] = /^(?:\[(.+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text) ?? []
+  const named = bracketed === undefined ? host !== undefined && isHost(host) : isIP(bracketed) === 6
+  return named && Number(port) >= 1 && Number(port) <= 65_535
 }
 
 function isOrigin(text: string): boolean {

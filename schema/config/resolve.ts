@@ -57,8 +57,9 @@ export function resolveConfig(environment: Record<string, unknown>): Config {
   const data = Object.fromEntries(
     Object.entries(environment).map(entry => (isMalformedNumber(entry) ? [entry[0], 'no number'] : entry))
   )
+  let config: Config
   try {
-    return envSchema<Config>({ ...envOptions, data })
+    config = envSchema<Config>({ ...envOptions, data })
   } catch (error) {
     if (error instanceof Error && 'errors' in error)
       throw new ConfigError(
@@ -66,4 +67,7 @@ export function resolveConfig(environment: Record<string, unknown>): Config {
       )
     throw error
   }
+  if (!config.REDIS_CLUSTER && !FORMATS.host?.check(config.REDIS_HOST))
+    throw new ConfigError([`REDIS_HOST ${FORMATS.hosts?.expected}.`])
+  return config
 }

@@ -2,6 +2,11 @@ import { type Static, Type } from 'typebox'
 
 const Connection = Type.Enum(['connected', 'disconnected'])
 
+/** The state of Redis. */
+export const RedisConnection = Type.Enum(['connected', 'partial', 'disconnected'], {
+  description: '`partial`: some masters of a cluster are unavailable.'
+})
+
 /** Body of `GET /health`. */
 export const Health = Type.Object(
   {
@@ -9,7 +14,7 @@ export const Health = Type.Object(
       description: '`degraded` while a store is unavailable, refuses orders, or keeps a function paused.'
     }),
     timestamp: Type.String({ format: 'date-time' }),
-    services: Type.Object({ redis: Connection, database: Connection }),
+    services: Type.Object({ redis: RedisConnection, database: Connection }),
     functions: Type.Optional(
       Type.Array(
         Type.Object({

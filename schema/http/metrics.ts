@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { RedisConnection } from './health.ts'
 
 const Nullable = <T extends ReturnType<typeof Type.Number> | ReturnType<typeof Type.Integer>>(schema: T) =>
   Type.Union([schema, Type.Null()])
@@ -12,7 +13,7 @@ export const Metrics = Type.Object(
     memory: Type.Object({ rss: Type.Integer(), heapUsed: Type.Integer() }, { description: 'Bytes.' }),
     services: Type.Object({
       redis: Type.Object({
-        status: Connection,
+        status: RedisConnection,
         total_commands_processed: Nullable(Type.Integer()),
         instantaneous_ops_per_sec: Nullable(Type.Integer())
       }),

@@ -2,6 +2,7 @@ import type { AdminAction } from '../../schema/http/admin-action.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
 import type { MysqlStore } from '../stores/mysql/store.ts'
 import type { RedisStore } from '../stores/redis/store.ts'
+import { COMMON } from '../streams/common.ts'
 import type { Keys } from '../streams/keys.ts'
 
 /** The most entries that one run moves from Redis to MySQL. */
@@ -46,15 +47,15 @@ export function createActionLog(mysql: MysqlStore, redis: RedisStore, keys: Keys
         await insert(action)
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error
-        await redis.run(client => client.rpush(queue, JSON.stringify(action)))
+        await redis.masterOf(COMMON).run(client => client.rpush(queue, JSON.stringify(action)))
       }
     },
     moveQueued: async () => {
-      const texts = await redis.run(client => client.lrange(queue, 0, MOVE - 1))
+      const texts = await redis.masterOf(COMMON).run(client => client.lrange(queue, 0, MOVE - 1))
       for (const text of texts) {
         // Several processes may move the same entry. The second insert changes nothing, because the id is the same.
         await insert(JSON.parse(text) as AdminAction)
-        await redis.run(client => client.lrem(queue, 1, text))
+        await redis.masterOf(COMMON).run(client => client.lrem(queue, 1, text))
       }
       return texts.length === MOVE
     },

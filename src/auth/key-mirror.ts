@@ -1,4 +1,5 @@
 import type { RedisStore } from '../stores/redis/store.ts'
+import { COMMON } from '../streams/common.ts'
 import type { Keys } from '../streams/keys.ts'
 import { type KeyRecord, parseRecord, renderRecord } from './key-record.ts'
 
@@ -39,12 +40,12 @@ export function createKeyMirror(redis: RedisStore, keys: Keys): KeyMirror {
   const hash = keys.apiKeys()
   const whole = keys.apiKeysWhole()
   return {
-    any: async () => (await redis.run(client => client.exists(hash))) === 1,
+    any: async () => (await redis.masterOf(COMMON).run(client => client.exists(hash))) === 1,
     read: async ids => {
       const fields = ids.flatMap(id => [id, markOf(id)])
-      const [values, marked] = await redis.run(client =>
-        Promise.all([client.hmget(hash, ...fields), client.exists(whole)])
-      )
+      const [values, marked] = await redis
+        .masterOf(COMMON)
+        .run(client => Promise.all([client.hmget(hash, ...fields), client.exists(whole)]))
       const found: Mirrored = {
         records: new Map(),
         texts: new Map(),
@@ -66,19 +67,21 @@ export function createKeyMirror(redis: RedisStore, keys: Keys): KeyMirror {
     write: async records => {
       if (records.length === 0) return
       const fields = records.flatMap(record => [record.id, renderRecord(record)])
-      await redis.run(client => client.hset(hash, ...fields))
+      await redis.masterOf(COMMON).run(client => client.hset(hash, ...fields))
     },
     revoke: async revoked => {
       if (revoked.length === 0) return
-      await redis.run(client => Promise.all(revoked.map(({ id, at }) => client.hsetnx(hash, markOf(id), at))))
+      await redis
+        .masterOf(COMMON)
+        .run(client => Promise.all(revoked.map(({ id, at }) => client.hsetnx(hash, markOf(id), at))))
     },
     forget: async ids => {
       if (ids.length === 0) return
-      await redis.run(client => client.hdel(hash, ...ids))
+      await redis.masterOf(COMMON).run(client => client.hdel(hash, ...ids))
     },
     complete: async () => {
-      await redis.run(client => client.set(whole, '1', 'PX', WHOLE))
+      await redis.masterOf(COMMON).run(client => client.set(whole, '1', 'PX', WHOLE))
     },
-    wholeFor: () => redis.run(client => client.pttl(whole))
+    wholeFor: () => redis.masterOf(COMMON).run(client => client.pttl(whole))
   }
 }

@@ -32,7 +32,7 @@ export async function readMetrics(
     services: {
       redis: {
         // Does not use the figures, because the Redis user may lack the right to read them.
-        status: redis.availability.up ? 'connected' : 'disconnected',
+        status: statusOf(redis, keys),
         total_commands_processed: stats?.total_commands_processed ?? null,
         instantaneous_ops_per_sec: stats?.instantaneous_ops_per_sec ?? null
       },
@@ -68,10 +68,16 @@ function orderStats(
   }
 }
 
-/** Reads figures of the Redis server with INFO. */
+function statusOf(redis: RedisStore, { partitions }: Keys): Metrics['services']['redis']['status'] {
+  if (redis.up()) return 'connected'
+  return redis.unavailable().length < partitions ? 'partial' : 'disconnected'
+}
+
+/** Reads figures of Redis with INFO, and adds up those of all masters. */
 async function readStats(redis: RedisStore) {
-  const info = await redis.run(client => client.info('stats'))
-  const figure = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
+  const infos = await Promise.all(redis.masters().map(({ run }) => run(client => client.info('stats'))))
+  const figure = (name: string) =>
+    infos.reduce((sum, info) => sum + Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0), 0)
   return {
     total_commands_processed: figure('total_commands_processed'),
     instantaneous_ops_per_sec: figure('instantaneous_ops_per_sec')

@@ -46,6 +46,9 @@ const WRITE_VALID = 10_000
 const FRESH = 500
 const SECOND_LOOK = 150
 
+/** The state of a store: the part of its availability that waits and health use. */
+export type StoreState = Pick<Availability, 'store' | 'up' | 'reason' | 'check' | 'takesWrites' | 'untilUp'>
+
 /**
  * The circuit breaker of a store. Requests, workers and health read this one state:
  *

@@ -9,6 +9,8 @@ import {
   NotPermitted,
   ReadOnlyReplica,
   ScriptMissing,
+  SlotMoved,
+  SlotMoving,
   StoreRefused,
   StoreUnavailable,
   UnexplainedStoreError
@@ -36,9 +38,8 @@ function isClassified(error: Error): boolean {
 /** First words of Redis's errors: https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors */
 const REDIS_UNAVAILABLE = new Set([
   'LOADING', // it reads its data
-  'MASTERDOWN',
-  'CLUSTERDOWN',
-  'TRYAGAIN',
+  'MASTERDOWN', // a replica without its master
+  'CLUSTERDOWN', // no master has the slot, or most masters are away
   'BUSY', // a script runs
   'NOAUTH',
   'WRONGPASS'
@@ -48,6 +49,13 @@ const REDIS_REFUSED = new Set([
   'MISCONF', // it cannot save to its disk
   'NOREPLICAS'
 ])
+
+/** A server of a cluster that does not have all keys of a call: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#redirection-and-resharding */
+const MOVED = /^MOVED (\d+) (\S+)/
+const REDIS_MOVING = new Set(['ASK', 'TRYAGAIN'])
+
+/** A server that became a replica while a read waited. */
+const UNBLOCKED_REPLICA = /^UNBLOCKED .*instance state changed/
 
 /** The beginning of the driver's error for a call that finds no connection. */
 const UNSENT = "Stream isn't writeable"
@@ -70,12 +78,16 @@ export function fromRedis(error: unknown): Error {
   const word = error.message.split(' ', 1)[0] ?? ''
   if (word === 'NOSCRIPT') return new ScriptMissing(error.message, { cause: error })
   if (word === 'BUSYGROUP') return new GroupExists(error.message, { cause: error })
+  if (UNBLOCKED_REPLICA.test(error.message)) return new ReadOnlyReplica('redis', error)
   // UNBLOCKED: the stream was deleted while a read waited on it.
   if (word === 'NOGROUP' || word === 'UNBLOCKED') return new GroupMissing(error.message, { cause: error })
   if (word === 'NOPERM' || error.message.startsWith(FORBIDDEN_IN_SCRIPT))
     return new NotPermitted('redis', error)
   if (error.message.startsWith(TOO_MANY_CLIENTS)) return new StoreUnavailable('redis', error)
   if (word === 'READONLY') return new ReadOnlyReplica('redis', error)
+  const [, slot, address] = MOVED.exec(error.message) ?? []
+  if (address !== undefined) return new SlotMoved(Number(slot), address, error)
+  if (REDIS_MOVING.has(word)) return new SlotMoving('redis', error)
   if (REDIS_REFUSED.has(word)) return new StoreRefused('redis', error)
   if (REDIS_UNAVAILABLE.has(word)) return new StoreUnavailable('redis', error)
   return withoutCall(error)

@@ -45,6 +45,33 @@ export class ReadOnlyReplica extends StoreRefused {
 }
 
 /**
+ * This server of a cluster does not run the call, because it does not have the hash slot of the keys, or not all of
+ * their keys. The call had no effect.
+ */
+export abstract class SlotElsewhere extends StoreRefused {
+  override name = 'SlotElsewhere'
+}
+
+/** Another server has the hash slot (MOVED). */
+export class SlotMoved extends SlotElsewhere {
+  override name = 'SlotMoved'
+  readonly slot: number
+  /** `host:port` of the other server; without a host, the port is of the same host. */
+  readonly address: string
+
+  constructor(slot: number, address: string, cause: Error) {
+    super('redis', cause)
+    this.slot = slot
+    this.address = address
+  }
+}
+
+/** The hash slot is being moved, and its keys are on two servers (ASK, TRYAGAIN). */
+export class SlotMoving extends SlotElsewhere {
+  override name = 'SlotMoving'
+}
+
+/**
  * Other calls of this process used all connections for longer than this call could wait. The store did not receive the
  * call. The call is not at fault, and the store counts as available.
  */

@@ -1,7 +1,9 @@
+import { COMMON } from './common.ts'
+import { createSpreadTags } from './spread-tags.ts'
+
 /**
  * The names of all Redis keys. All keys of one partition have the same hash tag, so they are in one hash slot. A script
- * may use several keys of a partition, and no command uses keys of two partitions. A Redis Cluster requires this of
- * keys, but the client of this service does not speak the cluster protocol.
+ * may use several keys of a partition, and no command uses keys of two partitions, because a Redis Cluster refuses that.
  */
 export interface Keys {
   partitions: number
@@ -44,9 +46,15 @@ export interface Keys {
   rate: (client: string, second: number) => string
 }
 
-/** Creates the keys of a service: `prefix` is KEY_PREFIX, `partitions` is STREAM_PARTITIONS. */
-export function createKeys(prefix: string, partitions: number): Keys {
-  const key = (partition: number, rest: string) => `{${prefix}:${partition}}:${rest}`
+/**
+ * Creates the keys of a service: `prefix` is KEY_PREFIX, `partitions` is STREAM_PARTITIONS. For a cluster (`spread`), the
+ * hash tags spread the partitions evenly over the hash slots.
+ */
+export function createKeys(prefix: string, partitions: number, spread = false): Keys {
+  const tagOf = spread
+    ? createSpreadTags(prefix)
+    : (partition: number) => `${prefix}:${Math.max(partition, 0)}`
+  const key = (partition: number, rest: string) => `{${tagOf(partition)}}:${rest}`
   const partitionOf = (identity: string) => (partitions === 1 ? 0 : fnv1a(identity) % partitions)
   return {
     partitions,
@@ -62,13 +70,13 @@ export function createKeys(prefix: string, partitions: number): Keys {
     discarded: (name, partition) => key(partition, `discarded:${name}`),
     functions: partition => key(partition, 'functions'),
     alive: partition => key(partition, 'alive'),
-    partitionCount: () => key(0, 'partitions'),
-    processes: () => key(0, 'processes'),
-    taxRates: () => key(0, 'tax-rates'),
-    adminActions: () => key(0, 'admin_actions'),
-    apiKeys: () => key(0, 'api_keys'),
-    apiKeysWhole: () => key(0, 'api_keys_whole'),
-    rate: (client, second) => key(0, `rate:${second}:${client}`)
+    partitionCount: () => key(COMMON, 'partitions'),
+    processes: () => key(COMMON, 'processes'),
+    taxRates: () => key(COMMON, 'tax-rates'),
+    adminActions: () => key(COMMON, 'admin_actions'),
+    apiKeys: () => key(COMMON, 'api_keys'),
+    apiKeysWhole: () => key(COMMON, 'api_keys_whole'),
+    rate: (client, second) => key(partitionOf(client), `rate:${second}:${client}`)
   }
 }
 

@@ -60,9 +60,9 @@ export function createPublish(redis: RedisStore, keys: Keys, reserved: readonly 
       throw new PublishRefused(stream, `it is larger than ${LARGEST_MESSAGE} bytes.`)
     const partition = key === undefined ? randomPartition(keys.partitions) : keys.partitionOf(key)
     const fields = ['v', version, 'data', data, 'request_id', requestId, 'traceparent', traceparent]
-    return redis.run(
-      async client => (await client.xadd(keys.stream(stream, partition), '*', ...fields)) as string
-    )
+    return redis
+      .masterOf(partition)
+      .run(async client => (await client.xadd(keys.stream(stream, partition), '*', ...fields)) as string)
   }
 }
 

@@ -14,7 +14,7 @@ test('the Durability header follows the store settings, and no order is accepted
   const durability = async () => {
     // The first check may join one that began before the change.
     for (let check = 0; check < 2; check++)
-      await Promise.all([app.stores.redis.availability.check(), app.stores.mysql.availability.check()])
+      await Promise.all([app.stores.redis.check(), app.stores.mysql.availability.check()])
     return (await post({ order_id: `order-${n++}`, amount: 1 })).headers.durability
   }
   const warnings = async () => (await call('/health')).json().warnings

@@ -9,7 +9,7 @@ const space = await useSpace()
 
 test('app.redis is the ioredis client that @fastify/redis documents', async () => {
   const { app } = await useApp(space, 'worker')
-  await until('Redis is up', () => app.stores.redis.availability.up)
+  await until('Redis is up', () => app.stores.redis.up())
   const key = `${space.env.KEY_PREFIX}:own`
   expect(app.hasPlugin('@fastify/redis')).toBe(true)
   expect(await app.redis.set(key, 'value')).toBe('OK')

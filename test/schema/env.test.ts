@@ -146,8 +146,26 @@ test.each(['redis://10.0.0.1', 'tcp://10.0.0.1:6379', '10.0.0.1:6379', '[::1]', 
   text => {
     for (const name of ['HOST', 'REDIS_HOST', 'DB_HOST'])
       expect(() => resolveConfig({ MODE: 'api', [name]: text })).toThrow(
-        `${name} must be a name or an address alone, without a scheme, a port or brackets.`
+        `${name} must be a name or an address alone, without a scheme, a port or brackets`
       )
+  }
+)
+
+test.each(['redis-1', 'redis-1:7000', 'redis-1:7000, redis-2', '10.0.0.1:7000,[fe80::1]:7000', '::1'])(
+  'REDIS_HOST of a cluster accepts "%s"',
+  text => {
+    const env = { MODE: 'api', REDIS_HOST: text }
+    expect(resolveConfig({ ...env, REDIS_CLUSTER: 'true' }).REDIS_HOST).toBe(text)
+    if (text !== 'redis-1' && text !== '::1') expect(() => resolveConfig(env)).toThrow(/REDIS_CLUSTER=true/)
+  }
+)
+
+test.each(['redis://redis-1', 'redis-1:70000', 'redis-1:0', 'a,,b', '[10.0.0.1]:7000', 'a b'])(
+  'REDIS_HOST of a cluster refuses "%s"',
+  text => {
+    expect(() => resolveConfig({ MODE: 'api', REDIS_CLUSTER: 'true', REDIS_HOST: text })).toThrow(
+      /REDIS_HOST must be/
+    )
   }
 )
 

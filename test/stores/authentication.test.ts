@@ -17,7 +17,7 @@ test('a Redis that refuses the password of a running process is reported once in
     await rm(dir, { recursive: true })
   })
   const { app, call, log } = await useApp(space, 'api', { REDIS_PORT: server.port, REDIS_PASSWORD: 'old' })
-  await until('Redis is up', () => app.stores.redis.availability.check())
+  await until('Redis is up', () => app.stores.redis.check())
   const admin = new Redis({ port: server.port, password: 'old' })
   await admin.config('SET', 'requirepass', 'new')
   await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
@@ -49,7 +49,7 @@ test('a Redis that refuses the password of a running process is reported once in
     )
   })
   expect(warned).toBe(true)
-  for (let n = 0; n < 5; n++) await app.stores.redis.availability.check()
+  for (let n = 0; n < 5; n++) await app.stores.redis.check()
   expect(lines()).toHaveLength(1)
 })
 

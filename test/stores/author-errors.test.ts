@@ -8,7 +8,7 @@ import { makeFunction, useWorker } from '../streams/functions.ts'
 const space = await useSpace()
 const { app, close } = await openApp(space, 'worker')
 afterAll(close)
-await until('the stores are up', () => app.stores.redis.availability.up && app.stores.mysql.availability.up)
+await until('the stores are up', () => app.stores.redis.up() && app.stores.mysql.availability.up)
 await space.sql('CREATE TABLE own (id INT PRIMARY KEY, n INT NOT NULL DEFAULT 0)')
 
 /** Errors that libraries and authors throw. Each looks in some way like an error of a store. */
@@ -41,7 +41,7 @@ test.each(thrown.map(error => [error]))(
       await fail()
     })
     await expect(inRedis.catch(caught => ({ caught }))).resolves.toEqual({ caught: error })
-    expect([app.stores.mysql.availability.up, app.stores.redis.availability.up]).toEqual([true, true])
+    expect([app.stores.mysql.availability.up, app.stores.redis.up()]).toEqual([true, true])
   }
 )
 

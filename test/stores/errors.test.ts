@@ -9,6 +9,8 @@ import {
   NotPermitted,
   ReadOnlyReplica,
   ScriptMissing,
+  SlotMoved,
+  SlotMoving,
   StoreRefused,
   StoreUnavailable,
   UnexplainedStoreError
@@ -67,7 +69,13 @@ describe('an error about the server itself is not a failure of the call', () => 
     ['LOADING', StoreUnavailable],
     ['MASTERDOWN', StoreUnavailable],
     ['CLUSTERDOWN', StoreUnavailable],
-    ['TRYAGAIN', StoreUnavailable],
+    ['TRYAGAIN', SlotMoving],
+    ['ASK 3999 127.0.0.1:6381', SlotMoving],
+    ['MOVED 3999 127.0.0.1:6381', SlotMoved],
+    [
+      'UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)',
+      ReadOnlyReplica
+    ],
     ['BUSY', StoreUnavailable],
     ['NOAUTH', StoreUnavailable],
     ['WRONGPASS', StoreUnavailable],

@@ -65,7 +65,7 @@ test('a call without a connection fails at once, and is not sent later', async (
   redis.client.disconnect(true)
   await once(redis.client, 'close')
   await expect(redis.run(client => client.incr(key))).rejects.toBeInstanceOf(StoreUnavailable)
-  await until('it is connected again', () => redis.availability.check())
+  await until('it is connected again', () => redis.check())
   expect(await space.redis.get(key)).toBe(null)
 })
 
@@ -76,21 +76,21 @@ test('a call whose connection breaks before the answer is not sent again', async
   const call = expect(redis.run(client => client.incr(key))).rejects.toBeInstanceOf(StoreUnavailable)
   redis.client.disconnect(true)
   await call
-  await until('it is connected again', () => redis.availability.check())
+  await until('it is connected again', () => redis.check())
   expect(await space.redis.get(key)).toBe(null)
 })
 
 test('a probe fails when its connection breaks before Redis has reported its settings', async () => {
   const proxy = await startProxy(Number(space.env.REDIS_PORT))
   const { redis } = (await useApp(space, 'api', { REDIS_PORT: proxy.port })).app.stores
-  expect(redis.availability.up).toBe(true)
+  expect(redis.up()).toBe(true)
   const held = proxy.holdAt('maxmemory-policy')
-  const found = redis.availability.check()
+  const found = redis.check()
   await held
   redis.client.disconnect(true)
   expect(await found).toBe(false)
   proxy.release()
-  await until('it is back', () => redis.availability.up)
+  await until('it is back', () => redis.up())
 })
 
 test('a Redis that forbids CONFIG is used, and counts as not durable', async () => {
@@ -100,8 +100,8 @@ test('a Redis that forbids CONFIG is used, and counts as not durable', async () 
     await space.redis.call('ACL', 'DELUSER', REDIS_USERNAME)
   })
   const { redis } = (await useApp(space, 'api', { REDIS_USERNAME, REDIS_PASSWORD: 'word' })).app.stores
-  expect(redis.availability.up).toBe(true)
-  expect(redis.facts()).toEqual({ durability: 'memory', evicts: false })
+  expect(redis.up()).toBe(true)
+  expect(redis.masterOf(0).facts()).toEqual({ durability: 'memory', evicts: false })
 })
 
 test('a client leaves a replica at once, and waits longer each time that it gets a replica again', async () => {

@@ -51,7 +51,7 @@ async function callDriver(
     given.consume(fn.definition)
   })
   const { redis, mysql } = worker.app.stores
-  await until('both stores are up', () => redis.availability.up && mysql.availability.up)
+  await until('both stores are up', () => redis.up() && mysql.availability.up)
   const deadLetters = async () => (await worker.app.streams.deadLetters.list(fn.name, '', 10)).deadLetters
   const consumer = worker.app.streams.consumers.find(({ definition }) => definition.name === fn.name)
   return { fn, gate, errors, attempts: seen, deadLetters, waitingFor: () => consumer?.waitingFor() }

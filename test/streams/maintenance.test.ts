@@ -4,6 +4,7 @@ import { createGroupMember } from '../../src/streams/group/member.ts'
 import { EVENTS } from '../../src/streams/names.ts'
 import { runMaintenance } from '../../src/streams/operate/maintenance.ts'
 import { useApp } from '../harness/app.ts'
+import { withBefore } from '../harness/before-run.ts'
 import { until, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
@@ -45,13 +46,9 @@ test('the leases of many messages are renewed in several short calls', async () 
   const { redis } = app.stores
   const fn = makeFunction(space, async () => undefined)
   let calls = 0
-  const counting: typeof redis = {
-    ...redis,
-    run: work => {
-      calls++
-      return redis.run(work)
-    }
-  }
+  const counting = withBefore(redis, () => {
+    calls++
+  })
   const definition = { name: fn.name, group: fn.name, stream: fn.name }
   const options = { keys, definition, partition: 0, consumer: 'c', lease: () => 30_000 }
   const member = createGroupMember({ redis: counting, ...options })

@@ -89,17 +89,21 @@ describe('two partition counts', () => {
   const processOf = (KEY_PREFIX: string, partitions: number) => {
     const keys = createKeys(KEY_PREFIX, partitions)
     const check = createPartitionCheck(keys, SERVICE_FUNCTIONS)
-    return { keys, probe: () => check(space.redis), count: () => space.redis.get(keys.partitionCount()) }
+    return {
+      keys,
+      probe: () => check(() => space.redis),
+      count: () => space.redis.get(keys.partitionCount())
+    }
   }
 
   test('are never used together: a process stops using Redis after a later one has changed the count', async () => {
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.turns`
     const old = await useApp(space, 'api', { KEY_PREFIX })
-    await until('it has set its count', () => old.app.stores.redis.availability.up)
+    await until('it has set its count', () => old.app.stores.redis.up())
     const fresh = await openApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 4 })
-    expect(fresh.app.stores.redis.availability.up).toBe(true)
-    await until('the old one has noticed', async () => !(await old.app.stores.redis.availability.check()))
-    expect(await fresh.app.stores.redis.availability.check()).toBe(true)
+    expect(fresh.app.stores.redis.up()).toBe(true)
+    await until('the old one has noticed', async () => !(await old.app.stores.redis.check()))
+    expect(await fresh.app.stores.redis.check()).toBe(true)
     expect(await space.redis.get(fresh.app.keys.partitionCount())).toBe('4')
     expect(
       old.log.some(({ err }) => (err as Error)?.message.includes('STREAM_PARTITIONS=4 has started'))
@@ -109,9 +113,9 @@ describe('two partition counts', () => {
 
     // After a rollback, the old process waits until a process with its count has found that no message waits.
     await fresh.close()
-    expect(await old.app.stores.redis.availability.check()).toBe(false)
+    expect(await old.app.stores.redis.check()).toBe(false)
     await useApp(space, 'api', { KEY_PREFIX })
-    await until('the old one is back', () => old.app.stores.redis.availability.check())
+    await until('the old one is back', () => old.app.stores.redis.check())
   })
 
   test('are replaced after a flush by the count of the first process that probes Redis', async () => {
@@ -151,7 +155,7 @@ describe('a lower STREAM_PARTITIONS', () => {
   /** Returns true if an api accepts the count, or the text of its refusal. */
   const takes = async (overrides: Record<string, unknown>) => {
     const { app, log, close } = await openApp(space, 'api', overrides)
-    const { up } = app.stores.redis.availability
+    const { up } = app.stores.redis.masterOf(0).availability
     await close()
     const refusal = log
       .map(({ err }) => err as Error | undefined)
@@ -216,7 +220,9 @@ describe('a lower STREAM_PARTITIONS', () => {
       return seen
     }
     const client = Object.create(space.redis, { get: { value: get } }) as typeof space.redis
-    await expect(createPartitionCheck(keys, SERVICE_FUNCTIONS)(client)).rejects.toThrow(PartitionCountChanged)
+    await expect(createPartitionCheck(keys, SERVICE_FUNCTIONS)(() => client)).rejects.toThrow(
+      PartitionCountChanged
+    )
     expect(await space.redis.get(keys.partitionCount())).toBe('3')
   })
 })

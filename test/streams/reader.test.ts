@@ -9,7 +9,11 @@ const space = await useSpace()
 
 test('every read without a connection fails, and no read waits forever', async () => {
   const { redis } = (await useApp(space, 'api', { REDIS_PORT: NOWHERE })).app.stores
-  const reader = createStreamReader(redis, { group: 'g', consumer: 'c', stream: 's' } as GroupMember)
+  const reader = createStreamReader(redis.masterOf(0), {
+    group: 'g',
+    consumer: 'c',
+    stream: 's'
+  } as GroupMember)
   for (let read = 0; read < 3; read++) await expect(reader.wait(1)).rejects.toBeInstanceOf(StoreUnavailable)
   reader.close()
 })

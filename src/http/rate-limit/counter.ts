@@ -1,3 +1,4 @@
+import type { RedisMaster } from '../../stores/redis/master.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
 
@@ -43,15 +44,20 @@ export function createRateCounter(redis: RedisStore, keys: Keys): RateCounter {
 
   const sync = async (at: number, counted: Map<string, Count>) => {
     const busy = [...counted].filter(([, count]) => count.unsent > 0)
-    if (busy.length === 0 || !redis.availability.up) return
-    const pipeline = redis.client.pipeline()
-    for (const [client, count] of busy) {
+    const parts = Map.groupBy(busy, ([client]) => keys.partitionOf(client))
+    await Promise.all([...parts].map(([partition, part]) => add(redis.masterOf(partition), at, part)))
+  }
+
+  const add = async (master: RedisMaster, at: number, counted: [string, Count][]) => {
+    if (!master.availability.up) return
+    const pipeline = master.client.pipeline()
+    for (const [client, count] of counted) {
       pipeline.incrby(keys.rate(client, at), count.unsent).expire(keys.rate(client, at), KEEP)
       count.total += count.unsent
       count.unsent = 0
     }
     const replies = (await pipeline.exec()) ?? []
-    busy.forEach(([, count], index) => {
+    counted.forEach(([, count], index) => {
       const reply = replies[index * 2]?.[1]
       if (typeof reply === 'number') count.total = Math.max(count.total, reply)
     })

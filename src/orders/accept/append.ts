@@ -1,5 +1,6 @@
 import { StoreUnavailable } from '../../stores/errors.ts'
-import { createRedisClock } from '../../stores/redis/clock.ts'
+import { readTime } from '../../stores/redis/clock.ts'
+import type { RedisFacts } from '../../stores/redis/facts.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
@@ -14,11 +15,9 @@ const acceptScript = loadScript(new URL('accept.lua', import.meta.url))
 
 /** The answer of Redis for an order: the order is accepted, the order exists already, or the backlog is full. */
 export type Appended =
-  | { kind: 'accepted' }
+  | { kind: 'accepted'; durability: RedisFacts['durability'] }
   | { kind: 'known'; document: string }
   | { kind: 'full'; error: BacklogFull }
-
-const ACCEPTED: Appended = { kind: 'accepted' }
 
 /** The dependencies of `createAppend`. */
 export interface AppendOptions {
@@ -43,15 +42,15 @@ export type Append = (candidates: Candidate[], partition: number) => Promise<App
 /** Creates the function that accepts orders in Redis. */
 export function createAppend(options: AppendOptions): Append {
   const { redis, keys, watermarks, timeout, maxBacklog, maxBacklogBytes } = options
-  const clock = createRedisClock()
   const cap = Math.ceil(maxBacklog / keys.partitions)
   const mostBytes = Math.ceil(maxBacklogBytes / keys.partitions)
   const backlogs = Array.from({ length: keys.partitions }, () => createBacklog(cap))
 
   return (candidates, partition) =>
-    redis.run(async client => {
-      if (redis.facts().evicts) throw new MayEvictOrders()
-      const deadline = (clock.now() ?? (await readTime(redis))) + timeout
+    redis.masterOf(partition).run(async (client, { clock, facts }) => {
+      const { durability, evicts } = facts()
+      if (evicts) throw new MayEvictOrders()
+      const deadline = (clock.now() ?? (await readTime(client))) + timeout
       const used = [keys.stream(PLACED, partition), keys.accepted(partition), keys.settled(partition)]
       const { epoch: seen, count: highest, next } = watermarks.current(partition)
       const args: (string | number)[] = [deadline, next, cap, seen, highest, mostBytes, LARGE_MESSAGE]
@@ -72,7 +71,8 @@ export function createAppend(options: AppendOptions): Append {
       backlog.sample(accepted, waiting)
       if (!refused) throw new StoreUnavailable('redis', new Error('the call arrived after its deadline'))
       watermarks.observe(partition, { epoch: epoch ?? seen, count: accepted })
-      const answers: Appended[] = candidates.map(() => ACCEPTED)
+      const added: Appended = { kind: 'accepted', durability }
+      const answers = candidates.map((): Appended => added)
       for (let i = 0; i < refused.length; i += 2) {
         const document = refused[i + 1] as string
         answers[refused[i] as number] =
@@ -82,9 +82,4 @@ export function createAppend(options: AppendOptions): Append {
       }
       return answers
     })
-}
-
-async function readTime({ client }: RedisStore): Promise<number> {
-  const [seconds, microseconds] = await client.time()
-  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
 }

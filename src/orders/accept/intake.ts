@@ -92,7 +92,7 @@ type Result = { accepted: Durability } | { document: string } | { error: Error }
 export function createIntake(options: IntakeOptions): Intake {
   const { redis, mysql, store, keys, count, defaultCurrency, knowsTenants, timeout } = options
   const append = createAppend(options)
-  const refusals = createRefusals(options.log, () => redis.facts().evicts)
+  const refusals = createRefusals(options.log, () => redis.masters().some(({ facts }) => facts().evicts))
   const batches = Array.from({ length: keys.partitions }, (_, partition) =>
     createMicroBatch<Candidate, Result>({
       size: ACCEPT_SIZE,
@@ -116,11 +116,10 @@ export function createIntake(options: IntakeOptions): Intake {
   const appendOrSpill = async (candidates: Candidate[], partition: number): Promise<Result[]> => {
     try {
       checkAge(candidates, timeout)
-      const durability = redis.facts().durability
       const answers = await append(candidates, partition)
       refusals.clear()
       return answers.map(answer => {
-        if (answer.kind === 'accepted') return { accepted: durability }
+        if (answer.kind === 'accepted') return { accepted: answer.durability }
         return answer.kind === 'full' ? { error: answer.error } : { document: answer.document }
       })
     } catch (error) {

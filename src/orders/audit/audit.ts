@@ -115,7 +115,7 @@ async function readPartition(redis: RedisStore, keys: Keys, partition: number): 
     keys.retry(ORDER_FUNCTION, partition),
     keys.dead(ORDER_FUNCTION, partition)
   ]
-  const reply = await redis.run(client => auditScript(client, used, []))
+  const reply = await redis.masterOf(partition).run(client => auditScript(client, used, []))
   const [fields, ...figures] = reply as [string[], ...(string | number | null)[]]
   const [duplicates = 0, conflicts = 0, redriving = 0, waiting = 0, retrying = 0, deadLetters = 0] =
     figures.map(parseCount)

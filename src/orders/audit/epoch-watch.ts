@@ -30,7 +30,7 @@ export function createEpochWatch(options: EpochWatchOptions): () => Promise<void
 
   const checkPartition = async (partition: number) => {
     const key = keys.accepted(partition)
-    const [epoch, count] = await redis.run(client => client.hmget(key, 'epoch', 'count'))
+    const [epoch, count] = await redis.masterOf(partition).run(client => client.hmget(key, 'epoch', 'count'))
     const counter = { epoch: epoch ?? '', count: parseCount(count) }
     const { next, ...watermark } = watermarks.current(partition)
     if (!isBehind(counter, watermark)) {
@@ -38,7 +38,9 @@ export function createEpochWatch(options: EpochWatchOptions): () => Promise<void
       return
     }
     const args = [next, watermark.epoch, watermark.count]
-    const [begun, accepted] = (await redis.run(client => beginEpoch(client, [key], args))) as [string, number]
+    const [begun, accepted] = (await redis
+      .masterOf(partition)
+      .run(client => beginEpoch(client, [key], args))) as [string, number]
     watermarks.observe(partition, { epoch: begun, count: accepted })
   }
 

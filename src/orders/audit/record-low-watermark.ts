@@ -38,7 +38,7 @@ export function createLowWatermarkRecorder({
       keys.retry(ORDER_FUNCTION, partition),
       keys.retrying(ORDER_FUNCTION, partition)
     ]
-    const found = await redis.run(client => lowWatermarkScript(client, used, [RETRIES]))
+    const found = await redis.masterOf(partition).run(client => lowWatermarkScript(client, used, [RETRIES]))
     if (!found) return false
     const [epoch, number] = found as [string, number]
     if (recorded.get(partition) === `${epoch}:${number}`) return false

@@ -1,4 +1,5 @@
 import { singleFlight } from '../../async/single-flight.ts'
+import { readTime } from '../../stores/redis/clock.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import { fromRetry } from '../../streams/group/delivery.ts'
 import type { Keys } from '../../streams/keys.ts'
@@ -33,17 +34,16 @@ export function createAsOf(redis: RedisStore, keys: Keys, longestAccept: number)
 
   const refresh = singleFlight(async () => {
     const begun = performance.now()
-    const [seconds, microseconds] = await redis.run(client => client.time())
-    const now = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
+    const times = await Promise.all(redis.masters().map(({ run }) => run(readTime)))
     const oldest = await Promise.all(partitions.map(partition => oldestWaiting(redis, keys, partition)))
     // An order in MySQL stays there, so the time never decreases.
-    newest = Math.max(newest, Math.min(now, ...oldest) - longestAccept - CLOCK_SKEW)
+    newest = Math.max(newest, Math.min(...times, ...oldest) - longestAccept - CLOCK_SKEW)
     readAt = begun
   })
 
   return {
     read: async () => {
-      if (performance.now() - readAt > VALID || !redis.availability.up) await refresh()
+      if (performance.now() - readAt > VALID || !redis.up()) await refresh()
       return new Date(newest).toISOString()
     }
   }
@@ -54,14 +54,15 @@ export function createAsOf(redis: RedisStore, keys: Keys, longestAccept: number)
  * retries, so that a message that becomes a retry in between is not missed.
  */
 async function oldestWaiting(redis: RedisStore, keys: Keys, partition: number): Promise<number> {
+  const { run } = redis.masterOf(partition)
   const [stream, retry] = [keys.stream(PLACED, partition), keys.retry(ORDER_FUNCTION, partition)]
-  const [first] = await redis.run(client => client.xrange(stream, '-', '+', 'COUNT', 1))
-  const retries = await redis.run(client => client.zrange(retry, 0, '-1'))
+  const [first] = await run(client => client.xrange(stream, '-', '+', 'COUNT', 1))
+  const retries = await run(client => client.zrange(retry, 0, '-1'))
   const ids = retries.sort((a, b) => timeOf(a) - timeOf(b))
   const waiting = first ? timeOf(first[0]) : Number.POSITIVE_INFINITY
   for (let from = 0; from < ids.length; from += RECORDS) {
     const some = ids.slice(from, from + RECORDS)
-    const records = await redis.run(client => client.hmget(keys.retrying(ORDER_FUNCTION, partition), ...some))
+    const records = await run(client => client.hmget(keys.retrying(ORDER_FUNCTION, partition), ...some))
     // The order of a redriven message has a row already.
     const index = records.findIndex(
       (record, n) => fromRetry(some[n] as string, record ?? '', '').record.redriven === ''

@@ -1,5 +1,6 @@
 import { createMicroBatch } from '../../async/micro-batch.ts'
 import { StoreUnavailable } from '../../stores/errors.ts'
+import type { RedisMaster } from '../../stores/redis/master.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
@@ -40,20 +41,29 @@ export function createDocuments(
   onCorrupt: () => void
 ): Documents {
   /** Renews the TTL of documents. XX skips a document without a TTL: its order waits, so it must not expire. */
-  const renew = (used: string[]) =>
-    redis.run(client => Promise.all(used.map(key => client.pexpire(key, ttl, 'XX'))))
+  const renew = (master: RedisMaster, used: string[]) =>
+    master.run(client => Promise.all(used.map(key => client.pexpire(key, ttl, 'XX'))))
 
-  const readBatch = async (identities: string[]) => {
+  const readBatch = async (identities: string[], partition: number) => {
+    const master = redis.masterOf(partition)
     const used = identities.map(keys.document)
-    const reply = await redis.run(client => read(client, used, [ttl]))
+    const reply = await master.run(client => read(client, used, [ttl]))
     const [found, due] = reply as [(string | null)[], number[]]
     // No caller waits for the renewal. If the renewal fails, the next read tries it again.
-    if (due.length > 0) renew(due.map(index => used[index] as string)).catch(() => {})
+    if (due.length > 0)
+      renew(
+        master,
+        due.map(index => used[index] as string)
+      ).catch(() => {})
     return found
   }
 
-  const readers = Array.from({ length: keys.partitions }, () =>
-    createMicroBatch<string, string | null>({ size: READ_SIZE, inFlight: READ_IN_FLIGHT, run: readBatch })
+  const readers = Array.from({ length: keys.partitions }, (_, partition) =>
+    createMicroBatch<string, string | null>({
+      size: READ_SIZE,
+      inFlight: READ_IN_FLIGHT,
+      run: identities => readBatch(identities, partition)
+    })
   )
   return {
     get: async identity => {
@@ -64,13 +74,16 @@ export function createDocuments(
       throw new StoreUnavailable('redis', new Error('the document of the order cannot be read'))
     },
     putBack: async order => {
-      await redis.run(client =>
-        putBackScript(
-          client,
-          [keys.document(identityOf(order))],
-          [renderDocument(order), ttl, startOfDocument(order.order_id)]
+      const identity = identityOf(order)
+      await redis
+        .masterOf(keys.partitionOf(identity))
+        .run(client =>
+          putBackScript(
+            client,
+            [keys.document(identity)],
+            [renderDocument(order), ttl, startOfDocument(order.order_id)]
+          )
         )
-      )
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
+import type { RedisMaster } from '../../stores/redis/master.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import { appendDeadLetters, type NewDeadLetter } from '../../streams/dead-letters/append.ts'
@@ -75,7 +76,7 @@ export async function publishOutbox(
       try {
         if (failed.length > 0)
           await appendDeadLetters(redis, keys, ORDER_FUNCTION, partition, failed.map(toDeadLetter))
-        await publish(redis, keys.stream(EVENTS, partition), own, toPublication)
+        await publish(redis.masterOf(partition), keys.stream(EVENTS, partition), own, toPublication)
       } catch (error) {
         if (published === 0) throw error
         // Commits the published partitions. Otherwise every run would publish them again while Redis is full.
@@ -97,7 +98,7 @@ export function createOutboxPublisher(
   options: OutboxPublisherOptions & { log: FastifyBaseLogger }
 ): () => Promise<boolean> {
   return async () => {
-    if (!options.redis.availability.up) return false
+    if (!options.redis.up()) return false
     const { published, more } = await publishOutbox(options)
     if (published > 0) options.log.info({ task: 'publish-outbox', orders: published }, 'outbox published')
     return more
@@ -130,7 +131,7 @@ function toDeadLetter(row: OutboxRow): NewDeadLetter {
  * read may have written that document, and a read publishes no event.
  */
 async function publish(
-  redis: RedisStore,
+  redis: RedisMaster,
   events: string,
   rows: OutboxRow[],
   toPublication: ToPublication

@@ -1,5 +1,5 @@
+import type { RedisMaster } from '../../stores/redis/master.ts'
 import { loadScript } from '../../stores/redis/script.ts'
-import type { RedisStore } from '../../stores/redis/store.ts'
 import { indexed, type RateTable } from './rate-table.ts'
 
 const writeScript = loadScript(new URL('write-mirror.lua', import.meta.url))
@@ -18,7 +18,7 @@ export interface Mirror {
 }
 
 /** Creates the access to the mirror, which is a hash. */
-export function createMirror(redis: RedisStore, key: string): Mirror {
+export function createMirror(redis: RedisMaster, key: string): Mirror {
   return {
     stamp: async () => (await redis.run(client => client.hget(key, 'stamp'))) ?? '',
     read: async () => {

@@ -3,6 +3,7 @@ import type { TaxRate } from '../../../schema/http/tax-rate.ts'
 import { StoreUnavailable } from '../../stores/errors.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
+import { COMMON } from '../../streams/common.ts'
 import type { Keys } from '../../streams/keys.ts'
 import { createMirror, type Mirror } from './mirror.ts'
 import { addChange, type RateOrigin, readChanges, readLastStamp, type WantedRate } from './rate-changes.ts'
@@ -51,7 +52,7 @@ export interface TaxRatesOptions {
 
 /** Creates the tax rates of a process. `rateOf` throws until the first refresh has finished. */
 export function createTaxRates({ redis, mysql, keys, log }: TaxRatesOptions): TaxRates {
-  const mirror = createMirror(redis, keys.taxRates())
+  const mirror = createMirror(redis.masterOf(COMMON), keys.taxRates())
   let table: RateTable | undefined
   let confirmedAt = Number.NEGATIVE_INFINITY
   let running: Promise<void> = Promise.resolve()

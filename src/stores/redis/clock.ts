@@ -1,3 +1,5 @@
+import type { Redis } from 'ioredis'
+
 /**
  * An estimate of the server's clock that is never later than the real time of the server. A reply with the time t needs
  * some time to arrive, so the server's clock then shows t or more. From then on, the local monotonic clock is added. A
@@ -8,6 +10,8 @@ export interface RedisClock {
   saw: (serverTime: number) => void
   /** Returns the estimate of the server's time (ms since 1970); undefined without a recent reply. */
   now: () => number | undefined
+  /** Drops the last reading. */
+  forget: () => void
 }
 
 /** The time for which a reading is valid. In this time, two clocks differ by a few milliseconds at most. */
@@ -24,6 +28,15 @@ export function createRedisClock(): RedisClock {
       if (!reading) return undefined
       const elapsed = performance.now() - reading.local
       return elapsed < READING_VALID ? Math.floor(reading.server + elapsed) : undefined
+    },
+    forget: () => {
+      reading = undefined
     }
   }
+}
+
+/** Reads the time of a server (ms since 1970). */
+export async function readTime(client: Redis): Promise<number> {
+  const [seconds, microseconds] = await client.time()
+  return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)
 }

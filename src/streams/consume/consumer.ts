@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Availability } from '../../stores/availability.ts'
+import type { StoreState } from '../../stores/availability.ts'
 import type { StoreName } from '../../stores/errors.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import { createDecoder } from '../batch/decode.ts'
@@ -26,7 +26,7 @@ export interface ConsumerOptions {
   /** Name of this process among the consumers of the group. */
   consumer: string
   redis: RedisStore
-  stores: Record<StoreName, Availability>
+  stores: Record<StoreName, StoreState>
   /** The lease (ms). Another worker takes over a message of this process that is idle for longer. */
   lease: number
   /** Creates the missing groups of a function on a log. */
@@ -90,7 +90,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
   const outages = createOutages(options.stores, stopping.signal, options.log)
   const runtime = createRuntime(options, outages, leaving.signal)
   const { member, inFlight, lease } = runtime
-  const reader = createStreamReader(options.redis, member)
+  const reader = createStreamReader(options.redis.masterOf(options.partition), member)
   const stuck = new SlotsHeld(definition)
   const events = { onBatch: options.onBatch, onStuck: () => options.onStuck(stuck) }
   const slots = createSlots(runtime, events, options.lease / 3)

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { fromRedis } from '../../stores/driver-errors.ts'
 import { NotPermitted } from '../../stores/errors.ts'
-import type { RedisStore } from '../../stores/redis/store.ts'
+import type { RedisMaster } from '../../stores/redis/master.ts'
 import type { Entry } from '../group/delivery.ts'
 import type { GroupMember } from '../group/member.ts'
 
@@ -25,24 +25,31 @@ export interface StreamReader {
 type Reply = [key: string, entries: Entry[]][] | null
 
 /** Creates a reader. Its calls throw {StoreUnavailable} or {GroupMissing}. */
-export function createStreamReader(redis: RedisStore, member: GroupMember): StreamReader {
-  const connection: Redis = redis.blockingConnection(BLOCK)
+export function createStreamReader(redis: RedisMaster, member: GroupMember): StreamReader {
+  let connection: Redis | undefined
   let connectionId: number | undefined
   // The error of a command without a connection does not state why the connection failed.
   let broken: Error | undefined
-  connection.on('error', error => {
-    broken = error
-  })
-  connection.on('ready', () => {
-    broken = undefined
-  })
-  connection.on('close', () => {
-    connectionId = undefined
-  })
+
+  const open = () => {
+    const opened = redis.blockingConnection(BLOCK)
+    opened.on('error', error => {
+      broken = error
+    })
+    opened.on('ready', () => {
+      broken = undefined
+    })
+    opened.on('close', () => {
+      connectionId = undefined
+    })
+    return opened
+  }
 
   const read = async (count: number, block: number | undefined): Promise<Entry[]> => {
+    // A connection that is lost ends, and so does one to a server that no longer has the partition.
+    if (!connection || connection.status === 'end') connection = open()
     try {
-      if (connection.status !== 'ready') await connected(connection)
+      if (connection.status !== 'ready') await connection.connect()
       connectionId ??= await connection.client('ID').catch(unlessNotPermitted)
       const { group, consumer, stream } = member
       const reply =
@@ -73,28 +80,11 @@ export function createStreamReader(redis: RedisStore, member: GroupMember): Stre
       const id = connectionId
       if (id !== undefined) await redis.run(client => client.client('UNBLOCK', id))
     },
-    close: () => connection.disconnect()
+    close: () => connection?.disconnect()
   }
 }
 
 /** A Redis user who may not run CLIENT ID can still read. A stop then waits until the read returns. */
 function unlessNotPermitted(error: unknown): undefined {
   if (!(fromRedis(error) instanceof NotPermitted)) throw error
-}
-
-/** Resolves when the connection is ready; rejects when this attempt to connect fails. */
-async function connected(connection: Redis): Promise<void> {
-  if (connection.status === 'wait' || connection.status === 'end') return connection.connect()
-  await new Promise<void>((resolve, reject) => {
-    const ready = () => {
-      connection.off('close', closed)
-      resolve()
-    }
-    const closed = () => {
-      connection.off('ready', ready)
-      reject(new Error('the connection for reading was closed'))
-    }
-    connection.once('ready', ready)
-    connection.once('close', closed)
-  })
 }

@@ -1,10 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import { GroupMissing, StoreRefused, StoreUnavailable } from '../../stores/errors.ts'
+import { GroupMissing, SlotElsewhere, StoreRefused, StoreUnavailable } from '../../stores/errors.ts'
 import type { Outages } from '../outage/outages.ts'
 
 /** Pause after a read without a reply (ms). */
 const ERROR_PAUSE = 500
+
+/** Pause before the server that has the partition now is tried (ms). */
+const SLOT_PAUSE = 50
 
 /** Logged once when Redis is available and messages cannot be taken from it. */
 const CANNOT_TAKE = 'the function waits for Redis, which does not hand out its messages'
@@ -27,6 +30,10 @@ export function createRecovery(
       if (stopping.aborted) return
       if (error instanceof GroupMissing) {
         log.warn({ err: error }, 'the consumer group is gone')
+        return
+      }
+      if (error instanceof SlotElsewhere) {
+        await delay(SLOT_PAUSE, undefined, { signal: stopping }).catch(() => {})
         return
       }
       // Taking messages uses only Redis, so any other error is an unexpected answer of Redis.

@@ -38,7 +38,7 @@ export async function appendDeadLetters(
   const marks = deadLetters.map(({ id }) => keys.deadLetterMark(name, partition, id))
   const entries = deadLetters.map(toEntry)
   const args = [MARKED, entries[0]?.length ?? 0, ...entries.flat()]
-  await redis.run(client => script(client, [keys.dead(name, partition), ...marks], args))
+  await redis.masterOf(partition).run(client => script(client, [keys.dead(name, partition), ...marks], args))
 }
 
 /** Returns the fields and values of a dead letter. Their number is the same for every dead letter. */

@@ -74,7 +74,9 @@ export function createDeadLetters({
     show: async (name, id) => {
       const [partition, entry] = parseId(id)
       if (partition >= keys.partitions) return undefined
-      const [found] = await redis.run(client => client.xrange(keys.dead(name, partition), entry, entry))
+      const [found] = await redis
+        .masterOf(partition)
+        .run(client => client.xrange(keys.dead(name, partition), entry, entry))
       return found && decode(name, id, found[1])
     },
     redrive: (name, ids, rate, requestId = '') => {

@@ -27,7 +27,7 @@ export async function discardDeadLetters(
     const used = [keys.dead(name, partition), keys.discarded(name, partition)]
     await inSteps(entries, async rest => {
       const args = [reason, KEEP_DISCARDED, CALL_BYTES, KEPT_BYTES, ...rest]
-      const reply = await redis.run(client => script(client, used, args))
+      const reply = await redis.masterOf(partition).run(client => script(client, used, args))
       const [looked, discarded] = reply as [number, string[]]
       count += discarded.length
       for (const entry of discarded) missing.delete(`${partition}:${entry}`)

@@ -1,3 +1,4 @@
+import type { RedisMaster } from '../../stores/redis/master.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../keys.ts'
@@ -43,7 +44,13 @@ export async function readPage(
     let start = partition === from && id !== '' ? `(${id}` : '-'
     for (let more = true; more; ) {
       if (found.length >= limit || bytes >= PAGE_BYTES) return page(true)
-      const some = await readSome(redis, key, [start, '+'], limit - found.length, LISTED_BYTES)
+      const some = await readSome(
+        redis.masterOf(partition),
+        key,
+        [start, '+'],
+        limit - found.length,
+        LISTED_BYTES
+      )
       found.push(...some.entries.map(([id, fields, bytes]) => ({ partition, id, fields, bytes })))
       bytes += some.read
       more = some.more
@@ -61,13 +68,15 @@ export async function readPage(
 export async function* readAllIds(redis: RedisStore, keys: Keys, name: string): AsyncGenerator<Chunk> {
   const partitions = Array.from({ length: keys.partitions }, (_, partition) => partition)
   const lasts = await Promise.all(
-    partitions.map(partition => redis.run(client => lastScript(client, [keys.dead(name, partition)], [])))
+    partitions.map(partition =>
+      redis.masterOf(partition).run(client => lastScript(client, [keys.dead(name, partition)], []))
+    )
   )
   for (const [partition, last] of lasts.entries()) {
     let start = '-'
     for (let more = last !== null; more; ) {
       const range: [string, string] = [start, last as string]
-      const some = await readSome(redis, keys.dead(name, partition), range, CHUNK, 0)
+      const some = await readSome(redis.masterOf(partition), keys.dead(name, partition), range, CHUNK, 0)
       const entries = some.entries.map(([id]) => id)
       if (entries.length > 0) yield { partition, entries }
       more = some.more
@@ -81,7 +90,7 @@ export async function* readAllIds(redis: RedisStore, keys: Keys, name: string): 
  * remain.
  */
 async function readSome(
-  redis: RedisStore,
+  redis: RedisMaster,
   key: string,
   [start, end]: [string, string],
   limit: number,

@@ -64,7 +64,7 @@ export async function redriveDeadLetters(
     await inSteps(entries, async rest => {
       const changes = JSON.stringify(counters ?? {})
       const args = [sent * pause, pause, changes, CALL_BYTES, LARGEST_MESSAGE, requestId, ...rest]
-      const reply = await redis.run(client => script(client, used, args))
+      const reply = await redis.masterOf(partition).run(client => script(client, used, args))
       const [looked, moved, left] = reply as [number, string[], string[]]
       sent += moved.length
       refused.push(...left.map(entry => `${partition}:${entry}`))

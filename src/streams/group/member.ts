@@ -1,4 +1,5 @@
 import { GroupExists, GroupMissing, StoreRefused } from '../../stores/errors.ts'
+import type { RedisMaster } from '../../stores/redis/master.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import { type ResolvedFunction, versionsOf } from '../function.ts'
@@ -100,7 +101,10 @@ export interface GroupMemberOptions {
   begin?: (() => Promise<void>) | undefined
 }
 
-function createSettler({ redis, keys, definition, partition, consumer }: GroupMemberOptions) {
+/** The dependencies of a group member, with the master of its partition. */
+type MemberOptions = Omit<GroupMemberOptions, 'redis'> & { redis: RedisMaster }
+
+function createSettler({ redis, keys, definition, partition, consumer }: MemberOptions) {
   const { name, stream, group } = definition
   const fixed = [
     keys.stream(stream, partition),
@@ -118,7 +122,7 @@ function createSettler({ redis, keys, definition, partition, consumer }: GroupMe
   }
 }
 
-function createReleaser({ redis, keys, definition, partition, consumer, lease }: GroupMemberOptions) {
+function createReleaser({ redis, keys, definition, partition, consumer, lease }: MemberOptions) {
   const used = [
     keys.stream(definition.stream, partition),
     keys.retry(definition.name, partition),
@@ -144,14 +148,14 @@ function createReleaser({ redis, keys, definition, partition, consumer, lease }:
 }
 
 /** Creates the group member of a consumer. Its calls throw {StoreUnavailable} when Redis is unavailable. */
-export function createGroupMember(options: GroupMemberOptions): GroupMember {
+export function createGroupMember(given: GroupMemberOptions): GroupMember {
+  const options = { ...given, redis: given.redis.masterOf(given.partition) }
   const { redis, keys, definition, partition, consumer, lease, begin } = options
   const { name, group } = definition
   const versions = versionsOf(definition)
   let joined = false
   const stream = keys.stream(definition.stream, partition)
-  const retry = keys.retry(name, partition)
-  const retrying = keys.retrying(name, partition)
+  const [retry, retrying] = [keys.retry(name, partition), keys.retrying(name, partition)]
 
   return {
     stream,
@@ -220,7 +224,7 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
  * @throws {StoreRefused} when the group is missing and Redis refuses writes.
  */
 export async function makeGroup(
-  redis: RedisStore,
+  redis: RedisMaster,
   stream: string,
   group: string,
   position = '0'

@@ -1,5 +1,6 @@
 import { StoreUnavailable } from '../../stores/errors.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
+import type { RedisMaster } from '../../stores/redis/master.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { ResolvedFunction } from '../function.ts'
 import type { Keys } from '../keys.ts'
@@ -59,13 +60,14 @@ export function createStarts(redis: RedisStore, mysql: MysqlStore, keys: Keys): 
     // An older version created groups without a record.
     const isNew = definition.start === 'new' && !existing.some(Boolean)
     const wanted = isNew
-      ? await Promise.all(partitions.map(at => lastEntry(redis, keys.stream(stream, at))))
+      ? await Promise.all(partitions.map(at => lastEntry(redis.masterOf(at), keys.stream(stream, at))))
       : null
     const agreed = await records.agree(stream, group, wanted)
     await Promise.all(
       partitions.map(async partition => {
         const key = keys.stream(stream, partition)
-        await makeGroup(redis, key, group, await usable(redis, key, agreed?.[partition]))
+        const master = redis.masterOf(partition)
+        await makeGroup(master, key, group, await usable(master, key, agreed?.[partition]))
       })
     )
     if (agreed) await records.existed(stream, group)
@@ -90,16 +92,18 @@ export function createStarts(redis: RedisStore, mysql: MysqlStore, keys: Keys): 
 }
 
 function hasGroup(redis: RedisStore, keys: Keys, partition: number, group: string): Promise<boolean> {
-  return redis.run(async client => (await readUnsettledIn(client, keys, partition)).has(group))
+  return redis
+    .masterOf(partition)
+    .run(async client => (await readUnsettledIn(client, keys, partition)).has(group))
 }
 
-async function lastEntry(redis: RedisStore, key: string): Promise<string> {
+async function lastEntry(redis: RedisMaster, key: string): Promise<string> {
   const [entry] = await redis.run(client => client.xrevrange(key, '+', '-', 'COUNT', 1))
   return entry?.[0] ?? BEGINNING
 }
 
 /** Returns the recorded position; the beginning when the log has lost entries since. All its entries are new then. */
-async function usable(redis: RedisStore, key: string, position = BEGINNING): Promise<string> {
+async function usable(redis: RedisMaster, key: string, position = BEGINNING): Promise<string> {
   if (position === BEGINNING) return position
   const last = await lastEntry(redis, key)
   return last === BEGINNING || isBefore(last, position) ? BEGINNING : position

@@ -102,7 +102,9 @@ async function inPartition(
     lease
   }: { partition: number; name: string; what: 'look' | 'forget'; lease: number }
 ) {
-  const all = await redis.run(client => readKnownFunctions(client, keys, partition, serviceFunctions))
+  const all = await redis
+    .masterOf(partition)
+    .run(client => readKnownFunctions(client, keys, partition, serviceFunctions))
   const known = all.filter(known => known.name === name)
   const total = { alive: 0, groups: 0, retries: 0, known }
   // Changes nothing where Redis has no entry of the function: a worker of an older version may run it there.
@@ -116,7 +118,7 @@ async function inPartition(
   ]
   const args = [what, lease, CHUNK, CALL_BYTES, ...known.map(toMember)]
   for (;;) {
-    const reply = await redis.run(client => script(client, used, args))
+    const reply = await redis.masterOf(partition).run(client => script(client, used, args))
     const [alive, groups, retries, left] = reply as [number, number, number, number]
     total.alive = alive
     total.groups += groups

@@ -22,7 +22,9 @@ export async function runMaintenance(
 ): Promise<false> {
   for (let partition = 0; partition < keys.partitions; partition++) {
     for (const log of LOGS) {
-      await redis.run(client => trimLog(client, [keys.stream(log, partition)], [KEEP_UNREAD]))
+      await redis
+        .masterOf(partition)
+        .run(client => trimLog(client, [keys.stream(log, partition)], [KEEP_UNREAD]))
     }
   }
   for (const { member } of consumers) await member.forgetIdle()

@@ -13,6 +13,9 @@ const setPartitionCount = loadScript(new URL('set-partition-count.lua', import.m
  */
 const RECHECK_FOR = 15_000
 
+/** Returns the connection to the master of a key. */
+type ClientOf = (key: string) => Redis
+
 /** The configured number of partitions differs from the number in Redis, and this process may not change the number. */
 export class PartitionCountChanged extends Error {
   override name = 'PartitionCountChanged'
@@ -35,18 +38,22 @@ export class PartitionCountChanged extends Error {
 export function createPartitionCheck(
   keys: Keys,
   serviceFunctions: readonly KnownFunction[]
-): (client: Redis) => Promise<void> {
+): (clientOf: ClientOf) => Promise<void> {
   const search = { keys, serviceFunctions }
   let agreed = false
   let lowered: { from: string; until: number } | undefined
 
-  const change = async (client: Redis, before: string | null) => {
-    const waits = await firstWaiting(client, search, 0, Number(before))
+  const change = async (clientOf: ClientOf, before: string | null) => {
+    const waits = await firstWaiting(clientOf, search, 0, Number(before))
     if (waits) throw stillNeeded(keys, before as string, waits)
     // Records this before it sets the count, since the reply may be lost.
     if (Number(before) > keys.partitions)
       lowered = { from: before as string, until: performance.now() + RECHECK_FOR }
-    const now = await setPartitionCount(client, [keys.partitionCount()], [before ?? '', keys.partitions])
+    const now = await setPartitionCount(
+      clientOf(keys.partitionCount()),
+      [keys.partitionCount()],
+      [before ?? '', keys.partitions]
+    )
     if (Number(now) !== keys.partitions) throw changedBy(keys, now as string)
   }
 
@@ -54,23 +61,23 @@ export function createPartitionCheck(
    * Restores the old count when a removed partition has received a message after the change. No worker would process
    * the message.
    */
-  const checkAgain = async (client: Redis, { from, until }: { from: string; until: number }) => {
+  const checkAgain = async (clientOf: ClientOf, { from, until }: { from: string; until: number }) => {
     if (performance.now() > until) lowered = undefined
-    const waits = await firstWaiting(client, search, keys.partitions, Number(from))
+    const waits = await firstWaiting(clientOf, search, keys.partitions, Number(from))
     if (!waits) return
-    await setPartitionCount(client, [keys.partitionCount()], [keys.partitions, from])
+    await setPartitionCount(clientOf(keys.partitionCount()), [keys.partitionCount()], [keys.partitions, from])
     lowered = undefined
     agreed = false
     throw stillNeeded(keys, from, waits)
   }
 
-  return async client => {
+  return async clientOf => {
     // Reads first, and writes only a change: every probe runs this, and a full or read-only server refuses a write.
-    const before = await client.get(keys.partitionCount())
+    const before = await clientOf(keys.partitionCount()).get(keys.partitionCount())
     if (Number(before) !== keys.partitions) {
       if (agreed && before !== null) throw changedBy(keys, before)
-      await change(client, before)
-    } else if (lowered) await checkAgain(client, lowered)
+      await change(clientOf, before)
+    } else if (lowered) await checkAgain(clientOf, lowered)
     agreed = true
   }
 }
@@ -96,23 +103,24 @@ interface Search {
 
 /** Returns a text about the first partition of a range that is not empty; undefined when all are empty. */
 async function firstWaiting(
-  client: Redis,
+  clientOf: ClientOf,
   search: Search,
   first: number,
   end: number
 ): Promise<string | undefined> {
   const partitions = Array.from({ length: Math.max(0, end - first) }, (_, index) => first + index)
-  const waiting = await Promise.all(partitions.map(partition => waitingIn(client, search, partition)))
+  const waiting = await Promise.all(partitions.map(partition => waitingIn(clientOf, search, partition)))
   const found = waiting.findIndex(texts => texts.length > 0)
   return found < 0 ? undefined : `partition ${first + found} still has ${waiting[found]?.join(' and ')}`
 }
 
 /** Returns one text for each function whose messages prevent the change or the removal of a partition. */
 async function waitingIn(
-  client: Redis,
+  clientOf: ClientOf,
   { keys, serviceFunctions }: Search,
   partition: number
 ): Promise<string[]> {
+  const client = clientOf(keys.accepted(partition))
   const isRemoved = partition >= keys.partitions
   const known = (await readKnownFunctions(client, keys, partition, serviceFunctions)).filter(
     ({ name }) => isRemoved || serviceFunctions.some(own => own.name === name)

@@ -50,7 +50,7 @@ async function readPartition(
   const used = [keys.stream(stream, partition), keys.retry(name, partition), keys.settled(partition)]
   // One script reads everything: with several commands, a stream or a group that is removed in between would cause an
   // error.
-  const reply = await redis.run(client => queueScript(client, used, []))
+  const reply = await redis.masterOf(partition).run(client => queueScript(client, used, []))
   const [depth, pending, oldest, seconds, retrying, redriving] = reply as [
     number,
     number,

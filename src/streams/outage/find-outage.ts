@@ -1,4 +1,4 @@
-import type { Availability } from '../../stores/availability.ts'
+import type { StoreState } from '../../stores/availability.ts'
 import { fromBareDriver } from '../../stores/bare-driver-errors.ts'
 import { type StoreName, StoreRefused, StoreUnavailable, UnexplainedStoreError } from '../../stores/errors.ts'
 import { TerminalError } from '../function.ts'
@@ -56,7 +56,7 @@ function readError(error: Error): [driver: Error | undefined, causes: unknown[]]
  * store.
  */
 export async function findOutage(
-  stores: Record<StoreName, Availability>,
+  stores: Record<StoreName, StoreState>,
   thrown: unknown
 ): Promise<StoreUnavailable | undefined> {
   if (thrown instanceof HandlerTimeout) return firstDown(stores, thrown)
@@ -69,7 +69,7 @@ export async function findOutage(
 }
 
 async function firstDown(
-  stores: Record<StoreName, Availability>,
+  stores: Record<StoreName, StoreState>,
   cause: HandlerTimeout
 ): Promise<StoreUnavailable | undefined> {
   const names = ['redis', 'mysql'] as const

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Availability } from '../../stores/availability.ts'
+import type { StoreState } from '../../stores/availability.ts'
 import {
   NoFreeConnection,
   NotPermitted,
@@ -38,7 +38,7 @@ export interface Wait {
 
 /** The waits of a function while a store is unavailable. A wait uses no attempt, and health reports it. */
 export interface Outages {
-  stores: Record<StoreName, Availability>
+  stores: Record<StoreName, StoreState>
   /** The store that the function waits for; undefined when it does not wait. */
   readonly waitingFor: StoreName | undefined
   /** The reason why the function waits, for health; undefined when it does not wait. */
@@ -54,7 +54,7 @@ export interface Outages {
 
 /** Creates the waits of one consumer. `stopping` aborts when its worker stops. */
 export function createOutages(
-  stores: Record<StoreName, Availability>,
+  stores: Record<StoreName, StoreState>,
   stopping: AbortSignal,
   log: FastifyBaseLogger
 ): Outages {

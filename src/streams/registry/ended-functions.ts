@@ -24,8 +24,8 @@ export async function unmarkEnded(
   if (members.length === 0) return
   for (let partition = 0; partition < keys.partitions; partition++) {
     const key = keys.alive(partition)
-    await redis.run(client =>
-      olderProcesses ? recordRun(client, [key], members) : client.hdel(key, ...members)
-    )
+    await redis
+      .masterOf(partition)
+      .run(client => (olderProcesses ? recordRun(client, [key], members) : client.hdel(key, ...members)))
   }
 }

@@ -55,7 +55,7 @@ function readPartition(
   partition: number,
   serviceFunctions: readonly KnownFunction[]
 ): Promise<FunctionState[]> {
-  return redis.run(async client => {
+  return redis.masterOf(partition).run(async client => {
     const [known, unsettled, marks] = await Promise.all([
       readKnownFunctions(client, keys, partition, serviceFunctions),
       readUnsettledIn(client, keys, partition),

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { isUnavailable, StoreRefused } from '../../stores/errors.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
+import { COMMON } from '../common.ts'
 import type { Keys } from '../keys.ts'
 import type { KnownFunction } from './known-functions.ts'
 import { findDifferences, type ProcessRecord, RELEASE, readProcessRecord, runs } from './process-record.ts'
@@ -78,9 +79,9 @@ export function createProcesses({ redis, keys, name, settings, grace, log }: Pro
   let warnings = new Map<string, string>()
 
   const write = (text: string) =>
-    redis.run(client => script(client, [keys.processes()], [name, text, own.lease + grace])) as Promise<
-      string[]
-    >
+    redis
+      .masterOf(COMMON)
+      .run(client => script(client, [keys.processes()], [name, text, own.lease + grace])) as Promise<string[]>
   const current = () => performance.now() - exchangedAt < own.lease
 
   const reportDifferences = () => {

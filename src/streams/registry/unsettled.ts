@@ -26,7 +26,7 @@ export async function readUnsettled(redis: RedisStore, keys: Keys): Promise<Map<
   const total = new Map<string, number>()
   const partitions = await Promise.all(
     Array.from({ length: keys.partitions }, (_, partition) =>
-      redis.run(client => readUnsettledIn(client, keys, partition))
+      redis.masterOf(partition).run(client => readUnsettledIn(client, keys, partition))
     )
   )
   for (const [group, entries] of partitions.flatMap(own => [...own]))

@@ -4,9 +4,9 @@ import { promisify } from 'node:util'
 import { Type } from 'typebox'
 import { beforeAll, expect, test } from 'vitest'
 import type { App } from '../../../src/app.ts'
-import type { RedisStore } from '../../../src/stores/redis/store.ts'
 import { FunctionInUse, forgetFunction } from '../../../src/streams/operate/forget.ts'
 import { openApp, type TestApp, useApp } from '../../harness/app.ts'
+import { withBefore } from '../../harness/before-run.ts'
 import { until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
@@ -142,14 +142,13 @@ test('a group is kept in a partition where a worker starts the function during t
   const keys = [0, 1].map(partition => api.app.keys.stream('events', partition)) as [string, string]
   for (const key of keys) await space.redis.xgroup('CREATE', key, 'raced', '0')
   let runs = 0
-  const run: RedisStore['run'] = async work => {
+  const redis = withBefore(api.app.stores.redis, async () => {
     // The call has checked both partitions.
     if (++runs === 5) await space.redis.xreadgroup('GROUP', 'raced', 'c', 'COUNT', 1, 'STREAMS', keys[0], '>')
-    return api.app.stores.redis.run(work)
-  }
+  })
   const raced = forgetFunction(
     {
-      redis: { ...api.app.stores.redis, run },
+      redis,
       keys: api.app.keys,
       starts: api.app.streams.starts,
       processes: { ...api.app.processes, lease: () => 600_000 },

@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from 'vitest'
 import { readAudit } from '../../../src/orders/audit/audit.ts'
 import { openApp, type TestApp } from '../../harness/app.ts'
+import { withBefore } from '../../harness/before-run.ts'
 import { until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
@@ -31,13 +32,15 @@ test.each(['redis', 'mysql'])(
   async slow => {
     const { keys } = api.app
     const { redis, mysql } = api.app.stores
-    const before = async <T>(store: string, read: () => Promise<T>): Promise<T> => {
-      if (store === slow) await completeOne()
-      return read()
-    }
     const audit = await readAudit(
-      { ...redis, run: work => before('redis', () => redis.run(work)) },
-      { ...mysql, rows: (sql, values) => before('mysql', () => mysql.rows(sql, values)) },
+      withBefore(redis, () => (slow === 'redis' ? completeOne() : undefined)),
+      {
+        ...mysql,
+        rows: async (sql, values) => {
+          if (slow === 'mysql') await completeOne()
+          return mysql.rows(sql, values)
+        }
+      },
       keys
     )
     expect(audit.difference).toBeLessThanOrEqual(0)

@@ -3,6 +3,7 @@ import { createMirror } from '../../../src/orders/tax/mirror.ts'
 import { TaxRateRefused, toTable } from '../../../src/orders/tax/rate-table.ts'
 import { createTaxRates } from '../../../src/orders/tax/tax-rates.ts'
 import { StoreUnavailable } from '../../../src/stores/errors.ts'
+import { COMMON } from '../../../src/streams/common.ts'
 import { openApp, type TestApp, useApp } from '../../harness/app.ts'
 import { NOWHERE, until, useSpace } from '../../harness/space.ts'
 
@@ -144,7 +145,7 @@ describe('the mirror of the tax rates', () => {
 
   test('is not overwritten by a process that has read it before another process wrote it', async () => {
     const { redis } = api.app.stores
-    const own = createMirror(redis, api.app.keys.taxRates())
+    const own = createMirror(redis.masterOf(COMMON), api.app.keys.taxRates())
     const seen = await own.stamp()
     await set('DE', '0.19')
     const written = await mirror()

@@ -1,0 +1,144 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Redis } from 'ioredis'
+import type { Config } from '../../../schema/config/env.ts'
+import { Availability, type StoreState } from '../availability.ts'
+import { fromRedis } from '../driver-errors.ts'
+import { StoreUnavailable } from '../errors.ts'
+import type { Address } from './address.ts'
+import { createRedisClock, type RedisClock } from './clock.ts'
+import { createConnection } from './connection.ts'
+import { type RedisFacts, readFacts } from './facts.ts'
+
+/** The extra time beyond BLOCK after which the connection of a blocking read is closed (ms). */
+const BLOCK_GRACE = 2000
+
+/**
+ * The longest time without an answer on the common connection after a call (ms). Then the connection is closed. Without
+ * a limit, a connection to a stopped server stays open for a quarter of an hour, and longer behind a middlebox that
+ * answers for the server.
+ */
+const SILENCE = 5000
+
+/** The server that runs commands. */
+export interface RedisServer {
+  /** The server's clock, for deadlines. */
+  clock: RedisClock
+  /** Returns what the server guarantees, as the last probe found. */
+  facts: () => RedisFacts
+}
+
+/** The Redis server that accepts the writes of a partition, behind a circuit breaker of its own. */
+export interface RedisMaster {
+  /** The common connection, without the circuit breaker. */
+  readonly client: Redis
+  availability: StoreState
+  /** Returns what the server guarantees, as the last probe found. */
+  facts: () => RedisFacts
+  /** Runs commands through the circuit breaker. Other errors of `work` stay unchanged. */
+  run: <T>(work: (client: Redis, server: RedisServer) => Promise<T>) => Promise<T>
+  /**
+   * Opens a connection for blocking reads, because every command on the common connection would wait behind them.
+   * `block` is the longest BLOCK in milliseconds. The connection closes when no data comes for longer than that and
+   * some extra time. It does not connect again by itself.
+   */
+  blockingConnection: (block: number) => Redis
+}
+
+/** A server that this process has opened. */
+export interface OpenMaster extends RedisMaster {
+  availability: Availability
+  start: () => Promise<void>
+  close: () => Promise<void>
+}
+
+/** The dependencies of a master. */
+export interface MasterOptions {
+  config: Config
+  log: FastifyBaseLogger
+  address: Address
+  /** Each probe calls it. It reads a key of this server, and throws when this Redis must not be used. */
+  check: (client: Redis) => Promise<void>
+}
+
+/** Opens a master: one common connection behind a circuit breaker. */
+export function createRedisMaster({ config, log, address, check }: MasterOptions): OpenMaster {
+  const timeout = config.STORE_TIMEOUT_MS
+  const client = createConnection(config, address, {
+    commandTimeout: timeout,
+    socketTimeout: Math.max(SILENCE, 2 * timeout)
+  })
+  // The probe reports this reason. A command without a connection fails without a reason.
+  let broken: Error | undefined
+  client.on('error', error => {
+    broken = error
+  })
+  client.on('ready', () => {
+    broken = undefined
+  })
+  const clock = createRedisClock()
+  // The next connection may reach another server.
+  client.on('close', clock.forget)
+  const blocking = new Set<Redis>()
+  let facts: RedisFacts = { durability: 'memory', evicts: false }
+  const server: RedisServer = { clock, facts: () => facts }
+
+  const availability = new Availability({
+    store: 'redis',
+    log,
+    timeout,
+    probe: async () => {
+      if (client.status === 'wait' || client.status === 'end')
+        await client.connect().catch(error => reportAsRedis(broken ?? error))
+      if (client.status !== 'ready')
+        reportAsRedis(broken ?? new Error(`the connection to ${address} is ${client.status}`))
+      await requireFlags(client)
+      // The probe does not use PING. A server that cannot save refuses PING as it refuses writes, but still answers
+      // reads.
+      await check(client).catch(reportAsRedis)
+      facts = await readFacts(client).catch(reportAsRedis)
+    }
+  })
+
+  return {
+    client,
+    availability,
+    facts: server.facts,
+    run: work => availability.run(() => work(client, server)),
+    blockingConnection: block => {
+      const connection = createConnection(config, address, {
+        socketTimeout: block + BLOCK_GRACE,
+        retryStrategy: () => null
+      })
+      connection.on('error', () => {})
+      connection.on('end', () => blocking.delete(connection))
+      blocking.add(connection)
+      return connection
+    },
+    start: () => availability.start(),
+    close: async () => {
+      await availability.stop()
+      for (const connection of [client, ...blocking]) connection.disconnect()
+    }
+  }
+}
+
+/**
+ * Checks that the server supports the flags at the start of every script.
+ * @throws {StoreUnavailable} when it does not.
+ */
+async function requireFlags(client: Redis): Promise<void> {
+  try {
+    await client.eval('#!lua flags=no-writes,allow-oom\nreturn 1', 0)
+  } catch (error) {
+    const known = fromRedis(error)
+    if (known instanceof StoreUnavailable) throw known
+    throw new StoreUnavailable(
+      'redis',
+      new Error('it is older than 7.0, or runs no scripts', { cause: known })
+    )
+  }
+}
+
+function reportAsRedis(error: unknown): never {
+  throw fromRedis(error)
+}

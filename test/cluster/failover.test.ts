@@ -1,0 +1,159 @@
+import { Redis } from 'ioredis'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { slotOf } from '../../src/stores/redis/cluster/slot.ts'
+import { createKeys, type Keys } from '../../src/streams/keys.ts'
+import type { LocalStore } from '../../tools/local/redis.ts'
+import { ADMIN_TOKEN, completedIds, readAudit } from '../fault/evidence.ts'
+import { type Answer, acceptedIn, startLoad } from '../fault/load.ts'
+import { useCluster } from '../harness/cluster.ts'
+import { startService } from '../harness/service.ts'
+import { PATIENT, type Space, until } from '../harness/space.ts'
+
+const PARTITIONS = 12
+const RATE = 60
+const { cluster, space: openSpace } = await useCluster({ masters: 3, replicas: 1 })
+
+/** Opens a client of one server, which the service does not use. */
+function clientOf({ port }: LocalStore): Redis {
+  const client = new Redis({ port, replyMapping: 'legacy' })
+  client.on('error', () => {})
+  onTestFinished(() => client.disconnect())
+  return client
+}
+
+/** Returns the role of a server: `master`, `slave`, or undefined while it does not answer. */
+async function roleOf(client: Redis): Promise<unknown> {
+  return ((await client.call('ROLE').catch(() => [])) as unknown[])[0]
+}
+
+/** Returns the server that has a slot now. */
+async function masterOf(slot: number): Promise<LocalStore> {
+  const ranges = (await clientOf(cluster.servers[1] as LocalStore).cluster('SLOTS')) as unknown as [
+    number,
+    number,
+    [string, number]
+  ][]
+  const [, , [, port]] = ranges.find(
+    ([first, last]) => first <= slot && slot <= last
+  ) as (typeof ranges)[number]
+  return cluster.servers.find(server => server.port === port) as LocalStore
+}
+
+/** Returns the replica of a master. */
+async function replicaOf(master: LocalStore): Promise<LocalStore> {
+  const [, , replicas] = (await clientOf(master).call('ROLE')) as [string, number, [string, string][]]
+  return cluster.servers.find(({ port }) => String(port) === replicas[0]?.[1]) as LocalStore
+}
+
+const keysOf = (space: Space) => createKeys(space.env.KEY_PREFIX as string, PARTITIONS, true)
+const slotIn = (keys: Keys, partition: number) => slotOf(keys.accepted(partition))
+
+/** Starts an api, a worker and a load of orders in a space of its own. */
+async function startAll(env: Record<string, string> = {}) {
+  const space = await openSpace()
+  const api = await startService(space, 'api', { ADMIN_TOKEN, ...env })
+  const worker = await startService(space, 'worker', { LEASE_MS: '2000', ...env })
+  const load = startLoad(api.url, RATE, 'order')
+  await until('orders flow', () => load.answers.length > RATE)
+  return { space, keys: keysOf(space), api, worker, load }
+}
+
+/** Waits until no order is in flight. Returns the audit, and the accepted orders that are not completed. */
+async function atRest({ api, space }: Awaited<ReturnType<typeof startAll>>, answers: Answer[]) {
+  const audit = await until('no order is in flight', async () => {
+    const now = await readAudit(api).catch(() => undefined)
+    return now?.in_flight === 0 && now.retrying === 0 && now
+  })
+  const completed = new Set(await completedIds(space))
+  return { audit, missing: acceptedIn(answers).filter(id => !completed.has(id)) }
+}
+
+describe('I1: a planned failover', () => {
+  test('loses and refuses nothing, and needs no restart', { timeout: 90_000 }, async () => {
+    const all = await startAll(PATIENT)
+    const old = await masterOf(slotIn(all.keys, 0))
+    const next = clientOf(await replicaOf(old))
+    await next.cluster('FAILOVER')
+    await until('the replica is the master', async () => (await roleOf(next)) === 'master')
+    const before = all.load.answers.length
+    await until('orders flow', () => all.load.answers.length > before + 3 * RATE)
+    const answers = await all.load.stop()
+    expect(answers.filter(({ status }) => status !== 202)).toEqual([])
+    expect(answers.at(-1)?.durability).toBe('fsync')
+    const { audit, missing } = await atRest(all, answers)
+    expect(missing).toEqual([])
+    expect(audit).toMatchObject({ difference: 0, lost: 0, redis_lost_data: false })
+  })
+})
+
+describe('I6: a master that is', () => {
+  test.each<[string, NodeJS.Signals]>([
+    ['killed', 'SIGKILL'],
+    ['frozen', 'SIGSTOP']
+  ])(
+    '%s has its orders accepted in MySQL until its replica replaces it, and no other order is affected',
+    {
+      timeout: 120_000
+    },
+    async (_how, signal) => {
+      const all = await startAll()
+      const { keys, load } = all
+      const old = await masterOf(slotIn(keys, 0))
+      const next = clientOf(await replicaOf(old))
+      const lives = await Promise.all(
+        Array.from(
+          { length: PARTITIONS },
+          async (_, partition) => (await masterOf(slotIn(keys, partition))) !== old
+        )
+      )
+      const livesFor = ({ id }: Answer) => lives[keys.partitionOf(id)] === true
+
+      const stopped = load.answers.length
+      process.kill(old.pid, signal)
+      await until('orders are accepted in MySQL', () =>
+        load.answers.some(({ durability }) => durability === 'mysql')
+      )
+      await until('the replica is the master', async () => (await roleOf(next)) === 'master')
+      await until('its orders go into Redis again', () => {
+        const own = load.answers.slice(stopped).filter(answer => !livesFor(answer))
+        return own.at(-1)?.durability === 'fsync' && own.some(({ durability }) => durability === 'mysql')
+      })
+      if (signal === 'SIGSTOP') process.kill(old.pid, 'SIGCONT')
+      else await cluster.restart(cluster.servers.indexOf(old))
+      const back = clientOf(cluster.servers.find(({ port }) => port === old.port) as LocalStore)
+      await until('the old master is a replica', async () => (await roleOf(back)) === 'slave')
+      const answers = await load.stop()
+
+      expect(answers.filter(({ status }) => status !== 202)).toEqual([])
+      expect(answers.filter(answer => livesFor(answer) && answer.durability !== 'fsync')).toEqual([])
+      const { audit, missing } = await atRest(all, answers)
+      // The replica may not have had the last orders of its master.
+      expect(audit).toMatchObject({ difference: 0, lost: missing.length })
+    }
+  )
+})
+
+describe('I1: a slot that is moved with waiting orders', () => {
+  test('loses and refuses nothing, and needs no restart', { timeout: 90_000 }, async () => {
+    const all = await startAll()
+    process.kill(all.worker.pid, 'SIGSTOP')
+    const slot = slotIn(all.keys, 0)
+    const from = await masterOf(slot)
+    const to = (await masterOf(slotIn(all.keys, 1))) as LocalStore
+    const waiting = all.load.answers.length
+    await until('orders wait', () => all.load.answers.length > waiting + 2 * RATE)
+    await cluster.moveSlot(slot, to)
+    expect(await masterOf(slot)).toBe(to)
+    process.kill(all.worker.pid, 'SIGCONT')
+    await until('an order of the partition goes into Redis', () => {
+      const own = all.load.answers.filter(({ id }) => all.keys.partitionOf(id) === 0)
+      return own.at(-1)?.durability === 'fsync'
+    })
+    const answers = await all.load.stop()
+    expect(answers.filter(({ status }) => status !== 202)).toEqual([])
+    const { audit, missing } = await atRest(all, answers)
+    expect(missing).toEqual([])
+    expect(audit).toMatchObject({ difference: 0, lost: 0, redis_lost_data: false })
+    await cluster.moveSlot(slot, from)
+  })
+})

@@ -1,0 +1,45 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { slotOf } from '../../src/stores/redis/cluster/slot.ts'
+import { useApp } from '../harness/app.ts'
+import { useCluster } from '../harness/cluster.ts'
+import { until } from '../harness/space.ts'
+
+const { client, space: openSpace } = await useCluster({ masters: 3, replicas: 0 })
+
+test('orders of every partition are accepted, processed and read on a cluster', async () => {
+  const space = await openSpace()
+  const api = await useApp(space, 'api')
+  await useApp(space, 'worker')
+  const ids = Array.from({ length: 200 }, (_, n) => `order-${n}`)
+  const answers = await Promise.all(ids.map(order_id => api.post({ order_id, amount: 10 })))
+  expect(new Set(answers.map(({ statusCode }) => statusCode))).toEqual(new Set([202]))
+  expect(new Set(answers.map(({ headers }) => headers.durability))).toEqual(new Set(['fsync']))
+  await until('all are completed', async () => {
+    const read = await Promise.all(ids.map(id => api.call(`/orders/${id}`)))
+    return read.every(answer => answer.json().status === 'completed')
+  })
+  expect(new Set(ids.map(api.app.keys.partitionOf)).size).toBe(12)
+
+  const masters = await Promise.all(
+    client.nodes('master').map(async node => {
+      const keys = await node.keys(`*${space.env.KEY_PREFIX}:*:accepted`)
+      return keys.length
+    })
+  )
+  expect(masters).toEqual([4, 4, 4])
+  expect((await api.call('/health')).json()).toMatchObject({
+    status: 'healthy',
+    services: { redis: 'connected' }
+  })
+})
+
+test('the slot of any key is the one that Redis computes', async () => {
+  const text = fc.string({ unit: fc.constantFrom('{', '}', 'a', 'ä', '\u{1f4e6}', ':', '0') })
+  await fc.assert(
+    fc.asyncProperty(text, async key => {
+      expect(slotOf(key)).toBe(await client.cluster('KEYSLOT', key))
+    }),
+    { numRuns: 300 }
+  )
+})
