@@ -38,6 +38,20 @@ export const Env = Type.Object(
       description:
         'Whether Redis is a Redis Cluster. The partitions (`STREAM_PARTITIONS`) are then spread over its masters.'
     }),
+    REDIS_SENTINELS: Type.Optional(
+      Type.String({
+        minLength: 1,
+        format: 'hosts',
+        description:
+          'The sentinels that know the master, in place of `REDIS_HOST`: `sentinel-1:26379,sentinel-2:26379`. The port may be left out when it is 26379. Needs `REDIS_SENTINEL_NAME`.'
+      })
+    ),
+    REDIS_SENTINEL_NAME: Type.Optional(
+      Type.String({ minLength: 1, description: 'The name of the master among the sentinels.' })
+    ),
+    REDIS_SENTINEL_PASSWORD: Type.Optional(
+      Type.String({ minLength: 1, description: 'Password of the sentinels. Without it, they need none.' })
+    ),
     REDIS_USERNAME: Type.String({ default: '', description: 'Redis ACL user; empty for the default user.' }),
     REDIS_PASSWORD: Type.String({ default: '', description: 'Redis password; empty for none.' }),
     REDIS_TLS: Type.Boolean({
@@ -241,7 +255,13 @@ export const Env = Type.Object(
       })
     )
   },
-  { dependencies: { JWKS_URL: ['ISSUER', 'AUDIENCE'] } }
+  {
+    dependencies: {
+      JWKS_URL: ['ISSUER', 'AUDIENCE'],
+      REDIS_SENTINELS: ['REDIS_SENTINEL_NAME'],
+      REDIS_SENTINEL_NAME: ['REDIS_SENTINELS']
+    }
+  }
 )
 
 /** The resolved configuration, as `buildApp` takes it. */

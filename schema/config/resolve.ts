@@ -69,5 +69,7 @@ export function resolveConfig(environment: Record<string, unknown>): Config {
   }
   if (!config.REDIS_CLUSTER && !FORMATS.host?.check(config.REDIS_HOST))
     throw new ConfigError([`REDIS_HOST ${FORMATS.hosts?.expected}.`])
+  if (config.REDIS_CLUSTER && config.REDIS_SENTINELS !== undefined)
+    throw new ConfigError(['REDIS_SENTINELS is set, and REDIS_CLUSTER is true: a cluster has no sentinels.'])
   return config
 }

@@ -34,6 +34,17 @@ test('orders of every partition are accepted, processed and read on a cluster', 
   })
 })
 
+test('a function reaches every key with app.redis and with app.stores.redis.run', async () => {
+  const { app } = await useApp(await openSpace(), 'worker')
+  await until('the client is connected', () => app.redis.status === 'ready')
+  for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) {
+    const key = `${app.config.KEY_PREFIX}:${name}`
+    await app.redis.set(key, name)
+    expect(await app.stores.redis.run(redis => redis.get(key))).toBe(name)
+  }
+  await expect(app.redis.incr(`${app.config.KEY_PREFIX}:a`)).rejects.toThrow('not an integer')
+})
+
 test('the slot of any key is the one that Redis computes', async () => {
   const text = fc.string({ unit: fc.constantFrom('{', '}', 'a', 'ä', '\u{1f4e6}', ':', '0') })
   await fc.assert(

@@ -169,6 +169,19 @@ test.each(['redis://redis-1', 'redis-1:70000', 'redis-1:0', 'a,,b', '[10.0.0.1]:
   }
 )
 
+test('REDIS_SENTINELS needs REDIS_SENTINEL_NAME, and no cluster', () => {
+  const sentinels = { MODE: 'api', REDIS_SENTINELS: 'sentinel-1,sentinel-2:26380' }
+  const named = { ...sentinels, REDIS_SENTINEL_NAME: 'orders' }
+  expect(resolveConfig(named)).toMatchObject(named)
+  expect(() => resolveConfig(sentinels)).toThrow(
+    /REDIS_SENTINEL_NAME is not set, and REDIS_SENTINELS needs it/
+  )
+  expect(() => resolveConfig({ MODE: 'api', REDIS_SENTINEL_NAME: 'orders' })).toThrow(
+    /REDIS_SENTINELS is not set/
+  )
+  expect(() => resolveConfig({ ...named, REDIS_CLUSTER: 'true' })).toThrow(/a cluster has no sentinels/)
+})
+
 test('JWKS_URL needs ISSUER and AUDIENCE, and a URL that nobody on the way can change', () => {
   const resolve = (env: object) => () => resolveConfig({ MODE: 'api', ...env })
   const named = { ISSUER: 'https://login.example', AUDIENCE: 'orderstream' }

@@ -30,7 +30,8 @@ import {
 /** Settings that the image or the compose file sets: where to listen, and which stores. */
 const FIXED = new Set([
   ...['MODE', 'NODE_ENV', 'HOST', 'PORT'],
-  ...['REDIS_PORT', 'REDIS_USERNAME', 'REDIS_TLS', 'DB_PORT', 'DB_TLS']
+  ...['REDIS_PORT', 'REDIS_USERNAME', 'REDIS_TLS', 'REDIS_CLUSTER', 'DB_PORT', 'DB_TLS'],
+  ...['REDIS_SENTINELS', 'REDIS_SENTINEL_NAME', 'REDIS_SENTINEL_PASSWORD']
 ])
 
 // This does nothing after the last test, because the last test also tears down.

@@ -62,7 +62,8 @@ export async function endLeftoverRedis(dir: string): Promise<void> {
   await endLeftover({ name: 'redis', dir: home, mark: home })
 }
 
-function ping(port: number): Promise<string | undefined> {
+/** Returns the reason why a Redis or a sentinel does not answer PING; undefined when it answers. */
+export function ping(port: number): Promise<string | undefined> {
   return new Promise(resolve => {
     const socket = connect({ port, host: '127.0.0.1', timeout: 1000 }, () => socket.write('PING\r\n'))
     const finish = (reason: string | undefined) => {

@@ -16,9 +16,14 @@ export function parseAddress(address: Address): { host: string; port: number } {
 
 /** Returns the addresses in REDIS_HOST. REDIS_PORT is the port of those without one. */
 export function configuredAddresses({ REDIS_HOST, REDIS_PORT }: Config): Address[] {
-  return REDIS_HOST.split(',').map(part => {
+  return parseList(REDIS_HOST, REDIS_PORT)
+}
+
+/** Parses a list of `host` and `host:port`. `defaultPort` is the port of those without one. */
+export function parseList(list: string, defaultPort: number): Address[] {
+  return list.split(',').map(part => {
     const text = part.trim()
     const [, bracketed, host, port] = /^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/.exec(text) ?? []
-    return toAddress(bracketed ?? host ?? text, Number(port ?? REDIS_PORT))
+    return toAddress(bracketed ?? host ?? text, Number(port ?? defaultPort))
   })
 }

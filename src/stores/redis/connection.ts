@@ -3,7 +3,10 @@ import { Cluster, type Command, Redis, type RedisOptions } from 'ioredis'
 import type { Config } from '../../../schema/config/env.ts'
 import { fromRedis } from '../driver-errors.ts'
 import { ReadOnlyReplica } from '../errors.ts'
-import { type Address, parseAddress } from './address.ts'
+import { type Address, parseAddress, parseList } from './address.ts'
+
+/** The usual port of a sentinel. */
+const SENTINEL_PORT = 26_379
 
 /** The shortest and the longest time for which a connection to a replica is kept (ms). */
 const SHORTEST_STAY = 1000
@@ -23,6 +26,7 @@ function connectionOptions(
     ...(config.REDIS_PASSWORD !== '' && { password: config.REDIS_PASSWORD }),
     // The certificate must contain the name of the host. TLS can request a name, but not an address.
     ...(config.REDIS_TLS && { tls: isIP(host) ? {} : { servername: host } }),
+    ...sentinelOptions(config),
     lazyConnect: true,
     // The driver's check needs INFO, which a user may not be allowed to call. The check also does not use this
     // service's log. A probe checks instead.
@@ -37,6 +41,22 @@ function connectionOptions(
     reconnectOnError: leaveReplica(),
     ...more,
     replyMapping: 'legacy'
+  }
+}
+
+/** Returns the options of a connection to the master that the sentinels name; none without sentinels. */
+function sentinelOptions(config: Config): RedisOptions {
+  if (config.REDIS_SENTINELS === undefined) return {}
+  return {
+    sentinels: parseList(config.REDIS_SENTINELS, SENTINEL_PORT).map(parseAddress),
+    ...(config.REDIS_SENTINEL_NAME !== undefined && { name: config.REDIS_SENTINEL_NAME }),
+    ...(config.REDIS_SENTINEL_PASSWORD !== undefined && { sentinelPassword: config.REDIS_SENTINEL_PASSWORD }),
+    ...(config.REDIS_TLS && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
+    sentinelCommandTimeout: config.STORE_TIMEOUT_MS,
+    // The connection itself connects again, so the sentinels are asked again.
+    sentinelRetryStrategy: () => null,
+    // Leaves a master that the sentinels have replaced, even when it still answers or hangs.
+    failoverDetector: true
   }
 }
 
