@@ -30,7 +30,7 @@ const createOrder = {
       headers: {
         Location: 'Where to read the order.',
         Durability:
-          'Where the order is stored: `fsync` or `mysql` (on disk), or `memory` (on disk after the next sync).'
+          'Where the order is stored: `fsync` or `mysql` (on disk), `replicated` (on several servers), or `memory` (on disk after the next sync).'
       }
     }),
     400: problem('The body is not a valid order.'),

@@ -73,6 +73,7 @@ async function orders(app: FastifyInstance) {
       knowsTenants: () => app.processes.haveRelease(KNOWS_TENANTS),
       defaultCurrency: config.DEFAULT_CURRENCY,
       timeout: config.STORE_TIMEOUT_MS,
+      minReplicas: config.REDIS_MIN_REPLICAS,
       maxBacklog: config.MAX_BACKLOG,
       maxBacklogBytes: config.MAX_BACKLOG_BYTES,
       count: metrics.order,

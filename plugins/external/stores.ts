@@ -35,6 +35,7 @@ async function stores(app: FastifyInstance) {
     log,
     keyOf: keys.accepted,
     partitions: Array.from({ length: keys.partitions }, (_, partition) => partition),
+    checkedKey: keys.partitionCount(),
     check: createPartitionCheck(keys, SERVICE_FUNCTIONS)
   })
   const mysql = createMysqlStores(config, log, trialWrite, convertOriginalOrders(config.TAX_RATE))

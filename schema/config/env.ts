@@ -49,6 +49,20 @@ export const Env = Type.Object(
     REDIS_SENTINEL_NAME: Type.Optional(
       Type.String({ minLength: 1, description: 'The name of the master among the sentinels.' })
     ),
+    REDIS_MIN_REPLICAS: Type.Integer({
+      minimum: 0,
+      maximum: 10,
+      default: 0,
+      description:
+        'How many replicas must have an order before it counts as accepted. An order that they do not have in time is also written to MySQL. 0 waits for none: a failover may then lose the newest orders.'
+    }),
+    REDIS_REPLICA_WAIT_MS: Type.Integer({
+      minimum: 1,
+      maximum: 60_000,
+      default: 100,
+      description:
+        'How long an accept waits for `REDIS_MIN_REPLICAS` replicas. It must be shorter than `STORE_TIMEOUT_MS`.'
+    }),
     REDIS_SENTINEL_PASSWORD: Type.Optional(
       Type.String({ minLength: 1, description: 'Password of the sentinels. Without it, they need none.' })
     ),

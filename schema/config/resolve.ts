@@ -69,6 +69,10 @@ export function resolveConfig(environment: Record<string, unknown>): Config {
   }
   if (!config.REDIS_CLUSTER && !FORMATS.host?.check(config.REDIS_HOST))
     throw new ConfigError([`REDIS_HOST ${FORMATS.hosts?.expected}.`])
+  if (config.REDIS_MIN_REPLICAS > 0 && config.REDIS_REPLICA_WAIT_MS >= config.STORE_TIMEOUT_MS)
+    throw new ConfigError([
+      `REDIS_REPLICA_WAIT_MS is ${config.REDIS_REPLICA_WAIT_MS}. It must be shorter than STORE_TIMEOUT_MS, which is ${config.STORE_TIMEOUT_MS}.`
+    ])
   if (config.REDIS_CLUSTER && config.REDIS_SENTINELS !== undefined)
     throw new ConfigError(['REDIS_SENTINELS is set, and REDIS_CLUSTER is true: a cluster has no sentinels.'])
   return config

@@ -70,6 +70,22 @@ export async function untilAtRest(api: Service, timeout = 60_000): Promise<Audit
 }
 
 /**
+ * Waits until no order is in flight, and the audit counts as lost exactly the accepted orders that have no completed row.
+ * Returns the lost orders. The audit must have no difference.
+ */
+export async function lostOf(api: Service, space: Space, accepted: string[]): Promise<string[]> {
+  const { audit, lost } = await until('every accepted order is completed or counted as lost', async () => {
+    const now = await readAudit(api).catch(() => undefined)
+    if (now?.in_flight !== 0 || now.retrying !== 0) return undefined
+    const completed = new Set(await completedIds(space))
+    const missing = accepted.filter(id => !completed.has(id))
+    return missing.length === now.lost && { audit: now, lost: missing }
+  })
+  expect(audit.difference).toBe(0)
+  return lost
+}
+
+/**
  * Expects that every accepted order is completed, that the totals match the rows, and that all events of a completed
  * order have one id. An order without an answer may also be completed, because its answer can be lost after the
  * commit. Returns the ids of the completed orders.

@@ -169,6 +169,16 @@ test.each(['redis://redis-1', 'redis-1:70000', 'redis-1:0', 'a,,b', '[10.0.0.1]:
   }
 )
 
+test('the wait for replicas must be shorter than a call to a store', () => {
+  const env = { MODE: 'api', REDIS_MIN_REPLICAS: '1', STORE_TIMEOUT_MS: '200' }
+  expect(resolveConfig({ ...env, REDIS_REPLICA_WAIT_MS: '199' }).REDIS_REPLICA_WAIT_MS).toBe(199)
+  expect(() => resolveConfig({ ...env, REDIS_REPLICA_WAIT_MS: '200' })).toThrow(
+    /REDIS_REPLICA_WAIT_MS is 200/
+  )
+  const unused = { ...env, REDIS_MIN_REPLICAS: '0', STORE_TIMEOUT_MS: '50' }
+  expect(resolveConfig(unused).STORE_TIMEOUT_MS).toBe(50)
+})
+
 test('REDIS_SENTINELS needs REDIS_SENTINEL_NAME, and no cluster', () => {
   const sentinels = { MODE: 'api', REDIS_SENTINELS: 'sentinel-1,sentinel-2:26380' }
   const named = { ...sentinels, REDIS_SENTINEL_NAME: 'orders' }

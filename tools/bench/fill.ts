@@ -19,6 +19,7 @@ await withApp({ env: process.env as Record<string, string> }, async ({ stores: {
     watermarks: createWatermarks(1),
     timeout: 10_000,
     maxBacklog: Number.MAX_SAFE_INTEGER,
+    minReplicas: 0,
     maxBacklogBytes: Number.MAX_SAFE_INTEGER
   })
   await inChunks(250, async orders => {

@@ -1,7 +1,9 @@
+import type { Redis } from 'ioredis'
 import { StoreUnavailable } from '../../stores/errors.ts'
 import { readTime } from '../../stores/redis/clock.ts'
 import type { RedisFacts } from '../../stores/redis/facts.ts'
 import { loadScript } from '../../stores/redis/script.ts'
+import type { RedisServer } from '../../stores/redis/server.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
 import type { Watermarks } from '../audit/watermarks.ts'
@@ -13,10 +15,14 @@ import { MayEvictOrders } from './refusals.ts'
 
 const acceptScript = loadScript(new URL('accept.lua', import.meta.url))
 
-/** The answer of Redis for an order: the order is accepted, the order exists already, or the backlog is full. */
+/**
+ * The answer of Redis for an order: the order is accepted, the order exists already, or the backlog is full. An accepted
+ * order that too few replicas have has its ordinal, `<epoch>:<number>`.
+ */
 export type Appended =
-  | { kind: 'accepted'; durability: RedisFacts['durability'] }
-  | { kind: 'known'; document: string }
+  | { kind: 'accepted'; durability: 'fsync' | 'memory' | 'replicated' }
+  | { kind: 'unreplicated'; ordinal: string }
+  | { kind: 'known'; document: string; replicated: boolean }
   | { kind: 'full'; error: BacklogFull }
 
 /** The dependencies of `createAppend`. */
@@ -26,6 +32,8 @@ export interface AppendOptions {
   watermarks: Watermarks
   /** The longest time of a call (ms). Redis accepts no order of a call that it runs later. */
   timeout: number
+  /** The number of replicas that must have an accepted order. */
+  minReplicas: number
   /** The most messages that may wait, over all partitions. */
   maxBacklog: number
   /** The most bytes of large messages that may wait, over all partitions. */
@@ -41,45 +49,90 @@ export type Append = (candidates: Candidate[], partition: number) => Promise<App
 
 /** Creates the function that accepts orders in Redis. */
 export function createAppend(options: AppendOptions): Append {
-  const { redis, keys, watermarks, timeout, maxBacklog, maxBacklogBytes } = options
+  const { redis, keys, minReplicas } = options
+  const call = createCall(options)
+  return async (candidates, partition) => {
+    const master = redis.masterOf(partition)
+    if (minReplicas === 0)
+      return toAnswers(await master.run((client, server) => call(candidates, partition, client, server)))
+    const { value, replicated } = await master.replicate(async (client, server) => {
+      const reply = await call(candidates, partition, client, server)
+      // WAIT is about the writes of its own connection, and another connection may have written a known order.
+      if (reply.refusals.size > 0) await client.hset(keys.accepted(partition), 'confirmed', '1')
+      return reply
+    })
+    return toAnswers({ ...value, durability: replicated ? 'replicated' : 'none' })
+  }
+}
+
+/** The reply of accept.lua. */
+interface Reply {
+  /** The number of the call's orders. */
+  size: number
+  epoch: string
+  /** The number of orders that were accepted in the epoch. */
+  count: number
+  /** The documents of the orders that exist already, by position; '' for an order that a full backlog refused. */
+  refusals: Map<number, string>
+  backlogFull: () => BacklogFull
+  durability: RedisFacts['durability'] | 'replicated' | 'none'
+}
+
+function createCall(options: AppendOptions) {
+  const { keys, watermarks, timeout, maxBacklog, maxBacklogBytes } = options
   const cap = Math.ceil(maxBacklog / keys.partitions)
   const mostBytes = Math.ceil(maxBacklogBytes / keys.partitions)
   const backlogs = Array.from({ length: keys.partitions }, () => createBacklog(cap))
 
-  return (candidates, partition) =>
-    redis.masterOf(partition).run(async (client, { clock, facts }) => {
-      const { durability, evicts } = facts()
-      if (evicts) throw new MayEvictOrders()
-      const deadline = (clock.now() ?? (await readTime(client))) + timeout
-      const used = [keys.stream(PLACED, partition), keys.accepted(partition), keys.settled(partition)]
-      const { epoch: seen, count: highest, next } = watermarks.current(partition)
-      const args: (string | number)[] = [deadline, next, cap, seen, highest, mostBytes, LARGE_MESSAGE]
-      for (const { order, document, message, version, origin } of candidates) {
-        used.push(keys.document(identityOf(order)))
-        args.push(document, version, message, origin.requestId, origin.traceparent)
-      }
-      const reply = await acceptScript(client, used, args)
-      const [now, accepted, waiting, refused, epoch] = reply as [
-        number,
-        number,
-        number,
-        (number | string)[]?,
-        string?
-      ]
-      clock.saw(now)
-      const backlog = backlogs[partition] as (typeof backlogs)[number]
-      backlog.sample(accepted, waiting)
-      if (!refused) throw new StoreUnavailable('redis', new Error('the call arrived after its deadline'))
-      watermarks.observe(partition, { epoch: epoch ?? seen, count: accepted })
-      const added: Appended = { kind: 'accepted', durability }
-      const answers = candidates.map((): Appended => added)
-      for (let i = 0; i < refused.length; i += 2) {
-        const document = refused[i + 1] as string
-        answers[refused[i] as number] =
-          document === ''
-            ? { kind: 'full', error: new BacklogFull(backlog.retryAfter()) }
-            : { kind: 'known', document }
-      }
-      return answers
-    })
+  return async (
+    candidates: Candidate[],
+    partition: number,
+    client: Redis,
+    { clock, facts }: RedisServer
+  ): Promise<Reply> => {
+    const { durability, evicts } = facts()
+    if (evicts) throw new MayEvictOrders()
+    const deadline = (clock.now() ?? (await readTime(client))) + timeout
+    const used = [keys.stream(PLACED, partition), keys.accepted(partition), keys.settled(partition)]
+    const { epoch: seen, count: highest, next } = watermarks.current(partition)
+    const args: (string | number)[] = [deadline, next, cap, seen, highest, mostBytes, LARGE_MESSAGE]
+    for (const { order, document, message, version, origin } of candidates) {
+      used.push(keys.document(identityOf(order)))
+      args.push(document, version, message, origin.requestId, origin.traceparent)
+    }
+    const reply = await acceptScript(client, used, args)
+    const [now, count, waiting, refused, epoch = seen] = reply as [
+      number,
+      number,
+      number,
+      (number | string)[]?,
+      string?
+    ]
+    clock.saw(now)
+    const backlog = backlogs[partition] as (typeof backlogs)[number]
+    backlog.sample(count, waiting)
+    if (!refused) throw new StoreUnavailable('redis', new Error('the call arrived after its deadline'))
+    watermarks.observe(partition, { epoch, count })
+    const refusals = new Map<number, string>()
+    for (let i = 0; i < refused.length; i += 2) refusals.set(refused[i] as number, refused[i + 1] as string)
+    const backlogFull = () => new BacklogFull(backlog.retryAfter())
+    return { size: candidates.length, epoch, count, refusals, backlogFull, durability }
+  }
+}
+
+/** Converts a reply to one answer for each order. The accepted orders have the last numbers of the epoch. */
+function toAnswers({ size, epoch, count, refusals, backlogFull, durability }: Reply): Appended[] {
+  const replicated = durability !== 'none'
+  let number = count - (size - refusals.size)
+  return Array.from({ length: size }, (_, index) => {
+    const document = refusals.get(index)
+    if (document === undefined) {
+      number++
+      return replicated
+        ? { kind: 'accepted', durability }
+        : { kind: 'unreplicated', ordinal: `${epoch}:${number}` }
+    }
+    if (document === '') return { kind: 'full', error: backlogFull() }
+    return { kind: 'known', document, replicated }
+  })
 }

@@ -14,23 +14,19 @@ import { identityOf } from '../identity.ts'
 import { hasBodyOf, isDocumentOf, type OrderRecord, renderDocument } from '../order.ts'
 import type { OrderStore } from '../tables/order-store.ts'
 import type { TaxRates } from '../tax/tax-rates.ts'
-import { createAppend } from './append.ts'
+import { type Appended, createAppend } from './append.ts'
 import { type Candidate, type Origin, toCandidate } from './candidate.ts'
 import { checkOrder } from './check-order.ts'
+import { keepUnreplicated } from './keep-unreplicated.ts'
 import { checkAge } from './longest-accept.ts'
 import { createRefusals } from './refusals.ts'
+import type { Durability, Result } from './result.ts'
 import { spill } from './spill.ts'
 
 /** The most orders of one micro-batch. */
 const ACCEPT_SIZE = 128
 /** The most micro-batches that run at the same time for one partition. */
 const ACCEPT_IN_FLIGHT = 4
-
-/**
- * Where an accepted order is stored: on the disk of Redis (`fsync`), on the disk of MySQL (`mysql`), or only in memory
- * until the next sync to disk (`memory`).
- */
-export type Durability = 'fsync' | 'mysql' | 'memory'
 
 /** The result for an order that is accepted now, or that exists already with the same body. */
 export interface Acceptance {
@@ -73,6 +69,8 @@ export interface IntakeOptions {
   defaultCurrency: Currency | undefined
   /** The longest time that a call to a store may take (ms). */
   timeout: number
+  /** The number of replicas that must have an accepted order. */
+  minReplicas: number
   /** The most messages that may wait, over all partitions. */
   maxBacklog: number
   /** The most bytes of large messages that may wait, over all partitions. */
@@ -81,9 +79,6 @@ export interface IntakeOptions {
   count: (outcome: 'accepted' | 'replayed' | 'conflict') => void
   log: FastifyBaseLogger
 }
-
-/** The result for a candidate: accepted, the document of the existing order, or an error. */
-type Result = { accepted: Durability } | { document: string } | { error: Error }
 
 /**
  * Creates the intake. It accepts orders in Redis. While Redis is unavailable or refuses orders, it spills them.
@@ -118,10 +113,8 @@ export function createIntake(options: IntakeOptions): Intake {
       checkAge(candidates, timeout)
       const answers = await append(candidates, partition)
       refusals.clear()
-      return answers.map(answer => {
-        if (answer.kind === 'accepted') return { accepted: answer.durability }
-        return answer.kind === 'full' ? { error: answer.error } : { document: answer.document }
-      })
+      const kept = await keepUnreplicated(answers, candidates, partition, options)
+      return answers.map((answer, index) => kept.get(index) ?? toResult(answer as SafeAnswer))
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error
       if (error instanceof StoreRefused) refusals.record(error)
@@ -157,6 +150,14 @@ export function createIntake(options: IntakeOptions): Intake {
       return { document: result.document, durability: undefined }
     }
   }
+}
+
+/** An answer about an order that needs no row in MySQL. */
+type SafeAnswer = Exclude<Appended, { kind: 'unreplicated' }>
+
+function toResult(answer: SafeAnswer): Result {
+  if (answer.kind === 'accepted') return { accepted: answer.durability }
+  return answer.kind === 'full' ? { error: answer.error } : { document: answer.document }
 }
 
 /**

@@ -5,9 +5,11 @@ import { Availability, type StoreState } from '../availability.ts'
 import { fromRedis } from '../driver-errors.ts'
 import { StoreUnavailable } from '../errors.ts'
 import type { Address } from './address.ts'
-import { createRedisClock, type RedisClock } from './clock.ts'
+import { createRedisClock } from './clock.ts'
 import { createConnection } from './connection.ts'
-import { type RedisFacts, readFacts } from './facts.ts'
+import { NO_FACTS, type RedisFacts, readFacts } from './facts.ts'
+import { createReplication, type Replicated } from './replication.ts'
+import type { RedisServer } from './server.ts'
 
 /** The extra time beyond BLOCK after which the connection of a blocking read is closed (ms). */
 const BLOCK_GRACE = 2000
@@ -19,14 +21,6 @@ const BLOCK_GRACE = 2000
  */
 const SILENCE = 5000
 
-/** The server that runs commands. */
-export interface RedisServer {
-  /** The server's clock, for deadlines. */
-  clock: RedisClock
-  /** Returns what the server guarantees, as the last probe found. */
-  facts: () => RedisFacts
-}
-
 /** The Redis server that accepts the writes of a partition, behind a circuit breaker of its own. */
 export interface RedisMaster {
   /** The common connection, without the circuit breaker. */
@@ -36,6 +30,11 @@ export interface RedisMaster {
   facts: () => RedisFacts
   /** Runs commands through the circuit breaker. Other errors of `work` stay unchanged. */
   run: <T>(work: (client: Redis, server: RedisServer) => Promise<T>) => Promise<T>
+  /**
+   * Runs commands that write through the circuit breaker, and waits until REDIS_MIN_REPLICAS replicas have the writes.
+   * Without enough replicas in time, the result is not `replicated`.
+   */
+  replicate: <T>(work: (client: Redis, server: RedisServer) => Promise<T>) => Promise<Replicated<T>>
   /**
    * Opens a connection for blocking reads, because every command on the common connection would wait behind them.
    * `block` is the longest BLOCK in milliseconds. The connection closes when no data comes for longer than that and
@@ -63,10 +62,13 @@ export interface MasterOptions {
 /** Opens a master: one common connection behind a circuit breaker. */
 export function createRedisMaster({ config, log, address, check }: MasterOptions): OpenMaster {
   const timeout = config.STORE_TIMEOUT_MS
-  const client = createConnection(config, address, {
-    commandTimeout: timeout,
-    socketTimeout: Math.max(SILENCE, 2 * timeout)
-  })
+  const replicas = config.REDIS_MIN_REPLICAS
+  const open = () =>
+    createConnection(config, address, {
+      commandTimeout: timeout,
+      socketTimeout: Math.max(SILENCE, 2 * timeout)
+    })
+  const client = open()
   // The probe reports this reason. A command without a connection fails without a reason.
   let broken: Error | undefined
   client.on('error', error => {
@@ -79,8 +81,12 @@ export function createRedisMaster({ config, log, address, check }: MasterOptions
   // The next connection may reach another server.
   client.on('close', clock.forget)
   const blocking = new Set<Redis>()
-  let facts: RedisFacts = { durability: 'memory', evicts: false }
+  let facts = NO_FACTS
   const server: RedisServer = { clock, facts: () => facts }
+  const writer = open()
+  writer.on('error', () => {})
+  const wait = config.REDIS_REPLICA_WAIT_MS
+  const replication = createReplication({ connection: writer, server, replicas, wait })
 
   const availability = new Availability({
     store: 'redis',
@@ -91,11 +97,12 @@ export function createRedisMaster({ config, log, address, check }: MasterOptions
         await client.connect().catch(error => reportAsRedis(broken ?? error))
       if (client.status !== 'ready')
         reportAsRedis(broken ?? new Error(`the connection to ${address} is ${client.status}`))
+      if (replicas > 0 && ['wait', 'end'].includes(writer.status)) await writer.connect().catch(reportAsRedis)
       await requireFlags(client)
       // The probe does not use PING. A server that cannot save refuses PING as it refuses writes, but still answers
       // reads.
       await check(client).catch(reportAsRedis)
-      facts = await readFacts(client).catch(reportAsRedis)
+      facts = await readFacts(client, replicas > 0).catch(reportAsRedis)
     }
   })
 
@@ -104,6 +111,7 @@ export function createRedisMaster({ config, log, address, check }: MasterOptions
     availability,
     facts: server.facts,
     run: work => availability.run(() => work(client, server)),
+    replicate: work => availability.run(() => replication.run(work)),
     blockingConnection: block => {
       const connection = createConnection(config, address, {
         socketTimeout: block + BLOCK_GRACE,
@@ -117,7 +125,7 @@ export function createRedisMaster({ config, log, address, check }: MasterOptions
     start: () => availability.start(),
     close: async () => {
       await availability.stop()
-      for (const connection of [client, ...blocking]) connection.disconnect()
+      for (const connection of [client, writer, ...blocking]) connection.disconnect()
     }
   }
 }

@@ -31,9 +31,11 @@ export interface RedisStoreOptions {
   keyOf: (partition: number) => string
   /** The partitions that this process uses. Their masters are opened at the start. */
   partitions: readonly number[]
+  /** The key that `check` reads. */
+  checkedKey: string
   /**
    * Throws when this process must not use this Redis now. `clientOf` returns the connection to the master of a key. Each
-   * probe calls it.
+   * probe of the master of `checkedKey` calls it.
    */
   check: (clientOf: (key: string) => Redis) => Promise<void>
 }

@@ -66,6 +66,7 @@ test('I1: a call that Redis runs after its deadline accepts nothing and fails', 
     watermarks: createWatermarks(1),
     timeout: -60_000,
     maxBacklog: 10,
+    minReplicas: 0,
     maxBacklogBytes: 1_048_576
   })
   const late = toCandidate({ order_id: 'late', amount: 1 }, '0.18', {

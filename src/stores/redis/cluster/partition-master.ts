@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { StoreState } from '../../availability.ts'
 import { SlotElsewhere, SlotMoved, StoreUnavailable } from '../../errors.ts'
-import type { RedisMaster, RedisServer } from '../master.ts'
+import { NO_FACTS } from '../facts.ts'
+import type { RedisMaster } from '../master.ts'
 
 /** The most servers that one call tries, and the pause before a call tries a slot that is being moved again (ms). */
 const MOST_TRIES = 4
@@ -33,10 +34,10 @@ export function createPartitionMaster(options: PartitionMasterOptions): RedisMas
     return master
   }
 
-  const run = async <T>(work: (client: Redis, server: RedisServer) => Promise<T>): Promise<T> => {
+  const onOwner = async <T>(call: (master: RedisMaster) => Promise<T>): Promise<T> => {
     for (let tries = 1; ; tries++) {
       try {
-        return await known().run(work)
+        return await call(known())
       } catch (error) {
         if (!(error instanceof SlotElsewhere) || tries === MOST_TRIES) throw error
         if (error instanceof SlotMoved) options.moved(error)
@@ -59,8 +60,9 @@ export function createPartitionMaster(options: PartitionMasterOptions): RedisMas
       return known().client
     },
     availability: followOwner(options),
-    facts: () => owner()?.facts() ?? { durability: 'memory', evicts: false },
-    run,
+    facts: () => owner()?.facts() ?? NO_FACTS,
+    run: work => onOwner(({ run }) => run(work)),
+    replicate: work => onOwner(({ replicate }) => replicate(work)),
     blockingConnection: block => {
       const master = known()
       const connection = master.blockingConnection(block)

@@ -1,9 +1,10 @@
 import type { Redis } from 'ioredis'
 import { StoreUnavailable } from '../../errors.ts'
-import { type Address, configuredAddresses } from '../address.ts'
+import { configuredAddresses } from '../address.ts'
 import { createClusterClient } from '../connection.ts'
 import type { RedisMaster } from '../master.ts'
 import type { RedisStore, RedisStoreOptions } from '../store.ts'
+import { createMasterCheck } from './master-check.ts'
 import { createMasters } from './masters.ts'
 import { createPartitionMaster } from './partition-master.ts'
 import { slotOf } from './slot.ts'
@@ -13,7 +14,8 @@ import { createTopology } from './topology.ts'
  * Opens a Redis Cluster: one connection and one circuit breaker for each master that has a partition. A partition
  * follows its hash slot to another master, after a failover and after a reshard.
  */
-export function createClusterStore({ config, log, keyOf, partitions, check }: RedisStoreOptions): RedisStore {
+export function createClusterStore(options: RedisStoreOptions): RedisStore {
+  const { config, log, keyOf, partitions, checkedKey, check } = options
   const seeds = configuredAddresses(config)
   const masters = createMasters({ config, log, check: (client, address) => checkMaster(client, address) })
   const topology = createTopology({
@@ -25,18 +27,7 @@ export function createClusterStore({ config, log, keyOf, partitions, check }: Re
   const ownerOf = (slot: number) => masters.get(topology.ownerOf(slot) ?? '')
   const slots = partitions.map(partition => slotOf(keyOf(partition)))
 
-  let agreed = false
-  const checkMaster = async (client: Redis, address: Address) => {
-    const own = partitions.find((_, index) => topology.ownerOf(slots[index] as number) === address)
-    if (own !== undefined) await client.exists(keyOf(own))
-    try {
-      await check(clientOf)
-      agreed = true
-    } catch (error) {
-      // The master that has the answer is away. That must not stop the others.
-      if (!agreed || !(error instanceof StoreUnavailable)) throw error
-    }
-  }
+  const checkedSlot = slotOf(checkedKey)
   const clientOf = (key: string) => {
     const slot = slotOf(key)
     topology.use(slot)
@@ -44,6 +35,15 @@ export function createClusterStore({ config, log, keyOf, partitions, check }: Re
     if (!master) throw new StoreUnavailable('redis', new Error('the master of a key is unknown'))
     return master.client
   }
+
+  const checkMaster = createMasterCheck({
+    check: () => check(clientOf),
+    isChecked: address => topology.ownerOf(checkedSlot) === address,
+    keyOn: address => {
+      const own = partitions.find((_, index) => topology.ownerOf(slots[index] as number) === address)
+      return own === undefined ? undefined : keyOf(own)
+    }
+  })
 
   const followed = new Map<number, RedisMaster>()
   const follow = (partition: number) => {
@@ -75,7 +75,7 @@ export function createClusterStore({ config, log, keyOf, partitions, check }: Re
     },
     start: async () => {
       client.connect().catch(() => {})
-      for (const slot of slots) topology.use(slot)
+      for (const slot of [...slots, checkedSlot]) topology.use(slot)
       await topology.start()
       await masters.started()
     },
