@@ -4,14 +4,14 @@ import { DEFAULT_TENANT } from '../../../schema/http/key.ts'
 import type { NewOrder } from '../../../schema/http/order.ts'
 import { isoNow } from '../../async/clock.ts'
 import { createMicroBatch } from '../../async/micro-batch.ts'
-import { StoreRefused, StoreUnavailable, UnexplainedStoreError } from '../../stores/errors.ts'
+import { StoreRefused, StoreUnavailable } from '../../stores/errors.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
 import type { Watermarks } from '../audit/watermarks.ts'
 import { InvalidOrder, OrderConflict, TenantsUnknown } from '../errors.ts'
 import { identityOf } from '../identity.ts'
-import { hasBodyOf, isDocumentOf, type OrderRecord, renderDocument } from '../order.ts'
+import { hasBodyOf, isDocumentOf, renderDocument } from '../order.ts'
 import type { OrderStore } from '../tables/order-store.ts'
 import type { TaxRates } from '../tax/tax-rates.ts'
 import { type Appended, createAppend } from './append.ts'
@@ -21,6 +21,7 @@ import { keepUnreplicated } from './keep-unreplicated.ts'
 import { checkAge } from './longest-accept.ts'
 import { createRefusals } from './refusals.ts'
 import type { Durability, Result } from './result.ts'
+import { createRowSearch } from './row-search.ts'
 import { spill } from './spill.ts'
 
 /** The most orders of one micro-batch. */
@@ -96,8 +97,9 @@ export function createIntake(options: IntakeOptions): Intake {
     })
   )
 
+  const rowsOf = createRowSearch(options)
   const acceptBatch = async (candidates: Candidate[], partition: number): Promise<Result[]> => {
-    const rows = await findRows(store, mysql, candidates)
+    const rows = await rowsOf(candidates)
     if (rows.size === 0) return appendOrSpill(candidates, partition)
     const unknown = candidates.filter(({ order }) => !rows.has(identityOf(order)))
     const answers = unknown.length === 0 ? [] : await appendOrSpill(unknown, partition)
@@ -158,28 +160,6 @@ type SafeAnswer = Exclude<Appended, { kind: 'unreplicated' }>
 function toResult(answer: SafeAnswer): Result {
   if (answer.kind === 'accepted') return { accepted: answer.durability }
   return answer.kind === 'full' ? { error: answer.error } : { document: answer.document }
-}
-
-/**
- * Finds the orders that have a row already. An id stays unique after Redis has deleted the document of its order. Finds
- * none while MySQL is unavailable; the worker then detects the existing row.
- */
-async function findRows(
-  store: OrderStore,
-  mysql: MysqlStore,
-  candidates: Candidate[]
-): Promise<Map<string, OrderRecord>> {
-  const ids = candidates.map(({ order }) => identityOf(order))
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const known = await store.findKnown(ids)
-      return known.length === 0 ? new Map() : await store.find(known)
-    } catch (error) {
-      if (error instanceof UnexplainedStoreError) return new Map()
-      if (!(error instanceof StoreUnavailable)) throw error
-      if (attempt === 2 || !(await mysql.availability.stillUp())) return new Map()
-    }
-  }
 }
 
 /**

@@ -107,6 +107,12 @@ class Connection extends Redis {
   override sendCommand(command: Command, stream?: Parameters<Redis['sendCommand']>[1]): unknown {
     const { reject } = command
     command.reject = error => reject(fromRedis(error))
+    const socket = this.stream
+    if (socket?.writable && socket.writableCorked === 0) {
+      // The commands of one turn are written at once.
+      socket.cork()
+      process.nextTick(() => socket.uncork())
+    }
     return super.sendCommand(command, stream)
   }
 
