@@ -83,6 +83,8 @@ function createCall(options: AppendOptions) {
   const cap = Math.ceil(maxBacklog / keys.partitions)
   const mostBytes = Math.ceil(maxBacklogBytes / keys.partitions)
   const backlogs = Array.from({ length: keys.partitions }, () => createBacklog(cap))
+  /** The replication id of the server that has accepted the last orders of each partition. */
+  const servers: string[] = []
 
   return async (
     candidates: Candidate[],
@@ -90,12 +92,15 @@ function createCall(options: AppendOptions) {
     client: Redis,
     { clock, facts }: RedisServer
   ): Promise<Reply> => {
-    const { durability, evicts } = facts()
+    const { durability, evicts, replicationId, replacedId } = facts()
     if (evicts) throw new MayEvictOrders()
+    const failedOver = replacedId !== '' && replacedId === servers[partition]
     const deadline = (clock.now() ?? (await readTime(client))) + timeout
     const used = [keys.stream(PLACED, partition), keys.accepted(partition), keys.settled(partition)]
     const { epoch: seen, count: highest, next } = watermarks.current(partition)
-    const args: (string | number)[] = [deadline, next, cap, seen, highest, mostBytes, LARGE_MESSAGE]
+    // A replica may lack the last orders of its master. With a new epoch, their numbers name no other orders.
+    const least = failedOver ? Number.MAX_SAFE_INTEGER : highest
+    const args: (string | number)[] = [deadline, next, cap, seen, least, mostBytes, LARGE_MESSAGE]
     for (const { order, document, message, version, origin } of candidates) {
       used.push(keys.document(identityOf(order)))
       args.push(document, version, message, origin.requestId, origin.traceparent)
@@ -113,6 +118,7 @@ function createCall(options: AppendOptions) {
     backlog.sample(count, waiting)
     if (!refused) throw new StoreUnavailable('redis', new Error('the call arrived after its deadline'))
     watermarks.observe(partition, { epoch, count })
+    servers[partition] = replicationId
     const refusals = new Map<number, string>()
     for (let i = 0; i < refused.length; i += 2) refusals.set(refused[i] as number, refused[i + 1] as string)
     const backlogFull = () => new BacklogFull(backlog.retryAfter())

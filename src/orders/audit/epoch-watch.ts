@@ -71,14 +71,16 @@ function observeRecords(records: EpochRecord[], keys: Keys, watermarks: Watermar
   }
 }
 
-async function recordSuperseded({ mysql, watermarks, log }: EpochWatchOptions): Promise<void> {
+async function recordSuperseded({ redis, mysql, keys, watermarks, log }: EpochWatchOptions): Promise<void> {
   const epochs = watermarks.superseded.slice()
   if (epochs.length === 0) return
   await recordWatermarks(mysql, epochs)
   watermarks.superseded.splice(0, epochs.length)
-  for (const { partition, epoch, count } of epochs)
-    log.error(
-      { partition, epoch, highest: count },
-      'redis lost data: its counter is behind what was accepted'
-    )
+  for (const { partition, epoch, count } of epochs) {
+    const key = keys.accepted(partition)
+    const kept = await redis.masterOf(partition).run(client => client.hget(key, `epoch:${epoch}`))
+    const facts = { partition, epoch, highest: count, kept: parseCount(kept) }
+    if (facts.kept < count) log.error(facts, 'redis lost data: its counter is behind what was accepted')
+    else log.warn(facts, 'redis has another master, which has every accepted order')
+  }
 }

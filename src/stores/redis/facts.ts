@@ -8,18 +8,28 @@ export interface RedisFacts {
   durability: 'fsync' | 'memory'
   /** Whether a full Redis may evict keys that have no TTL. */
   evicts: boolean
-  /** The number of connected replicas. It is read only when accepts wait for replicas. */
+  /** The number of connected replicas. A server that refuses to name them may have any number. */
   replicas: number
+  /** The replication id of the server; '' when it is unknown. */
+  replicationId: string
+  /** The replication id of the master that this server replaced; '' when it replaced none. */
+  replacedId: string
 }
 
 /** What is known about a server that no probe has reached. */
-export const NO_FACTS: RedisFacts = { durability: 'memory', evicts: false, replicas: 0 }
+export const NO_FACTS: RedisFacts = {
+  durability: 'memory',
+  evicts: false,
+  replicas: 0,
+  replicationId: '',
+  replacedId: ''
+}
 
 /**
- * Reads what this Redis guarantees. `withReplicas` also counts the replicas. Returns the weaker guarantee when a managed Redis forbids CONFIG.
+ * Reads what this Redis guarantees. Returns the weaker guarantee when a managed Redis forbids CONFIG.
  * @throws when no answer comes.
  */
-export async function readFacts(client: Redis, withReplicas: boolean): Promise<RedisFacts> {
+export async function readFacts(client: Redis): Promise<RedisFacts> {
   const reply = await readConfig(client, '*append*')
   const policy = await readConfig(client, 'maxmemory-policy')
   const settings = new Map<string, string>()
@@ -33,17 +43,28 @@ export async function readFacts(client: Redis, withReplicas: boolean): Promise<R
   return {
     durability: synced ? 'fsync' : 'memory',
     evicts: settings.get('maxmemory-policy')?.startsWith('allkeys-') ?? false,
-    replicas: withReplicas ? await countReplicas(client) : 0
+    ...(await readReplication(client))
   }
 }
 
-/** Counts the connected replicas. A server that refuses to name them may have any number. */
-async function countReplicas(client: Redis): Promise<number> {
+/** The replication id that means none. */
+const NO_ID = /^0+$/
+
+/** Reads the replication of a server: https://redis.io/docs/latest/commands/info/#replication */
+async function readReplication(
+  client: Redis
+): Promise<Pick<RedisFacts, 'replicas' | 'replicationId' | 'replacedId'>> {
   try {
-    const [role, , replicas] = (await client.call('ROLE')) as [string, unknown, unknown[]]
-    return role === 'master' ? replicas.length : 0
+    const info = await client.info('replication')
+    const field = (name: string) => new RegExp(`^${name}:(\\w+)`, 'm').exec(info)?.[1] ?? ''
+    return {
+      replicas: info.match(/^slave\d+:.*state=online/gm)?.length ?? 0,
+      replicationId: field('master_replid'),
+      replacedId: field('master_replid2').replace(NO_ID, '')
+    }
   } catch (error) {
-    if (isRedisAnswer(error) || error instanceof StoreRefused) return Number.POSITIVE_INFINITY
+    if (isRedisAnswer(error) || error instanceof StoreRefused)
+      return { replicas: Number.POSITIVE_INFINITY, replicationId: '', replacedId: '' }
     throw error
   }
 }

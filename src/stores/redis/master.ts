@@ -102,7 +102,7 @@ export function createRedisMaster({ config, log, address, check }: MasterOptions
       // The probe does not use PING. A server that cannot save refuses PING as it refuses writes, but still answers
       // reads.
       await check(client).catch(reportAsRedis)
-      facts = await readFacts(client, replicas > 0).catch(reportAsRedis)
+      facts = await readFacts(client).catch(reportAsRedis)
     }
   })
 
