@@ -6,6 +6,8 @@ import { countCovered, readOutcomes } from './outcomes.ts'
 export interface Loss extends EpochRecord {
   /** The number of orders that are in neither store. */
   lost: number
+  /** True when Redis still has the last count of the epoch: it began a new epoch after a failover, and lost nothing. */
+  complete: boolean
   /** The number of duplicates in MySQL that Redis no longer counts. */
   duplicates: number
   /** The number of conflicts in MySQL that Redis no longer counts. */
@@ -54,6 +56,7 @@ export async function readLosses(
     const known = Math.max(restored, settledTo)
     return {
       ...record,
+      complete: restored >= highest,
       lost: highest - known - countCovered(ranges, known, highest),
       duplicates: countOf('duplicate'),
       conflicts: countOf('conflict')
@@ -75,7 +78,9 @@ function unrecorded(records: EpochRecord[], counters: Counter[]): EpochRecord[] 
 
 /** Counts the lost orders that nobody has acknowledged. Returns undefined when all losses are acknowledged. */
 export function countUnacknowledged(losses: Loss[]): number | undefined {
-  const open = losses.filter(({ lost, acknowledged }) => acknowledged === null || lost > acknowledged)
+  const open = losses.filter(({ lost, complete, acknowledged }) =>
+    acknowledged === null ? !complete : lost > acknowledged
+  )
   if (open.length === 0) return undefined
   return open.reduce((sum, { lost, acknowledged }) => sum + lost - (acknowledged ?? 0), 0)
 }
