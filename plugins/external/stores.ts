@@ -18,7 +18,7 @@ declare module 'fastify' {
 
 /** The stores of this process, each guarded by its circuit breaker. Errors are classes of src/stores/errors.ts. */
 export interface Stores {
-  /** Redis, on one common connection. */
+  /** Redis, on one common connection to each master. */
   redis: RedisStore
   /** MySQL for functions, on connections of their own. */
   mysql: FunctionMysqlStore

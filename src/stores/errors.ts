@@ -56,7 +56,7 @@ export abstract class SlotElsewhere extends StoreRefused {
 export class SlotMoved extends SlotElsewhere {
   override name = 'SlotMoved'
   readonly slot: number
-  /** `host:port` of the other server; without a host, the port is of the same host. */
+  /** `host:port` of the other server. The host is empty or `?` when the server does not name it. */
   readonly address: string
 
   constructor(slot: number, address: string, cause: Error) {

@@ -12,7 +12,7 @@ export interface Keys {
   stream: (name: string, partition: number) => string
   /** Document of an order, by its identity. */
   document: (identity: string) => string
-  /** Hash of the counter of accepted orders: `epoch`, `count`, `bytes`, and the last count of each older epoch. */
+  /** Hash of the counter of accepted orders: `epoch`, `count`, `bytes`, `server`, and the last count of each older epoch. */
   accepted: (partition: number) => string
   /** Hash of counters that settling and redriving change: `duplicates`, `conflicts`, `redriving`, `bytes`. */
   settled: (partition: number) => string

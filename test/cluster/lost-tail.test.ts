@@ -70,7 +70,9 @@ test('the audit counts the orders that a failover lost, also when other orders h
     const answers = await Promise.all(apis.map(healthOfRedis))
     return answers.every(state => state === 'connected')
   })
-  // These would have the numbers of the lost orders.
+  // These would have the numbers of the lost orders. The third api has never seen those numbers.
+  const third = await startService(space, 'api', { ADMIN_TOKEN })
+  await accept(third, 'fresh', 5)
   await accept(second, 'after', 5)
   await accept(first, 'later', 5)
   await startService(space, 'worker')

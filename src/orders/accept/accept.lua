@@ -6,6 +6,7 @@
 -- ARGV  1 deadline, ms on this server's clock   2 name of a new epoch   3 most messages that may wait
 --       4 epoch ('' for none) and 5 count of the caller's watermark
 --       6 most bytes of large messages that may wait   7 bytes above which a message is large
+--       8 replication id of this server, '' when unknown   9 that of the server that it replaced, '' for none
 --       then for each order: its document, the message's version and data, request id, traceparent ('' for none)
 -- Returns {now, accepted, waiting, refused, epoch}: this server's clock in ms, the count of the epoch, and the number
 --       of messages that wait. `refused` is a list with two values for each order that was not accepted: its position
@@ -16,6 +17,8 @@
 -- The messages are appended first, so that a script that fails half-way leaves no document without a message.
 -- When the counter is behind the watermark, Redis has lost orders. The script then begins a new epoch, so that no
 -- ordinal names two orders. The hash keeps the last count of each old epoch for the audit.
+-- `server` in `accepted` is the replication id of the server that counted last. A server that has replaced another one may
+-- lack the last orders of that server, whose numbers no caller may know. It therefore also begins a new epoch.
 -- `bytes` in `accepted` counts the bytes of large messages that were appended, `bytes` in `settled` those that have ended.
 -- When no message waits, or more have ended than were appended, the two counters begin anew at the same number. A large
 -- message is always accepted while no other one waits. Small messages need no such count.
@@ -24,18 +27,21 @@
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local kept = redis.call('HMGET', KEYS[2], 'epoch', 'count', 'bytes')
+local kept = redis.call('HMGET', KEYS[2], 'epoch', 'count', 'bytes', 'server')
 local epoch, count = kept[1], tonumber(kept[2] or 0) or -1 -- a count that is not a number counts as lost
 local waiting = redis.call('XLEN', KEYS[1])
 if now > tonumber(ARGV[1]) then return {now, count, waiting} end
 
 local seen = ARGV[4]
 local function generationOf(name) return tonumber(string.match(name, '^(%d+)%.') or 0) end
-if not epoch or count < 0 or (epoch == seen and count < tonumber(ARGV[5]))
+local server = ARGV[8] ~= '' and ARGV[8] ~= kept[4] and ARGV[8] or nil -- another server than the last one
+local replaced = server and kept[4] and ARGV[9] ~= ''
+if not epoch or count < 0 or replaced or (epoch == seen and count < tonumber(ARGV[5]))
   or (epoch ~= seen and generationOf(epoch) < generationOf(seen)) then
   if epoch then redis.call('HSET', KEYS[2], 'epoch:' .. epoch, math.max(count, 0)) end
   epoch, count = ARGV[2], 0
   redis.call('HSET', KEYS[2], 'epoch', epoch, 'count', count)
+  if server then redis.call('HSET', KEYS[2], 'server', server) end
 end
 
 local cap, mostBytes, large = tonumber(ARGV[3]), tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -54,7 +60,7 @@ local untraced = {} -- no empty field, because every function reads all fields
 local accepted = {} -- documents by key, because one call may have the same order twice
 local documents = {} -- key, document, key, document …
 for i = 4, #KEYS do
-  local key, arg = KEYS[i], 5 * i - 12
+  local key, arg = KEYS[i], 5 * i - 10
   local document = known[i - 3] or accepted[key]
   local size = #ARGV[arg + 2]
   if document or waiting >= cap or (size > large and not fits(size)) then
@@ -71,6 +77,7 @@ for i = 4, #KEYS do
 end
 if #documents > 0 then
   redis.call('HSET', KEYS[2], 'count', count, unpack(ended and {'bytes', string.format('%.0f', bytes)} or {}))
+  if server then redis.call('HSET', KEYS[2], 'server', server) end
   redis.call('MSET', unpack(documents))
 end
 return {now, count, waiting, refused, epoch ~= seen and epoch or nil}

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 import { StoreUnavailable } from '../../stores/errors.ts'
 import { readTime } from '../../stores/redis/clock.ts'
-import type { RedisFacts } from '../../stores/redis/facts.ts'
+import { NO_FACTS, type RedisFacts } from '../../stores/redis/facts.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisServer } from '../../stores/redis/server.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
@@ -83,8 +83,6 @@ function createCall(options: AppendOptions) {
   const cap = Math.ceil(maxBacklog / keys.partitions)
   const mostBytes = Math.ceil(maxBacklogBytes / keys.partitions)
   const backlogs = Array.from({ length: keys.partitions }, () => createBacklog(cap))
-  /** The replication id of the server that has accepted the last orders of each partition. */
-  const servers: string[] = []
 
   return async (
     candidates: Candidate[],
@@ -92,15 +90,16 @@ function createCall(options: AppendOptions) {
     client: Redis,
     { clock, facts }: RedisServer
   ): Promise<Reply> => {
-    const { durability, evicts, replicationId, replacedId } = facts()
-    if (evicts) throw new MayEvictOrders()
-    const failedOver = replacedId !== '' && replacedId === servers[partition]
+    const known = facts()
+    // The connection has just reached a server, which may be another one. The next probe finds out.
+    if (known === NO_FACTS)
+      throw new StoreUnavailable('redis', new Error('nothing is known about the server yet'))
+    if (known.evicts) throw new MayEvictOrders()
     const deadline = (clock.now() ?? (await readTime(client))) + timeout
     const used = [keys.stream(PLACED, partition), keys.accepted(partition), keys.settled(partition)]
     const { epoch: seen, count: highest, next } = watermarks.current(partition)
-    // A replica may lack the last orders of its master. With a new epoch, their numbers name no other orders.
-    const least = failedOver ? Number.MAX_SAFE_INTEGER : highest
-    const args: (string | number)[] = [deadline, next, cap, seen, least, mostBytes, LARGE_MESSAGE]
+    const args: (string | number)[] = [deadline, next, cap, seen, highest, mostBytes, LARGE_MESSAGE]
+    args.push(known.replicationId, known.replacedId)
     for (const { order, document, message, version, origin } of candidates) {
       used.push(keys.document(identityOf(order)))
       args.push(document, version, message, origin.requestId, origin.traceparent)
@@ -118,11 +117,10 @@ function createCall(options: AppendOptions) {
     backlog.sample(count, waiting)
     if (!refused) throw new StoreUnavailable('redis', new Error('the call arrived after its deadline'))
     watermarks.observe(partition, { epoch, count })
-    servers[partition] = replicationId
     const refusals = new Map<number, string>()
     for (let i = 0; i < refused.length; i += 2) refusals.set(refused[i] as number, refused[i + 1] as string)
     const backlogFull = () => new BacklogFull(backlog.retryAfter())
-    return { size: candidates.length, epoch, count, refusals, backlogFull, durability }
+    return { size: candidates.length, epoch, count, refusals, backlogFull, durability: known.durability }
   }
 }
 

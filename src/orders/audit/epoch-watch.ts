@@ -75,12 +75,16 @@ async function recordSuperseded({ redis, mysql, keys, watermarks, log }: EpochWa
   const epochs = watermarks.superseded.slice()
   if (epochs.length === 0) return
   await recordWatermarks(mysql, epochs)
+  const kept = await Promise.all(
+    epochs.map(({ partition, epoch }) => {
+      const key = keys.accepted(partition)
+      return redis.masterOf(partition).run(client => client.hget(key, `epoch:${epoch}`))
+    })
+  )
   watermarks.superseded.splice(0, epochs.length)
-  for (const { partition, epoch, count } of epochs) {
-    const key = keys.accepted(partition)
-    const kept = await redis.masterOf(partition).run(client => client.hget(key, `epoch:${epoch}`))
-    const facts = { partition, epoch, highest: count, kept: parseCount(kept) }
+  for (const [index, { partition, epoch, count }] of epochs.entries()) {
+    const facts = { partition, epoch, highest: count, kept: parseCount(kept[index]) }
     if (facts.kept < count) log.error(facts, 'redis lost data: its counter is behind what was accepted')
-    else log.warn(facts, 'redis has another master, which has every accepted order')
+    else log.warn(facts, 'redis has another server, with every order that this process has seen')
   }
 }

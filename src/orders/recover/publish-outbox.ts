@@ -68,6 +68,8 @@ export async function publishOutbox(
     )
     let published = 0
     for (const [partition, own] of Map.groupBy(rows, row => keys.partitionOf(identityOf(row)))) {
+      // The rows of other partitions must not wait for a master that is away.
+      if (!redis.masterOf(partition).availability.up) continue
       // The DELETE comes first, so that nothing is published when MySQL refuses it. Otherwise every run would publish
       // the same orders.
       await transaction.run('DELETE FROM outbox WHERE id IN (?)', [own.map(row => row.outbox_id)])
@@ -98,7 +100,7 @@ export function createOutboxPublisher(
   options: OutboxPublisherOptions & { log: FastifyBaseLogger }
 ): () => Promise<boolean> {
   return async () => {
-    if (!options.redis.up()) return false
+    if (options.redis.unavailable().length === options.keys.partitions) return false
     const { published, more } = await publishOutbox(options)
     if (published > 0) options.log.info({ task: 'publish-outbox', orders: published }, 'outbox published')
     return more

@@ -98,7 +98,11 @@ export function createClusterClient(config: Config, seeds: readonly Address[]): 
     enableOfflineQueue: false,
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
-    redisOptions: connectionOptions(config, first, { commandTimeout: config.STORE_TIMEOUT_MS })
+    redisOptions: connectionOptions(config, first, {
+      commandTimeout: config.STORE_TIMEOUT_MS,
+      // The name in the certificate of each server is that of its own host.
+      ...(config.REDIS_TLS && { tls: {} })
+    })
   })
 }
 

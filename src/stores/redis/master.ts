@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Redis } from 'ioredis'
+import type { Redis, RedisOptions } from 'ioredis'
 import type { Config } from '../../../schema/config/env.ts'
 import { Availability, type StoreState } from '../availability.ts'
 import { fromRedis } from '../driver-errors.ts'
@@ -63,12 +63,9 @@ export interface MasterOptions {
 export function createRedisMaster({ config, log, address, check }: MasterOptions): OpenMaster {
   const timeout = config.STORE_TIMEOUT_MS
   const replicas = config.REDIS_MIN_REPLICAS
-  const open = () =>
-    createConnection(config, address, {
-      commandTimeout: timeout,
-      socketTimeout: Math.max(SILENCE, 2 * timeout)
-    })
-  const client = open()
+  const open = (options: RedisOptions) => createConnection(config, address, options)
+  const common = { commandTimeout: timeout, socketTimeout: Math.max(SILENCE, 2 * timeout) }
+  const client = open(common)
   // The probe reports this reason. A command without a connection fails without a reason.
   let broken: Error | undefined
   client.on('error', error => {
@@ -77,14 +74,19 @@ export function createRedisMaster({ config, log, address, check }: MasterOptions
   client.on('ready', () => {
     broken = undefined
   })
+  const blocking = createBlocking(open)
+  let facts: RedisFacts = NO_FACTS
   const clock = createRedisClock()
-  // The next connection may reach another server.
-  client.on('close', clock.forget)
-  const blocking = new Set<Redis>()
-  let facts = NO_FACTS
   const server: RedisServer = { clock, facts: () => facts }
-  const writer = open()
+  const writer = open(common)
   writer.on('error', () => {})
+  // The next connection may reach another server.
+  const forget = () => {
+    clock.forget()
+    facts = NO_FACTS
+  }
+  client.on('close', forget)
+  writer.on('close', forget)
   const wait = config.REDIS_REPLICA_WAIT_MS
   const replication = createReplication({ connection: writer, server, replicas, wait })
 
@@ -97,12 +99,12 @@ export function createRedisMaster({ config, log, address, check }: MasterOptions
         await client.connect().catch(error => reportAsRedis(broken ?? error))
       if (client.status !== 'ready')
         reportAsRedis(broken ?? new Error(`the connection to ${address} is ${client.status}`))
-      if (replicas > 0 && ['wait', 'end'].includes(writer.status)) await writer.connect().catch(reportAsRedis)
+      if (replicas > 0) await probeWriter(writer)
       await requireFlags(client)
       // The probe does not use PING. A server that cannot save refuses PING as it refuses writes, but still answers
       // reads.
       await check(client).catch(reportAsRedis)
-      facts = await readFacts(client).catch(reportAsRedis)
+      facts = await readFacts(replicas > 0 ? writer : client).catch(reportAsRedis)
     }
   })
 
@@ -112,22 +114,44 @@ export function createRedisMaster({ config, log, address, check }: MasterOptions
     facts: server.facts,
     run: work => availability.run(() => work(client, server)),
     replicate: work => availability.run(() => replication.run(work)),
-    blockingConnection: block => {
-      const connection = createConnection(config, address, {
-        socketTimeout: block + BLOCK_GRACE,
-        retryStrategy: () => null
-      })
-      connection.on('error', () => {})
-      connection.on('end', () => blocking.delete(connection))
-      blocking.add(connection)
-      return connection
-    },
+    blockingConnection: blocking.open,
     start: () => availability.start(),
     close: async () => {
       await availability.stop()
-      for (const connection of [client, writer, ...blocking]) connection.disconnect()
+      for (const connection of [client, writer]) connection.disconnect()
+      blocking.close()
     }
   }
+}
+
+/** Opens the connections for blocking reads, and closes those that are left. */
+function createBlocking(open: (options: RedisOptions) => Redis) {
+  const connections = new Set<Redis>()
+  return {
+    open: (block: number) => {
+      const connection = open({ socketTimeout: block + BLOCK_GRACE, retryStrategy: () => null })
+      connection.on('error', () => {})
+      connection.on('end', () => {
+        connections.delete(connection)
+        // Ends what the driver has opened to watch the sentinels.
+        connection.disconnect()
+      })
+      connections.add(connection)
+      return connection
+    },
+    close: () => {
+      for (const connection of connections) connection.disconnect()
+    }
+  }
+}
+
+/**
+ * Connects the connection that waits for replicas, and checks that it works.
+ * @throws {StoreUnavailable} when it does not.
+ */
+async function probeWriter(writer: Redis): Promise<void> {
+  if (writer.status === 'wait' || writer.status === 'end') await writer.connect().catch(reportAsRedis)
+  await writer.time().catch(reportAsRedis)
 }
 
 /**

@@ -14,7 +14,8 @@ export interface MasterCheckOptions {
 
 /**
  * Creates the check that each probe of a master runs. It reads a key of the master. `check` needs one certain master, and
- * that master may be away, so only its own probe runs `check`. The others use the last result.
+ * that master may be away, so only its own probe runs `check`. The others use the last result; before the first result,
+ * each probe runs `check`.
  */
 export function createMasterCheck({
   check,
@@ -28,6 +29,8 @@ export function createMasterCheck({
       await check()
       return 'allowed' as const
     } catch (error) {
+      // The key that `check` reads is on its way to another master. This master is well.
+      if (error instanceof SlotElsewhere && result !== undefined) return result
       if (error instanceof StoreUnavailable || !(error instanceof Error)) throw error
       return error
     }

@@ -52,7 +52,9 @@ export function createPartitionMaster(options: PartitionMasterOptions): RedisMas
       if (owner() !== master) connection.disconnect()
       else if (connection.status !== 'end') follow(connection, master)
     }
-    changes().addEventListener('abort', look, { once: true })
+    const signal = changes()
+    signal.addEventListener('abort', look, { once: true })
+    connection.once('end', () => signal.removeEventListener('abort', look))
   }
 
   return {

@@ -96,7 +96,8 @@ export function createTopology({ seeds, ask, isUp, onChange }: TopologyOptions):
     ownerOf: slot => owners[slot],
     changes: () => changed.signal,
     moved: (slot, address) => {
-      assign(owners.with(slot, address))
+      // Without a host, only a look at the cluster shows where the server is.
+      if (!/^\??:/.test(address)) assign(owners.with(slot, address))
       wake.abort()
     },
     refresh,
