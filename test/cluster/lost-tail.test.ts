@@ -1,23 +1,16 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { afterAll, expect, inject, onTestFinished, test } from 'vitest'
+import { expect, inject, onTestFinished, test } from 'vitest'
 import type { Health } from '../../schema/http/health.ts'
 import type { LocalStore } from '../../tools/local/redis.ts'
-import { MASTER_NAME, startRedisWithSentinels } from '../../tools/local/redis-sentinel.ts'
+import { MASTER_NAME } from '../../tools/local/redis-sentinel.ts'
 import { ADMIN_TOKEN, lostOf, readAudit } from '../fault/evidence.ts'
 import { send } from '../fault/load.ts'
+import { useSentinels } from '../harness/sentinels.ts'
 import { startService } from '../harness/service.ts'
 import { openSpace, until } from '../harness/space.ts'
 
-const dir = await mkdtemp(join(tmpdir(), 'orderstream-tail-'))
-const redis = await startRedisWithSentinels({ dir, replicas: 1, sentinels: 3 })
+const redis = await useSentinels(3)
 const [master, replica] = redis.servers as [LocalStore, LocalStore]
-afterAll(async () => {
-  await redis.stop()
-  await rm(dir, { recursive: true, force: true, maxRetries: 5 })
-})
 
 /** Returns the state of Redis in the health of an api. */
 async function healthOfRedis({ url }: { url: string }): Promise<string> {

@@ -1,20 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, expect, inject, onTestFinished, test } from 'vitest'
+import { expect, inject, onTestFinished, test } from 'vitest'
 import type { LocalStore } from '../../tools/local/redis.ts'
-import { startRedisWithSentinels } from '../../tools/local/redis-sentinel.ts'
 import { ADMIN_TOKEN, readAudit } from '../fault/evidence.ts'
-import { type Service, startService } from '../harness/service.ts'
+import { useSentinels } from '../harness/sentinels.ts'
+import { postOrder, type Service, startService } from '../harness/service.ts'
 import { openSpace, type Space, until } from '../harness/space.ts'
 
-const dir = await mkdtemp(join(tmpdir(), 'orderstream-replicas-'))
-const redis = await startRedisWithSentinels({ dir, replicas: 1, sentinels: 0 })
+const redis = await useSentinels(0)
 const [master, replica] = redis.servers as [LocalStore, LocalStore]
-afterAll(async () => {
-  await redis.stop()
-  await rm(dir, { recursive: true, force: true, maxRetries: 5 })
-})
 
 /** Opens a space and an api that waits for one replica. */
 async function startApi(): Promise<{ space: Space; api: Service }> {
@@ -33,16 +25,8 @@ function freeze(): () => void {
 }
 
 async function post({ url }: Service, order_id: string, amount = 10) {
-  const response = await fetch(`${url}/orders`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ order_id, amount })
-  })
-  return {
-    status: response.status,
-    durability: response.headers.get('durability'),
-    body: await response.json()
-  }
+  const { status, headers, body } = await postOrder(url, order_id, amount)
+  return { status, durability: headers.get('durability'), body }
 }
 
 /** Posts new orders until one has this durability. */

@@ -1,22 +1,15 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { afterAll, expect, inject, onTestFinished, test } from 'vitest'
+import { expect, inject, onTestFinished, test } from 'vitest'
 import type { LocalStore } from '../../tools/local/redis.ts'
-import { MASTER_NAME, startRedisWithSentinels } from '../../tools/local/redis-sentinel.ts'
+import { MASTER_NAME } from '../../tools/local/redis-sentinel.ts'
 import { ADMIN_TOKEN, lostOf } from '../fault/evidence.ts'
 import { acceptedIn, startLoad } from '../fault/load.ts'
+import { useSentinels } from '../harness/sentinels.ts'
 import { startService } from '../harness/service.ts'
 import { openSpace, until } from '../harness/space.ts'
 
 const RATE = 50
-const dir = await mkdtemp(join(tmpdir(), 'orderstream-sentinel-'))
-const redis = await startRedisWithSentinels({ dir, replicas: 1, sentinels: 3 })
-afterAll(async () => {
-  await redis.stop()
-  await rm(dir, { recursive: true, force: true, maxRetries: 5 })
-})
+const redis = await useSentinels(3)
 
 const nodes = (servers: readonly LocalStore[]) => servers.map(({ host, port }) => ({ host, port }))
 
