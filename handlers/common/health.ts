@@ -3,6 +3,7 @@ import { anyRoute, response } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
 import { ORDER_FUNCTION } from '../../src/orders/names.ts'
 import { describeAuthentication, reasonOf } from '../../src/stores/reason.ts'
+import { redisStatus } from '../../src/streams/operate/redis-status.ts'
 import type { Unrun } from '../../src/streams/registry/unrun.ts'
 import { MANY_UNSETTLED } from '../../src/streams/registry/unsettled.ts'
 
@@ -85,7 +86,8 @@ export default async function healthRoutes(app: App) {
   const { redis, mysql } = app.stores
 
   app.get('/health', { schema: health, config }, async (_request, reply) => {
-    const [redisUp, databaseUp] = await Promise.all([redis.check(), mysql.availability.check()])
+    const [, databaseUp] = await Promise.all([redis.check(), mysql.availability.check()])
+    const status = redisStatus(redis, keys)
     const takesWrites = !databaseUp || (await mysql.availability.writable())
     const unwritten = takesWrites ? undefined : mysql.availability.refusal
     const functions = [...streams.paused()].map(([name, reason]) =>
@@ -93,15 +95,17 @@ export default async function healthRoutes(app: App) {
     )
     const refusal = orders.intake.refusedBy()
     const works =
-      redisUp && databaseUp && takesWrites && !refusal && functions.every(({ state }) => state === 'running')
+      status === 'connected' &&
+      databaseUp &&
+      takesWrites &&
+      !refusal &&
+      functions.every(({ state }) => state === 'running')
     const unsettled = [...registered.unsettled()].filter(([, count]) => count > MANY_UNSETTLED)
     const credentials = [...redis.masters(), mysql].map(({ availability }) =>
       availability.up ? undefined : describeAuthentication(availability.reason)
     )
-    const lost = redis.unavailable()
-    const partial = !redisUp && lost.length < keys.partitions
     const warnings = [
-      ...(partial ? [partitionsWarning(lost)] : []),
+      ...(status === 'partial' ? [partitionsWarning(redis.unavailable())] : []),
       ...credentials.filter(warning => warning !== undefined),
       ...(unwritten ? [writesWarning(reasonOf(unwritten))] : []),
       ...unsettled.map(([group, count]) => unsettledWarning(group, count)),
@@ -110,11 +114,11 @@ export default async function healthRoutes(app: App) {
       ...(refusal ? [ordersWarning(refusal)] : []),
       ...processes.warnings()
     ]
-    return reply.code(redisUp || partial || databaseUp ? 200 : 503).send({
+    return reply.code(status !== 'disconnected' || databaseUp ? 200 : 503).send({
       status: works ? 'healthy' : 'degraded',
       timestamp: new Date().toISOString(),
       services: {
-        redis: redisUp ? 'connected' : partial ? 'partial' : 'disconnected',
+        redis: status,
         database: databaseUp ? 'connected' : 'disconnected'
       },
       ...(functions.length > 0 && { functions }),

@@ -7,6 +7,7 @@ import { StoreUnavailable } from '../stores/errors.ts'
 import type { RedisStore } from '../stores/redis/store.ts'
 import type { Keys } from '../streams/keys.ts'
 import { type QueueState, readQueue } from '../streams/operate/queue.ts'
+import { redisStatus } from '../streams/operate/redis-status.ts'
 
 /**
  * Reads the figures of this process and of the stores. The figures of an unavailable store are null. The cost does not
@@ -32,7 +33,7 @@ export async function readMetrics(
     services: {
       redis: {
         // Does not use the figures, because the Redis user may lack the right to read them.
-        status: statusOf(redis, keys),
+        status: redisStatus(redis, keys),
         total_commands_processed: stats?.total_commands_processed ?? null,
         instantaneous_ops_per_sec: stats?.instantaneous_ops_per_sec ?? null
       },
@@ -66,11 +67,6 @@ function orderStats(
     total_revenue: totals && Number(sum([totals.revenue, totals.revenueIn.get(defaultCurrency) ?? '0'])),
     revenue: totals && Object.fromEntries(totals.revenueIn)
   }
-}
-
-function statusOf(redis: RedisStore, { partitions }: Keys): Metrics['services']['redis']['status'] {
-  if (redis.up()) return 'connected'
-  return redis.unavailable().length < partitions ? 'partial' : 'disconnected'
 }
 
 /** Reads figures of Redis with INFO, and adds up those of all masters. */
