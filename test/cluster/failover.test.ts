@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { slotOf } from '../../src/stores/redis/cluster/slot.ts'
 import { createKeys, type Keys } from '../../src/streams/keys.ts'
 import type { LocalStore } from '../../tools/local/redis.ts'
+import { type ClusterNode, ownerOf, readNodes, replicasOf } from '../../tools/local/redis-nodes.ts'
 import { ADMIN_TOKEN, completedIds, lostOf, readAudit } from '../fault/evidence.ts'
 import { type Answer, acceptedIn, latencyOf, shareOf, startLoad } from '../fault/load.ts'
 import { byLength, LONG } from '../fault/long.ts'
@@ -36,21 +37,14 @@ async function roleOf(client: Redis): Promise<unknown> {
 
 /** Returns the server that has a slot now. */
 async function masterOf(slot: number): Promise<LocalStore> {
-  const ranges = (await clientOf(cluster.servers[1] as LocalStore).cluster('SLOTS')) as unknown as [
-    number,
-    number,
-    [string, number]
-  ][]
-  const [, , [, port]] = ranges.find(
-    ([first, last]) => first <= slot && slot <= last
-  ) as (typeof ranges)[number]
-  return cluster.servers.find(server => server.port === port) as LocalStore
+  return (ownerOf(await readNodes(cluster.servers), slot) as ClusterNode<LocalStore>).server
 }
 
 /** Returns the replica of a master. */
 async function replicaOf(master: LocalStore): Promise<LocalStore> {
-  const [, , replicas] = (await clientOf(master).call('ROLE')) as [string, number, [string, string][]]
-  return cluster.servers.find(({ port }) => String(port) === replicas[0]?.[1]) as LocalStore
+  const nodes = await readNodes(cluster.servers)
+  const node = nodes.find(({ server }) => server === master) as ClusterNode<LocalStore>
+  return (replicasOf(nodes, node)[0] as ClusterNode<LocalStore>).server
 }
 
 const keysOf = (space: Space) => createKeys(space.env.KEY_PREFIX as string, PARTITIONS, true)

@@ -20,10 +20,10 @@ export async function allow(client: Redis, rule: `-${string}` | '+@all'): Promis
  * Creates this user in MySQL. It has all rights in its database and no rights over the server, so a read-only server
  * refuses its writes.
  */
-export async function createMysqlAccount(access: StoreAccess): Promise<void> {
+export async function createMysqlAccount(mysql: StoreAccess['mysql']): Promise<void> {
   const account = `'${SERVICE_USER}'@'127.0.0.1'`
-  await withMysql(access, async connection => {
+  await withMysql({ mysql }, async connection => {
     await connection.query(`CREATE USER IF NOT EXISTS ${account} IDENTIFIED BY '${SERVICE_PASSWORD}'`)
-    await connection.query(`GRANT ALL PRIVILEGES ON \`${access.mysql.database}\`.* TO ${account}`)
+    await connection.query(`GRANT ALL PRIVILEGES ON \`${mysql.database}\`.* TO ${account}`)
   })
 }

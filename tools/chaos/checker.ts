@@ -1,11 +1,12 @@
 import type { Audit } from './audit.ts'
 import { checkDocuments, checkTotals } from './check-stores.ts'
 import type { EventLog } from './events.ts'
-import type { DoneFault } from './faults.ts'
 import type { DeadLetter, Holdings, Row } from './holdings.ts'
+import type { DoneFault } from './inject.ts'
 import type { Attempt, Ledger, OrderHistory } from './ledger.ts'
 import { taxOn, toText, toUnits } from './money.ts'
 import { isFelt, type Outage, outagesOf, overlaps } from './outages.ts'
+import { partitionOf } from './partition.ts'
 import type { Stall } from './stalls.ts'
 
 /** The input of the checker: the answers that clients got, the contents of the stores, and the faults. */
@@ -14,6 +15,8 @@ export interface Evidence {
   holdings: Holdings
   events: EventLog
   faults: DoneFault[]
+  /** The number of partitions. */
+  partitions: number
   /** The times in which a store did not answer, for any reason. */
   stalls: Stall[]
   /** Undefined if the service returned no audit. */
@@ -49,8 +52,8 @@ export function check(evidence: Evidence): Remarks {
     holdings.deadLetters.filter(({ code }) => code === 'conflict'),
     ({ id }) => id
   )
-  const { faults, stalls } = evidence
-  const judged: Judged = { ledger, faults, outages: outagesOf(faults, stalls) }
+  const { faults, stalls, partitions } = evidence
+  const outages = outagesOf(faults, stalls)
   const remarks: Remarks = {
     acceptedTwice: 0,
     conflictsFoundLater: 0,
@@ -62,6 +65,8 @@ export function check(evidence: Evidence): Remarks {
     repeatedEvents: events.repeated()
   }
   for (const order of ledger.orders.values()) {
+    const partition = partitionOf(order.id, partitions)
+    const judged = { ledger, faults, outages: (api?: string) => outages({ partition, ...(api && { api }) }) }
     const [row] = holdings.rows.get(order.id) ?? []
     const stored = {
       amount: row && toUnits(row.amount),
@@ -70,6 +75,7 @@ export function check(evidence: Evidence): Remarks {
     checkAcknowledged(order, stored, judged, remarks)
     checkRefusals(order, stored, ledger)
     checkCancels(order, row, ledger)
+    checkUnavailable(order, judged)
     checkRegressions(order, judged, remarks)
     if (row && !order.attempts.some(({ status }) => status === 200 || status === 202))
       remarks.unacknowledged++
@@ -97,7 +103,19 @@ interface Stored {
 interface Judged {
   ledger: Ledger
   faults: DoneFault[]
+  /** The outages for the partition of the order. */
   outages: (api?: string) => Outage[]
+}
+
+/**
+ * Checks that a 503 has a reason: MySQL was unavailable, or Redis was for the partition of the order. So the loss of a
+ * master of Redis refuses no order of another.
+ */
+function checkUnavailable(order: OrderHistory, { ledger, outages }: Judged) {
+  for (const attempt of order.attempts) {
+    if (attempt.status !== 503 || outages(attempt.api).some(outage => isFelt(outage, attempt))) continue
+    ledger.violate('wrong', '503 while both stores were available', order.id, `by ${attempt.api}`)
+  }
 }
 
 /** Checks that each body that got 202 or 200 is in the row, or is a dead letter that an unavailable store explains. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
-import { keysOf, openRedis, type StoreAccess, WATCHING } from './stores.ts'
+import { inPartitions, type StoreAccess, WATCHING } from './stores.ts'
 import { identityOf } from './tenants.ts'
 
 /** The entries of the stream `events` so far. */
@@ -74,12 +74,7 @@ export function createEventLog(access: StoreAccess): EventLog {
   }
 
   const drain = async (connectTimeout?: number) => {
-    const client = openRedis(access, connectTimeout)
-    try {
-      for (const stream of keysOf(access, 'events')) await drainStream(client, stream)
-    } finally {
-      client.disconnect()
-    }
+    await inPartitions(access, (client, keyOf) => drainStream(client, keyOf('events')), connectTimeout)
   }
 
   return {

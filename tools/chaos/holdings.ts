@@ -1,5 +1,5 @@
 import type { RowDataPacket } from 'mysql2/promise'
-import { keysOf, type StoreAccess, withMysql, withRedis } from './stores.ts'
+import { inPartitions, type StoreAccess, withMysql } from './stores.ts'
 import { identityOf } from './tenants.ts'
 
 /** A row of `orders`, as text. The driver may have parsed the JSON columns. */
@@ -84,42 +84,40 @@ export async function readHoldings(access: StoreAccess): Promise<Holdings> {
   return { rows, totals, documents: await readDocuments(access), deadLetters: await readDeadLetters(access) }
 }
 
-function readDocuments(access: StoreAccess): Promise<StoredDocument[]> {
-  return withRedis(access, async client => {
-    const found = new Map<string, StoredDocument>()
-    for (const prefix of keysOf(access, 'doc:')) {
-      let cursor = '0'
-      do {
-        const [next, keys] = await client.scan(cursor, 'MATCH', `${prefix}*`, 'COUNT', 1000)
-        const pipeline = client.pipeline()
-        for (const key of keys) pipeline.get(key).pttl(key)
-        const replies = ((await pipeline.exec()) ?? []).map(([, value]) => value)
-        for (const [index, key] of keys.entries()) {
-          const [text, ttl] = replies.slice(2 * index, 2 * index + 2)
-          // The key may have expired since the scan. The scan may return a key twice, and the map keeps it once.
-          if (typeof text === 'string')
-            found.set(key, { id: key.slice(prefix.length), text, ttl: Number(ttl) })
-        }
-        cursor = next
-      } while (cursor !== '0')
-    }
-    return [...found.values()]
+async function readDocuments(access: StoreAccess): Promise<StoredDocument[]> {
+  const found = await inPartitions(access, async (client, keyOf) => {
+    const prefix = keyOf('doc:')
+    const documents = new Map<string, StoredDocument>()
+    let cursor = '0'
+    do {
+      const [next, keys] = await client.scan(cursor, 'MATCH', `${prefix}*`, 'COUNT', 1000)
+      const pipeline = client.pipeline()
+      for (const key of keys) pipeline.get(key).pttl(key)
+      const replies = ((await pipeline.exec()) ?? []).map(([, value]) => value)
+      for (const [index, key] of keys.entries()) {
+        const [text, ttl] = replies.slice(2 * index, 2 * index + 2)
+        // The key may have expired since the scan. The scan may return a key twice, and the map keeps it once.
+        if (typeof text === 'string')
+          documents.set(key, { id: key.slice(prefix.length), text, ttl: Number(ttl) })
+      }
+      cursor = next
+    } while (cursor !== '0')
+    return [...documents.values()]
   })
+  return found.flat()
 }
 
-function readDeadLetters(access: StoreAccess): Promise<DeadLetter[]> {
-  return withRedis(access, async client => {
-    const found: DeadLetter[] = []
-    for (const stream of keysOf(access, 'dead:process-orders')) {
-      for (let from = '-'; ; ) {
-        const entries = await client.xrange(stream, from, '+', 'COUNT', PAGE)
-        for (const [, fields] of entries) found.push(toDeadLetter(fields))
-        if (entries.length < PAGE) break
-        from = `(${entries.at(-1)?.[0]}`
-      }
+async function readDeadLetters(access: StoreAccess): Promise<DeadLetter[]> {
+  const found = await inPartitions(access, async (client, keyOf) => {
+    const letters: DeadLetter[] = []
+    for (let from = '-'; ; ) {
+      const entries = await client.xrange(keyOf('dead:process-orders'), from, '+', 'COUNT', PAGE)
+      for (const [, fields] of entries) letters.push(toDeadLetter(fields))
+      if (entries.length < PAGE) return letters
+      from = `(${entries.at(-1)?.[0]}`
     }
-    return found
   })
+  return found.flat()
 }
 
 function toDeadLetter(fields: string[]): DeadLetter {

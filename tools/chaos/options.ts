@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { CommandError, readArguments, readNames } from '../local/command.ts'
 import { type FaultKind, faultKinds } from './plan.ts'
+import { type Topology, topologies } from './redis.ts'
 
 /** The help of the command. */
 export const help = `npm run chaos [-- options]
@@ -13,9 +14,12 @@ every answer against the stores. Exit code 0 when all are right, 1 otherwise.
   --seed <n>         repeats a run: the same faults and the same orders at the same times (default: drawn, and printed)
   --rate <n>         arrivals a second (default: 150)
   --reads <n>        reads a second (default: 75)
-  --partitions <n>   STREAM_PARTITIONS of the service (default: 1)
+  --topology <name>  ${topologies.join(' or ')}: one Redis, or a cluster of three masters with a replica each and
+                     REDIS_MIN_REPLICAS=1 (default: single)
+  --partitions <n>   STREAM_PARTITIONS of the service (default: 1, in a cluster 12)
   --kinds <a,b>      only these kinds of faults, or none with ''
-                     (${faultKinds.join(', ')})
+                     single: ${faultKinds.single.join(', ')}
+                     cluster: ${faultKinds.cluster.join(', ')}
   --keep             keep data and logs in any case; they are kept after a failure
   --help             show this`
 
@@ -25,8 +29,9 @@ const OPTIONS = {
   seed: { type: 'string' },
   rate: { type: 'string', default: '150' },
   reads: { type: 'string', default: '75' },
-  partitions: { type: 'string', default: '1' },
-  kinds: { type: 'string', default: faultKinds.join(',') },
+  topology: { type: 'string', default: 'single' },
+  partitions: { type: 'string' },
+  kinds: { type: 'string' },
   keep: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false }
 } as const
@@ -38,6 +43,7 @@ export interface Options {
   seed: number
   rate: number
   reads: number
+  topology: Topology
   partitions: number
   kinds: readonly FaultKind[]
   keep: boolean
@@ -54,15 +60,25 @@ export function readOptions(args: string[]): Options | undefined {
     values.seconds === undefined
       ? number('minutes', values.minutes, 0.1, 1440) * 60
       : number('seconds', values.seconds, 5, 86_400)
+  const topology = readTopology(values.topology)
+  const kinds = faultKinds[topology]
+  const partitions = values.partitions ?? (topology === 'cluster' ? '12' : '1')
   return {
     duration: seconds * 1000,
     seed: values.seed === undefined ? randomInt(1_000_000) : number('seed', values.seed, 0, 2 ** 31),
     rate: number('rate', values.rate, 1, 2000),
     reads: number('reads', values.reads, 1, 2000),
-    partitions: Math.floor(number('partitions', values.partitions, 1, 256)),
-    kinds: readNames('kinds', values.kinds, faultKinds),
+    topology,
+    partitions: Math.floor(number('partitions', partitions, 1, 256)),
+    kinds: values.kinds === undefined ? kinds : readNames('kinds', values.kinds, kinds),
     keep: values.keep
   }
+}
+
+function readTopology(text: string): Topology {
+  const topology = topologies.find(name => name === text)
+  if (!topology) throw new CommandError(`--topology is "${text}": it must be ${topologies.join(' or ')}.`)
+  return topology
 }
 
 function number(name: string, text: string, min: number, max: number): number {

@@ -1,5 +1,5 @@
-import type { DoneFault } from './faults.ts'
-import type { FaultKind } from './plan.ts'
+import type { DoneFault } from './inject.ts'
+import { type FaultKind, isOfCluster } from './plan.ts'
 
 /** A span of time, in ms since the start of the process. */
 export interface Span {
@@ -7,8 +7,14 @@ export interface Span {
   ended: number
 }
 
-/** A time in which a store was unavailable, or lost documents. */
-export type Outage = Span & { target: DoneFault['target'] }
+/** A time in which a store was unavailable, or lost documents, for some partitions or for all (undefined). */
+export type Outage = Span & Pick<DoneFault, 'target' | 'partitions'>
+
+/** Whose outages are meant: those of one api, and of one partition. */
+export interface Affected {
+  api?: string
+  partition?: number
+}
 
 /**
  * The time for which an outage still has effects after its end (ms). After this time, every process has noticed that
@@ -39,12 +45,17 @@ export function isFelt({ began, ended }: Span, during: Span): boolean {
   return overlaps({ began, ended: ended + NOTICE }, during)
 }
 
+/** Returns whether a kind of fault makes a store unavailable. */
+export function isOfStore(kind: FaultKind): boolean {
+  return storeFaults.includes(kind) || isOfCluster(kind)
+}
+
 /**
- * Returns the outages of the stores for one api. If an api is paused at the end of an outage, the outage lasts for this
- * api until it continues. Without an api, returns the real outages.
+ * Returns the outages of the stores. If an api is paused at the end of an outage, the outage lasts for this api until it
+ * continues. Without an api, returns the real outages. Without a partition, returns those of all partitions.
  */
-export function outagesOf(faults: DoneFault[], stalls: Outage[]): (api?: string) => Outage[] {
-  const outages = [...faults.filter(({ kind }) => storeFaults.includes(kind)), ...stalls]
+export function outagesOf(faults: DoneFault[], stalls: Outage[]): (affected?: Affected) => Outage[] {
+  const outages: Outage[] = [...faults.filter(({ kind }) => isOfStore(kind)), ...stalls]
   const felt = new Map<string, Outage[]>()
   for (const [api, pauses] of Map.groupBy(
     faults.filter(({ kind }) => kind === 'pause-api'),
@@ -56,5 +67,10 @@ export function outagesOf(faults: DoneFault[], stalls: Outage[]): (api?: string)
     })
     felt.set(api, longer)
   }
-  return api => felt.get(api ?? '') ?? outages
+  return ({ api = '', partition } = {}) => {
+    const all = felt.get(api) ?? outages
+    return partition === undefined
+      ? all
+      : all.filter(({ partitions }) => partitions === undefined || partitions.includes(partition))
+  }
 }

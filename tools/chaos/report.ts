@@ -1,9 +1,10 @@
 import type { Remarks } from './checker.ts'
-import type { DoneFault } from './faults.ts'
+import { FAILOVERS } from './cluster-faults.ts'
+import type { DoneFault } from './inject.ts'
 import { groups, type Ledger, type OrderHistory, type Violation } from './ledger.ts'
 import type { Counts } from './load.ts'
 import { toText } from './money.ts'
-import { isFelt, overlaps } from './outages.ts'
+import { isFelt, isOfStore, overlaps } from './outages.ts'
 import type { Fault } from './plan.ts'
 import type { Reads } from './reader.ts'
 import type { Rest } from './rest.ts'
@@ -96,15 +97,23 @@ function renderFaults({ plan, faults }: Outcome): string[] {
     renderTable([
       ['kind', 'planned', 'done'],
       ...kinds.map(kind => [kind, planned.get(kind)?.length ?? 0, done.get(kind)?.length ?? 0])
-    ])
+    ]),
+    ...renderChanges(faults)
   ]
+}
+
+/** Counts the changes of a cluster. */
+function renderChanges(faults: DoneFault[]): string[] {
+  const failovers = faults.reduce((sum, { kind }) => sum + (FAILOVERS[kind] ?? 0), 0)
+  const reshards = faults.filter(({ kind }) => kind === 'reshard').length
+  return failovers + reshards > 0 ? [`Failovers: ${failovers}, slots moved: ${reshards}`] : []
 }
 
 /** Counts the answers to valid bodies while a store was unavailable, without the first second of each fault. */
 function renderOutages({ faults, ledger }: Outcome): string[] {
   const attempts = [...ledger.orders.values()].flatMap(order => order.attempts)
   const rows = [...Map.groupBy(faults, ({ kind }) => kind)].flatMap(([kind, list]) => {
-    if (!/^(kill|pause|full|deny|read-only)-(redis|mariadb)$/.test(kind)) return []
+    if (!isOfStore(kind)) return []
     const sent = attempts.filter(({ began }) =>
       list.some(fault => began > fault.began + 1000 && began < fault.ended)
     )

@@ -3,7 +3,7 @@ import type { RowDataPacket } from 'mysql2/promise'
 import { type Audit, fetchAudit } from './audit.ts'
 import type { Client } from './client.ts'
 import type { EventLog } from './events.ts'
-import { keysOf, type StoreAccess, withMysql, withRedis } from './stores.ts'
+import { inPartitions, type StoreAccess, withMysql } from './stores.ts'
 
 /** The result of the wait for the end of all work. */
 export interface Rest {
@@ -70,11 +70,11 @@ export async function untilAtRest({
 
 async function look(access: StoreAccess, events: EventLog): Promise<Rest['left']> {
   await events.drain()
-  const [placed, retrying] = await withRedis(access, async client => {
-    const placed = await Promise.all(keysOf(access, 'placed').map(key => client.xlen(key)))
-    const retrying = await Promise.all(keysOf(access, 'retry:process-orders').map(key => client.zcard(key)))
-    return [placed, retrying].map(counts => counts.reduce((sum, count) => sum + count, 0))
-  })
+  const counts = await inPartitions(access, async (client, keyOf) => ({
+    placed: await client.xlen(keyOf('placed')),
+    retrying: await client.zcard(keyOf('retry:process-orders'))
+  }))
+  const sum = (name: 'placed' | 'retrying') => counts.reduce((sum, count) => sum + count[name], 0)
   const rows = await withMysql(access, async connection => {
     const [rows] = await connection.query<({ status: string; n: string } & RowDataPacket)[]>(
       'SELECT status, COUNT(*) AS n FROM orders GROUP BY status'
@@ -82,8 +82,8 @@ async function look(access: StoreAccess, events: EventLog): Promise<Rest['left']
     return new Map(rows.map(({ status, n }) => [status, Number(n)]))
   })
   return {
-    placed: placed ?? 0,
-    retrying: retrying ?? 0,
+    placed: sum('placed'),
+    retrying: sum('retrying'),
     processing: (rows.get('processing') ?? 0) + (rows.get('waiting') ?? 0),
     eventsMissing:
       (rows.get('completed') ?? 0) +

@@ -6,10 +6,10 @@ import { runCommand } from '../local/command.ts'
 import { allow } from './accounts.ts'
 import { check } from './checker.ts'
 import { createClient } from './client.ts'
-import { type Cluster, startCluster } from './cluster.ts'
 import { createEventLog } from './events.ts'
-import { injectFaults, setReadOnly } from './faults.ts'
+import { setReadOnly } from './faults.ts'
 import { readHoldings } from './holdings.ts'
+import { injectFaults } from './inject.ts'
 import { createLedger } from './ledger.ts'
 import { runLoad } from './load.ts'
 import { help, type Options, readOptions } from './options.ts'
@@ -18,7 +18,8 @@ import { readAtRest, runReader } from './reader.ts'
 import { type Outcome, passed, renderReport } from './report.ts'
 import { untilAtRest } from './rest.ts'
 import { createStallWatch } from './stalls.ts'
-import { withRedis } from './stores.ts'
+import { withServers } from './stores.ts'
+import { type System, startSystem } from './system.ts'
 import { createAuthorize } from './tenants.ts'
 
 /**
@@ -42,11 +43,12 @@ async function run(options: Options, signal: AbortSignal): Promise<number> {
   for (const fault of plan) say(describeFault(fault))
   const dir = await mkdtemp(join(tmpdir(), 'orderstream-chaos-'))
   let keep = options.keep
-  let cluster: Cluster | undefined
+  let system: System | undefined
   try {
-    say('\nStarting Redis, MariaDB, two apis, two workers …')
-    cluster = await startCluster({ dir, partitions: options.partitions, signal })
-    const outcome = await torment(cluster, options, signal)
+    say(`\nStarting Redis (${options.topology}), MariaDB, two apis, two workers …`)
+    const { topology, partitions } = options
+    system = await startSystem({ dir, topology, partitions, signal })
+    const outcome = await torment(system, options, signal)
     say(`\n${renderReport(outcome)}`)
     const good = passed(outcome)
     say(good ? 'Nothing lost, nothing doubled, nothing wrong.' : 'FAILED')
@@ -56,22 +58,22 @@ async function run(options: Options, signal: AbortSignal): Promise<number> {
     if (!signal.aborted) keep = true
     throw error
   } finally {
-    await cluster?.stop()
+    await system?.stop()
     if (keep) say(`Data and logs are kept in ${dir}`)
     else await rm(dir, { recursive: true, force: true, maxRetries: 10 })
   }
 }
 
 /** Runs the load, the readers and the faults at the same time, waits until no work is left, and checks everything. */
-async function torment(cluster: Cluster, options: Options, signal: AbortSignal): Promise<Outcome> {
-  const { access, adminToken, members, incidents } = cluster
-  const { seed, rate, duration } = options
+async function torment(system: System, options: Options, signal: AbortSignal): Promise<Outcome> {
+  const { access, adminToken, ports, incidents } = system
+  const { seed, rate, duration, partitions } = options
   const plan = planFaults(options)
   const ledger = createLedger()
   const events = createEventLog(access)
   const watch = createStallWatch(access)
   const clients = (['api-1', 'api-2'] as const).map(name =>
-    createClient({ name, port: members[name].port, timeout: CLIENT_TIMEOUT })
+    createClient({ name, port: ports[name] as number, timeout: CLIENT_TIMEOUT })
   )
   const loadEnd = new AbortController()
   const end = new AbortController()
@@ -99,12 +101,12 @@ async function torment(cluster: Cluster, options: Options, signal: AbortSignal):
       ledger,
       signal: untilLoadEnds
     })
-    const injecting = injectFaults(cluster, plan, say, signal)
+    const injecting = injectFaults(system, plan, say, signal)
     await Promise.all([delay(duration, undefined, { signal }), injecting])
     loadEnd.abort()
     const [counts, reads, faults] = await Promise.all([load, reading, injecting])
     say('\nThe load has ended; waiting for rest …')
-    await heal(cluster)
+    await heal(system)
     end.abort()
     await Promise.all([watching, following])
     const rest = await untilAtRest({ access, clients, adminToken, events, signal })
@@ -112,7 +114,7 @@ async function torment(cluster: Cluster, options: Options, signal: AbortSignal):
     await events.drain()
     const holdings = await readHoldings(access)
     const { stalls } = watch
-    const remarks = check({ ledger, holdings, events, faults, stalls, audit: rest.audit })
+    const remarks = check({ ledger, holdings, events, faults, stalls, partitions, audit: rest.audit })
     return { seed, plan, faults, stalls, counts, reads, ledger, remarks, rest, incidents }
   } finally {
     loadEnd.abort()
@@ -122,9 +124,10 @@ async function torment(cluster: Cluster, options: Options, signal: AbortSignal):
 }
 
 /** Waits for restarts and undoes every fault, because a fault may have failed to undo itself. */
-async function heal({ members, access }: Cluster): Promise<void> {
-  for (const member of Object.values(members)) await member.exclusively(async () => member.signal('SIGCONT'))
-  await withRedis(access, async client => {
+async function heal({ members, redis, access }: System): Promise<void> {
+  for (const member of [...Object.values(members), ...redis.servers])
+    await member.exclusively(async () => member.signal('SIGCONT'))
+  await withServers(access, async client => {
     await client.config('SET', 'maxmemory', 0)
     await allow(client, '+@all')
   })

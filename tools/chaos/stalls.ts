@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Span } from './outages.ts'
-import { type StoreAccess, WATCHING, withMysql, withRedis } from './stores.ts'
+import { type RedisAddress, type StoreAccess, WATCHING, withMysql, withServer } from './stores.ts'
 
 /** A time in which a store failed or did not answer. It may be one pause between two checks too long. */
 export interface Stall extends Span {
@@ -27,23 +27,35 @@ const LATE = 200
 type Check = () => Promise<unknown>
 
 /** Opens a connection and calls `use` with a function that writes to the disk, as the service does. */
-type Watched = (access: StoreAccess, use: (check: Check) => Promise<void>) => Promise<void>
+type Watched = (use: (check: Check) => Promise<void>) => Promise<void>
 
-const redis: Watched = (access, use) =>
-  withRedis(access, client => use(() => client.set('chaos-look', performance.now())), WATCHING)
+const only =
+  (server: RedisAddress): Watched =>
+  use =>
+    withServer(server, client => use(() => client.set('chaos-look', performance.now())), WATCHING)
 
-const mariadb: Watched = (access, use) =>
-  withMysql(
-    access,
-    async connection => {
-      await connection.query('CREATE TABLE IF NOT EXISTS chaos_look (id INT PRIMARY KEY, at DOUBLE NOT NULL)')
-      await use(() => connection.query('REPLACE INTO chaos_look VALUES (1, ?)', [performance.now()]))
-    },
-    WATCHING
-  )
+/** A server of a cluster does not accept every key. It syncs its writes every second, so a write would not show more. */
+const oneOfMany =
+  (server: RedisAddress): Watched =>
+  use =>
+    withServer(server, client => use(() => client.ping()), WATCHING)
+
+const mariadb =
+  (access: StoreAccess): Watched =>
+  use =>
+    withMysql(
+      access,
+      async connection => {
+        await connection.query(
+          'CREATE TABLE IF NOT EXISTS chaos_look (id INT PRIMARY KEY, at DOUBLE NOT NULL)'
+        )
+        await use(() => connection.query('REPLACE INTO chaos_look VALUES (1, ?)', [performance.now()]))
+      },
+      WATCHING
+    )
 
 /**
- * Writes to both stores until aborted and records the times in which they did not answer, with or without a fault. A
+ * Uses both stores until aborted and records the times in which they did not answer, with or without a fault. A
  * busy disk, or a machine that stops, can block a store for longer than the service waits.
  */
 export function createStallWatch(access: StoreAccess): StallWatch {
@@ -68,7 +80,7 @@ export function createStallWatch(access: StoreAccess): StallWatch {
           await delay(BETWEEN)
         }
       }
-      await watched(access, use).catch(() => {
+      await watched(use).catch(() => {
         failingSince ??= began
       })
       await delay(BETWEEN)
@@ -78,7 +90,11 @@ export function createStallWatch(access: StoreAccess): StallWatch {
   return {
     stalls,
     run: async signal => {
-      await Promise.all([watch('redis', redis, signal), watch('mariadb', mariadb, signal)])
+      const redis = access.redis.map(access.redis.length > 1 ? oneOfMany : only)
+      await Promise.all([
+        watch('mariadb', mariadb(access), signal),
+        ...redis.map(watched => watch('redis', watched, signal))
+      ])
     }
   }
 }

@@ -1,12 +1,20 @@
 import { Redis } from 'ioredis'
 import { type Connection, createConnection } from 'mysql2/promise'
+import { ownerOf, readNodes } from '../local/redis-nodes.ts'
+
+/** The address of a Redis server. */
+export interface RedisAddress {
+  host: string
+  port: number
+}
 
 /** The addresses of the stores, and the part of them that the service uses. */
 export interface StoreAccess {
-  redis: { host: string; port: number }
+  /** Every server of the cluster, or the only server. */
+  redis: readonly RedisAddress[]
   mysql: { host: string; port: number; user: string; password: string; database: string }
-  prefix: string
-  partitions: number
+  /** The hash tag of the keys of each partition, and its hash slot (0 without a cluster). */
+  partitions: readonly { tag: string; slot: number }[]
 }
 
 /**
@@ -17,10 +25,10 @@ const WAIT = 30_000
 /** The longest time that a connect of the stall watch may take (ms). It is short because the watch tries again. */
 export const WATCHING = 2000
 
-/** Opens a connection to Redis. It does not retry, because a fault may have made Redis unavailable. */
-export function openRedis({ redis }: StoreAccess, connectTimeout = WAIT): Redis {
+/** Opens a connection to a Redis server. It does not retry, because a fault may have made Redis unavailable. */
+function openRedis(address: RedisAddress, connectTimeout: number): Redis {
   const client = new Redis({
-    ...redis,
+    ...address,
     replyMapping: 'legacy',
     connectTimeout,
     commandTimeout: 30_000,
@@ -32,13 +40,13 @@ export function openRedis({ redis }: StoreAccess, connectTimeout = WAIT): Redis 
   return client
 }
 
-/** Calls `work` with a connection to Redis, and closes it. */
-export async function withRedis<T>(
-  access: StoreAccess,
+/** Calls `work` with a connection to a Redis server, and closes it. */
+export async function withServer<T>(
+  address: RedisAddress,
   work: (client: Redis) => Promise<T>,
   connectTimeout = WAIT
 ): Promise<T> {
-  const client = openRedis(access, connectTimeout)
+  const client = openRedis(address, connectTimeout)
   try {
     return await work(client)
   } finally {
@@ -46,9 +54,76 @@ export async function withRedis<T>(
   }
 }
 
+/** Calls `work` with a connection to each Redis server at the same time, and closes the connections. */
+export async function withServers(
+  { redis }: StoreAccess,
+  work: (client: Redis) => Promise<unknown>
+): Promise<void> {
+  await Promise.all(redis.map(address => withServer(address, work)))
+}
+
+/** Work in one partition. `keyOf` adds the hash tag of the partition to the name of a key. */
+type InPartition<T> = (client: Redis, keyOf: (name: string) => string) => Promise<T>
+
+/**
+ * Calls `work` for each partition, with a connection to its master.
+ * @throws the error of one partition, after the work in all others
+ */
+export async function inPartitions<T>(
+  { redis, partitions }: StoreAccess,
+  work: InPartition<T>,
+  connectTimeout = WAIT
+): Promise<T[]> {
+  const nodes = redis.length > 1 ? await readNodes(redis) : []
+  const masterOf = (slot: number) => (redis.length > 1 ? ownerOf(nodes, slot)?.server : redis[0])
+  const clients = new Map<RedisAddress, Redis>()
+  const clientOf = (slot: number): Redis => {
+    const address = masterOf(slot)
+    if (!address) throw new Error(`no server has slot ${slot}`)
+    const client = clients.get(address) ?? openRedis(address, connectTimeout)
+    clients.set(address, client)
+    return client
+  }
+  try {
+    const results = await Promise.allSettled(
+      partitions.map(async ({ tag, slot }) => work(clientOf(slot), name => `{${tag}}:${name}`))
+    )
+    return results.map(result => {
+      if (result.status === 'rejected') throw result.reason
+      return result.value
+    })
+  } finally {
+    for (const client of clients.values()) client.disconnect()
+  }
+}
+
+/** Finds the hash tags of the partitions. Each tag begins with the prefix, a colon and the number of the partition. */
+export async function findPartitions(
+  redis: readonly RedisAddress[],
+  prefix: string,
+  count: number
+): Promise<StoreAccess['partitions']> {
+  const found = new Map<number, { tag: string; slot: number }>()
+  for (const address of redis) {
+    await withServer(address, async client => {
+      // The workers create this stream in each partition when they start. No other key is needed for the tag.
+      for (const key of await client.keys(`{${prefix}:*}:placed`)) {
+        const tag = key.slice(1, key.indexOf('}'))
+        const slot = redis.length > 1 ? Number(await client.cluster('KEYSLOT', key)) : 0
+        found.set(Number.parseInt(tag.slice(prefix.length + 1), 10), { tag, slot })
+      }
+    })
+  }
+  return Array.from({ length: count }, (_, partition) => {
+    const one = found.get(partition)
+    if (!one) throw new Error(`no key of partition ${partition} is in Redis`)
+    return one
+  })
+}
+
 /** Calls `work` with a connection to MySQL, and closes it. The connection returns decimals and times as text. */
 export async function withMysql<T>(
-  { mysql }: StoreAccess,
+  { mysql }: Pick<StoreAccess, 'mysql'>,
   work: (connection: Connection) => Promise<T>,
   connectTimeout = WAIT
 ): Promise<T> {
@@ -66,9 +141,4 @@ export async function withMysql<T>(
   } finally {
     connection.destroy()
   }
-}
-
-/** Returns the name of a key in each partition. */
-export function keysOf({ prefix, partitions }: StoreAccess, name: string): string[] {
-  return Array.from({ length: partitions }, (_, partition) => `{${prefix}:${partition}}:${name}`)
 }

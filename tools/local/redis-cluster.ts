@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { type LocalStore, startRedis } from './redis.ts'
+import { ownerOf, readNodes } from './redis-nodes.ts'
 
 /** A private Redis Cluster on 127.0.0.1. */
 export interface LocalCluster {
@@ -36,24 +37,13 @@ const AGREE_WITHIN = 30_000
 
 /** Starts a new private Redis Cluster. Resolves when every server knows all others and every slot has a master. */
 export async function startRedisCluster(options: ClusterOptions): Promise<LocalCluster> {
-  const { dir, masters, replicas, nodeTimeout = 1000, args = [], signal } = options
+  const { dir, masters, replicas, nodeTimeout, args = [], signal } = options
   const count = masters * (1 + replicas)
-  const settings = [
-    ['--cluster-enabled', 'yes'],
-    ['--cluster-node-timeout', String(nodeTimeout)],
-    ['--cluster-require-full-coverage', 'no'],
-    // A replica may replace its master even when it was cut off from it for longer.
-    ['--cluster-replica-validity-factor', '0']
-  ].flat()
+  const settings = [...clusterArgs(nodeTimeout), ...args]
   const start = (index: number, port?: number) =>
-    startRedis({ dir: join(dir, String(index)), port, args: [...settings, ...args], signal })
+    startRedis({ dir: join(dir, String(index)), port, args: settings, signal })
   const servers = await Promise.all(Array.from({ length: count }, (_, index) => start(index)))
-  const clients = servers.map(({ port }) => new Redis({ port, replyMapping: 'legacy' }))
-  try {
-    await connectServers(clients, servers, masters, replicas)
-  } finally {
-    for (const client of clients) client.disconnect()
-  }
+  await joinServers(servers, masters)
   return {
     servers,
     restart: async index => {
@@ -68,12 +58,35 @@ export async function startRedisCluster(options: ClusterOptions): Promise<LocalC
   }
 }
 
-async function connectServers(
-  clients: Redis[],
-  servers: readonly LocalStore[],
-  masters: number,
-  replicas: number
-): Promise<void> {
+/** Returns the arguments that make a Redis a server of a cluster. */
+export function clusterArgs(nodeTimeout = 1000): string[] {
+  return [
+    ['--cluster-enabled', 'yes'],
+    ['--cluster-node-timeout', String(nodeTimeout)],
+    ['--cluster-require-full-coverage', 'no'],
+    // A replica may replace its master even when it was cut off from it for longer.
+    ['--cluster-replica-validity-factor', '0']
+  ].flat()
+}
+
+/** A server of a cluster. */
+type Server = Pick<LocalStore, 'port'>
+
+/**
+ * Makes one cluster of new servers. The first ones become the masters, and the others their replicas. Resolves when every
+ * server knows all others and every slot has a master.
+ */
+export async function joinServers(servers: readonly Server[], masters: number): Promise<void> {
+  const clients = servers.map(({ port }) => new Redis({ port, replyMapping: 'legacy' }))
+  try {
+    await connectServers(clients, servers, masters)
+  } finally {
+    for (const client of clients) client.disconnect()
+  }
+}
+
+async function connectServers(clients: Redis[], servers: readonly Server[], masters: number): Promise<void> {
+  const replicas = servers.length / masters - 1
   const [first] = clients as [Redis]
   for (const { port } of servers.slice(1)) await first.cluster('MEET', '127.0.0.1', port)
   await Promise.all(
@@ -111,30 +124,33 @@ const MOVE_KEYS = 100
 const MOVE_WITHIN = 10_000
 
 /**
- * Moves a hash slot as `redis-cli --cluster reshard` does:
+ * Moves a hash slot with its keys to a master, as `redis-cli --cluster reshard` does:
  * https://redis.io/docs/latest/commands/cluster-setslot/#redis-cluster-live-resharding-explained
  */
-async function moveSlot(servers: readonly LocalStore[], slot: number, to: LocalStore): Promise<void> {
-  const clients = new Map(servers.map(({ port }) => [port, new Redis({ port, replyMapping: 'legacy' })]))
+export async function moveSlot(
+  servers: readonly Pick<LocalStore, 'host' | 'port'>[],
+  slot: number,
+  to: Server
+): Promise<void> {
+  const nodes = await readNodes(servers)
+  const from = ownerOf(nodes, slot)
+  const target = nodes.find(({ server }) => server.port === to.port)
+  if (!from || !target) throw new Error(`slot ${slot} has no master, or no master to move to`)
+  if (from === target) return
+  const [source, destination] = [from, target].map(
+    ({ server }) => new Redis({ port: server.port, replyMapping: 'legacy' })
+  ) as [Redis, Redis]
   try {
-    const target = clients.get(to.port) as Redis
-    const ranges = (await target.cluster('SLOTS')) as unknown as [number, number, [string, number, string]][]
-    const owner = ranges.find(([first, last]) => first <= slot && slot <= last)
-    if (!owner) throw new Error(`slot ${slot} has no master`)
-    const [, port, sourceId] = owner[2]
-    if (port === to.port) return
-    const source = clients.get(port) as Redis
-    const targetId = (await target.cluster('MYID')) as string
-    await target.cluster('SETSLOT', slot, 'IMPORTING', sourceId)
-    await source.cluster('SETSLOT', slot, 'MIGRATING', targetId)
+    await destination.cluster('SETSLOT', slot, 'IMPORTING', from.id)
+    await source.cluster('SETSLOT', slot, 'MIGRATING', target.id)
     for (;;) {
       const keys = (await source.cluster('GETKEYSINSLOT', slot, MOVE_KEYS)) as string[]
       if (keys.length === 0) break
       await source.call('MIGRATE', ['127.0.0.1', to.port, '', 0, MOVE_WITHIN, 'KEYS', ...keys])
     }
-    await target.cluster('SETSLOT', slot, 'NODE', targetId)
-    await source.cluster('SETSLOT', slot, 'NODE', targetId)
+    await destination.cluster('SETSLOT', slot, 'NODE', target.id)
+    await source.cluster('SETSLOT', slot, 'NODE', target.id)
   } finally {
-    for (const client of clients.values()) client.disconnect()
+    for (const client of [source, destination]) client.disconnect()
   }
 }

@@ -16,9 +16,8 @@ export function accessOf({ env }: Space): StoreAccess {
       string
     >
   return {
-    redis: { host: REDIS_HOST, port: Number(REDIS_PORT) },
+    redis: [{ host: REDIS_HOST, port: Number(REDIS_PORT) }],
     mysql: { host: DB_HOST, port: Number(DB_PORT), user: DB_USER, password: DB_PASSWORD, database: DB_NAME },
-    prefix: KEY_PREFIX,
-    partitions: 1
+    partitions: [{ tag: `${KEY_PREFIX}:0`, slot: 0 }]
   }
 }

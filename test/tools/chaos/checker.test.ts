@@ -1,8 +1,8 @@
 import { beforeAll, beforeEach, expect, test } from 'vitest'
 import { check, type Remarks } from '../../../tools/chaos/checker.ts'
 import { createEventLog, type EventLog } from '../../../tools/chaos/events.ts'
-import type { DoneFault } from '../../../tools/chaos/faults.ts'
 import { readHoldings } from '../../../tools/chaos/holdings.ts'
+import type { DoneFault } from '../../../tools/chaos/inject.ts'
 import { createLedger, type Ledger } from '../../../tools/chaos/ledger.ts'
 import { toUnits } from '../../../tools/chaos/money.ts'
 import type { Stall } from '../../../tools/chaos/stalls.ts'
@@ -12,7 +12,7 @@ import { accessOf } from './access.ts'
 
 const space = await useSpace()
 const access = accessOf(space)
-const key = (name: string) => `{${access.prefix}:0}:${name}`
+const key = (name: string) => `{${access.partitions[0]?.tag}}:${name}`
 
 let ledger: Ledger
 let faults: DoneFault[]
@@ -109,7 +109,7 @@ async function deadLetter(id: string, amount: string, code: string) {
 async function find(): Promise<{ found: string[]; remarks: Remarks }> {
   await events.drain()
   const holdings = await readHoldings(access)
-  const remarks = check({ ledger, holdings, events, faults, stalls, audit: undefined })
+  const remarks = check({ ledger, holdings, events, faults, stalls, partitions: 1, audit: undefined })
   return { found: ledger.violations.map(({ group, what }) => `${group}: ${what}`), remarks }
 }
 

@@ -7,9 +7,9 @@ import {
   SERVICE_PASSWORD,
   SERVICE_USER
 } from '../../../tools/chaos/accounts.ts'
-import type { Cluster } from '../../../tools/chaos/cluster.ts'
-import { injectFaults } from '../../../tools/chaos/faults.ts'
+import { injectFaults } from '../../../tools/chaos/inject.ts'
 import { type DeniedCommand, deniedCommands, type Fault } from '../../../tools/chaos/plan.ts'
+import type { System } from '../../../tools/chaos/system.ts'
 import { useOwnStores } from '../../fault/own-stores.ts'
 import { until } from '../../harness/space.ts'
 import { accessOf } from './access.ts'
@@ -33,9 +33,9 @@ const refusalOf = (call: Promise<unknown>) =>
   )
 
 /** Injects a fault, waits until `refused` holds, and resolves when the fault is over. */
-async function during(cluster: Cluster, fault: Fault, refused: () => Promise<boolean>): Promise<void> {
+async function during(system: System, fault: Fault, refused: () => Promise<boolean>): Promise<void> {
   const end = new AbortController()
-  const injecting = injectFaults(cluster, [fault], () => {}, end.signal)
+  const injecting = injectFaults(system, [fault], () => {}, end.signal)
   try {
     await until(`${fault.kind} has an effect`, refused)
   } finally {
@@ -48,12 +48,12 @@ test('a fault removes the rights of only the service in a store for a time, also
   const space = await stores.space()
   const access = accessOf(space)
   const member = { exclusively: (work: () => Promise<unknown>) => work() }
-  const cluster = { access, members: { redis: member, mariadb: member }, incidents: [] } as unknown as Cluster
+  const system = { access, members: { redis: member, mariadb: member }, incidents: [] } as unknown as System
   const account = { username: SERVICE_USER, user: SERVICE_USER, password: SERVICE_PASSWORD }
   await space.redis.call('ACL', 'SETUSER', ...redisAccount.slice(1))
-  await createMysqlAccount(access)
+  await createMysqlAccount(access.mysql)
   await space.sql('CREATE TABLE things (id INT)')
-  const service = new Redis({ ...access.redis, ...account, replyMapping: 'legacy' })
+  const service = new Redis({ ...access.redis[0], ...account, replyMapping: 'legacy' })
   const { host, port, database } = access.mysql
   const connection = await createConnection({
     host,
@@ -67,20 +67,20 @@ test('a fault removes the rights of only the service in a store for a time, also
       const refusal = () => refusalOf(service.call(command, ...ARGUMENTS[command]))
       const fault: Fault = { at: 0, kind: 'deny-redis', target: 'redis', lasts: 600_000, command }
       expect(await refusal()).not.toMatch(/NOPERM/)
-      await during(cluster, fault, async () => (await refusal()).startsWith('NOPERM'))
+      await during(system, fault, async () => (await refusal()).startsWith('NOPERM'))
       expect(await refusal()).not.toMatch(/NOPERM/)
     }
     const write = () => refusalOf(connection.query('INSERT INTO things VALUES (1)'))
     expect(await write()).toBe('')
     const readOnly: Fault = { at: 0, kind: 'read-only-mariadb', target: 'mariadb', lasts: 600_000 }
-    await during(cluster, readOnly, async () => {
+    await during(system, readOnly, async () => {
       if (!(await write()).includes('--read-only')) return false
       await space.sql('INSERT INTO things VALUES (2)')
       await connection.query('SELECT id FROM things')
       return true
     })
     expect(await write()).toBe('')
-    expect(cluster.incidents).toEqual([])
+    expect(system.incidents).toEqual([])
   } finally {
     service.disconnect()
     await connection.end()

@@ -74,6 +74,7 @@ export function goodRun(): Evidence & { audit: NonNullable<Evidence['audit']> } 
       run: async () => {}
     },
     faults: [],
+    partitions: 1,
     stalls: [],
     audit: {
       accepted: 2,

@@ -1,9 +1,16 @@
 import { expect, test } from 'vitest'
+import { FAILOVERS } from '../../../tools/chaos/cluster-faults.ts'
 import { createMix } from '../../../tools/chaos/mix.ts'
-import { deniedCommands, describeFault, faultKinds, planFaults } from '../../../tools/chaos/plan.ts'
+import {
+  deniedCommands,
+  describeFault,
+  faultKinds,
+  isOfCluster,
+  planFaults
+} from '../../../tools/chaos/plan.ts'
 
 const plan = (seed: number, minutes: number) =>
-  planFaults({ seed, duration: minutes * 60_000, kinds: faultKinds })
+  planFaults({ seed, duration: minutes * 60_000, kinds: faultKinds.single, partitions: 1 })
 const seeds = Array.from({ length: 200 }, (_, seed) => seed)
 
 test('a seed always makes the same faults and load, and another seed makes different ones', () => {
@@ -22,9 +29,21 @@ test('a plan has at least 60 faults and three of each kind in ten minutes, and o
   for (const seed of seeds) {
     const kinds = Map.groupBy(plan(seed, 10), ({ kind }) => kind)
     expect([...kinds.values()].flat().length).toBeGreaterThanOrEqual(60)
-    for (const kind of faultKinds) expect(kinds.get(kind)?.length ?? 0).toBeGreaterThanOrEqual(3)
-    expect(new Set(plan(seed, 2).map(({ kind }) => kind)).size).toBe(faultKinds.length)
+    for (const kind of faultKinds.single) expect(kinds.get(kind)?.length ?? 0).toBeGreaterThanOrEqual(3)
+    expect(new Set(plan(seed, 2).map(({ kind }) => kind)).size).toBe(faultKinds.single.length)
   }
+})
+
+test('a plan for a cluster has enough failovers and moved slots in ten minutes, of every partition', () => {
+  const cluster = { duration: 600_000, kinds: faultKinds.cluster, partitions: 12 }
+  const plans = seeds.map(seed => planFaults({ seed, ...cluster }))
+  for (const faults of plans) {
+    const failovers = faults.reduce((sum, { kind }) => sum + (FAILOVERS[kind] ?? 0), 0)
+    expect(failovers).toBeGreaterThanOrEqual(15)
+    expect(faults.filter(({ kind }) => kind === 'reshard').length).toBeGreaterThanOrEqual(3)
+    for (const { kind, partition } of faults) expect(partition !== undefined).toBe(isOfCluster(kind))
+  }
+  expect(new Set(plans.flat().map(({ partition }) => partition)).size).toBe(13)
 })
 
 test('for each command of Redis, a fault denies the command for seconds and names it', () => {

@@ -7,7 +7,7 @@ import { accessOf } from './access.ts'
 
 const space = await useSpace()
 const access = accessOf(space)
-const key = (name: string) => `{${access.prefix}:0}:${name}`
+const key = (name: string) => `{${access.partitions[0]?.tag}}:${name}`
 
 test('the checker reads invalid events, failed orders, and more than a page of rows and dead letters', async () => {
   await space.redis.xadd(key('events'), '*', 'data', JSON.stringify({ specversion: '1.0', id: 'x' }))
