@@ -64,6 +64,8 @@ export function clusterArgs(nodeTimeout = 1000): string[] {
     ['--cluster-enabled', 'yes'],
     ['--cluster-node-timeout', String(nodeTimeout)],
     ['--cluster-require-full-coverage', 'no'],
+    // By default, a replica waits five seconds for others before it copies its master.
+    ['--repl-diskless-sync-delay', '0'],
     // A replica may replace its master even when it was cut off from it for longer.
     ['--cluster-replica-validity-factor', '0']
   ].flat()
