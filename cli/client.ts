@@ -6,6 +6,7 @@ import type { Forgotten } from '../schema/http/function.ts'
 import type { IssuedKey, KeyPage, RevokedKey } from '../schema/http/key.ts'
 import type { Problem } from '../schema/http/problem.ts'
 import { problemType } from '../schema/http/problem-types.ts'
+import type { RedisRelease } from '../schema/http/redis-release.ts'
 import type { NewTaxRate, TaxRate } from '../schema/http/tax-rate.ts'
 
 /** The service refuses a request or does not answer. The message is advice for the operator. */
@@ -26,6 +27,7 @@ export interface AdminClient {
   redrive: (name: string, ids: string[] | undefined, rate: number | undefined, reason: Why) => Promise<Dealt>
   discard: (name: string, ids: string[], reason: string) => Promise<Dealt>
   forget: (name: string, reason: Why) => Promise<Forgotten>
+  release: (reason: Why) => Promise<RedisRelease>
   listTaxRates: () => Promise<{ tax_rates: TaxRate[] }>
   setTaxRate: (rate: NewTaxRate) => Promise<TaxRate>
   listKeys: (after: string, limit: number) => Promise<KeyPage>
@@ -94,6 +96,7 @@ export function createAdminClient(url: string, token: string): AdminClient {
     discard: (name, ids, reason) => call('/admin/dead-letters/discard', { function: name, ids, reason }),
     forget: (name, reason) =>
       call(`/admin/functions/${encodeURIComponent(name)}${queryOf({ reason })}`, undefined, 'DELETE'),
+    release: reason => call(`/admin/redis/release${queryOf({ reason })}`, undefined, 'POST'),
     listTaxRates: () => call('/admin/tax-rates'),
     setTaxRate: rate => call('/admin/tax-rates', rate, 'PUT'),
     listKeys: (after, limit) => call(`/admin/keys?${new URLSearchParams({ after, limit: String(limit) })}`),

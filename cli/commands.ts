@@ -73,6 +73,14 @@ export const commands: Record<string, Command> = {
       text: `${result.function} is forgotten: ${result.groups} groups ended, ${result.retries} retries moved to its dead letters.`
     }
   },
+  'redis release': async (client, args) => {
+    rejectNames(args.ids)
+    const result = await client.release(args.reason)
+    return {
+      data: result,
+      text: `The keys of KEY_PREFIX=${result.prefix} and REDIS_CLUSTER=${result.cluster} are released. Start with the new settings.`
+    }
+  },
   'tax-rates list': async (client, args) => {
     rejectNames(args.ids)
     const list = await client.listTaxRates()

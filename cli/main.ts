@@ -12,6 +12,7 @@ const USAGE = `Usage: npm run admin -- <command> [options]
   dead-letters redrive ID... | --all [--rate N]
   dead-letters discard ID... --reason TEXT
   functions forget NAME                  removes a function that no worker runs any more
+  redis release                          ends the use of the keys in Redis, before a move
   tax-rates list
   tax-rates set REGION RATE [--from TIME]
   keys list [--after ID] [--limit N]

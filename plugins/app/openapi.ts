@@ -16,6 +16,7 @@ import { NewOrder, Order } from '../../schema/http/order.ts'
 import { OrderList } from '../../schema/http/order-list.ts'
 import { OrderTimeline } from '../../schema/http/order-timeline.ts'
 import { Problem } from '../../schema/http/problem.ts'
+import { RedisRelease } from '../../schema/http/redis-release.ts'
 import { NewTaxRate, TaxRate, TaxRates } from '../../schema/http/tax-rate.ts'
 import { servesAdmin } from '../../src/auth/authenticate.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
@@ -32,6 +33,7 @@ const ADMIN = [
   Discard,
   Redrive,
   Forgotten,
+  RedisRelease,
   NewTaxRate,
   TaxRate,
   TaxRates,

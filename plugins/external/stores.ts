@@ -7,6 +7,7 @@ import { createMysqlStores, type FunctionMysqlStore, type MysqlStore } from '../
 import { createRedisStore } from '../../src/stores/redis/open-store.ts'
 import type { RedisStore } from '../../src/stores/redis/store.ts'
 import { createKeys, type Keys } from '../../src/streams/keys.ts'
+import { createLayoutCheck } from '../../src/streams/operate/layout.ts'
 import { createPartitionCheck } from '../../src/streams/operate/partition-count.ts'
 
 declare module 'fastify' {
@@ -30,22 +31,29 @@ export interface Stores {
 async function stores(app: FastifyInstance) {
   const { config, log } = app
   const keys = createKeys(config.KEY_PREFIX, config.STREAM_PARTITIONS, config.REDIS_CLUSTER)
+  const mysql = createMysqlStores(config, log, trialWrite, convertOriginalOrders(config.TAX_RATE))
+  const checkLayout = createLayoutCheck(keys, mysql.general)
+  const checkPartitions = createPartitionCheck(keys, SERVICE_FUNCTIONS)
   const redis = createRedisStore({
     config,
     log,
     keyOf: keys.accepted,
     partitions: Array.from({ length: keys.partitions }, (_, partition) => partition),
     checkedKey: keys.partitionCount(),
-    check: createPartitionCheck(keys, SERVICE_FUNCTIONS)
+    check: async clientOf => {
+      await checkLayout(clientOf)
+      await checkPartitions(clientOf)
+    }
   })
-  const mysql = createMysqlStores(config, log, trialWrite, convertOriginalOrders(config.TAX_RATE))
   app.decorate('keys', keys)
   app.decorate('stores', { redis, mysql: mysql.general, orders: mysql.reserved })
   app.addHook('onClose', async () => {
     await mysql.close()
     await redis.close()
   })
-  await Promise.all([redis.start(), mysql.start()])
+  // The check of Redis reads MySQL.
+  await mysql.start()
+  await redis.start()
 }
 
 export default fp(stores, { name: 'stores' })

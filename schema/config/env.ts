@@ -133,7 +133,7 @@ export const Env = Type.Object(
     KEY_PREFIX: Type.String({
       pattern: '^[A-Za-z0-9_.-]{1,40}$',
       default: 'orderstream',
-      description: 'First part of every Redis key.'
+      description: 'First part of every Redis key. It can change only after `npm run admin -- redis release`.'
     }),
     STREAM_PARTITIONS: Type.Integer({
       minimum: 1,

@@ -13,6 +13,7 @@ import {
   Unauthorized
 } from '../auth/errors.ts'
 import { BacklogFull } from '../orders/accept/backlog.ts'
+import { ReleaseRefused } from '../orders/audit/release.ts'
 import { InvalidOrder, OrderConflict, OrderFinal, OrderNotFound } from '../orders/errors.ts'
 import { InvalidCursor } from '../orders/list/cursor.ts'
 import { UnsupportedFilter } from '../orders/list/select.ts'
@@ -43,6 +44,7 @@ const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
   [OrderConflict, 'order-conflict'],
   [OrderFinal, 'order-final'],
   [FunctionInUse, 'function-in-use'],
+  [ReleaseRefused, 'release-refused'],
   [RedriveRefused, 'letter-refused'],
   [TaxRateRefused, 'tax-rate-refused'],
   [Unauthorized, 'unauthorized'],

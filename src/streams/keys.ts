@@ -6,13 +6,17 @@ import { createSpreadTags } from './spread-tags.ts'
  * may use several keys of a partition, and no command uses keys of two partitions, because a Redis Cluster refuses that.
  */
 export interface Keys {
+  /** KEY_PREFIX. */
+  prefix: string
   partitions: number
+  /** Whether the hash tags are those of a cluster. */
+  spread: boolean
   /** Returns the partition of an order's identity. It depends only on the identity and the number of partitions. */
   partitionOf: (identity: string) => number
   stream: (name: string, partition: number) => string
   /** Document of an order, by its identity. */
   document: (identity: string) => string
-  /** Hash of the counter of accepted orders: `epoch`, `count`, `bytes`, `server`, and the last count of each older epoch. */
+  /** Hash of the counter of accepted orders: `epoch`, `count`, `bytes`, `server`, `released`, and the last count of each older epoch. */
   accepted: (partition: number) => string
   /** Hash of counters that settling and redriving change: `duplicates`, `conflicts`, `redriving`, `bytes`. */
   settled: (partition: number) => string
@@ -30,7 +34,7 @@ export interface Keys {
   functions: (partition: number) => string
   /** Hash of the functions that an operator has ended. An older version reads the time of the last run there (ms). */
   alive: (partition: number) => string
-  /** The number of partitions with which orders were accepted. */
+  /** The number of partitions with which orders were accepted; after a release, a mark (see operate/layout.ts). */
   partitionCount: () => string
   /** Hash of the running processes, each with its settings. */
   processes: () => string
@@ -57,7 +61,9 @@ export function createKeys(prefix: string, partitions: number, spread = false): 
   const key = (partition: number, rest: string) => `{${tagOf(partition)}}:${rest}`
   const partitionOf = (identity: string) => (partitions === 1 ? 0 : fnv1a(identity) % partitions)
   return {
+    prefix,
     partitions,
+    spread,
     partitionOf,
     stream: (name, partition) => key(partition, name),
     document: identity => key(partitionOf(identity), `doc:${identity}`),

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { useApp } from '../harness/app.ts'
-import { useSpace } from '../harness/space.ts'
+import { useOtherPrefix, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'
@@ -25,7 +25,7 @@ const runWith = (env: Record<string, string>, ...args: string[]) =>
   })
 
 test('npm run admin does what the routes do', async () => {
-  const { app } = await useApp(space, 'api', { ADMIN_TOKEN, KEY_PREFIX: `${space.env.KEY_PREFIX}.cli` })
+  const { app } = await useApp(space, 'api', { ADMIN_TOKEN, KEY_PREFIX: await useOtherPrefix(space, 'cli') })
   await app.listen({ port: 0 })
   const url = `http://127.0.0.1:${(app.server.address() as { port: number }).port}`
   const fields = [
@@ -163,7 +163,7 @@ test('npm run admin fails when it changes nothing, and names the missing dead le
   const { app } = await useApp(space, 'api', {
     ADMIN_TOKEN,
     MAX_EVENT_LOOP_DELAY_MS: 0,
-    KEY_PREFIX: `${space.env.KEY_PREFIX}.none`
+    KEY_PREFIX: await useOtherPrefix(space, 'none')
   })
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
   const deadLetters = (action: string, ...more: string[]) =>

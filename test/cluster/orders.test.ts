@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
-import { expect, test } from 'vitest'
+import { expect, inject, test } from 'vitest'
 import { slotOf } from '../../src/stores/redis/cluster/slot.ts'
-import { useApp } from '../harness/app.ts'
+import { openApp, useApp } from '../harness/app.ts'
 import { useCluster } from '../harness/cluster.ts'
 import { until } from '../harness/space.ts'
 
@@ -35,6 +35,32 @@ test('orders of every partition are accepted, processed and read on a cluster', 
     status: 'healthy',
     services: { redis: 'connected' }
   })
+})
+
+test('a change to a cluster and back is refused while orders wait', async () => {
+  const space = await openSpace()
+  const { host, port } = inject('stores').redis
+  const single = { REDIS_CLUSTER: 'false', REDIS_HOST: host, REDIS_PORT: port }
+  for (const [first, second] of [
+    [single, {}],
+    [{}, single]
+  ]) {
+    const before = await openApp(space, 'api', first)
+    expect((await before.post({ order_id: 'waits', amount: 1 })).headers.durability).toBe('fsync')
+    await before.close()
+    const after = await useApp(space, 'api', second)
+    expect((await after.post({ order_id: 'spilled', amount: 1 })).headers.durability).toBe('mysql')
+    const refusal =
+      /are in Redis under KEY_PREFIX=.* Start with these until nothing waits, and run `npm run admin -- redis release`/
+    expect(after.log.some(({ err }) => refusal.test((err as Error)?.message))).toBe(true)
+    const worker = await openApp(space, 'worker', first)
+    await until('the order that waits is completed', async () => {
+      const rows = await space.sql("SELECT id FROM orders WHERE order_id = 'waits' AND status = 'completed'")
+      return rows.length === 1
+    })
+    await worker.close()
+    for (const table of ['orders', 'redis_layout']) await space.sql(`DELETE FROM ${table}`)
+  }
 })
 
 test('a function reaches every key with app.redis and with app.stores.redis.run', async () => {

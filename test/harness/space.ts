@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise'
-import { afterAll, inject } from 'vitest'
+import { afterAll, inject, onTestFinished } from 'vitest'
 import type { Config } from '../../schema/config/env.ts'
 import { resolveConfig } from '../../schema/config/resolve.ts'
 import type { Stores } from './stores.ts'
@@ -89,6 +89,21 @@ export async function useSpace(): Promise<Space> {
   const space = await openSpace(inject('stores'))
   afterAll(() => space.close())
   return space
+}
+
+/**
+ * Lets the running test use another key prefix with the database of a space, as a new Redis. A database has its orders
+ * under one prefix, so this removes the record of it. Returns the prefix.
+ */
+export async function useOtherPrefix({ env, sql }: Space, name: string): Promise<string> {
+  const forget = () => sql('DELETE FROM redis_layout').catch(unlessMissing)
+  await forget()
+  onTestFinished(forget as () => Promise<void>)
+  return `${env.KEY_PREFIX}.${name}`
+}
+
+function unlessMissing(error: Error): void {
+  if ((error as NodeJS.ErrnoException).code !== 'ER_NO_SUCH_TABLE') throw error
 }
 
 /** Waits until `condition` returns a truthy value, and returns this value. Fails with `what` after `timeout` ms. */

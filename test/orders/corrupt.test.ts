@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { complete } from '../../src/orders/pricing.ts'
 import { useApp } from '../harness/app.ts'
-import { until, useSpace } from '../harness/space.ts'
+import { until, useOtherPrefix, useSpace } from '../harness/space.ts'
 import { writeRow } from './write-row.ts'
 
 const space = await useSpace()
@@ -36,7 +36,7 @@ test.each(['', 'no JSON', '{"order_id":"spoilt-', '{"order_id":"another","status
 )
 
 test('orders are accepted, processed and audited while counters are not numbers', async () => {
-  const KEY_PREFIX = `${space.env.KEY_PREFIX}.counters`
+  const KEY_PREFIX = await useOtherPrefix(space, 'counters')
   const api = await useApp(space, 'api', { ...env, KEY_PREFIX })
   const { keys } = api.app
   const audit = async () => {
@@ -63,7 +63,7 @@ test('orders are accepted, processed and audited while counters are not numbers'
 })
 
 test('invalid entries in the set of functions are ignored', async () => {
-  const KEY_PREFIX = `${space.env.KEY_PREFIX}.functions`
+  const KEY_PREFIX = await useOtherPrefix(space, 'functions')
   const { call, app } = await useApp(space, 'api', { ...env, KEY_PREFIX })
   await space.redis.sadd(app.keys.functions(0), 'nonsense', 'gone accepted gone')
   await space.redis.hset(app.keys.accepted(0), 'count', 0)

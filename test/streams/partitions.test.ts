@@ -5,14 +5,14 @@ import { TerminalError } from '../../src/streams/function.ts'
 import { createKeys } from '../../src/streams/keys.ts'
 import { createPartitionCheck, PartitionCountChanged } from '../../src/streams/operate/partition-count.ts'
 import { openApp, useApp } from '../harness/app.ts'
-import { until, useSpace } from '../harness/space.ts'
+import { until, useOtherPrefix, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
 
 describe('STREAM_PARTITIONS', () => {
   test('spreads orders over slots, and workers process all of them', async () => {
-    const overrides = { STREAM_PARTITIONS: 4, KEY_PREFIX: `${space.env.KEY_PREFIX}.four` }
+    const overrides = { STREAM_PARTITIONS: 4, KEY_PREFIX: await useOtherPrefix(space, 'four') }
     const api = await useApp(space, 'api', overrides)
     await useApp(space, 'worker', overrides)
     const ids = Array.from({ length: 40 }, (_, index) => `part-${index}`)
@@ -33,7 +33,7 @@ describe('STREAM_PARTITIONS', () => {
   })
 
   test('I4: sets different effect keys on messages with the same id in two partitions', async () => {
-    const KEY_PREFIX = `${space.env.KEY_PREFIX}.keys`
+    const KEY_PREFIX = await useOtherPrefix(space, 'keys')
     const effects: string[] = []
     const fn = makeFunction(space, async messages => {
       effects.push(...messages.map(({ body, effectKey }) => `${body.n} ${effectKey}`))
@@ -46,7 +46,7 @@ describe('STREAM_PARTITIONS', () => {
   })
 
   test('shows a function that waits in one partition once, as paused, in health and metrics', async () => {
-    const overrides = { STREAM_PARTITIONS: 2, KEY_PREFIX: `${space.env.KEY_PREFIX}.paused` }
+    const overrides = { STREAM_PARTITIONS: 2, KEY_PREFIX: await useOtherPrefix(space, 'paused') }
     let refuses = true
     const fn = makeFunction(space, async () => {
       if (refuses) throw new StoreRefused('mysql', new Error('read-only'))
@@ -71,7 +71,7 @@ describe('STREAM_PARTITIONS', () => {
   })
 
   test('cannot change while orders wait', async () => {
-    const KEY_PREFIX = `${space.env.KEY_PREFIX}.changed`
+    const KEY_PREFIX = await useOtherPrefix(space, 'changed')
     const before = await openApp(space, 'api', { KEY_PREFIX })
     await before.post({ order_id: 'waits', amount: 1 })
     await before.close()
@@ -97,7 +97,7 @@ describe('two partition counts', () => {
   }
 
   test('are never used together: a process stops using Redis after a later one has changed the count', async () => {
-    const KEY_PREFIX = `${space.env.KEY_PREFIX}.turns`
+    const KEY_PREFIX = await useOtherPrefix(space, 'turns')
     const old = await useApp(space, 'api', { KEY_PREFIX })
     await until('it has set its count', () => old.app.stores.redis.up())
     const fresh = await openApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 4 })
@@ -166,7 +166,7 @@ describe('a lower STREAM_PARTITIONS', () => {
 
   /** Returns the keys of partition 3 of a service with four partitions, under a prefix of its own. */
   const fourPartitions = async (name: string) => {
-    const KEY_PREFIX = `${space.env.KEY_PREFIX}.${name}`
+    const KEY_PREFIX = await useOtherPrefix(space, name)
     await space.redis.set(`{${KEY_PREFIX}:0}:partitions`, 4)
     const key = (rest: string) => `{${KEY_PREFIX}:3}:${rest}`
     return { KEY_PREFIX, key }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MANY_UNSETTLED, readUnsettled } from '../../src/streams/registry/unsettled.ts'
 import { type TestApp, useApp } from '../harness/app.ts'
-import { NOWHERE, until, useSpace } from '../harness/space.ts'
+import { NOWHERE, until, useOtherPrefix, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'
@@ -16,7 +16,7 @@ const gauges = async ({ call }: TestApp) =>
     .filter(line => line.startsWith('orderstream_events_unsettled'))
 
 test('a gauge counts the read and unread events that each group has not settled, over all partitions', async () => {
-  const KEY_PREFIX = `${space.env.KEY_PREFIX}.gauge`
+  const KEY_PREFIX = await useOtherPrefix(space, 'gauge')
   const api = await useApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 2 })
   expect(await gauges(api)).toEqual([])
   const keys = [0, 1].map(partition => api.app.keys.stream('events', partition))
@@ -51,7 +51,7 @@ test('the gauge is absent while Redis is unavailable, and the other metrics are 
 })
 
 test('I7: health warns of a group that prevents the trimming of the log, until it is forgotten', async () => {
-  const KEY_PREFIX = `${space.env.KEY_PREFIX}.warned`
+  const KEY_PREFIX = await useOtherPrefix(space, 'warned')
   const events = `{${KEY_PREFIX}:0}:events`
   await fill(events, MANY_UNSETTLED)
   await space.redis.xgroup('CREATE', events, 'send-receipt-v1', '0')

@@ -1,4 +1,5 @@
 import type { Audit } from './audit.ts'
+import { checkEvents, checkStrayEvents } from './check-events.ts'
 import { checkDocuments, checkTotals } from './check-stores.ts'
 import type { EventLog } from './events.ts'
 import type { DeadLetter, Holdings, Row } from './holdings.ts'
@@ -236,34 +237,6 @@ function checkRows(id: string, rows: Row[], ledger: Ledger) {
       if (row.processed_at === null || row.processed_at < row.created_at) wrong('a wrong time')
     }
   }
-}
-
-/** Checks that a finished order has exactly one event id. The event may be delivered several times. */
-function checkEvents(id: string, { status }: Row, { ledger, events }: Evidence) {
-  if (status !== 'completed' && status !== 'cancelled') return
-  const ids = events[status].get(id) ?? []
-  if (ids.length === 0) ledger.violate('doubled', `${status} without an event`, id, '')
-  if (ids.length > 1) ledger.violate('doubled', 'several events', id, ids.join(', '))
-  const failed = events.failed.get(id)
-  if (failed) ledger.violate('wrong', 'an event order.failed of another order', id, failed.join(', '))
-}
-
-function checkStrayEvents({ ledger, holdings, events }: Evidence) {
-  const owners = new Map<string, string>()
-  const all = (['completed', 'cancelled'] as const).flatMap(status =>
-    [...events[status]].map(([id, eventIds]) => ({ status, id, eventIds }))
-  )
-  for (const { status, id, eventIds } of all) {
-    if (holdings.rows.get(id)?.[0]?.status !== status)
-      ledger.violate('doubled', `an event of no ${status} order`, id, eventIds.join(', '))
-    for (const eventId of eventIds) {
-      const other = owners.get(eventId)
-      if (other) ledger.violate('doubled', 'one event id for two orders', id, `${eventId}, also of ${other}`)
-      owners.set(eventId, id)
-    }
-  }
-  for (const text of events.faulty)
-    ledger.violate('wrong', 'an entry of events that is not an event', '', text)
 }
 
 /** Checks that each dead letter is a `conflict` with the row of its order. The load causes no other dead letters. */

@@ -11,7 +11,8 @@
 -- Returns {now, accepted, waiting, refused, epoch}: this server's clock in ms, the count of the epoch, and the number
 --       of messages that wait. `refused` is a list with two values for each order that was not accepted: its position
 --       from 0, and the existing document, or '' when the backlog is full. `epoch` is missing when the epoch equals
---       ARGV 4. After the deadline, the script does nothing, and `refused` and `epoch` are missing.
+--       ARGV 4. After the deadline, the script does nothing, and `refused` and `epoch` are missing. When the keys were
+--       released (release.lua), it does nothing either, and `refused` is 'released'.
 --
 -- At the deadline, the caller stops waiting and answers its client, so a script that runs later must not accept.
 -- The messages are appended first, so that a script that fails half-way leaves no document without a message.
@@ -27,10 +28,11 @@
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local kept = redis.call('HMGET', KEYS[2], 'epoch', 'count', 'bytes', 'server')
+local kept = redis.call('HMGET', KEYS[2], 'epoch', 'count', 'bytes', 'server', 'released')
 local epoch, count = kept[1], tonumber(kept[2] or 0) or -1 -- a count that is not a number counts as lost
 local waiting = redis.call('XLEN', KEYS[1])
 if now > tonumber(ARGV[1]) then return {now, count, waiting} end
+if kept[5] then return {now, count, waiting, 'released'} end
 
 local seen = ARGV[4]
 local function generationOf(name) return tonumber(string.match(name, '^(%d+)%.') or 0) end

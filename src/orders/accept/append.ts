@@ -11,7 +11,7 @@ import { identityOf } from '../identity.ts'
 import { LARGE_MESSAGE, PLACED } from '../names.ts'
 import { BacklogFull, createBacklog } from './backlog.ts'
 import type { Candidate } from './candidate.ts'
-import { MayEvictOrders } from './refusals.ts'
+import { KeysReleased, MayEvictOrders } from './refusals.ts'
 
 const acceptScript = loadScript(new URL('accept.lua', import.meta.url))
 
@@ -109,12 +109,13 @@ function createCall(options: AppendOptions) {
       number,
       number,
       number,
-      (number | string)[]?,
+      ((number | string)[] | 'released')?,
       string?
     ]
     clock.saw(now)
     const backlog = backlogs[partition] as (typeof backlogs)[number]
     backlog.sample(count, waiting)
+    if (refused === 'released') throw new KeysReleased()
     if (!refused) throw new StoreUnavailable('redis', new Error('the call arrived after its deadline'))
     watermarks.observe(partition, { epoch, count })
     const refusals = new Map<number, string>()

@@ -12,6 +12,15 @@ export class MayEvictOrders extends StoreRefused {
   }
 }
 
+/** An operator has released the keys in Redis. The next probe of Redis finds this, too. */
+export class KeysReleased extends StoreRefused {
+  override name = 'KeysReleased'
+
+  constructor() {
+    super('redis', new Error('an operator has released these keys; start with the new settings'))
+  }
+}
+
 /** The time for which a refusal is reported (ms). Without new orders, the service cannot find out that it is over. */
 const REPORTED = 60_000
 

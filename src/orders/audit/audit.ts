@@ -5,15 +5,10 @@ import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
 import { ORDER_FUNCTION, PLACED } from '../names.ts'
 import { readTotals } from '../tables/totals.ts'
+import { type Counter, toCounter } from './counter.ts'
 import { parseCount } from './epoch.ts'
 import { readEpochRecords } from './epoch-records.ts'
-import {
-  type Acknowledgement,
-  acknowledgeLosses,
-  type Counter,
-  countUnacknowledged,
-  readLosses
-} from './losses.ts'
+import { type Acknowledgement, acknowledgeLosses, countUnacknowledged, readLosses } from './losses.ts'
 
 const auditScript = loadScript(new URL('audit.lua', import.meta.url))
 
@@ -120,16 +115,4 @@ async function readPartition(redis: RedisStore, keys: Keys, partition: number): 
   const [duplicates = 0, conflicts = 0, redriving = 0, waiting = 0, retrying = 0, deadLetters = 0] =
     figures.map(parseCount)
   return { counter: toCounter(fields), waiting, retrying, redriving, duplicates, conflicts, deadLetters }
-}
-
-/** Converts the fields of the hash `accepted`. A field `epoch:<name>` has the last count of an older epoch. */
-function toCounter(fields: string[]): Counter {
-  const counter: Counter = { epoch: '', count: 0, older: new Map() }
-  for (let i = 0; i + 1 < fields.length; i += 2) {
-    const [name, value] = [fields[i] as string, fields[i + 1] as string]
-    if (name === 'epoch') counter.epoch = value
-    else if (name === 'count') counter.count = parseCount(value)
-    else if (name.startsWith('epoch:')) counter.older.set(name.slice('epoch:'.length), parseCount(value))
-  }
-  return counter
 }

@@ -43,6 +43,22 @@ export async function readEpochRecords(mysql: MysqlStore): Promise<EpochRecord[]
 }
 
 /**
+ * Records that every order of these epochs is settled, and that their absence from Redis is no loss.
+ * @throws {StoreUnavailable} when MySQL is unavailable.
+ */
+export async function recordReleased(mysql: MysqlStore, epochs: SupersededEpoch[]): Promise<void> {
+  if (epochs.length === 0) return
+  await mysql.transaction(({ run }) =>
+    run(
+      `INSERT INTO accepted_epochs (epoch, partition_no, highest, ended_to, acknowledged) VALUES ?
+       ON DUPLICATE KEY UPDATE highest = GREATEST(highest, VALUES(highest)),
+         ended_to = GREATEST(ended_to, VALUES(ended_to)), acknowledged = COALESCE(acknowledged, 0)`,
+      [epochs.map(({ epoch, partition, count }) => [epoch, partition, count, count, 0])]
+    )
+  )
+}
+
+/**
  * Records the high watermarks of epochs. When several processes record the same epoch, MySQL keeps the highest
  * watermark.
  * @throws {StoreUnavailable} when MySQL is unavailable.

@@ -81,10 +81,14 @@ async function recordSuperseded({ redis, mysql, keys, watermarks, log }: EpochWa
       return redis.masterOf(partition).run(client => client.hget(key, `epoch:${epoch}`))
     })
   )
+  const records = await readEpochRecords(mysql)
   watermarks.superseded.splice(0, epochs.length)
   for (const [index, { partition, epoch, count }] of epochs.entries()) {
     const facts = { partition, epoch, highest: count, kept: parseCount(kept[index]) }
-    if (facts.kept < count) log.error(facts, 'redis lost data: its counter is behind what was accepted')
+    const record = records.find(each => each.partition === partition && each.epoch === epoch)
+    if (record?.acknowledged != null && record.settledTo >= count)
+      log.info(facts, 'an epoch follows one whose keys were released')
+    else if (facts.kept < count) log.error(facts, 'redis lost data: its counter is behind what was accepted')
     else log.warn(facts, 'redis has another server, with every order that this process has seen')
   }
 }

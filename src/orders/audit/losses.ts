@@ -1,4 +1,5 @@
 import type { MysqlStore } from '../../stores/mysql/store.ts'
+import type { Counter } from './counter.ts'
 import type { EpochRecord } from './epoch-records.ts'
 import { countCovered, readOutcomes } from './outcomes.ts'
 
@@ -12,14 +13,6 @@ export interface Loss extends EpochRecord {
   duplicates: number
   /** The number of conflicts in MySQL that Redis no longer counts. */
   conflicts: number
-}
-
-/** A partition's counter of accepted orders in Redis. */
-export interface Counter {
-  epoch: string
-  count: number
-  /** The last count of each older epoch. */
-  older: Map<string, number>
 }
 
 /**

@@ -13,6 +13,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   return {
     client: master.client,
     run: master.run,
+    clientOf: () => master.client,
     masterOf: () => master,
     masters: () => masters,
     up: () => master.availability.up,

@@ -9,6 +9,8 @@ export interface RedisStore {
   client: Redis
   /** Runs the commands of a function with `client`. Other errors than those of Redis stay unchanged. */
   run: <T>(work: (client: Redis) => Promise<T>) => Promise<T>
+  /** Returns the connection to the master of a key, without a circuit breaker. @throws {StoreUnavailable} when it is unknown. */
+  clientOf: (key: string) => Redis
   /** Returns the master that has the keys of a partition. */
   masterOf: (partition: number) => RedisMaster
   /** Returns every master that has a partition. */

@@ -1,9 +1,7 @@
-import type { Redis } from 'ioredis'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { Keys } from '../keys.ts'
-import { LOGS } from '../names.ts'
-import { type KnownFunction, readKnownFunctions } from '../registry/known-functions.ts'
-import { readUnsettledIn } from '../registry/unsettled.ts'
+import type { KnownFunction } from '../registry/known-functions.ts'
+import { type ClientOf, firstWaiting } from './waiting.ts'
 
 const setPartitionCount = loadScript(new URL('set-partition-count.lua', import.meta.url))
 
@@ -12,9 +10,6 @@ const setPartitionCount = loadScript(new URL('set-partition-count.lua', import.m
  * them until its next probe. A process probes every two seconds.
  */
 const RECHECK_FOR = 15_000
-
-/** Returns the connection to the master of a key. */
-type ClientOf = (key: string) => Redis
 
 /** The configured number of partitions differs from the number in Redis, and this process may not change the number. */
 export class PartitionCountChanged extends Error {
@@ -94,48 +89,4 @@ function changedBy({ partitions }: Keys, count: string): PartitionCountChanged {
     `STREAM_PARTITIONS is ${partitions}, but a process with STREAM_PARTITIONS=${count} has started since. ` +
       'Start all processes with the same.'
   )
-}
-
-interface Search {
-  keys: Keys
-  serviceFunctions: readonly KnownFunction[]
-}
-
-/** Returns a text about the first partition of a range that is not empty; undefined when all are empty. */
-async function firstWaiting(
-  clientOf: ClientOf,
-  search: Search,
-  first: number,
-  end: number
-): Promise<string | undefined> {
-  const partitions = Array.from({ length: Math.max(0, end - first) }, (_, index) => first + index)
-  const waiting = await Promise.all(partitions.map(partition => waitingIn(clientOf, search, partition)))
-  const found = waiting.findIndex(texts => texts.length > 0)
-  return found < 0 ? undefined : `partition ${first + found} still has ${waiting[found]?.join(' and ')}`
-}
-
-/** Returns one text for each function whose messages prevent the change or the removal of a partition. */
-async function waitingIn(
-  clientOf: ClientOf,
-  { keys, serviceFunctions }: Search,
-  partition: number
-): Promise<string[]> {
-  const client = clientOf(keys.accepted(partition))
-  const isRemoved = partition >= keys.partitions
-  const known = (await readKnownFunctions(client, keys, partition, serviceFunctions)).filter(
-    ({ name }) => isRemoved || serviceFunctions.some(own => own.name === name)
-  )
-  const unsettled = await readUnsettledIn(client, keys, partition)
-  const figures = await Promise.all(
-    known.map(async ({ name, stream, group }: KnownFunction) => {
-      const [messages, retries, dead] = await Promise.all([
-        LOGS.includes(stream) ? (unsettled.get(group) ?? 0) : client.xlen(keys.stream(stream, partition)),
-        client.zcard(keys.retry(name, partition)),
-        client.xlen(keys.dead(name, partition))
-      ])
-      if (messages + retries + dead === 0) return []
-      return [`${messages} messages, ${retries} retries and ${dead} dead letters of ${name}`]
-    })
-  )
-  return figures.flat()
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openApp, type TestApp, useApp } from '../../harness/app.ts'
-import { until, useSpace } from '../../harness/space.ts'
+import { until, useOtherPrefix, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'
@@ -150,10 +150,8 @@ test('I11: the audit has no difference at each stage of an order, nor after a du
 test('a failed order shows its cause, and completes after a redrive', {
   timeout: 90_000
 }, async () => {
-  const { app, call } = await useApp(space, 'api', {
-    ADMIN_TOKEN,
-    KEY_PREFIX: `${space.env.KEY_PREFIX}.fails`
-  })
+  const KEY_PREFIX = await useOtherPrefix(space, 'fails')
+  const { app, call } = await useApp(space, 'api', { ADMIN_TOKEN, KEY_PREFIX })
   const created = await app.inject({
     method: 'POST',
     url: '/orders',
@@ -164,7 +162,7 @@ test('a failed order shows its cause, and completes after a redrive', {
   await space.sql(
     "ALTER TABLE orders ADD CONSTRAINT broken CHECK (status <> 'completed' OR order_id <> 'unlucky')"
   )
-  await useApp(space, 'worker', { KEY_PREFIX: `${space.env.KEY_PREFIX}.fails`, LEASE_MS: 500 })
+  await useApp(space, 'worker', { KEY_PREFIX, LEASE_MS: 500 })
   const figures = async () => (await call({ url: '/admin/audit', headers: { authorization } })).json()
   await until('it waits for another attempt', async () => (await figures()).retrying === 1)
   expect((await call('/metrics')).json().services.database.stats).toMatchObject({ processing_orders: 1 })
@@ -208,7 +206,7 @@ test('a failed order shows its cause, and completes after a redrive', {
 test('a redrive sends 100 dead letters a second by default, and the log has the actions of operators', async () => {
   const { app, call, log } = await useApp(space, 'api', {
     ADMIN_TOKEN,
-    KEY_PREFIX: `${space.env.KEY_PREFIX}.rate`
+    KEY_PREFIX: await useOtherPrefix(space, 'rate')
   })
   const act = (name: string, payload: object) =>
     call({ method: 'POST', url: `/admin/dead-letters/${name}`, payload, headers: { authorization } })

@@ -8,7 +8,7 @@ import { oas } from '@stoplight/spectral-rulesets'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { App } from '../../../src/app.ts'
 import { type TestApp, useApp } from '../../harness/app.ts'
-import { NOWHERE, until, useSpace } from '../../harness/space.ts'
+import { NOWHERE, until, useOtherPrefix, useSpace } from '../../harness/space.ts'
 
 const { Spectral } = spectralCore
 
@@ -143,7 +143,7 @@ test('metrics count waiting and completed orders, and their revenue', async () =
 })
 
 test('metrics have the number of messages in flight and the age of the oldest one', async () => {
-  const { app, call } = await useApp(space, 'api', { KEY_PREFIX: `${space.env.KEY_PREFIX}.old` })
+  const { app, call } = await useApp(space, 'api', { KEY_PREFIX: await useOtherPrefix(space, 'old') })
   const placed = app.keys.stream('placed', 0)
   for (const id of ['1000-0', '2000-0']) await space.redis.xadd(placed, id, 'v', '1')
   await space.redis.xgroup('CREATE', placed, 'process-orders', '0')
@@ -215,7 +215,7 @@ test('an api whose Redis user may not run INFO accepts orders', async () => {
 })
 
 test('metrics sum the backlog, the messages in flight and the oldest age over all partitions', async () => {
-  const env = { KEY_PREFIX: `${space.env.KEY_PREFIX}.queue`, STREAM_PARTITIONS: 2 }
+  const env = { KEY_PREFIX: await useOtherPrefix(space, 'queue'), STREAM_PARTITIONS: 2 }
   const { app, call } = await useApp(space, 'api', env)
   const [first, second] = [0, 1].map(partition => app.keys.stream('placed', partition)) as [string, string]
   const before = (seconds: number) => `${Date.now() - seconds * 1000}-0`

@@ -6,7 +6,7 @@ import { createEpochWatch } from '../../../src/orders/audit/epoch-watch.ts'
 import { createLowWatermarkRecorder } from '../../../src/orders/audit/record-low-watermark.ts'
 import { createWatermarks } from '../../../src/orders/audit/watermarks.ts'
 import { openApp, type TestApp } from '../../harness/app.ts'
-import { until, useSpace } from '../../harness/space.ts'
+import { until, useOtherPrefix, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 let api: TestApp
@@ -90,7 +90,7 @@ test('with very many recorded outcomes, a check reads few rows, and each run del
   // With one connection for orders, its session counts all reads.
   const { app, close } = await openApp(space, 'worker', {
     DB_POOL_SIZE: 2,
-    KEY_PREFIX: `${space.env.KEY_PREFIX}.many`
+    KEY_PREFIX: await useOtherPrefix(space, 'many')
   })
   const { keys, stores } = app
   const { orders: mysql } = stores

@@ -4,6 +4,7 @@ import type { Client } from '../../../tools/chaos/client.ts'
 import type { Row } from '../../../tools/chaos/holdings.ts'
 import { createLedger } from '../../../tools/chaos/ledger.ts'
 import { runLoad } from '../../../tools/chaos/load.ts'
+import { partitionOf } from '../../../tools/chaos/partition.ts'
 import { readAtRest } from '../../../tools/chaos/reader.ts'
 import { type Outcome, passed } from '../../../tools/chaos/report.ts'
 import { documentOf, goodRun, post, rowOf } from './made-up.ts'
@@ -66,6 +67,30 @@ test.each<[string, (run: Run) => unknown]>([
   const run = goodRun()
   harm(run)
   expect(verdicts(run)).toContain(verdict)
+})
+
+describe('a 503', () => {
+  const lost: Evidence['faults'][number] = { kind: 'kill-master', target: 'redis', began: 500, ended: 1500 }
+  const partition = partitionOf('one', 12)
+
+  test.each<[string, string[], Evidence['faults']]>([
+    ['is wrong without an outage', ['wrong: 503 while both stores were available'], []],
+    ['is allowed while MySQL is unavailable', [], [{ ...lost, kind: 'kill-mariadb', target: 'mariadb' }]],
+    [
+      'is allowed while the master of its partition is unavailable',
+      [],
+      [{ ...lost, partitions: [partition] }]
+    ],
+    [
+      'is wrong while only another master is unavailable',
+      ['wrong: 503 while both stores were available'],
+      [{ ...lost, partitions: [partition + 1] }]
+    ]
+  ])('%s', (_what, found, faults) => {
+    const run = goodRun()
+    post(run.ledger, 'one', 503)
+    expect(verdicts({ ...run, faults, partitions: 12 })).toEqual(found)
+  })
 })
 
 describe('an outage excuses', () => {

@@ -26,7 +26,6 @@ export function createClusterStore(options: RedisStoreOptions): RedisStore {
   })
   const ownerOf = (slot: number) => masters.get(topology.ownerOf(slot) ?? '')
   const slots = partitions.map(partition => slotOf(keyOf(partition)))
-
   const checkedSlot = slotOf(checkedKey)
   const clientOf = (key: string) => {
     const slot = slotOf(key)
@@ -59,12 +58,12 @@ export function createClusterStore(options: RedisStoreOptions): RedisStore {
   }
   const client = createClusterClient(config, seeds)
   client.on('error', () => {})
-
   const unavailable = () => partitions.filter((_, index) => !ownerOf(slots[index] as number)?.availability.up)
   const up = () => unavailable().length === 0 && masters.all().every(({ availability }) => availability.up)
   return {
     client: client as unknown as Redis,
     run: work => work(client as unknown as Redis),
+    clientOf,
     masterOf: partition => followed.get(partition) ?? follow(partition),
     masters: masters.all,
     up,

@@ -1,0 +1,98 @@
+import { expect, test } from 'vitest'
+import { type TestApp, useApp } from '../../harness/app.ts'
+import { until, useSpace } from '../../harness/space.ts'
+
+const space = await useSpace()
+const ADMIN_TOKEN = 'a-token-for-the-tests'
+const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
+const NEXT = `${space.env.KEY_PREFIX}.next`
+
+const release = ({ call }: TestApp) => call({ method: 'POST', url: '/admin/redis/release', headers })
+const auditOf = async ({ call }: TestApp) => (await call({ url: '/admin/audit', headers })).json()
+const durabilityOf = async ({ post }: TestApp, order_id: string) =>
+  (await post({ order_id, amount: 1 })).headers.durability
+const isUp = ({ app }: TestApp) => app.stores.redis.check()
+const untilCompleted = (count: number) =>
+  until('all orders are completed', async () => {
+    const rows = await space.sql("SELECT id FROM orders WHERE status = 'completed'")
+    return rows.length === count
+  })
+
+test('another KEY_PREFIX is refused while orders wait, and used after a release', {
+  timeout: 90_000
+}, async () => {
+  const old = await useApp(space, 'api', { ADMIN_TOKEN })
+  expect(await durabilityOf(old, 'waits')).toBe('fsync')
+  const next = await useApp(space, 'api', { ADMIN_TOKEN, KEY_PREFIX: NEXT })
+  expect((await next.call('/health')).json().services.redis).toBe('disconnected')
+  const sentence = `the orders of this database are in Redis under KEY_PREFIX=${space.env.KEY_PREFIX} and REDIS_CLUSTER=false`
+  expect(next.log.some(({ err }) => (err as Error)?.message.includes(sentence))).toBe(true)
+  expect(await durabilityOf(next, 'spilled')).toBe('mysql')
+
+  const refused = await release(old)
+  expect([refused.statusCode, refused.json().type]).toEqual([409, expect.stringContaining('release-refused')])
+  expect(refused.json().detail).toContain('partition 0 still has 1 messages')
+  expect(await durabilityOf(old, 'waits-too')).toBe('fsync')
+  await useApp(space, 'worker')
+  await untilCompleted(3)
+  await until('nothing waits', async () => (await release(old)).statusCode === 200)
+
+  // The running processes with the old settings accept in MySQL, where a worker of any settings finds the orders.
+  expect(await isUp(old)).toBe(false)
+  expect(await durabilityOf(old, 'late')).toBe('mysql')
+  await until('the new settings are in use', () => isUp(next))
+  expect(await durabilityOf(next, 'moved')).toBe('fsync')
+  await useApp(space, 'worker', { KEY_PREFIX: NEXT })
+  await untilCompleted(5)
+  await until('the audit balances', async () => (await auditOf(next)).in_flight === 0)
+  expect(await auditOf(next)).toMatchObject({
+    accepted: 5,
+    completed: 5,
+    difference: 0,
+    lost: 0,
+    redis_lost_data: false
+  })
+  expect(next.log.filter(({ msg }) => String(msg).includes('lost data'))).toEqual([])
+
+  // The way back is the same.
+  await until('nothing waits', async () => (await release(next)).statusCode === 200)
+  const again = await useApp(space, 'api', { ADMIN_TOKEN })
+  expect(await isUp(again)).toBe(true)
+  expect(await durabilityOf(again, 'back')).toBe('fsync')
+  await untilCompleted(6)
+  expect(await auditOf(again)).toMatchObject({
+    accepted: 6,
+    completed: 6,
+    difference: 0,
+    redis_lost_data: false
+  })
+})
+
+test('a release that finds a new order changes nothing', { timeout: 30_000 }, async () => {
+  const { redis, sql } = space
+  const api = await useApp(space, 'api', { ADMIN_TOKEN })
+  const { keys } = api.app
+  const releasing = release(api)
+  await until('the release has begun', async () =>
+    (await redis.get(keys.partitionCount()))?.includes('released')
+  )
+  const message = await redis.xadd(keys.stream('placed', 0), '*', 'v', '1')
+  const { statusCode, json } = await releasing
+  expect([statusCode, json().detail]).toEqual([
+    409,
+    expect.stringMatching(/have arrived meanwhile|still has 1 messages/)
+  ])
+  await redis.xdel(keys.stream('placed', 0), message as string)
+  await until('Redis is in use again', () => isUp(api))
+  expect(await durabilityOf(api, 'after')).toBe('fsync')
+  expect(await sql('SELECT state FROM redis_layout')).toEqual([{ state: 'used' }])
+})
+
+test('a process that has not noticed the release accepts nothing in Redis', async () => {
+  const api = await useApp(space, 'api')
+  const accepted = api.app.keys.accepted(0)
+  await space.redis.hset(accepted, 'released', '1')
+  expect(await durabilityOf(api, 'unaware')).toBe('mysql')
+  await space.redis.hdel(accepted, 'released')
+  expect(await durabilityOf(api, 'aware')).toBe('fsync')
+})
