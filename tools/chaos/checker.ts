@@ -109,13 +109,16 @@ interface Judged {
 }
 
 /**
- * Checks that a 503 has a reason: MySQL was unavailable, or Redis was for the partition of the order. So the loss of a
- * master of Redis refuses no order of another.
+ * Checks that a 503 has a reason: Redis was unavailable for the partition of the order, or the api had a fault itself.
+ * So neither the loss of MySQL nor that of another master of Redis refuses an order.
  */
-function checkUnavailable(order: OrderHistory, { ledger, outages }: Judged) {
+function checkUnavailable(order: OrderHistory, { ledger, faults, outages }: Judged) {
   for (const attempt of order.attempts) {
-    if (attempt.status !== 503 || outages(attempt.api).some(outage => isFelt(outage, attempt))) continue
-    ledger.violate('wrong', '503 while both stores were available', order.id, `by ${attempt.api}`)
+    if (attempt.status !== 503) continue
+    const ofRedis = outages(attempt.api).filter(({ target }) => target === 'redis')
+    const ofApi = faults.filter(({ target }) => target === attempt.api)
+    if ([...ofRedis, ...ofApi].some(reason => isFelt(reason, attempt))) continue
+    ledger.violate('wrong', '503 while Redis was available', order.id, `by ${attempt.api}`)
   }
 }
 

@@ -52,6 +52,12 @@ const SHARES = {
   bad: 4
 }
 
+/**
+ * The number of orders before the first repetition. A process that has just started is slow. It may find a store
+ * unavailable that is not, and then accept an order twice.
+ */
+const FIRST = 300
+
 const MOST = 9_999_999_999n
 
 /**
@@ -94,8 +100,7 @@ export function* createMix({ seed, rate, apis }: MixOptions): Generator<Arrival,
   )
   for (;;) {
     at += -Math.log(1 - random.next()) / rate
-    // The first orders are new, because a repetition needs an earlier order.
-    yield { at, ...draws[orders < 10 ? 'single' : random.pick(deck)]() }
+    yield { at, ...draws[orders < FIRST ? 'single' : random.pick(deck)]() }
   }
 }
 

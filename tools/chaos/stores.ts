@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { type Connection, createConnection } from 'mysql2/promise'
 import { ownerOf, readNodes } from '../local/redis-nodes.ts'
@@ -97,28 +98,36 @@ export async function inPartitions<T>(
   }
 }
 
-/** Finds the hash tags of the partitions. Each tag begins with the prefix, a colon and the number of the partition. */
+/** The longest wait until the workers have created a key in each partition, and the pause between two checks (ms). */
+const CREATED_WITHIN = 60_000
+const BETWEEN = 200
+
+/**
+ * Finds the hash tags of the partitions. Each tag begins with the prefix, a colon and the number of the partition. Waits
+ * until the workers have created the stream of orders in each partition.
+ */
 export async function findPartitions(
   redis: readonly RedisAddress[],
   prefix: string,
   count: number
 ): Promise<StoreAccess['partitions']> {
   const found = new Map<number, { tag: string; slot: number }>()
-  for (const address of redis) {
-    await withServer(address, async client => {
-      // The workers create this stream in each partition when they start. No other key is needed for the tag.
+  const search = (address: RedisAddress) =>
+    withServer(address, async client => {
       for (const key of await client.keys(`{${prefix}:*}:placed`)) {
         const tag = key.slice(1, key.indexOf('}'))
         const slot = redis.length > 1 ? Number(await client.cluster('KEYSLOT', key)) : 0
         found.set(Number.parseInt(tag.slice(prefix.length + 1), 10), { tag, slot })
       }
     })
+  const end = performance.now() + CREATED_WITHIN
+  while (found.size < count) {
+    if (performance.now() > end)
+      throw new Error(`Redis has keys of only ${found.size} of ${count} partitions`)
+    await Promise.all(redis.map(search))
+    await delay(BETWEEN)
   }
-  return Array.from({ length: count }, (_, partition) => {
-    const one = found.get(partition)
-    if (!one) throw new Error(`no key of partition ${partition} is in Redis`)
-    return one
-  })
+  return [...found].sort(([one], [other]) => one - other).map(([, partition]) => partition)
 }
 
 /** Calls `work` with a connection to MySQL, and closes it. The connection returns decimals and times as text. */

@@ -48,7 +48,10 @@ export interface SourcesOptions {
   suspects: Suspects
 }
 
-/** Creates the sources: due retries, messages with an expired lease, and new messages, in this order. */
+/**
+ * Creates the sources: messages whose reply was lost, due retries, messages with an expired lease, and new messages, in
+ * this order.
+ */
 export function createSources({
   member,
   reader,
@@ -101,19 +104,36 @@ export function createSources({
     return { deliveries: others, ended }
   }
 
+  let replyLost = false
+  /** After a failed read, Redis may have delivered messages that did not arrive. They need not wait for their lease. */
+  const lost = async (): Promise<Batch> => {
+    if (!replyLost) return NOTHING
+    const taken = await take(mode => member.takeLost(batch.size, inFlight, mode))
+    if (taken.deliveries.length === 0) replyLost = false
+    return taken
+  }
+
   const fresh = async (): Promise<Batch> => {
-    const entries = await readNew(reader, readSize, batch.window)
+    const entries = await readNew(reader, readSize, batch.window, () => {
+      replyLost = true
+    })
     return { deliveries: entries.map(entry => fromEntry(entry, 1)) }
   }
 
-  return inTurn([retries, claims, fresh])
+  return inTurn([lost, retries, claims, fresh])
 }
 
 /**
  * Reads new messages for one batch, in several reads: the first reads are small while the sizes are unknown. When a
- * read returns fewer messages than it asked for, waits once for the window (ms) and takes what has arrived.
+ * read returns fewer messages than it asked for, waits once for the window (ms) and takes what has arrived. Calls
+ * `onFailure` when a read fails.
  */
-async function readNew(reader: StreamReader, readSize: ReadSize, window: number): Promise<Entry[]> {
+async function readNew(
+  reader: StreamReader,
+  readSize: ReadSize,
+  window: number,
+  onFailure: () => void
+): Promise<Entry[]> {
   const entries: Entry[] = []
   const append = (read: Entry[]) => {
     readSize.record(read)
@@ -122,10 +142,17 @@ async function readNew(reader: StreamReader, readSize: ReadSize, window: number)
     entries.push(...read.filter(([id]) => !known.has(id)))
   }
   // An error of a later read must not lose messages of an earlier read: they are in flight.
-  const take = (count: number) => reader.take(count).catch(() => [])
+  const take = (count: number) =>
+    reader.take(count).catch((): Entry[] => {
+      onFailure()
+      return []
+    })
 
   let count = readSize.next(0)
-  let read = await reader.wait(count)
+  let read = await reader.wait(count).catch(error => {
+    onFailure()
+    throw error
+  })
   append(read)
   while (read.length === count) {
     count = readSize.next(entries.length)

@@ -64,6 +64,11 @@ export interface GroupMember {
    */
   claim: (cursor: string, count: number, mode: TakeMode) => Promise<TakenMessages & { cursor: string }>
   /**
+   * Takes up to `count` messages that were delivered to this consumer and are not `inFlight`, because the reply was
+   * lost with its connection.
+   */
+  takeLost: (count: number, inFlight: Iterable<Delivery>, mode: TakeMode) => Promise<TakenMessages>
+  /**
    * Takes up to `count` messages whose next attempt is due; fewer when they are large. Renews expired leases of
    * messages that are `inFlight`.
    */
@@ -157,6 +162,17 @@ export function createGroupMember(given: GroupMemberOptions): GroupMember {
   const stream = keys.stream(definition.stream, partition)
   const [retry, retrying] = [keys.retry(name, partition), keys.retrying(name, partition)]
 
+  const claim = async (cursor: string, count: number, mode: TakeMode, which: (string | number)[]) => {
+    const args = [group, consumer, lease(), cursor, count, SUSPECT_DELIVERIES, mode, CALL_BYTES, ...which]
+    const reply = await redis.run(client => scripts.claim(client, [stream], args))
+    const [next, entries, suspects] = reply as [string, [...Entry, deliveries: number][], number]
+    return {
+      cursor: next,
+      deliveries: entries.map(([id, fields, times]) => fromEntry([id, fields], times)),
+      suspects
+    }
+  }
+
   return {
     stream,
     group,
@@ -170,20 +186,10 @@ export function createGroupMember(given: GroupMemberOptions): GroupMember {
         .run(client => client.sadd(keys.functions(partition), toMember(definition)))
         .catch(unlessRefused)
     },
-    claim: async (cursor, count, mode) => {
-      const reply = await redis.run(client =>
-        scripts.claim(
-          client,
-          [stream],
-          [group, consumer, lease(), cursor, count, SUSPECT_DELIVERIES, mode, CALL_BYTES, ...versions]
-        )
-      )
-      const [next, entries, suspects] = reply as [string, [...Entry, deliveries: number][], number]
-      return {
-        cursor: next,
-        deliveries: entries.map(([id, fields, times]) => fromEntry([id, fields], times)),
-        suspects
-      }
+    claim: (cursor, count, mode) => claim(cursor, count, mode, ['expired', versions.length, ...versions]),
+    takeLost: (count, inFlight, mode) => {
+      const held = Array.from(inFlight, ({ id }) => id)
+      return claim('-', count, mode, ['lost', versions.length, ...versions, ...held])
     },
     takeRetries: async (count, inFlight, mode) => {
       const held: string[] = []

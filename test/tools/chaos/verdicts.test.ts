@@ -74,8 +74,13 @@ describe('a 503', () => {
   const partition = partitionOf('one', 12)
 
   test.each<[string, string[], Evidence['faults']]>([
-    ['is wrong without an outage', ['wrong: 503 while both stores were available'], []],
-    ['is allowed while MySQL is unavailable', [], [{ ...lost, kind: 'kill-mariadb', target: 'mariadb' }]],
+    ['is wrong without an outage', ['wrong: 503 while Redis was available'], []],
+    [
+      'is wrong while only MySQL is unavailable',
+      ['wrong: 503 while Redis was available'],
+      [{ ...lost, kind: 'kill-mariadb', target: 'mariadb' }]
+    ],
+    ['is allowed after a fault of the api', [], [{ ...lost, kind: 'kill-api', target: 'api-1' }]],
     [
       'is allowed while the master of its partition is unavailable',
       [],
@@ -83,7 +88,7 @@ describe('a 503', () => {
     ],
     [
       'is wrong while only another master is unavailable',
-      ['wrong: 503 while both stores were available'],
+      ['wrong: 503 while Redis was available'],
       [{ ...lost, partitions: [partition + 1] }]
     ]
   ])('%s', (_what, found, faults) => {
