@@ -68,9 +68,10 @@ async function streams(app: FastifyInstance) {
     const definition = resolveFunction(given as unknown as StreamFunction)
     checkFunction(given, definition, functions, OWNERS)
     functions.push(definition)
-    const begin = LOGS.includes(definition.stream) ? () => starts.begin(definition) : undefined
+    const isOnLog = LOGS.includes(definition.stream)
     processes.runs(definition)
     for (let partition = 0; partition < keys.partitions; partition++) {
+      const begin = isOnLog ? () => starts.begin(definition, partition) : undefined
       consumers.push(createConsumer(consumerOptions(app, definition, { partition, begin, suspects })))
     }
   })
@@ -133,7 +134,7 @@ function patienceOf({ DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS }: FastifyInstance['conf
  */
 async function beginAll(starts: Starts, functions: ResolvedFunction[]): Promise<void> {
   const onLogs = functions.filter(({ stream }) => LOGS.includes(stream))
-  const begun: Promise<unknown> = Promise.all(onLogs.map(each => starts.begin(each).catch(() => {})))
+  const begun: Promise<unknown> = Promise.all(onLogs.map(each => starts.begin(each, 0).catch(() => {})))
   await withDeadline(begun, { after: BEGIN_WAIT, late: () => {} })
 }
 

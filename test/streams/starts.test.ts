@@ -3,16 +3,21 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { App } from '../../src/app.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
 import { createStarts } from '../../src/streams/group/starts.ts'
+import { createKeys } from '../../src/streams/keys.ts'
 import { openApp, useApp } from '../harness/app.ts'
-import { connectTo, NOWHERE, until, useSpace } from '../harness/space.ts'
+import { connectTo, NOWHERE, until, useOtherPrefix, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 let count = 0
 
 /** Makes a log with two partitions and a function on this log. The function records the events that it gets. */
-function useLog(start?: StreamFunction['start']) {
+async function useLog(start?: StreamFunction['start']) {
   const own = ++count
-  const overrides = { KEY_PREFIX: `${space.env.KEY_PREFIX}.${own}`, STREAM_PARTITIONS: 2, LEASE_MS: 500 }
+  const overrides = {
+    KEY_PREFIX: await useOtherPrefix(space, String(own)),
+    STREAM_PARTITIONS: 2,
+    LEASE_MS: 500
+  }
   const seen: number[] = []
   const definition: StreamFunction = {
     name: `listener-${own}`,
@@ -50,7 +55,7 @@ test('a new function on events starts with new events, or at the oldest event wi
     ['new', [3, 4]],
     ['all', [1, 2, 3, 4]]
   ] as const) {
-    const log = useLog(start)
+    const log = await useLog(start)
     await log.add(1)
     await log.add(2, 1)
     await useApp(space, 'worker', log.overrides, log.consume)
@@ -63,15 +68,16 @@ test('a new function on events starts with new events, or at the oldest event wi
 })
 
 test('a function on a queue starts at the oldest message', async () => {
+  const { definition } = await useLog()
   await useApp(space, 'worker', {}, app => {
-    const definition = { ...useLog().definition, stream: 'stock', start: 'new' as const }
-    expect(() => app.consume(definition)).toThrow(/start: only events has it/)
-    expect(() => app.consume({ ...useLog().definition, start: 'now' as 'new' })).toThrow(/start must be/)
+    const onQueue = { ...definition, stream: 'stock', start: 'new' as const }
+    expect(() => app.consume(onQueue)).toThrow(/start: only events has it/)
+    expect(() => app.consume({ ...definition, start: 'now' as 'new' })).toThrow(/start must be/)
   })
 })
 
 test('a deleted group is created at the start of the stream, by a running consumer and by a new one', async () => {
-  const log = useLog('new')
+  const log = await useLog('new')
   await log.add(0)
   const first = await openApp(space, 'worker', log.overrides, log.consume)
   await until('it is recorded', async () => (await log.record())?.positions === null)
@@ -86,7 +92,7 @@ test('a deleted group is created at the start of the stream, by a running consum
 })
 
 test('workers that start together use the start of the first worker, even if it exited too early', async () => {
-  const log = useLog('new')
+  const log = await useLog('new')
   const idle = (await useApp(space, 'worker', log.overrides)).app
   await log.add(1)
   await log.add(2, 1)
@@ -103,7 +109,7 @@ test('workers that start together use the start of the first worker, even if it 
   await log.add(4, 1)
   const starts = [1, 2, 3].map(() => createStarts(idle.stores.redis, idle.stores.mysql, idle.keys))
   const { name } = log.definition
-  await Promise.all(starts.map(own => own.begin({ stream: 'events', group: name, start: 'new' })))
+  await Promise.all(starts.map(own => own.begin({ stream: 'events', group: name, start: 'new' }, 0)))
   expect(await log.record()).toEqual({ positions: null })
   await useApp(space, 'worker', log.overrides, log.consume)
   await until('it has seen both', () => sorted(log.seen).length === 2)
@@ -111,7 +117,7 @@ test('workers that start together use the start of the first worker, even if it 
 })
 
 test('a position that Redis has lost is ignored, and all events of the log are new', async () => {
-  const log = useLog('new')
+  const log = await useLog('new')
   await useApp(space, 'worker', log.overrides)
   await space.sql('INSERT INTO function_starts (stream, group_name, positions) VALUES (?, ?, ?)', [
     'events',
@@ -124,7 +130,9 @@ test('a position that Redis has lost is ignored, and all events of the log are n
 })
 
 test('a worker without MySQL reads existing groups and creates none, because a group may have existed', async () => {
-  const log = useLog('new')
+  const log = await useLog('new')
+  // Shows that these keys were in use, which only MySQL would know otherwise.
+  await space.redis.set(createKeys(log.overrides.KEY_PREFIX, 2).partitionCount(), 2)
   await log.add(1)
   const start = () => openApp(space, 'worker', { ...log.overrides, DB_PORT: NOWHERE }, log.consume)
   const worker = await start()
@@ -145,7 +153,7 @@ test('a worker without MySQL reads existing groups and creates none, because a g
 })
 
 test('groups of an older version are recorded as soon as MySQL is available', async () => {
-  const log = useLog('new')
+  const log = await useLog('new')
   const { app } = await useApp(space, 'worker', log.overrides)
   const { keys } = app
   const { redis, mysql } = app.stores
@@ -159,7 +167,7 @@ test('groups of an older version are recorded as soon as MySQL is available', as
     { ...mysql, transaction: work => (reachable ? mysql : offline.app.stores.mysql).transaction(work) },
     keys
   )
-  await later.begin({ stream: 'events', group: log.definition.name, start: 'new' })
+  await later.begin({ stream: 'events', group: log.definition.name, start: 'new' }, 0)
   expect(await log.record()).toBeUndefined()
   reachable = true
   await later.recordLate()
@@ -167,10 +175,10 @@ test('groups of an older version are recorded as soon as MySQL is available', as
 })
 
 test('a worker starts while MySQL delays the record of a function, and then the function starts', async () => {
-  const log = useLog('all')
+  const log = await useLog('all')
   await log.add(1)
   const other = await connectTo(space)
-  await useApp(space, 'api')
+  await useApp(space, 'api', log.overrides)
   await other.query('LOCK TABLES function_starts WRITE')
   await useApp(space, 'worker', log.overrides, log.consume)
   expect(log.seen).toEqual([])

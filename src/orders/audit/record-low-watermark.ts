@@ -1,3 +1,4 @@
+import { inTurn } from '../../async/in-turn.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
@@ -22,7 +23,8 @@ export interface LowWatermarkOptions {
 /**
  * Creates the task that records each partition's low watermark: the number up to which all accepted orders are settled.
  * The task then deletes the outcomes of kind `row` up to that number, so that the table stays small. A run returns true
- * when there may be more to delete. A run throws {StoreUnavailable} when a store is unavailable.
+ * when there may be more to delete. A run throws {StoreUnavailable} when a store is unavailable for a partition, after the
+ * work in the others.
  */
 export function createLowWatermarkRecorder({
   redis,
@@ -61,8 +63,7 @@ export function createLowWatermarkRecorder({
   }
 
   return async () => {
-    let more = false
-    for (let partition = 0; partition < keys.partitions; partition++) more = (await record(partition)) || more
-    return more
+    const partitions = Array.from({ length: keys.partitions }, (_, partition) => partition)
+    return (await inTurn(partitions, record)).includes(true)
   }
 }

@@ -11,6 +11,9 @@ import { createStartRecords } from './start-records.ts'
 
 type LogFunction = Pick<ResolvedFunction, 'stream' | 'group' | 'start'>
 
+/** The errors of the partitions in which a function could not begin. */
+type Failures = Map<number, unknown>
+
 /** The position before all entries of a log. */
 const BEGINNING = '0'
 
@@ -20,12 +23,12 @@ const BEGINNING = '0'
  */
 export interface Starts {
   /**
-   * Creates the missing groups of a function in every partition. A new function starts where its option `start` says.
-   * The missing groups of a function that had groups before start at the beginning of the log.
-   * @throws {StoreUnavailable} when a group is missing and MySQL is unavailable. MySQL records whether the group
-   * existed.
+   * Creates the missing groups of a function in every partition whose Redis is available. A new function starts where its
+   * option `start` says. The missing groups of a function that had groups before start at the beginning of the log.
+   * @throws {StoreUnavailable} when Redis is unavailable for this partition, or for any partition and the function may be
+   * new. Also when a group is missing and MySQL is unavailable, because MySQL records whether the group existed.
    */
-  begin: (definition: LogFunction) => Promise<void>
+  begin: (definition: LogFunction, partition: number) => Promise<void>
   /**
    * Records groups that were found while MySQL was unavailable.
    * @returns false: there is never more work to do at once.
@@ -42,7 +45,7 @@ export function createStarts(redis: RedisStore, mysql: MysqlStore, keys: Keys): 
   const records = createStartRecords(mysql)
   const unrecorded = new Map<string, LogFunction>()
   const partitions = Array.from({ length: keys.partitions }, (_, partition) => partition)
-  const running = new Map<string, Promise<void>>()
+  const running = new Map<string, Promise<Failures>>()
 
   const recordLater = async (definition: LogFunction) => {
     try {
@@ -53,31 +56,51 @@ export function createStarts(redis: RedisStore, mysql: MysqlStore, keys: Keys): 
     }
   }
 
-  const begin = async (definition: LogFunction): Promise<void> => {
+  const begin = async (definition: LogFunction): Promise<Failures> => {
     const { stream, group } = definition
-    const existing = await Promise.all(partitions.map(partition => hasGroup(redis, keys, partition, group)))
-    if (existing.every(Boolean)) return recordLater(definition)
+    const failures: Failures = new Map()
+    /** Runs work in the partitions that have not failed yet. Returns undefined for those that fail. */
+    const inEach = <T>(work: (partition: number) => Promise<T>) =>
+      Promise.all(
+        partitions.map(async partition => {
+          if (failures.has(partition)) return undefined
+          return work(partition).catch((error: unknown) => {
+            failures.set(partition, error)
+            return undefined
+          })
+        })
+      )
+    const existing = await inEach(partition => hasGroup(redis, keys, partition, group))
+    const isKnown = existing.some(Boolean)
+    if (isKnown && existing.every((exists, partition) => exists || failures.has(partition))) {
+      // The record has the positions of the groups that could not be looked at.
+      if (failures.size === 0) await recordLater(definition)
+      return failures
+    }
+    // The position of a new function is needed in every partition.
+    const [failure] = failures.values()
+    if (!isKnown && failure !== undefined) throw failure
     // An older version created groups without a record.
-    const isNew = definition.start === 'new' && !existing.some(Boolean)
+    const isNew = definition.start === 'new' && !isKnown
     const wanted = isNew
       ? await Promise.all(partitions.map(at => lastEntry(redis.masterOf(at), keys.stream(stream, at))))
       : null
     const agreed = await records.agree(stream, group, wanted)
-    await Promise.all(
-      partitions.map(async partition => {
-        const key = keys.stream(stream, partition)
-        const master = redis.masterOf(partition)
-        await makeGroup(master, key, group, await usable(master, key, agreed?.[partition]))
-      })
-    )
-    if (agreed) await records.existed(stream, group)
+    await inEach(async partition => {
+      const key = keys.stream(stream, partition)
+      const master = redis.masterOf(partition)
+      await makeGroup(master, key, group, await usable(master, key, agreed?.[partition]))
+    })
+    if (agreed && failures.size === 0) await records.existed(stream, group)
+    return failures
   }
 
   return {
-    begin: definition => {
+    begin: async (definition, partition) => {
       const run = running.get(definition.group) ?? begin(definition)
       running.set(definition.group, run)
-      return run.finally(() => running.delete(definition.group))
+      const failures = await run.finally(() => running.delete(definition.group))
+      if (failures.has(partition)) throw failures.get(partition)
     },
     recordLate: async () => {
       for (const [name, { stream, group }] of unrecorded) {

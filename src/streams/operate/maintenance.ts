@@ -1,3 +1,4 @@
+import { inTurn } from '../../async/in-turn.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { GroupMember } from '../group/member.ts'
@@ -13,20 +14,22 @@ const KEEP_UNREAD = 10_000
  * Removes the entries of logs that every group has acknowledged, then the consumers of killed processes. A worker calls
  * it from time to time. The entries come first, because their removal frees memory.
  * @returns false: there is never more work to do at once.
- * @throws {StoreUnavailable} while Redis is unavailable.
+ * @throws {StoreUnavailable} while Redis is unavailable for a partition, after the work in the others.
  */
 export async function runMaintenance(
   redis: RedisStore,
   keys: Keys,
   consumers: readonly { member: Pick<GroupMember, 'forgetIdle'> }[]
 ): Promise<false> {
-  for (let partition = 0; partition < keys.partitions; partition++) {
+  const trim = async (partition: number) => {
     for (const log of LOGS) {
       await redis
         .masterOf(partition)
         .run(client => trimLog(client, [keys.stream(log, partition)], [KEEP_UNREAD]))
     }
   }
-  for (const { member } of consumers) await member.forgetIdle()
+  const trims = Array.from({ length: keys.partitions }, (_, partition) => () => trim(partition))
+  const forgets = consumers.map(({ member }) => member.forgetIdle)
+  await inTurn<() => Promise<unknown>, unknown>([...trims, ...forgets], work => work())
   return false
 }
