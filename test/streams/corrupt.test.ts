@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { ORDER_SERVICE_FUNCTION } from '../../src/orders/service-function.ts'
 import { readQueue } from '../../src/streams/operate/queue.ts'
 import { type TestApp, useApp } from '../harness/app.ts'
-import { until, useSpace } from '../harness/space.ts'
+import { until, useOtherPrefix, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
@@ -109,7 +109,7 @@ test('a dead letter with missing or unreadable fields can be listed, shown, redr
 })
 
 test('a queue that is deleted during a count counts as empty', async () => {
-  const { app } = await useApp(space, 'api', { KEY_PREFIX: `${space.env.KEY_PREFIX}.gone` })
+  const { app } = await useApp(space, 'api', { KEY_PREFIX: await useOtherPrefix(space, 'gone') })
   const { keys } = app
   const { redis } = app.stores
   const stream = keys.stream('placed', 0)

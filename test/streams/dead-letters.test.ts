@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { TerminalError } from '../../src/streams/function.ts'
 import { useApp } from '../harness/app.ts'
-import { until, useSpace } from '../harness/space.ts'
+import { until, useOtherPrefix, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
@@ -15,7 +15,7 @@ const addDeadLetters = (key: string, count: number) =>
   )
 
 test('a redrive sends dead letters one by one at the given rate, over all partitions', async () => {
-  const KEY_PREFIX = `${space.env.KEY_PREFIX}.rate`
+  const KEY_PREFIX = await useOtherPrefix(space, 'rate')
   const { keys, streams } = (await useApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 2 })).app
   for (const partition of [0, 1]) await addDeadLetters(keys.dead('gone', partition), 2)
   expect(await streams.deadLetters.redrive('gone', undefined, 1)).toMatchObject({ count: 4 })
@@ -31,7 +31,7 @@ test('a redrive sends dead letters one by one at the given rate, over all partit
 })
 
 test('pages list each dead letter once, and a redrive takes any number of dead letters', async () => {
-  const env = { KEY_PREFIX: `${space.env.KEY_PREFIX}.many`, STREAM_PARTITIONS: 2 }
+  const env = { KEY_PREFIX: await useOtherPrefix(space, 'many'), STREAM_PARTITIONS: 2 }
   const { keys, streams } = (await useApp(space, 'api', env)).app
   for (const partition of [0, 1]) await addDeadLetters(keys.dead('gone', partition), 600)
   const ids: string[] = []
@@ -46,7 +46,7 @@ test('pages list each dead letter once, and a redrive takes any number of dead l
 })
 
 test('a redrive takes each dead letter once, and only dead letters that exist when the redrive begins', async () => {
-  const env = { KEY_PREFIX: `${space.env.KEY_PREFIX}.again`, STREAM_PARTITIONS: 2 }
+  const env = { KEY_PREFIX: await useOtherPrefix(space, 'again'), STREAM_PARTITIONS: 2 }
   const { keys, streams } = (await useApp(space, 'api', env)).app
   for (const partition of [0, 1]) await addDeadLetters(keys.dead('gone', partition), 2000)
   let over = false

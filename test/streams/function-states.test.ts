@@ -4,7 +4,7 @@ import type { FunctionState } from '../../src/streams/registry/function-states.t
 import type { IsRun } from '../../src/streams/registry/processes.ts'
 import { createUnrunFinder, UNRUN_AFTER } from '../../src/streams/registry/unrun.ts'
 import { openApp, type TestApp, useApp } from '../harness/app.ts'
-import { until, useSpace } from '../harness/space.ts'
+import { until, useOtherPrefix, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
@@ -18,7 +18,7 @@ const gauges = async (api: TestApp, name: string) =>
   )
 
 test('the gauges of a function sum its backlog, retries and dead letters over all partitions', async () => {
-  const KEY_PREFIX = `${space.env.KEY_PREFIX}.gauge`
+  const KEY_PREFIX = await useOtherPrefix(space, 'gauge')
   const api = await useApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 2 })
   const { keys } = api.app
   for (const at of [0, 1]) {
@@ -76,7 +76,7 @@ test('health warns of messages for the old name of a function, until an operator
   timeout: 90_000
 }, async () => {
   const overrides = {
-    KEY_PREFIX: `${space.env.KEY_PREFIX}.renamed`,
+    KEY_PREFIX: await useOtherPrefix(space, 'renamed'),
     ADMIN_TOKEN: 'a-token-for-the-tests',
     LEASE_MS: 500
   }
@@ -129,7 +129,7 @@ test('health warns of messages for the old name of a function, until an operator
 test('health asks for a worker when no worker processes orders, and does not propose to forget process-orders', {
   timeout: 60_000
 }, async () => {
-  const KEY_PREFIX = `${space.env.KEY_PREFIX}.orders`
+  const KEY_PREFIX = await useOtherPrefix(space, 'orders')
   const keys = createKeys(KEY_PREFIX, 1)
   await space.redis.xadd(keys.stream('placed', 0), '*', 'v', '1')
   const api = await useApp(space, 'api', { KEY_PREFIX })
@@ -150,7 +150,7 @@ describe('beside processes of the previous version', () => {
   const record = (functions: string[]) => `9999999999999 ${JSON.stringify({ ...older, functions })}`
 
   test('an api reads the functions of an older worker from the names in its record', async () => {
-    const KEY_PREFIX = `${space.env.KEY_PREFIX}.older-worker`
+    const KEY_PREFIX = await useOtherPrefix(space, 'older-worker')
     const { app } = await useApp(space, 'api', { KEY_PREFIX, LEASE_MS: 500 })
     const runs = () => app.processes.isRun()?.({ name: 'process-orders', stream: 'placed' })
     await until('it knows itself', () => runs() === false)
@@ -161,7 +161,7 @@ describe('beside processes of the previous version', () => {
   test('a worker records its runs where older processes read them, until no older process runs', {
     timeout: 60_000
   }, async () => {
-    const KEY_PREFIX = `${space.env.KEY_PREFIX}.older-api`
+    const KEY_PREFIX = await useOtherPrefix(space, 'older-api')
     const keys = createKeys(KEY_PREFIX, 1)
     await space.redis.hset(keys.processes(), 'older', record([]))
     await useApp(space, 'worker', { KEY_PREFIX, LEASE_MS: 500 })

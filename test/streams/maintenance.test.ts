@@ -5,7 +5,7 @@ import { EVENTS } from '../../src/streams/names.ts'
 import { runMaintenance } from '../../src/streams/operate/maintenance.ts'
 import { useApp } from '../harness/app.ts'
 import { withBefore } from '../harness/before-run.ts'
-import { until, useSpace } from '../harness/space.ts'
+import { until, useOtherPrefix, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
@@ -68,7 +68,7 @@ test('the leases of many messages are renewed in several short calls', async () 
 })
 
 test('an event stays until every group has settled it, not only read it', async () => {
-  const { app } = await useApp(space, 'api', { KEY_PREFIX: `${space.env.KEY_PREFIX}.kept` })
+  const { app } = await useApp(space, 'api', { KEY_PREFIX: await useOtherPrefix(space, 'kept') })
   const { keys } = app
   const { redis } = app.stores
   const log = keys.stream(EVENTS, 0)

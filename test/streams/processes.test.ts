@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { openApp, useApp } from '../harness/app.ts'
-import { until, useSpace } from '../harness/space.ts'
+import { until, useOtherPrefix, useSpace } from '../harness/space.ts'
 import { makeFunction } from './functions.ts'
 
 const space = await useSpace()
@@ -89,18 +89,14 @@ test('the record of a process is removed at once when it stops, and after some t
 })
 
 test('unreadable records of processes delay no worker', async () => {
-  const key = (prefix: string) => `{${prefix}:0}:processes`
-  const unreadable = `${space.env.KEY_PREFIX}.unreadable`
-  await space.redis.hset(key(unreadable), 'x', '9999999999999 {"mode":', 'y', '9999999999999 {"lease":1}')
-  const noHash = `${space.env.KEY_PREFIX}.no-hash`
-  await space.redis.set(key(noHash), 'text')
-  for (const [KEY_PREFIX, warnings] of [
-    [unreadable, undefined],
-    [
-      noHash,
-      [expect.stringMatching(/^The background task processes does not run: redis refuses .*WRONGTYPE/)]
-    ]
+  const records = ['x', '9999999999999 {"mode":', 'y', '9999999999999 {"lease":1}']
+  const refused = /^The background task processes does not run: redis refuses .*WRONGTYPE/
+  for (const [name, write, warnings] of [
+    ['unreadable', (key: string) => space.redis.hset(key, ...records), undefined],
+    ['no-hash', (key: string) => space.redis.set(key, 'text'), [expect.stringMatching(refused)]]
   ] as const) {
+    const KEY_PREFIX = await useOtherPrefix(space, name)
+    await write(`{${KEY_PREFIX}:0}:processes`)
     let calls = 0
     const own = { ...space, env: { ...space.env, KEY_PREFIX } }
     const fn = makeFunction(own, async () => {

@@ -4,7 +4,7 @@ import { StoreUnavailable } from '../../src/stores/errors.ts'
 import type { Message } from '../../src/streams/function.ts'
 import { PublishRefused } from '../../src/streams/publish.ts'
 import { useApp } from '../harness/app.ts'
-import { NOWHERE, until, useSpace } from '../harness/space.ts'
+import { NOWHERE, until, useOtherPrefix, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
@@ -59,7 +59,7 @@ describe('app.publish', () => {
   })
 
   test('sends messages of one key to one partition, and uses all partitions without a key', async () => {
-    const KEY_PREFIX = `${space.env.KEY_PREFIX}.keyed`
+    const KEY_PREFIX = await useOtherPrefix(space, 'keyed')
     const { app } = await useApp(space, 'api', { KEY_PREFIX, STREAM_PARTITIONS: 3 })
     const lengths = (stream: string) =>
       Promise.all([0, 1, 2].map(partition => space.redis.xlen(app.keys.stream(stream, partition))))

@@ -11,6 +11,7 @@ import { identityOf } from '../identity.ts'
 import { LARGE_MESSAGE, PLACED } from '../names.ts'
 import { BacklogFull, createBacklog } from './backlog.ts'
 import type { Candidate } from './candidate.ts'
+import { checkAge } from './longest-accept.ts'
 import { KeysReleased, MayEvictOrders } from './refusals.ts'
 
 const acceptScript = loadScript(new URL('accept.lua', import.meta.url))
@@ -90,6 +91,8 @@ function createCall(options: AppendOptions) {
     client: Redis,
     { clock, facts }: RedisServer
   ): Promise<Reply> => {
+    // The calls before this one may have waited for replicas.
+    checkAge(candidates, timeout)
     const known = facts()
     // The connection has just reached a server, which may be another one. The next probe finds out.
     if (known === NO_FACTS)

@@ -18,7 +18,6 @@ import { type Appended, createAppend } from './append.ts'
 import { type Candidate, type Origin, toCandidate } from './candidate.ts'
 import { checkOrder } from './check-order.ts'
 import { keepUnreplicated } from './keep-unreplicated.ts'
-import { checkAge } from './longest-accept.ts'
 import { createRefusals } from './refusals.ts'
 import type { Durability, Result } from './result.ts'
 import { createRowSearch } from './row-search.ts'
@@ -112,14 +111,13 @@ export function createIntake(options: IntakeOptions): Intake {
 
   const appendOrSpill = async (candidates: Candidate[], partition: number): Promise<Result[]> => {
     try {
-      checkAge(candidates, timeout)
       const answers = await append(candidates, partition)
-      refusals.clear()
+      refusals.clear(partition)
       const kept = await keepUnreplicated(answers, candidates, partition, options)
       return answers.map((answer, index) => kept.get(index) ?? toResult(answer as SafeAnswer))
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error
-      if (error instanceof StoreRefused) refusals.record(error)
+      if (error instanceof StoreRefused) refusals.record(error, partition)
       const known = await spill(mysql, store, candidates, timeout)
       return known.map(order =>
         order ? { document: renderDocument(order) } : { accepted: mysql.durable() ? 'mysql' : 'memory' }

@@ -26,33 +26,36 @@ const REPORTED = 60_000
 
 /** Records whether Redis refuses orders while it is available. Refused orders are spilled. */
 export interface Refusals {
-  /** Records a refusal. Logs the first one. */
-  record: (cause: StoreRefused) => void
-  /** Records that Redis accepted orders. Logs this after a refusal. */
-  clear: () => void
+  /** Records that a partition refuses orders. Logs the first refusal. */
+  record: (cause: StoreRefused, partition: number) => void
+  /** Records that a partition accepted orders. Logs it when no partition refuses orders any more. */
+  clear: (partition: number) => void
   /**
-   * Returns the reason why Redis refuses orders, or refused orders in the last minute. Returns undefined when Redis has
-   * accepted orders since then.
+   * Returns the reason why a partition refuses orders, or refused orders in the last minute. Returns undefined when every
+   * such partition has accepted orders since then.
    */
   reason: () => string | undefined
 }
 
 /** Creates the record, without a refusal. `evicts` returns whether Redis may evict orders now. */
 export function createRefusals(log: FastifyBaseLogger, evicts: () => boolean): Refusals {
-  let last: { cause: StoreRefused; at: number } | undefined
+  const last = new Map<number, { cause: StoreRefused; at: number }>()
   return {
-    record: cause => {
-      if (!last) log.warn({ err: cause }, 'Redis refuses orders, which are accepted in MySQL')
-      last = { cause, at: performance.now() }
+    record: (cause, partition) => {
+      if (last.size === 0)
+        log.warn({ err: cause, partition }, 'Redis refuses orders, which are accepted in MySQL')
+      last.set(partition, { cause, at: performance.now() })
     },
-    clear: () => {
-      if (last) log.info('Redis takes orders again')
-      last = undefined
+    clear: partition => {
+      if (last.delete(partition) && last.size === 0) log.info('Redis takes orders again')
     },
     reason: () => {
       if (evicts()) return MayEvictOrders.reason
-      const recent = last && performance.now() - last.at < REPORTED ? last.cause : undefined
-      return recent && !(recent instanceof MayEvictOrders) ? reasonOf(recent) : undefined
+      const since = performance.now() - REPORTED
+      const recent = [...last.values()].find(
+        ({ cause, at }) => at > since && !(cause instanceof MayEvictOrders)
+      )
+      return recent && reasonOf(recent.cause)
     }
   }
 }

@@ -69,11 +69,10 @@ test('I1: a call that Redis runs after its deadline accepts nothing and fails', 
     minReplicas: 0,
     maxBacklogBytes: 1_048_576
   })
-  const late = toCandidate({ order_id: 'late', amount: 1 }, '0.18', {
-    tenant: DEFAULT_TENANT,
-    requestId: '',
-    traceparent: ''
-  })
+  const origin = { tenant: DEFAULT_TENANT, requestId: '', traceparent: '' }
+  // With the negative timeout, another order would be too old.
+  const inTenMinutes = new Date(Date.now() + 600_000).toISOString()
+  const late = toCandidate({ order_id: 'late', amount: 1 }, '0.18', origin, inTenMinutes)
   const before = await space.redis.xlen(keys.stream('placed', 0))
   await expect(append([late], 0)).rejects.toThrow('after its deadline')
   expect(await space.redis.xlen(keys.stream('placed', 0))).toBe(before)
