@@ -2,7 +2,10 @@ import { Health, Probe } from '../../schema/http/health.ts'
 import { anyRoute, response } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
 import { ORDER_FUNCTION } from '../../src/orders/names.ts'
+import { StoreUnavailable } from '../../src/stores/errors.ts'
 import { describeAuthentication, reasonOf } from '../../src/stores/reason.ts'
+import { LayoutChanged } from '../../src/streams/operate/layout.ts'
+import { PartitionCountChanged } from '../../src/streams/operate/partition-count.ts'
 import { redisStatus } from '../../src/streams/operate/redis-status.ts'
 import type { Unrun } from '../../src/streams/registry/unrun.ts'
 import { MANY_UNSETTLED } from '../../src/streams/registry/unsettled.ts'
@@ -41,6 +44,13 @@ const taskWarning = (task: string, reason: string) => `The background task ${tas
 /** The warning while some masters of a cluster are unavailable. */
 const partitionsWarning = (partitions: number[]) =>
   `A master of Redis is unavailable. The orders of these partitions are accepted in MySQL: ${partitions.join(', ') || 'none'}.`
+
+/** Returns why this process does not use an available Redis; undefined for another reason. */
+function settingsWarning(reason: unknown): string | undefined {
+  const cause = reason instanceof StoreUnavailable ? reason.cause : undefined
+  const refused = cause instanceof LayoutChanged || cause instanceof PartitionCountChanged
+  return refused ? `This process does not use Redis: ${cause.message}` : undefined
+}
 
 /** The warning while Redis does not accept orders. */
 const ordersWarning = (reason: string) => `Orders are accepted in MySQL: ${reason}.`
@@ -101,12 +111,12 @@ export default async function healthRoutes(app: App) {
       !refusal &&
       functions.every(({ state }) => state === 'running')
     const unsettled = [...registered.unsettled()].filter(([, count]) => count > MANY_UNSETTLED)
-    const credentials = [...redis.masters(), mysql].map(({ availability }) =>
-      availability.up ? undefined : describeAuthentication(availability.reason)
+    const refused = [...redis.masters(), mysql].flatMap(({ availability: { up, reason } }) =>
+      up ? [] : [describeAuthentication(reason), settingsWarning(reason)]
     )
     const warnings = [
       ...(status === 'partial' ? [partitionsWarning(redis.unavailable())] : []),
-      ...credentials.filter(warning => warning !== undefined),
+      ...new Set(refused.filter(warning => warning !== undefined)),
       ...(unwritten ? [writesWarning(reasonOf(unwritten))] : []),
       ...unsettled.map(([group, count]) => unsettledWarning(group, count)),
       ...registered.unrun().map(unrunWarning),

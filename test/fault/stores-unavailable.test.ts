@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Order } from '../../schema/http/order.ts'
 import { postOrder, startService } from '../harness/service.ts'
-import { PATIENT, until } from '../harness/space.ts'
+import { markKeysInUse, PATIENT, until } from '../harness/space.ts'
 import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
@@ -17,6 +17,7 @@ test('a service that starts before its stores is degraded, and works when the st
   timeout: 90_000
 }, async () => {
   const space = await stores.space()
+  await markKeysInUse(space, space.env.KEY_PREFIX as string)
   await Promise.all([stores.redis.kill(), stores.mysql.kill()])
 
   const api = await startService(space, 'api', PATIENT, 'live')

@@ -5,6 +5,7 @@ import { type Connection, createConnection, type RowDataPacket } from 'mysql2/pr
 import { afterAll, inject, onTestFinished } from 'vitest'
 import type { Config } from '../../schema/config/env.ts'
 import { resolveConfig } from '../../schema/config/resolve.ts'
+import { createKeys } from '../../src/streams/keys.ts'
 import type { Stores } from './stores.ts'
 
 /** A port without a listener. It is outside the range of client ports, so a client cannot connect to itself. */
@@ -100,6 +101,11 @@ export async function useOtherPrefix({ env, sql }: Space, name: string): Promise
   await forget()
   onTestFinished(forget as () => Promise<void>)
   return `${env.KEY_PREFIX}.${name}`
+}
+
+/** Lets a process use the keys of a space in Redis although it starts without MySQL, as if they had been in use. */
+export async function markKeysInUse({ redis }: Space, prefix: string, partitions = 1): Promise<void> {
+  await redis.set(createKeys(prefix, partitions).partitionCount(), partitions)
 }
 
 function unlessMissing(error: Error): void {

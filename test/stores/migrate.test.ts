@@ -8,7 +8,7 @@ import { pino } from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
 import { migrate, statementsOf } from '../../src/stores/mysql/migrate.ts'
 import { useApp } from '../harness/app.ts'
-import { useSpace } from '../harness/space.ts'
+import { markKeysInUse, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 const log = pino({ level: 'silent' })
@@ -112,6 +112,7 @@ test('a start refuses a server that is too old, and reports the reason', async (
     proxy.close()
   })
   const DB_PORT = String((proxy.address() as AddressInfo).port)
+  await markKeysInUse(space, space.env.KEY_PREFIX as string)
   const { call, log } = await useApp(space, 'api', { DB_PORT })
   expect((await call('/health')).json().services).toEqual({ redis: 'connected', database: 'disconnected' })
   const [line] = log.filter(({ msg }) => msg === 'mysql is not available')

@@ -3,9 +3,8 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { App } from '../../src/app.ts'
 import type { StreamFunction } from '../../src/streams/function.ts'
 import { createStarts } from '../../src/streams/group/starts.ts'
-import { createKeys } from '../../src/streams/keys.ts'
 import { openApp, useApp } from '../harness/app.ts'
-import { connectTo, NOWHERE, until, useOtherPrefix, useSpace } from '../harness/space.ts'
+import { connectTo, markKeysInUse, NOWHERE, until, useOtherPrefix, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 let count = 0
@@ -131,8 +130,7 @@ test('a position that Redis has lost is ignored, and all events of the log are n
 
 test('a worker without MySQL reads existing groups and creates none, because a group may have existed', async () => {
   const log = await useLog('new')
-  // Shows that these keys were in use, which only MySQL would know otherwise.
-  await space.redis.set(createKeys(log.overrides.KEY_PREFIX, 2).partitionCount(), 2)
+  await markKeysInUse(space, log.overrides.KEY_PREFIX, 2)
   await log.add(1)
   const start = () => openApp(space, 'worker', { ...log.overrides, DB_PORT: NOWHERE }, log.consume)
   const worker = await start()

@@ -4,7 +4,7 @@ import type { MysqlStore } from '../../stores/mysql/store.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
-import { removeMarks, setMark } from '../../streams/operate/layout.ts'
+import { readPartitionsInUse, removeMarks, setMark } from '../../streams/operate/layout.ts'
 import { describeLayout, setLayoutState } from '../../streams/operate/layout-record.ts'
 import { type ClientOf, firstWaiting } from '../../streams/operate/waiting.ts'
 import { ORDER_FUNCTION, PLACED } from '../names.ts'
@@ -73,6 +73,11 @@ export async function releaseRedis({ redis, mysql, keys }: ReleaseOptions): Prom
 /** @throws {ReleaseRefused} when something waits under the keys. */
 async function requireRest(clientOf: ClientOf, keys: Keys): Promise<void> {
   const search = { keys, serviceFunctions: SERVICE_FUNCTIONS }
+  const inUse = await readPartitionsInUse(clientOf, keys)
+  if (inUse !== keys.partitions)
+    throw new ReleaseRefused(
+      `This api has STREAM_PARTITIONS=${keys.partitions}, but ${inUse} partitions are in use. Ask an api with this number.`
+    )
   const waits = await firstWaiting(clientOf, search, 0, keys.partitions)
   const actions = await clientOf(keys.adminActions()).llen(keys.adminActions())
   const what = waits ?? (actions > 0 ? `${actions} admin actions are not in MySQL yet` : undefined)

@@ -52,12 +52,21 @@ export function createLayoutCheck(keys: Keys, mysql: MysqlStore): (clientOf: Cli
   }
 }
 
-/** Sets the marks of a release. From then on, Redis accepts no order under these keys. */
+/**
+ * Returns the number of partitions in use, also while the keys are being released or are released; 0 when Redis has
+ * nothing under the keys.
+ */
+export async function readPartitionsInUse(clientOf: ClientOf, keys: Keys): Promise<number> {
+  const kept = await clientOf(keys.partitionCount()).get(keys.partitionCount())
+  return Number(kept?.replace(MARK, '') ?? 0)
+}
+
+/** Sets the mark of a release. A process that sees it does not use these keys any more. */
 export async function setMark(clientOf: ClientOf, keys: Keys): Promise<void> {
   await clientOf(keys.partitionCount()).set(keys.partitionCount(), `${MARK}${keys.partitions}`)
 }
 
-/** Removes the marks of a release in all partitions, and the mark that replaced their number. */
+/** Opens all partitions again, and removes the mark. The next probe of a process sets the number of partitions. */
 export async function removeMarks(clientOf: ClientOf, keys: Keys, partitions: number): Promise<void> {
   await Promise.all(
     Array.from({ length: partitions }, (_, partition) => {

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createKeys } from '../../../src/streams/keys.ts'
 import { openApp, type TestApp, useApp } from '../../harness/app.ts'
-import { NOWHERE, until, useSpace } from '../../harness/space.ts'
+import { markKeysInUse, NOWHERE, until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'
@@ -135,8 +134,7 @@ describe('an order with a region', () => {
       [{ pointer: '/region', detail: 'the region NOWHERE has no tax rate' }]
     ])
     const KEY_PREFIX = `${space.env.KEY_PREFIX}.empty`
-    // Shows that these keys were in use, which only MySQL would know otherwise.
-    await space.redis.set(createKeys(KEY_PREFIX, 1).partitionCount(), 1)
+    await markKeysInUse(space, KEY_PREFIX)
     const without = await useApp(space, 'api', { DB_PORT: NOWHERE, KEY_PREFIX })
     expect((await post('unknown', 'DE', without)).statusCode).toBe(503)
     expect((await without.post({ order_id: 'plain', amount: 1 })).statusCode).toBe(202)

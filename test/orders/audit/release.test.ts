@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type TestApp, useApp } from '../../harness/app.ts'
-import { until, useSpace } from '../../harness/space.ts'
+import { NOWHERE, until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'
@@ -24,9 +24,11 @@ test('another KEY_PREFIX is refused while orders wait, and used after a release'
   const old = await useApp(space, 'api', { ADMIN_TOKEN })
   expect(await durabilityOf(old, 'waits')).toBe('fsync')
   const next = await useApp(space, 'api', { ADMIN_TOKEN, KEY_PREFIX: NEXT })
-  expect((await next.call('/health')).json().services.redis).toBe('disconnected')
+  const health = (await next.call('/health')).json()
+  expect(health.services.redis).toBe('disconnected')
   const sentence = `the orders of this database are in Redis under KEY_PREFIX=${space.env.KEY_PREFIX} and REDIS_CLUSTER=false`
   expect(next.log.some(({ err }) => (err as Error)?.message.includes(sentence))).toBe(true)
+  expect(health.warnings).toEqual([expect.stringContaining(sentence)])
   expect(await durabilityOf(next, 'spilled')).toBe('mysql')
 
   const refused = await release(old)
@@ -86,6 +88,25 @@ test('a release that finds a new order changes nothing', { timeout: 30_000 }, as
   await until('Redis is in use again', () => isUp(api))
   expect(await durabilityOf(api, 'after')).toBe('fsync')
   expect(await sql('SELECT state FROM redis_layout')).toEqual([{ state: 'used' }])
+})
+
+test('an api with another number of partitions releases nothing, since it does not know all keys', async () => {
+  const api = await useApp(space, 'api')
+  await until('Redis is in use', () => isUp(api))
+  const message = await space.redis.xadd(api.app.keys.stream('placed', 0), '*', 'v', '1')
+  const other = await useApp(space, 'api', { ADMIN_TOKEN, STREAM_PARTITIONS: 2 })
+  const { statusCode, json } = await release(other)
+  expect([statusCode, json().detail]).toEqual([409, expect.stringContaining('but 1 partitions are in use')])
+  await space.redis.xdel(api.app.keys.stream('placed', 0), message as string)
+})
+
+test('a process that starts without MySQL uses keys that were in use, and no others', async () => {
+  const { KEY_PREFIX } = space.env
+  const known = await useApp(space, 'api', { DB_PORT: NOWHERE })
+  expect(await durabilityOf(known, 'without-mysql')).toBe('fsync')
+  await space.redis.del(known.app.keys.document('without-mysql'), known.app.keys.stream('placed', 0))
+  const unknown = await useApp(space, 'api', { DB_PORT: NOWHERE, KEY_PREFIX: `${KEY_PREFIX}.unknown` })
+  expect((await unknown.post({ order_id: 'refused', amount: 1 })).statusCode).toBe(503)
 })
 
 test('a process that has not noticed the release accepts nothing in Redis', async () => {
