@@ -7,7 +7,7 @@ import { useOwnStores } from './own-stores.ts'
 // The test closes every connection of the server.
 const stores = await useOwnStores()
 
-test('I3: messages whose delivery was lost with the connection do not wait for their lease', async () => {
+test('messages whose delivery was lost with the connection do not wait for their lease', async () => {
   const space = await stores.space()
   const handled: number[] = []
   const fn = makeFunction(space, async messages => {

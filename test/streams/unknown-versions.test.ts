@@ -88,18 +88,19 @@ test('a retry of an unknown version is left to a worker that knows it, without a
   const fn = makeFunction(space, async () => undefined, {
     version: '2',
     schema: Type.Object({ n: Type.Integer() }),
-    retry: { attempts: 3, base: 1, max: 1 },
+    // Only the change below makes the retry due, so the first worker makes one attempt.
+    retry: { attempts: 3, base: 3_600_000, max: 3_600_000 },
     handler: async () => {
       if (fails) throw new Error('not this time')
     }
   })
   await fn.add(1, '2')
   const first = await useWorker(space, fn.definition)
-  await until(
-    'it is tried again',
-    async () => (await space.redis.zcard(first.app.keys.retry(fn.name, 0))) === 1
-  )
+  const retry = first.app.keys.retry(fn.name, 0)
+  await until('it waits for a retry', async () => (await space.redis.zcard(retry)) === 1)
   await first.close()
+  const [id] = await space.redis.zrange(retry, '0', '-1')
+  await space.redis.zadd(retry, 1, id as string)
   fails = false
   const older = await useWorker(space, { ...fn.definition, version: '1' })
   await until('it is left', () => older.log.some(({ msg }) => msg === LINE))

@@ -241,7 +241,7 @@ test.each([
   const end = new AbortController()
   let posts = 0
   const post = async (_path: string, body: string) => {
-    if (++posts === 300) end.abort()
+    if (++posts === 600) end.abort()
     return { status, text: body, headers: {} }
   }
   const clients = [{ name: 'api', post } as unknown as Client]
