@@ -134,7 +134,8 @@ test('a retry that is due after many retries of an unknown version is found in s
   const common = { redis, keys, partition: 0, consumer: 'other', lease: () => 600_000 }
   const member = createGroupMember({ ...common, definition })
   expect((await member.takeRetries(10, [], 'safe')).deliveries).toEqual([])
-  expect(await space.redis.zcount(retry, 3001, '+inf')).toBe(1000)
+  // The call has seen 1,000 retries. The first 100 stay due, for a worker that supports them.
+  expect(await space.redis.zcount(retry, 3001, '+inf')).toBe(900)
   const { deliveries } = await until('it is reached', async () => {
     const taken = await member.takeRetries(10, [], 'safe')
     return taken.deliveries.length > 0 && taken

@@ -23,7 +23,10 @@ local held = {}
 local known = {}
 for i = 7, 6 + ARGV[6] do known[ARGV[i]] = true end
 for i = 7 + ARGV[6], #ARGV do held[ARGV[i]] = true end
-local PASSED_OVER = 1000 -- ms until a message that was released to other workers is checked again (see release)
+-- Messages that were released to other workers (see release) stay due, so that these workers find them at once. When there
+-- are very many of them, the others are due later, because they would hide the messages after them.
+local STAY_DUE = 100
+local PASSED_OVER = 1000 -- ms until these others are due again
 local MOST_PASSED = 1000 -- the largest number of these messages in one call, since the script blocks Redis
 
 local bytes, full = 0, false
@@ -45,7 +48,7 @@ local function takenIn(record, last)
   return valid and type(decoded) == 'table' and tonumber(decoded.taken) or last
 end
 
-local taken, suspects, passed = {}, {}, 0
+local taken, suspects, passed, staying = {}, {}, 0, 0
 local function take(id, record, last, base)
   redis.call('ZADD', KEYS[1], due, id)
   local token = string.format('%.0f', last + 1)
@@ -56,8 +59,12 @@ end
 local function look(id)
   local fields = redis.call('HMGET', KEYS[2], id .. '#', id .. '~', id .. '@')
   if fields[3] and not known[fields[3]] then
-    redis.call('ZADD', KEYS[1], now + PASSED_OVER, id)
     passed = passed + 1
+    if staying < STAY_DUE then
+      staying = staying + 1
+    else
+      redis.call('ZADD', KEYS[1], now + PASSED_OVER, id)
+    end
     return
   end
   local token = fields[1] or '0'
@@ -85,8 +92,8 @@ local function look(id)
 end
 
 local ids
-repeat -- Skips the suspects that were found: they stay due, and must not hide the messages after them.
-  ids = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', #suspects, most)
+repeat -- Skips the messages that were found and stay due. They must not hide the messages after them.
+  ids = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', #suspects + staying, most)
   for _, id in ipairs(ids) do
     if redis.call('HEXISTS', KEYS[2], id) == 1 then
       look(id)
