@@ -6,8 +6,9 @@ import type { DeadLetter, Holdings, Row } from './holdings.ts'
 import type { DoneFault } from './inject.ts'
 import type { Attempt, Ledger, OrderHistory } from './ledger.ts'
 import { taxOn, toText, toUnits } from './money.ts'
-import { isFelt, type Outage, outagesOf, overlaps } from './outages.ts'
+import { isFelt, type Outage, outagesOf } from './outages.ts'
 import { partitionOf } from './partition.ts'
+import { overlaps } from './spans.ts'
 import type { Stall } from './stalls.ts'
 
 /** The input of the checker: the answers that clients got, the contents of the stores, and the faults. */

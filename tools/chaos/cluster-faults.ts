@@ -196,12 +196,19 @@ export const FAILOVERS: Partial<Record<FaultKind, number>> = {
   failover: 1
 }
 
-/** Returns the partitions that a fault will affect; undefined for all. */
-export async function affectedBy(system: System, fault: Fault): Promise<number[] | undefined> {
-  if (fault.kind === 'cut-links') return undefined
+/** Returns the partitions and the servers that a fault will affect; nothing if it may affect all. */
+export async function affectedBy(
+  system: System,
+  fault: Fault
+): Promise<{ partitions?: number[]; ports?: number[] }> {
+  if (fault.kind === 'cut-links') return {}
   const numbers = system.access.partitions.map((_, partition) => partition)
-  if (fault.kind === 'reshard') return numbers.filter(partition => partition === fault.partition)
+  if (fault.kind === 'reshard')
+    return { partitions: numbers.filter(partition => partition === fault.partition), ports: [] }
   const nodes = await untilWhole(system)
-  const master = ownerOf(nodes, slotOf(system, fault))
-  return numbers.filter(partition => ownerOf(nodes, slotOf(system, { ...fault, partition })) === master)
+  const master = ownerOf(nodes, slotOf(system, fault)) as Node
+  const partitions = numbers.filter(
+    partition => ownerOf(nodes, slotOf(system, { ...fault, partition })) === master
+  )
+  return { partitions, ports: [master, ...replicasOf(nodes, master)].map(({ server }) => server.port) }
 }

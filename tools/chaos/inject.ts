@@ -12,6 +12,8 @@ export interface DoneFault {
   ended: number
   /** The partitions that it affected; undefined if it may have affected all. */
   partitions?: readonly number[] | undefined
+  /** The ports of the servers that it affected, if these are servers of a cluster. */
+  ports?: readonly number[] | undefined
 }
 
 const all = { ...injections, ...clusterInjections }
@@ -33,9 +35,9 @@ export async function injectFaults(
     await system.members[fault.target].exclusively(async () => {
       const began = performance.now()
       try {
-        const partitions = isOfCluster(fault.kind) ? await affectedBy(system, fault) : undefined
+        const affected = isOfCluster(fault.kind) ? await affectedBy(system, fault) : {}
         const { kind, target } = fault
-        const entry = { kind, target, began, ended: Number.POSITIVE_INFINITY, partitions }
+        const entry = { kind, target, began, ended: Number.POSITIVE_INFINITY, ...affected }
         await all[fault.kind](system, fault, signal)
         done.push(entry)
         entry.ended = performance.now()

@@ -1,11 +1,7 @@
 import type { DoneFault } from './inject.ts'
 import { type FaultKind, isOfCluster } from './plan.ts'
-
-/** A span of time, in ms since the start of the process. */
-export interface Span {
-  began: number
-  ended: number
-}
+import { overlaps, type Span } from './spans.ts'
+import type { Stall } from './stalls.ts'
 
 /** A time in which a store was unavailable, or lost documents, for some partitions or for all (undefined). */
 export type Outage = Span & Pick<DoneFault, 'target' | 'partitions'>
@@ -35,17 +31,12 @@ const storeFaults: readonly FaultKind[] = [
   'purge-documents'
 ]
 
-/** Returns whether two spans overlap. */
-export function overlaps(one: Span, other: Span): boolean {
-  return one.began < other.ended && one.ended > other.began
-}
-
 /** Returns whether an outage, with the effects after its end, overlaps a time. */
 export function isFelt({ began, ended }: Span, during: Span): boolean {
   return overlaps({ began, ended: ended + NOTICE }, during)
 }
 
-/** Returns whether a kind of fault makes a store unavailable. */
+/** Returns whether a kind of fault is of a store. */
 export function isOfStore(kind: FaultKind): boolean {
   return storeFaults.includes(kind) || isOfCluster(kind)
 }
@@ -54,8 +45,9 @@ export function isOfStore(kind: FaultKind): boolean {
  * Returns the outages of the stores. If an api is paused at the end of an outage, the outage lasts for this api until it
  * continues. Without an api, returns the real outages. Without a partition, returns those of all partitions.
  */
-export function outagesOf(faults: DoneFault[], stalls: Outage[]): (affected?: Affected) => Outage[] {
-  const outages: Outage[] = [...faults.filter(({ kind }) => isOfStore(kind)), ...stalls]
+export function outagesOf(faults: DoneFault[], stalls: Stall[]): (affected?: Affected) => Outage[] {
+  const ofStores = faults.filter(({ kind }) => isOfStore(kind))
+  const outages: Outage[] = [...ofStores, ...stalls.map(stall => attribute(stall, ofStores))]
   const felt = new Map<string, Outage[]>()
   for (const [api, pauses] of Map.groupBy(
     faults.filter(({ kind }) => kind === 'pause-api'),
@@ -73,4 +65,13 @@ export function outagesOf(faults: DoneFault[], stalls: Outage[]): (affected?: Af
       ? all
       : all.filter(({ partitions }) => partitions === undefined || partitions.includes(partition))
   }
+}
+
+/** Limits a stall of a server that had a fault to the partitions of this fault. Any other stall affects all partitions. */
+function attribute(stall: Stall, faults: DoneFault[]): Outage {
+  const { port } = stall
+  const cause = faults.find(
+    fault => port !== undefined && fault.ports?.includes(port) && isFelt(fault, stall)
+  )
+  return { ...stall, partitions: cause?.partitions }
 }

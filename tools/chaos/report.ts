@@ -4,10 +4,11 @@ import type { DoneFault } from './inject.ts'
 import { groups, type Ledger, type OrderHistory, type Violation } from './ledger.ts'
 import type { Counts } from './load.ts'
 import { toText } from './money.ts'
-import { isFelt, isOfStore, overlaps } from './outages.ts'
+import { isFelt, isOfStore } from './outages.ts'
 import type { Fault } from './plan.ts'
 import type { Reads } from './reader.ts'
 import type { Rest } from './rest.ts'
+import { overlaps } from './spans.ts'
 import type { Stall } from './stalls.ts'
 
 /** The results of a run. */
@@ -109,7 +110,7 @@ function renderChanges(faults: DoneFault[]): string[] {
   return failovers + reshards > 0 ? [`Failovers: ${failovers}, slots moved: ${reshards}`] : []
 }
 
-/** Counts the answers to valid bodies while a store was unavailable, without the first second of each fault. */
+/** Counts the answers to valid bodies during a fault of a store, without its first second. */
 function renderOutages({ faults, ledger }: Outcome): string[] {
   const attempts = [...ledger.orders.values()].flatMap(order => order.attempts)
   const rows = [...Map.groupBy(faults, ({ kind }) => kind)].flatMap(([kind, list]) => {

@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Span } from './outages.ts'
+import type { Span } from './spans.ts'
 import { type RedisAddress, type StoreAccess, WATCHING, withMysql, withServer } from './stores.ts'
 
 /** A time in which a store failed or did not answer. It may be one pause between two checks too long. */
 export interface Stall extends Span {
   target: 'redis' | 'mariadb'
+  /** The port of the server, if it is a server of a cluster. */
+  port?: number | undefined
 }
 
 /** The stalls so far. A stall is added when it is over. */
@@ -26,16 +28,16 @@ const LATE = 200
 
 type Check = () => Promise<unknown>
 
-/** Opens a connection and calls `use` with a function that writes to the disk, as the service does. */
+/** Opens a connection and calls `use` with a check. It writes to the disk, as the service does, if the store syncs every write. */
 type Watched = (use: (check: Check) => Promise<void>) => Promise<void>
 
-const only =
+const singleServer =
   (server: RedisAddress): Watched =>
   use =>
     withServer(server, client => use(() => client.set('chaos-look', performance.now())), WATCHING)
 
 /** A server of a cluster does not accept every key. It syncs its writes every second, so a write would not show more. */
-const oneOfMany =
+const clusterServer =
   (server: RedisAddress): Watched =>
   use =>
     withServer(server, client => use(() => client.ping()), WATCHING)
@@ -61,7 +63,7 @@ const mariadb =
 export function createStallWatch(access: StoreAccess): StallWatch {
   const stalls: Stall[] = []
 
-  const watch = async (target: Stall['target'], watched: Watched, signal: AbortSignal) => {
+  const watch = async (which: Pick<Stall, 'target' | 'port'>, watched: Watched, signal: AbortSignal) => {
     let failingSince: number | undefined
     while (!signal.aborted) {
       // The first check includes the connect, because a store can also hang there.
@@ -72,7 +74,7 @@ export function createStallWatch(access: StoreAccess): StallWatch {
           await check()
           const ended = performance.now()
           if (failingSince !== undefined || ended - began > pause + LATE)
-            stalls.push({ target, began: failingSince ?? began, ended })
+            stalls.push({ ...which, began: failingSince ?? began, ended })
           failingSince = undefined
           // The next check includes the pause, because most stops of a machine fall into a pause.
           began = ended
@@ -90,10 +92,13 @@ export function createStallWatch(access: StoreAccess): StallWatch {
   return {
     stalls,
     run: async signal => {
-      const redis = access.redis.map(access.redis.length > 1 ? oneOfMany : only)
+      const isCluster = access.redis.length > 1
+      const watched = isCluster ? clusterServer : singleServer
       await Promise.all([
-        watch('mariadb', mariadb(access), signal),
-        ...redis.map(watched => watch('redis', watched, signal))
+        watch({ target: 'mariadb' }, mariadb(access), signal),
+        ...access.redis.map(server =>
+          watch({ target: 'redis', port: isCluster ? server.port : undefined }, watched(server), signal)
+        )
       ])
     }
   }

@@ -89,11 +89,13 @@ describe('a 503', () => {
     [
       'is wrong while only another master is unavailable',
       ['wrong: 503 while Redis was available'],
-      [{ ...lost, partitions: [partition + 1] }]
+      [{ ...lost, partitions: [partition + 1], ports: [7001, 7004] }]
     ]
   ])('%s', (_what, found, faults) => {
     const run = goodRun()
     post(run.ledger, 'one', 503)
+    // While a server has a fault, it does not answer the watch, either.
+    if (faults[0]?.ports) run.stalls.push({ target: 'redis', port: 7001, began: 500, ended: 1500 })
     expect(verdicts({ ...run, faults, partitions: 12 })).toEqual(found)
   })
 })
