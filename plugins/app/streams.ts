@@ -134,7 +134,10 @@ function patienceOf({ DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS }: FastifyInstance['conf
  */
 async function beginAll(starts: Starts, functions: ResolvedFunction[]): Promise<void> {
   const onLogs = functions.filter(({ stream }) => LOGS.includes(stream))
-  const begun: Promise<unknown> = Promise.all(onLogs.map(each => starts.begin(each, 0).catch(() => {})))
+  const begun: Promise<unknown> = Promise.all(
+    // This begins in all partitions. An error of one of them does not matter here.
+    onLogs.map(each => starts.begin(each, 0).catch(() => {}))
+  )
   await withDeadline(begun, { after: BEGIN_WAIT, late: () => {} })
 }
 

@@ -40,21 +40,27 @@ export interface Refusals {
 /** Creates the record, without a refusal. `evicts` returns whether Redis may evict orders now. */
 export function createRefusals(log: FastifyBaseLogger, evicts: () => boolean): Refusals {
   const last = new Map<number, { cause: StoreRefused; at: number }>()
+  /** A partition without new orders cannot show that its refusal is over. */
+  const forgetOld = () => {
+    const since = performance.now() - REPORTED
+    for (const [partition, { at }] of last) if (at < since) last.delete(partition)
+  }
   return {
     record: (cause, partition) => {
+      forgetOld()
       if (last.size === 0)
         log.warn({ err: cause, partition }, 'Redis refuses orders, which are accepted in MySQL')
       last.set(partition, { cause, at: performance.now() })
     },
     clear: partition => {
-      if (last.delete(partition) && last.size === 0) log.info('Redis takes orders again')
+      if (!last.delete(partition)) return
+      forgetOld()
+      if (last.size === 0) log.info('Redis takes orders again')
     },
     reason: () => {
       if (evicts()) return MayEvictOrders.reason
-      const since = performance.now() - REPORTED
-      const recent = [...last.values()].find(
-        ({ cause, at }) => at > since && !(cause instanceof MayEvictOrders)
-      )
+      forgetOld()
+      const recent = [...last.values()].find(({ cause }) => !(cause instanceof MayEvictOrders))
       return recent && reasonOf(recent.cause)
     }
   }

@@ -104,23 +104,27 @@ export function createSources({
     return { deliveries: others, ended }
   }
 
-  let replyLost = false
+  /** Where the search for lost messages continues; undefined when no reply was lost. */
+  let lostFrom: string | undefined
   /** After a failed read, Redis may have delivered messages that did not arrive. They need not wait for their lease. */
   const lost = async (): Promise<Batch> => {
-    if (!replyLost) return NOTHING
-    const taken = await take(mode => member.takeLost(batch.size, inFlight, mode))
-    if (taken.deliveries.length === 0) replyLost = false
-    return taken
+    const from = lostFrom
+    if (from === undefined) return NOTHING
+    const taken = await take(mode => member.takeLost(from, batch.size, inFlight, mode))
+    const { deliveries, ended, ...found } = taken
+    // With the same cursor, the next call finds the suspects that were skipped.
+    if (found.suspects === 0) lostFrom = found.cursor === START ? undefined : found.cursor
+    return { deliveries, ended }
   }
 
   const fresh = async (): Promise<Batch> => {
     const entries = await readNew(reader, readSize, batch.window, () => {
-      replyLost = true
+      lostFrom = START
     })
     return { deliveries: entries.map(entry => fromEntry(entry, 1)) }
   }
 
-  return inTurn([lost, retries, claims, fresh])
+  return firstWithMessages([lost, retries, claims, fresh])
 }
 
 /**
@@ -168,7 +172,7 @@ async function readNew(
 }
 
 /** Calls one source after another until a source returns messages. */
-function inTurn(sources: (() => Promise<Batch>)[]): Sources {
+function firstWithMessages(sources: (() => Promise<Batch>)[]): Sources {
   let failed: (() => Promise<Batch>) | undefined
   return {
     get healthy() {

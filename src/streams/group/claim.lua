@@ -26,7 +26,7 @@ local pending = redis.call('XPENDING', stream, group, 'IDLE', idle, ARGV[4], '+'
 for i, entry in ipairs(pending) do
   local id, owner = entry[1], entry[2]
   if not held[id] and (string.sub(owner, 1, 5) ~= 'left:' or known[owner]) then
-    deliveries[id] = entry[4] + 1
+    deliveries[id] = lost and entry[4] or entry[4] + 1 -- a lost delivery does not count
     local list = deliveries[id] >= tonumber(ARGV[6]) and suspects or safe
     list[#list + 1] = id
   end
@@ -43,7 +43,16 @@ local claimed, bytes, first, count = {}, 0, 1, 4
 while first <= #ids and count >= 1 do
   local last = math.min(first + count - 1, #ids)
   -- XCLAIM skips deleted entries, and removes them from the pending list.
-  for _, entry in ipairs(redis.call('XCLAIM', stream, group, ARGV[2], idle, unpack(ids, first, last))) do
+  local entries = {}
+  if lost then
+    for i = first, last do
+      local own = redis.call('XCLAIM', stream, group, ARGV[2], idle, ids[i], 'RETRYCOUNT', deliveries[ids[i]])
+      entries[#entries + 1] = own[1]
+    end
+  else
+    entries = redis.call('XCLAIM', stream, group, ARGV[2], idle, unpack(ids, first, last))
+  end
+  for _, entry in ipairs(entries) do
     for _, text in ipairs(entry[2]) do bytes = bytes + #text end
     claimed[#claimed + 1] = {entry[1], entry[2], deliveries[entry[1]]}
   end

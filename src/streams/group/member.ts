@@ -65,9 +65,14 @@ export interface GroupMember {
   claim: (cursor: string, count: number, mode: TakeMode) => Promise<TakenMessages & { cursor: string }>
   /**
    * Takes up to `count` messages that were delivered to this consumer and are not `inFlight`, because the reply was
-   * lost with its connection.
+   * lost with its connection. The lost delivery does not count. Pass the `cursor` of the result to continue the scan.
    */
-  takeLost: (count: number, inFlight: Iterable<Delivery>, mode: TakeMode) => Promise<TakenMessages>
+  takeLost: (
+    cursor: string,
+    count: number,
+    inFlight: Iterable<Delivery>,
+    mode: TakeMode
+  ) => Promise<TakenMessages & { cursor: string }>
   /**
    * Takes up to `count` messages whose next attempt is due; fewer when they are large. Renews expired leases of
    * messages that are `inFlight`.
@@ -187,9 +192,9 @@ export function createGroupMember(given: GroupMemberOptions): GroupMember {
         .catch(unlessRefused)
     },
     claim: (cursor, count, mode) => claim(cursor, count, mode, ['expired', versions.length, ...versions]),
-    takeLost: (count, inFlight, mode) => {
+    takeLost: (cursor, count, inFlight, mode) => {
       const held = Array.from(inFlight, ({ id }) => id)
-      return claim('-', count, mode, ['lost', versions.length, ...versions, ...held])
+      return claim(cursor, count, mode, ['lost', versions.length, ...versions, ...held])
     },
     takeRetries: async (count, inFlight, mode) => {
       const held: string[] = []

@@ -23,10 +23,10 @@ local held = {}
 local known = {}
 for i = 7, 6 + ARGV[6] do known[ARGV[i]] = true end
 for i = 7 + ARGV[6], #ARGV do held[ARGV[i]] = true end
--- Messages that were released to other workers (see release) stay due, so that these workers find them at once. When there
--- are very many of them, the others are due later, because they would hide the messages after them.
+-- A message that was released to other workers (see release) stays due, so that they find it at once. Only the first
+-- STAY_DUE of a call stay due: more would hide the messages after them. The rest are due again after PASSED_OVER (ms).
 local STAY_DUE = 100
-local PASSED_OVER = 1000 -- ms until these others are due again
+local PASSED_OVER = 1000
 local MOST_PASSED = 1000 -- the largest number of these messages in one call, since the script blocks Redis
 
 local bytes, full = 0, false
