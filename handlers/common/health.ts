@@ -4,7 +4,7 @@ import type { App } from '../../src/app.ts'
 import { ORDER_FUNCTION } from '../../src/orders/names.ts'
 import { StoreUnavailable } from '../../src/stores/errors.ts'
 import { describeAuthentication, reasonOf } from '../../src/stores/reason.ts'
-import { LayoutChanged } from '../../src/streams/operate/layout.ts'
+import { LayoutRefused } from '../../src/streams/operate/layout.ts'
 import { PartitionCountChanged } from '../../src/streams/operate/partition-count.ts'
 import { redisStatus } from '../../src/streams/operate/redis-status.ts'
 import type { Unrun } from '../../src/streams/registry/unrun.ts'
@@ -48,7 +48,7 @@ const partitionsWarning = (partitions: number[]) =>
 /** Returns why this process does not use an available Redis; undefined for another reason. */
 function settingsWarning(reason: unknown): string | undefined {
   const cause = reason instanceof StoreUnavailable ? reason.cause : undefined
-  const refused = cause instanceof LayoutChanged || cause instanceof PartitionCountChanged
+  const refused = cause instanceof LayoutRefused || cause instanceof PartitionCountChanged
   return refused ? `This process does not use Redis: ${cause.message}` : undefined
 }
 

@@ -36,7 +36,7 @@ export const Env = Type.Object(
     REDIS_CLUSTER: Type.Boolean({
       default: false,
       description:
-        'Whether Redis is a Redis Cluster. The partitions (`STREAM_PARTITIONS`) are then spread over its masters.'
+        'Whether Redis is a Redis Cluster. The partitions (`STREAM_PARTITIONS`) are then spread over its masters. It can change only after `npm run admin -- redis release`.'
     }),
     REDIS_SENTINELS: Type.Optional(
       Type.String({

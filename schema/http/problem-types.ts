@@ -34,7 +34,7 @@ export const PROBLEMS = {
   'order-conflict': { status: 409, title: 'The order exists with another body' },
   'order-final': { status: 409, title: 'The order is final' },
   'function-in-use': { status: 409, title: 'The function is in use' },
-  'release-refused': { status: 409, title: 'The keys in Redis are still needed' },
+  'release-refused': { status: 409, title: 'The keys cannot be released now' },
   'letter-refused': { status: 409, title: 'The letter cannot be redriven' },
   'tax-rate-refused': { status: 409, title: 'The tax rate cannot begin at that time' },
   'no-loss': { status: 409, title: 'There is no loss to acknowledge' },

@@ -39,7 +39,7 @@ function isClassified(error: Error): boolean {
 const REDIS_UNAVAILABLE = new Set([
   'LOADING', // it reads its data
   'MASTERDOWN', // a replica without its master
-  'CLUSTERDOWN', // no master has the slot, or most masters are away
+  'CLUSTERDOWN', // no master has the slot, or most masters are unavailable
   'BUSY', // a script runs
   'NOAUTH',
   'WRONGPASS'

@@ -9,8 +9,8 @@ export interface Keys {
   /** KEY_PREFIX. */
   prefix: string
   partitions: number
-  /** Whether the hash tags are those of a cluster. */
-  spread: boolean
+  /** REDIS_CLUSTER: whether the hash tags are those of a cluster. */
+  cluster: boolean
   /** Returns the partition of an order's identity. It depends only on the identity and the number of partitions. */
   partitionOf: (identity: string) => number
   stream: (name: string, partition: number) => string
@@ -51,11 +51,11 @@ export interface Keys {
 }
 
 /**
- * Creates the keys of a service: `prefix` is KEY_PREFIX, `partitions` is STREAM_PARTITIONS. For a cluster (`spread`), the
- * hash tags spread the partitions evenly over the hash slots.
+ * Creates the keys of a service: `prefix` is KEY_PREFIX, `partitions` is STREAM_PARTITIONS. For a `cluster`, the hash
+ * tags spread the partitions evenly over the hash slots.
  */
-export function createKeys(prefix: string, partitions: number, spread = false): Keys {
-  const tagOf = spread
+export function createKeys(prefix: string, partitions: number, cluster = false): Keys {
+  const tagOf = cluster
     ? createSpreadTags(prefix)
     : (partition: number) => `${prefix}:${Math.max(partition, 0)}`
   const key = (partition: number, rest: string) => `{${tagOf(partition)}}:${rest}`
@@ -63,7 +63,7 @@ export function createKeys(prefix: string, partitions: number, spread = false): 
   return {
     prefix,
     partitions,
-    spread,
+    cluster,
     partitionOf,
     stream: (name, partition) => key(partition, name),
     document: identity => key(partitionOf(identity), `doc:${identity}`),

@@ -71,7 +71,7 @@ test('the smoke test runs every curl line', () => {
 
 test('every admin command does what its page states', { timeout: 180_000 }, async () => {
   expect(adminCommands.length).toBeGreaterThan(5)
-  const { app } = await useApp(space, 'api', { ADMIN_TOKEN })
+  const { app } = await useApp(space, 'api', { ADMIN_TOKEN, STORE_TIMEOUT_MS: 1000 })
   const ORDERSTREAM_URL = await app.listen({ port: 0, host: '127.0.0.1' })
   const { keys } = app
   const deadLetter = [

@@ -11,11 +11,11 @@ const release = {
   summary: 'Release the keys in Redis',
   description:
     'Allows a start with another KEY_PREFIX or REDIS_CLUSTER. Running processes accept orders in MySQL from then on. ' +
-    'Takes five seconds.',
+    'Takes several seconds.',
   querystring: ReasonQuery,
   response: {
     200: response(RedisRelease, { description: 'What was released.' }),
-    409: problem('Something still waits under the keys.'),
+    409: problem('The keys cannot be released now.'),
     ...adminErrors,
     ...bodyErrors
   }
@@ -23,12 +23,12 @@ const release = {
 
 /** POST /admin/redis/release ends the use of the keys in Redis. */
 export default async function redisRoutes(app: App) {
-  const { keys } = app
+  const { keys, config } = app
   const { redis, orders: mysql } = app.stores
   if (!app.servesAdmin) return
 
   app.post('/redis/release', { config: { scope: 'admin' }, schema: release }, async ({ log }) => {
-    const released = await releaseRedis({ redis, mysql, keys })
+    const released = await releaseRedis({ redis, mysql, keys, timeout: config.STORE_TIMEOUT_MS })
     log.warn(released, 'the keys in Redis were released')
     return released
   })

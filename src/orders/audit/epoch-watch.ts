@@ -87,7 +87,7 @@ async function recordSuperseded({ redis, mysql, keys, watermarks, log }: EpochWa
     const facts = { partition, epoch, highest: count, kept: parseCount(kept[index]) }
     const record = records.find(each => each.partition === partition && each.epoch === epoch)
     if (record?.acknowledged != null && record.settledTo >= count)
-      log.info(facts, 'an epoch follows one whose keys were released')
+      log.info(facts, 'redis begins a new epoch: no order of the old one is missing')
     else if (facts.kept < count) log.error(facts, 'redis lost data: its counter is behind what was accepted')
     else log.warn(facts, 'redis has another server, with every order that this process has seen')
   }

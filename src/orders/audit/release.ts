@@ -4,8 +4,8 @@ import type { MysqlStore } from '../../stores/mysql/store.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import type { RedisStore } from '../../stores/redis/store.ts'
 import type { Keys } from '../../streams/keys.ts'
-import { readPartitionsInUse, removeMarks, setMark } from '../../streams/operate/layout.ts'
-import { describeLayout, setLayoutState } from '../../streams/operate/layout-record.ts'
+import { hasMark, readPartitionCount, removeMarks, setMark } from '../../streams/operate/layout.ts'
+import { describeLayout, isSame, readLayout, setLayoutState } from '../../streams/operate/layout-record.ts'
 import { type ClientOf, firstWaiting } from '../../streams/operate/waiting.ts'
 import { ORDER_FUNCTION, PLACED } from '../names.ts'
 import { SERVICE_FUNCTIONS } from '../service-function.ts'
@@ -27,17 +27,16 @@ export interface Release {
   partitions: number
 }
 
-/**
- * The time after which every process has seen the mark of a release, and does not use Redis any more (ms). A process
- * probes every two seconds.
- */
-const NOTICED_AFTER = 5000
+/** The pause between two probes of an available Redis (ms). */
+const PROBE_INTERVAL = 2000
 
 /** The dependencies of `releaseRedis`. */
 export interface ReleaseOptions {
   redis: RedisStore
   mysql: MysqlStore
   keys: Keys
+  /** The longest time that a call to a store may take (ms). */
+  timeout: number
 }
 
 /**
@@ -48,56 +47,92 @@ export interface ReleaseOptions {
  * @throws {ReleaseRefused} when something waits under the keys. They are then in use as before.
  * @throws {StoreUnavailable} when a store is unavailable.
  */
-export async function releaseRedis({ redis, mysql, keys }: ReleaseOptions): Promise<Release> {
-  // The circuit breaker of this process opens at the mark, too.
+export async function releaseRedis(options: ReleaseOptions): Promise<Release> {
+  const { redis, mysql, keys } = options
+  // Bypasses the circuit breaker, which opens when this process sees the mark.
   const { clientOf } = redis
+  const known = await readLayout(mysql, keys)
+  if (!isSame(known, keys)) throw elsewhere(keys)
+  let begun = known.state === 'releasing'
   try {
-    await requireRest(clientOf, keys)
-    if (!(await setLayoutState(mysql, keys, 'releasing')))
-      throw new ReleaseRefused(`This database has no orders under ${describeLayout(keys)}.`)
+    await refuseWhileWaiting(clientOf, keys)
+    if (!(await setLayoutState(mysql, keys, ['used', 'releasing', 'released'], 'releasing')))
+      throw elsewhere(keys)
+    begun = true
     await setMark(clientOf, keys)
-    await delay(NOTICED_AFTER)
-    const epochs = await closePartitions(clientOf, keys).catch(async error => {
-      await removeMarks(clientOf, keys, keys.partitions)
-      await setLayoutState(mysql, keys, 'used')
-      throw error
-    })
+    await delay(noticedAfter(options))
+    const epochs = await closePartitions(clientOf, keys)
     await recordReleased(mysql, epochs)
-    await setLayoutState(mysql, keys, 'released')
-    return { prefix: keys.prefix, cluster: keys.spread, partitions: keys.partitions }
+    // Another release may have ended in between, or a failover may have lost the mark.
+    const whole = await hasMark(clientOf, keys)
+    if (!whole || !(await setLayoutState(mysql, keys, ['releasing'], 'released')))
+      throw new ReleaseRefused('Something has undone the release. Run it again.')
+    return { prefix: keys.prefix, cluster: keys.cluster, partitions: keys.partitions }
   } catch (error) {
+    // If this fails, too, the next run ends the release or undoes it.
+    if (begun) await undo(options).catch(() => {})
     throw error instanceof ReleaseRefused ? error : fromRedis(error)
   }
 }
 
+async function undo({ redis: { clientOf }, mysql, keys }: ReleaseOptions): Promise<void> {
+  await removeMarks(clientOf, keys, keys.partitions)
+  await setLayoutState(mysql, keys, ['releasing'], 'used')
+}
+
+/**
+ * Returns the time after which every process has seen the mark (ms). In a cluster, the probe of one master finds the mark,
+ * and the next probe of each other master uses the result.
+ */
+function noticedAfter({ timeout }: ReleaseOptions): number {
+  return 2 * (PROBE_INTERVAL + 2 * timeout)
+}
+
+function elsewhere(keys: Keys): ReleaseRefused {
+  return new ReleaseRefused(
+    `The orders of this database are not under ${describeLayout(keys)}. Ask an api with the settings in use.`
+  )
+}
+
 /** @throws {ReleaseRefused} when something waits under the keys. */
-async function requireRest(clientOf: ClientOf, keys: Keys): Promise<void> {
-  const search = { keys, serviceFunctions: SERVICE_FUNCTIONS }
-  const inUse = await readPartitionsInUse(clientOf, keys)
+async function refuseWhileWaiting(clientOf: ClientOf, keys: Keys): Promise<void> {
+  const search = { keys, serviceFunctions: SERVICE_FUNCTIONS, matters: () => true }
+  const inUse = await readPartitionCount(clientOf, keys)
   if (inUse !== keys.partitions)
     throw new ReleaseRefused(
-      `This api has STREAM_PARTITIONS=${keys.partitions}, but ${inUse} partitions are in use. Ask an api with this number.`
+      `This api has STREAM_PARTITIONS=${keys.partitions}, but ${inUse} partitions are in use. Ask an api with STREAM_PARTITIONS=${inUse}.`
     )
   const waits = await firstWaiting(clientOf, search, 0, keys.partitions)
   const actions = await clientOf(keys.adminActions()).llen(keys.adminActions())
   const what = waits ?? (actions > 0 ? `${actions} admin actions are not in MySQL yet` : undefined)
-  if (what) throw new ReleaseRefused(`The keys are still needed: ${what}. Try again when nothing is left.`)
+  if (what)
+    throw new ReleaseRefused(
+      `The keys are still needed: ${what}. Redrive or discard dead letters, and try again when nothing waits.`
+    )
 }
 
 /** Closes every partition, and returns its epochs. @throws {ReleaseRefused} when something waits under the keys. */
 async function closePartitions(clientOf: ClientOf, keys: Keys): Promise<SupersededEpoch[]> {
-  const closed = await Promise.all(
+  // All calls have ended before an undo opens the partitions again.
+  const closed = await Promise.allSettled(
     Array.from({ length: keys.partitions }, async (_, partition) => {
       const accepted = keys.accepted(partition)
       const used = [accepted, keys.stream(PLACED, partition), keys.retry(ORDER_FUNCTION, partition)]
       const fields = (await releaseScript(clientOf(accepted), used, [])) as string[] | null
-      if (!fields) throw new ReleaseRefused('Orders have arrived meanwhile. Try again when nothing is left.')
+      if (!fields)
+        throw new ReleaseRefused(
+          'Orders have arrived since the release began, and the keys are in use again. Try again when no orders arrive.'
+        )
       const { epoch, count, older } = toCounter(fields)
       return [...older, [epoch, count] as const]
         .filter(([epoch]) => epoch !== '')
         .map(([epoch, count]) => ({ partition, epoch, count }))
     })
   )
-  await requireRest(clientOf, keys)
-  return closed.flat()
+  const epochs = closed.map(result => {
+    if (result.status === 'rejected') throw result.reason
+    return result.value
+  })
+  await refuseWhileWaiting(clientOf, keys)
+  return epochs.flat()
 }

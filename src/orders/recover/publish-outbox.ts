@@ -68,7 +68,7 @@ export async function publishOutbox(
     )
     let published = 0
     for (const [partition, own] of Map.groupBy(rows, row => keys.partitionOf(identityOf(row)))) {
-      // The rows of other partitions must not wait for a master that is away.
+      // The rows of other partitions must not wait for a master that is unavailable.
       if (!redis.masterOf(partition).availability.up) continue
       // The DELETE comes first, so that nothing is published when MySQL refuses it. Otherwise every run would publish
       // the same orders.
@@ -78,7 +78,8 @@ export async function publishOutbox(
       try {
         if (failed.length > 0)
           await appendDeadLetters(redis, keys, ORDER_FUNCTION, partition, failed.map(toDeadLetter))
-        await publish(redis.masterOf(partition), keys.stream(EVENTS, partition), own, toPublication)
+        const used = [keys.stream(EVENTS, partition), keys.accepted(partition)]
+        await publish(redis.masterOf(partition), used, own, toPublication)
       } catch (error) {
         if (published === 0) throw error
         // Commits the published partitions. Otherwise every run would publish them again while Redis is full.
@@ -134,11 +135,11 @@ function toDeadLetter(row: OutboxRow): NewDeadLetter {
  */
 async function publish(
   redis: RedisMaster,
-  events: string,
+  used: readonly string[],
   rows: OutboxRow[],
   toPublication: ToPublication
 ): Promise<void> {
-  const keys = [events]
+  const keys = [...used]
   const args: (string | number)[] = []
   for (const row of rows) {
     const traceparent = row.traceparent ?? ''

@@ -2,7 +2,7 @@ import type { MysqlStore } from '../../stores/mysql/store.ts'
 import type { Keys } from '../keys.ts'
 
 /** What the names of all keys depend on, besides the number of partitions. */
-export type Layout = Pick<Keys, 'prefix' | 'spread'>
+export type Layout = Pick<Keys, 'prefix' | 'cluster'>
 
 /**
  * The state of a layout: orders are accepted with it, an operator is releasing it, or it is released, and the next
@@ -27,7 +27,7 @@ export async function readLayout(mysql: MysqlStore, own: Layout): Promise<Layout
     run(
       `INSERT IGNORE INTO redis_layout (id, key_prefix, cluster, state, changed_at)
        VALUES (1, ?, ?, 'used', UTC_TIMESTAMP(3))`,
-      [own.prefix, Number(own.spread)]
+      [own.prefix, Number(own.cluster)]
     )
   )
   return (await findLayout(mysql)) as LayoutRecord
@@ -38,23 +38,27 @@ async function findLayout(mysql: MysqlStore): Promise<LayoutRecord | undefined> 
     'SELECT key_prefix AS prefix, cluster, state FROM redis_layout WHERE id = 1',
     []
   )
-  return row && { prefix: row.prefix, spread: Number(row.cluster) === 1, state: row.state }
+  return row && { prefix: row.prefix, cluster: Number(row.cluster) === 1, state: row.state }
 }
 
 /**
- * Sets the state of the own layout. Resolves to false when another layout is recorded.
+ * Sets the state of the own layout. Resolves to false when another layout is recorded, or another state than `from`.
  * @throws {StoreUnavailable} when MySQL is unavailable.
  */
-export async function setLayoutState(mysql: MysqlStore, own: Layout, state: LayoutState): Promise<boolean> {
-  await mysql.transaction(({ run }) =>
+export async function setLayoutState(
+  mysql: MysqlStore,
+  own: Layout,
+  from: readonly LayoutState[],
+  to: LayoutState
+): Promise<boolean> {
+  const { affectedRows } = await mysql.transaction(({ run }) =>
     run(
       `UPDATE redis_layout SET state = ?, changed_at = UTC_TIMESTAMP(3)
-       WHERE id = 1 AND key_prefix = ? AND cluster = ?`,
-      [state, own.prefix, Number(own.spread)]
+       WHERE id = 1 AND key_prefix = ? AND cluster = ? AND state IN (?)`,
+      [to, own.prefix, Number(own.cluster), from]
     )
   )
-  const known = await findLayout(mysql)
-  return known !== undefined && isSame(known, own) && known.state === state
+  return affectedRows > 0
 }
 
 /**
@@ -66,7 +70,7 @@ export async function takeOverLayout(mysql: MysqlStore, own: Layout): Promise<bo
     run(
       `UPDATE redis_layout SET key_prefix = ?, cluster = ?, state = 'used', changed_at = UTC_TIMESTAMP(3)
        WHERE id = 1 AND state = 'released'`,
-      [own.prefix, Number(own.spread)]
+      [own.prefix, Number(own.cluster)]
     )
   )
   return affectedRows > 0
@@ -74,10 +78,10 @@ export async function takeOverLayout(mysql: MysqlStore, own: Layout): Promise<bo
 
 /** Returns whether two layouts name the same keys. */
 export function isSame(one: Layout, other: Layout): boolean {
-  return one.prefix === other.prefix && one.spread === other.spread
+  return one.prefix === other.prefix && one.cluster === other.cluster
 }
 
 /** Describes a layout by its settings. */
-export function describeLayout({ prefix, spread }: Layout): string {
-  return `KEY_PREFIX=${prefix} and REDIS_CLUSTER=${spread}`
+export function describeLayout({ prefix, cluster }: Layout): string {
+  return `KEY_PREFIX=${prefix} and REDIS_CLUSTER=${cluster}`
 }

@@ -1,7 +1,8 @@
 import { loadScript } from '../../stores/redis/script.ts'
 import type { Keys } from '../keys.ts'
 import type { KnownFunction } from '../registry/known-functions.ts'
-import { type ClientOf, firstWaiting } from './waiting.ts'
+import { refuseMark } from './layout.ts'
+import { type ClientOf, firstWaiting, type Search } from './waiting.ts'
 
 const setPartitionCount = loadScript(new URL('set-partition-count.lua', import.meta.url))
 
@@ -34,7 +35,13 @@ export function createPartitionCheck(
   keys: Keys,
   serviceFunctions: readonly KnownFunction[]
 ): (clientOf: ClientOf) => Promise<void> {
-  const search = { keys, serviceFunctions }
+  const search: Search = {
+    keys,
+    serviceFunctions,
+    // Only the ids of orders decide their partition, but nobody would read what is left in a removed partition.
+    matters: (name, partition) =>
+      partition >= keys.partitions || serviceFunctions.some(own => own.name === name)
+  }
   let agreed = false
   let lowered: { from: string; until: number } | undefined
 
@@ -69,6 +76,8 @@ export function createPartitionCheck(
   return async clientOf => {
     // Reads first, and writes only a change: every probe runs this, and a full or read-only server refuses a write.
     const before = await clientOf(keys.partitionCount()).get(keys.partitionCount())
+    // A release may have begun since the check of the layout.
+    refuseMark(keys, before)
     if (Number(before) !== keys.partitions) {
       if (agreed && before !== null) throw changedBy(keys, before)
       await change(clientOf, before)

@@ -12,6 +12,8 @@ export interface Search {
   keys: Keys
   /** The functions of the service, which exist even while nothing of them is in Redis. */
   serviceFunctions: readonly KnownFunction[]
+  /** Returns whether the messages of a function matter in a partition. */
+  matters: (name: string, partition: number) => boolean
 }
 
 /**
@@ -30,16 +32,15 @@ export async function firstWaiting(
   return found < 0 ? undefined : `partition ${first + found} still has ${waiting[found]?.join(' and ')}`
 }
 
-/** Returns one text for each function whose messages prevent the change or the removal of a partition. */
+/** Returns one text for each function that has something in a partition, and whose messages matter there. */
 async function waitingIn(
   clientOf: ClientOf,
-  { keys, serviceFunctions }: Search,
+  { keys, serviceFunctions, matters }: Search,
   partition: number
 ): Promise<string[]> {
   const client = clientOf(keys.accepted(partition))
-  const isRemoved = partition >= keys.partitions
-  const known = (await readKnownFunctions(client, keys, partition, serviceFunctions)).filter(
-    ({ name }) => isRemoved || serviceFunctions.some(own => own.name === name)
+  const known = (await readKnownFunctions(client, keys, partition, serviceFunctions)).filter(({ name }) =>
+    matters(name, partition)
   )
   const unsettled = await readUnsettledIn(client, keys, partition)
   const figures = await Promise.all(

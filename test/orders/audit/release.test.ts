@@ -4,6 +4,8 @@ import { NOWHERE, until, useSpace } from '../../harness/space.ts'
 
 const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'
+/** A release waits for several times this timeout. */
+const env = { ADMIN_TOKEN, STORE_TIMEOUT_MS: 1000 }
 const headers = { authorization: `Bearer ${ADMIN_TOKEN}` }
 const NEXT = `${space.env.KEY_PREFIX}.next`
 
@@ -21,9 +23,9 @@ const untilCompleted = (count: number) =>
 test('another KEY_PREFIX is refused while orders wait, and used after a release', {
   timeout: 90_000
 }, async () => {
-  const old = await useApp(space, 'api', { ADMIN_TOKEN })
+  const old = await useApp(space, 'api', env)
   expect(await durabilityOf(old, 'waits')).toBe('fsync')
-  const next = await useApp(space, 'api', { ADMIN_TOKEN, KEY_PREFIX: NEXT })
+  const next = await useApp(space, 'api', { ...env, KEY_PREFIX: NEXT })
   const health = (await next.call('/health')).json()
   expect(health.services.redis).toBe('disconnected')
   const sentence = `the orders of this database are in Redis under KEY_PREFIX=${space.env.KEY_PREFIX} and REDIS_CLUSTER=false`
@@ -58,7 +60,7 @@ test('another KEY_PREFIX is refused while orders wait, and used after a release'
 
   // The way back is the same.
   await until('nothing waits', async () => (await release(next)).statusCode === 200)
-  const again = await useApp(space, 'api', { ADMIN_TOKEN })
+  const again = await useApp(space, 'api', env)
   expect(await isUp(again)).toBe(true)
   expect(await durabilityOf(again, 'back')).toBe('fsync')
   await untilCompleted(6)
@@ -70,9 +72,31 @@ test('another KEY_PREFIX is refused while orders wait, and used after a release'
   })
 })
 
+test('a release is refused while a function has unsettled events, and by an api with other settings', async () => {
+  const api = await useApp(space, 'api', env)
+  await until('Redis is in use', () => isUp(api))
+  const events = api.app.keys.stream('events', 0)
+  const id = (await space.redis.xadd(events, '*', 'v', '1', 'data', '{}')) as string
+  await space.redis.xgroup('CREATE', events, 'send-receipt', '0')
+  const pending = await space.redis.xlen(events)
+  const refused = await release(api)
+  expect([refused.statusCode, refused.json().detail]).toEqual([
+    409,
+    expect.stringContaining(`${pending} messages, 0 retries and 0 dead letters of send-receipt`)
+  ])
+  await space.redis.xgroup('DESTROY', events, 'send-receipt')
+  await space.redis.xdel(events, id)
+  const other = await useApp(space, 'api', { ...env, KEY_PREFIX: NEXT })
+  const { statusCode, json } = await release(other)
+  expect([statusCode, json().detail]).toEqual([
+    409,
+    expect.stringContaining('Ask an api with the settings in use')
+  ])
+})
+
 test('a release that finds a new order changes nothing', { timeout: 30_000 }, async () => {
   const { redis, sql } = space
-  const api = await useApp(space, 'api', { ADMIN_TOKEN })
+  const api = await useApp(space, 'api', env)
   const { keys } = api.app
   const releasing = release(api)
   await until('the release has begun', async () =>
@@ -82,7 +106,7 @@ test('a release that finds a new order changes nothing', { timeout: 30_000 }, as
   const { statusCode, json } = await releasing
   expect([statusCode, json().detail]).toEqual([
     409,
-    expect.stringMatching(/have arrived meanwhile|still has 1 messages/)
+    expect.stringMatching(/have arrived since the release began|still has 1 messages/)
   ])
   await redis.xdel(keys.stream('placed', 0), message as string)
   await until('Redis is in use again', () => isUp(api))
@@ -90,11 +114,41 @@ test('a release that finds a new order changes nothing', { timeout: 30_000 }, as
   expect(await sql('SELECT state FROM redis_layout')).toEqual([{ state: 'used' }])
 })
 
+test('a release that died is undone by the next one, while an order waits', { timeout: 30_000 }, async () => {
+  const api = await useApp(space, 'api', env)
+  const { keys } = api.app
+  await until('Redis is in use', () => isUp(api))
+  const message = (await space.redis.xadd(keys.stream('placed', 0), '*', 'v', '1')) as string
+  // The state that a killed api leaves behind.
+  await space.sql("UPDATE redis_layout SET state = 'releasing'")
+  await space.redis.set(keys.partitionCount(), 'released:1')
+  await space.redis.hset(keys.accepted(0), 'released', '1')
+  expect(await isUp(api)).toBe(false)
+  expect((await release(api)).statusCode).toBe(409)
+  await space.redis.xdel(keys.stream('placed', 0), message)
+  await until('Redis is in use again', () => isUp(api))
+  expect(await durabilityOf(api, 'after-undo')).toBe('fsync')
+  expect(await space.sql('SELECT state FROM redis_layout')).toEqual([{ state: 'used' }])
+})
+
+test('a process that starts does not open keys that were released and left', async () => {
+  const api = await useApp(space, 'api', env)
+  const { keys } = api.app
+  await until('Redis is in use', () => isUp(api))
+  // MySQL has the same settings, which are in use on another Redis.
+  await space.redis.set(keys.partitionCount(), 'released:1')
+  const old = await useApp(space, 'api', env)
+  expect(await isUp(old)).toBe(false)
+  expect(await durabilityOf(old, 'not-in-the-old-redis')).toBe('mysql')
+  expect(await space.redis.get(keys.partitionCount())).toBe('released:1')
+  await space.redis.set(keys.partitionCount(), 1)
+})
+
 test('an api with another number of partitions releases nothing, since it does not know all keys', async () => {
   const api = await useApp(space, 'api')
   await until('Redis is in use', () => isUp(api))
   const message = await space.redis.xadd(api.app.keys.stream('placed', 0), '*', 'v', '1')
-  const other = await useApp(space, 'api', { ADMIN_TOKEN, STREAM_PARTITIONS: 2 })
+  const other = await useApp(space, 'api', { ...env, STREAM_PARTITIONS: 2 })
   const { statusCode, json } = await release(other)
   expect([statusCode, json().detail]).toEqual([409, expect.stringContaining('but 1 partitions are in use')])
   await space.redis.xdel(api.app.keys.stream('placed', 0), message as string)

@@ -14,8 +14,8 @@ export interface MasterCheckOptions {
 
 /**
  * Creates the check that each probe of a master runs. It reads a key of the master. `check` needs one certain master, and
- * that master may be away, so only its own probe runs `check`. The others use the last result; before the first result,
- * each probe runs `check`.
+ * that master may be unavailable, so only its own probe runs `check`. The others use the last result; before the first
+ * result, each probe runs `check`.
  */
 export function createMasterCheck({
   check,
