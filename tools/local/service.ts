@@ -35,11 +35,14 @@ export interface ServiceOptions {
   env: NodeJS.ProcessEnv
   host: string
   port?: number | undefined
+  /** The probe that shows that the process has started. Without its stores, a process is `live` and not `ready`. */
+  probe?: 'ready' | 'live'
   signal: AbortSignal
 }
 
-/** Starts one mode of the service. Resolves when its `GET /health/ready` answers 200. */
-export function startService({ mode, dir, env, host, port, signal }: ServiceOptions): Promise<LocalServer> {
+/** Starts one mode of the service. Resolves when its probe (`ready` by default) answers 200. */
+export function startService(options: ServiceOptions): Promise<LocalServer> {
+  const { mode, dir, env, host, port, probe = 'ready', signal } = options
   return startServer({
     name: mode,
     dir,
@@ -53,7 +56,7 @@ export function startService({ mode, dir, env, host, port, signal }: ServiceOpti
     graceMs: graceMs(env),
     readyWithinMs: 60_000,
     signal,
-    notReady: port => checkReady(`${baseUrl(host, port)}/health/ready`)
+    notReady: port => checkReady(`${baseUrl(host, port)}/health/${probe}`)
   })
 }
 
@@ -87,7 +90,7 @@ export async function checkReady(url: string): Promise<string | undefined> {
 }
 
 /** The most checks, and the pause between them (ms). A store needs some time at the first start to create tables. */
-const CHECKS = 10
+const CHECKS = 20
 const BETWEEN_CHECKS = 500
 
 /**

@@ -176,7 +176,9 @@ async function startServices({ dir, env, port, host, running, signal }: ServiceS
           try {
             const own = mode === 'api' && port !== 0 ? port : undefined
             const both = AbortSignal.any([signal, failed.signal])
-            running.services.set(mode, await startService({ mode, dir, env, host, port: own, signal: both }))
+            // Without its stores, the service waits for them. The launcher then warns.
+            const options = { mode, dir, env, host, port: own, probe: 'live', signal: both } as const
+            running.services.set(mode, await startService(options))
           } catch (error) {
             // The first error stops the start of the other mode.
             failed.abort(error)

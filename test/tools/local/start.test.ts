@@ -181,7 +181,7 @@ test('a store that the environment names is used, and is not stopped even by a s
 test('the launcher warns of an unavailable store that the environment names', { timeout }, async () => {
   const nowhere = { DB_HOST: '127.0.0.1', DB_PORT: String(NOWHERE) }
   const program = track(launch(data, [], nowhere))
-  await program.prints(/But MySQL cannot be used; .*grep 'not available' \S+api\.log/)
+  await program.prints(/But Redis and MySQL cannot be used; .*grep 'not available' \S+api\.log/)
   expect(readFileSync(join(data, 'api.log'), 'utf8')).toContain('mysql is not available')
 })
 
