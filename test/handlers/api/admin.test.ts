@@ -235,7 +235,8 @@ test('a redrive sends 100 dead letters a second by default, and the log has the 
   expect((await act('redrive', { function: 'nobody', rate: 1e-9 })).statusCode).toBe(400)
   await act('discard', { function: 'nobody', ids: ids.slice(2), reason: 'a test' })
   await call({ method: 'DELETE', url: '/admin/functions/nobody', headers: { authorization } })
-  const lines = log.filter(({ level }) => level === 40)
+  // The counter of orders, which is new under this prefix, also causes a warning.
+  const lines = log.filter(({ level, msg }) => level === 40 && String(msg).startsWith('dead letters'))
   expect(lines).toMatchObject([
     { msg: 'dead letters were redriven', function: 'nobody', count: 2, request_id: expect.any(String) },
     { msg: 'dead letters were discarded', function: 'nobody', count: 1, reason: 'a test' }
