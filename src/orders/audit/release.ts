@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { RedisRelease } from '../../../schema/http/redis-release.ts'
 import { fromRedis } from '../../stores/driver-errors.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
 import { loadScript } from '../../stores/redis/script.ts'
@@ -18,13 +19,6 @@ const releaseScript = loadScript(new URL('release.lua', import.meta.url))
 /** The keys cannot be released yet; the message states what to do first. */
 export class ReleaseRefused extends Error {
   override name = 'ReleaseRefused'
-}
-
-/** What a release has ended. */
-export interface Release {
-  prefix: string
-  cluster: boolean
-  partitions: number
 }
 
 /** The pause between two probes of an available Redis (ms). */
@@ -47,7 +41,7 @@ export interface ReleaseOptions {
  * @throws {ReleaseRefused} when something waits under the keys. They are then in use as before.
  * @throws {StoreUnavailable} when a store is unavailable.
  */
-export async function releaseRedis(options: ReleaseOptions): Promise<Release> {
+export async function releaseRedis(options: ReleaseOptions): Promise<RedisRelease> {
   const { redis, mysql, keys } = options
   // Bypasses the circuit breaker, which opens when this process sees the mark.
   const { clientOf } = redis
