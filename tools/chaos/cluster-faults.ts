@@ -76,59 +76,46 @@ function untilReplaced(system: System, fault: Fault, old: Node): Promise<Node> {
   })
 }
 
-/** Kills the master, and starts it again some time after its replica has replaced it. */
-const killMaster: Inject = async (system, fault, signal) => {
-  const master = await masterOf(system, fault)
-  const member = memberOf(system, master)
-  await member.kill()
+/** How a server fails. */
+type Failure = 'kill' | 'pause'
+
+/** Kills or stops a server, and starts or continues it after `work`. */
+async function without(member: RedisMember, how: Failure, work: () => Promise<unknown>): Promise<void> {
+  if (how === 'kill') await member.kill()
+  else member.signal('SIGSTOP')
   try {
-    await untilReplaced(system, fault, master)
-    await delay(fault.lasts, undefined, { signal })
+    await work()
   } finally {
-    await member.start()
+    if (how === 'kill') await member.start()
+    else member.signal('SIGCONT')
   }
-  await untilWhole(system)
 }
 
-const pauseMaster: Inject = async (system, fault, signal) => {
-  const master = await masterOf(system, fault)
-  const member = memberOf(system, master)
-  member.signal('SIGSTOP')
-  try {
-    await untilReplaced(system, fault, master)
-    await delay(fault.lasts, undefined, { signal })
-  } finally {
-    member.signal('SIGCONT')
+/** Makes the master fail until some time after its replica has replaced it. */
+const failMaster =
+  (how: Failure): Inject =>
+  async (system, fault, signal) => {
+    const master = await masterOf(system, fault)
+    await without(memberOf(system, master), how, async () => {
+      await untilReplaced(system, fault, master)
+      await delay(fault.lasts, undefined, { signal })
+    })
+    await untilWhole(system)
   }
-  await untilWhole(system)
-}
+
+const failReplica =
+  (how: Failure): Inject =>
+  async (system, fault, signal) => {
+    const member = memberOf(system, await replicaOf(system, fault))
+    await without(member, how, () => delay(fault.lasts, undefined, { signal }))
+    await untilWhole(system)
+  }
 
 /** Kills the master, then the server that has replaced it. */
 const killBoth: Inject = async (system, fault, signal) => {
+  const killMaster = failMaster('kill')
   await killMaster(system, fault, signal)
   await killMaster(system, fault, signal)
-}
-
-const killReplica: Inject = async (system, fault, signal) => {
-  const member = memberOf(system, await replicaOf(system, fault))
-  await member.kill()
-  try {
-    await delay(fault.lasts, undefined, { signal })
-  } finally {
-    await member.start()
-  }
-  await untilWhole(system)
-}
-
-const pauseReplica: Inject = async (system, fault, signal) => {
-  const member = memberOf(system, await replicaOf(system, fault))
-  member.signal('SIGSTOP')
-  try {
-    await delay(fault.lasts, undefined, { signal })
-  } finally {
-    member.signal('SIGCONT')
-  }
-  await untilWhole(system)
 }
 
 /** Stops the replica again and again, so that it is always late. The other servers do not count it as failed. */
@@ -177,11 +164,11 @@ const reshard: Inject = async (system, fault) => {
 
 /** The function that injects each fault of a cluster. */
 export const clusterInjections: Record<ClusterFaultKind, Inject> = {
-  'kill-master': killMaster,
-  'pause-master': pauseMaster,
+  'kill-master': failMaster('kill'),
+  'pause-master': failMaster('pause'),
   'kill-both': killBoth,
-  'kill-replica': killReplica,
-  'pause-replica': pauseReplica,
+  'kill-replica': failReplica('kill'),
+  'pause-replica': failReplica('pause'),
   'slow-replica': slowReplica,
   'cut-links': cutLinks,
   failover: failOver,
