@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { findFaults } from '../../src/http/json-faults.ts'
+import { findFaults } from '../../src/http/body/json-faults.ts'
 
 /** The parts of a JSON text: scalars and keys as written, and members in their order. */
 type Node = { text: string } | { items: Node[] } | { members: [key: string, value: Node][] }

@@ -1,7 +1,7 @@
 import { httpErrors } from '@fastify/sensible'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { asProblem } from '../named-problem.ts'
 import { findFaults, type JsonFault } from './json-faults.ts'
-import { asProblem } from './named-problem.ts'
 
 /** The body is valid JSON, but parsing would silently change it. `faults` names the places. */
 export class RefusedJson extends Error {
