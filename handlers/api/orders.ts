@@ -1,16 +1,25 @@
+import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
-import { NewOrder, Order, OrderParams } from '../../schema/http/order.ts'
+import { NewOrder, Order, OrderParams, PreferWait } from '../../schema/http/order.ts'
 import { ref } from '../../schema/http/ref.ts'
 import { anyRoute, problem, rendered, retryable } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
 import type { Caller } from '../../src/auth/caller.ts'
 import { hasCurrent } from '../../src/http/etag.ts'
+import { readPreferences } from '../../src/http/prefer.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
 import { traceparent } from '../../src/http/request-context.ts'
 import { identityOf } from '../../src/orders/identity.ts'
 import { versionOfDocument } from '../../src/orders/order.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
+
+/** The longest time that a request waits (s). */
+const LONGEST_WAIT = 60
+
+const APPLIED = {
+  'Preference-Applied': 'The preference that was applied: `wait=` and the longest time in seconds.'
+}
 
 const createOrder = {
   operationId: 'createOrder',
@@ -23,14 +32,15 @@ const createOrder = {
     ...anyRoute,
     200: rendered(Order, {
       description: 'The order exists with the same body.',
-      headers: { 'Idempotent-Replayed': 'Always `true`.' }
+      headers: { 'Idempotent-Replayed': 'Always `true`.', ...APPLIED }
     }),
     202: rendered(Order, {
       description: 'The order is accepted.',
       headers: {
         Location: 'Where to read the order.',
         Durability:
-          'Where the order is stored: `fsync` or `mysql` (on disk), `replicated` (on several servers), or `memory` (on disk after the next sync).'
+          'Where the order is stored: `fsync` or `mysql` (on disk), `replicated` (on several servers), or `memory` (on disk after the next sync).',
+        ...APPLIED
       }
     }),
     400: problem('The body is not a valid order.'),
@@ -54,7 +64,8 @@ const getOrder = {
       description: 'The order as it is now.',
       headers: {
         'X-Cache': '`hit`: from a cache. `miss`: from MySQL.',
-        ETag: 'Names this state of the order. Send it in `If-None-Match` to get 304 while the order is unchanged.'
+        ETag: 'Names this state of the order. Send it in `If-None-Match` to get 304 while the order is unchanged.',
+        ...APPLIED
       }
     }),
     304: { description: 'The order is as `If-None-Match` names it.', headers: { ETag: Type.String() } },
@@ -91,26 +102,41 @@ function identity({ caller, params }: { caller: Caller; params: OrderParams }): 
 /** POST /orders accepts an order; GET /orders/:order_id reads it; POST /orders/:order_id/cancel cancels it. */
 export default async function orderRoutes(app: App) {
   const { canceller, intake, reader } = app.orders
+  const untilFinal = createUntilFinal(app)
   const location = `${publicUrl(app.config)}/orders/`
 
-  app.post('/orders', { config: { scope: 'orders:write' }, schema: createOrder }, async (request, reply) => {
-    const { tenant } = request.caller
-    const origin = { tenant, requestId: request.id, traceparent: traceparent(request) }
-    const { document, durability } = await intake.accept(request.body, origin)
-    if (durability)
-      reply
-        .code(202)
-        .header('location', location + request.body.order_id)
-        .header('durability', durability)
-    else reply.code(200).header('idempotent-replayed', 'true')
-    return reply.header('content-type', JSON_TYPE).send(document)
-  })
+  app.post(
+    '/orders',
+    { config: { scope: 'orders:write', headers: PreferWait }, schema: createOrder },
+    async (request, reply) => {
+      const { tenant } = request.caller
+      const origin = { tenant, requestId: request.id, traceparent: traceparent(request) }
+      const accept = () => intake.accept(request.body, origin)
+      const { wait } = readPreferences(request.headers.prefer)
+      const { order_id } = request.body
+      const { document, durability } =
+        wait === undefined
+          ? await accept()
+          : await untilFinal(reply, identityOf({ tenant, order_id }), wait, accept)
+      if (durability)
+        reply
+          .code(202)
+          .header('location', location + order_id)
+          .header('durability', durability)
+      else reply.code(200).header('idempotent-replayed', 'true')
+      return reply.header('content-type', JSON_TYPE).send(document)
+    }
+  )
 
   app.get(
     '/orders/:order_id',
-    { config: { scope: 'orders:read' }, schema: getOrder },
+    { config: { scope: 'orders:read', headers: PreferWait }, schema: getOrder },
     async (request, reply) => {
-      const { document, cache } = await reader.read(identity(request))
+      const named = identity(request)
+      const read = () => reader.read(named)
+      const { wait } = readPreferences(request.headers.prefer)
+      const { document, cache } =
+        wait === undefined ? await read() : await untilFinal(reply, named, wait, read)
       const etag = `"${versionOfDocument(document)}"`
       reply.header('etag', etag)
       if (hasCurrent(request.headers['if-none-match'], etag)) return reply.code(304).send()
@@ -126,4 +152,29 @@ export default async function orderRoutes(app: App) {
       return reply.header('content-type', JSON_TYPE).send(document)
     }
   )
+}
+
+/**
+ * Creates the function that reads an order and then waits until it is final, at most `seconds`. It returns what `read`
+ * has returned, with the newest document. A stop and a client that disconnects end the wait.
+ */
+function createUntilFinal({ orderWatch, orders }: App) {
+  return async <T extends { document: string }>(
+    { raw }: FastifyReply,
+    identity: string,
+    seconds: number,
+    read: () => Promise<T>
+  ): Promise<T> => {
+    const longest = Math.min(seconds, LONGEST_WAIT)
+    const wait = await orderWatch.wait(identity, read)
+    const timer = setTimeout(wait.end, longest * 1000)
+    raw.once('close', wait.end)
+    const final = await wait.final
+    clearTimeout(timer)
+    raw.off('close', wait.end)
+    raw.setHeader('preference-applied', `wait=${longest}`)
+    if (final !== undefined) return { ...wait.first, document: final }
+    const newest = await orders.reader.read(identity).catch(() => wait.first)
+    return { ...wait.first, document: newest.document }
+  }
 }

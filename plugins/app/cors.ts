@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 /** Headers of answers that a page may read. */
 const EXPOSED = [
   ...['Location', 'Durability', 'Idempotent-Replayed', 'ETag', 'Link', 'X-Cache', 'X-Request-Id'],
-  ...['RateLimit', 'RateLimit-Policy', 'Retry-After', 'WWW-Authenticate']
+  ...['RateLimit', 'RateLimit-Policy', 'Retry-After', 'WWW-Authenticate', 'Preference-Applied']
 ]
 
 /** How long a browser may remember what is allowed (s). */

@@ -13,6 +13,7 @@ import { Health, Probe } from '../../schema/http/health.ts'
 import { ApiKey, IssuedKey, KeyPage, NewKey, RevokedKey } from '../../schema/http/key.ts'
 import { Metrics } from '../../schema/http/metrics.ts'
 import { NewOrder, Order } from '../../schema/http/order.ts'
+import { EventStreamText } from '../../schema/http/order-events.ts'
 import { OrderList } from '../../schema/http/order-list.ts'
 import { OrderTimeline } from '../../schema/http/order-timeline.ts'
 import { Problem } from '../../schema/http/problem.ts'
@@ -22,7 +23,7 @@ import { servesAdmin } from '../../src/auth/authenticate.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
 
 const COMMON = [Problem, Health, Probe, Metrics]
-const API = [NewOrder, Order, OrderList, OrderTimeline]
+const API = [EventStreamText, NewOrder, Order, OrderList, OrderTimeline]
 const ADMIN = [
   AcknowledgeLoss,
   Acknowledged,
@@ -45,6 +46,13 @@ const ADMIN = [
   AdminAction,
   AdminActionPage
 ]
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Headers that the OpenAPI document describes, and that no schema validates. */
+    headers?: TSchema
+  }
+}
 
 /** Returns the schemas that the routes of this process refer to. */
 function schemasOf(config: Config) {
@@ -91,6 +99,10 @@ async function openapi(app: FastifyInstance) {
       ...(app.config.MODE === 'api' && {
         components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } } }
       })
+    },
+    transform: ({ schema, url, route }) => {
+      const { headers } = route.config ?? {}
+      return { schema: headers ? { ...schema, headers } : schema, url }
     },
     // Relative to the URL of the document, which includes a prefix that a proxy removes. The option of the plugin does
     // not support a relative URL, and removes its path from the routes.

@@ -131,6 +131,17 @@ export const OrderParams = Type.Object({ order_id: OrderId })
 /** Path parameters of `GET /orders/:order_id`. */
 export type OrderParams = Static<typeof OrderParams>
 
+/** The header that asks POST and GET of an order to wait (RFC 7240). Malformed preferences are ignored. */
+export const PreferWait = Type.Object({
+  prefer: Type.Optional(
+    Type.String({
+      description:
+        '`wait=` and a number of seconds: the answer comes when the order is final, or after that time, which is at most 60 seconds.',
+      examples: ['wait=5']
+    })
+  )
+})
+
 const Time = (description: string) =>
   Type.String({ format: 'date-time', description, examples: ['2026-01-31T12:00:00.000Z'] })
 

@@ -48,6 +48,12 @@ export class RequestLog extends LogController {
 
   override defaultErrorLog(): void {}
 
+  override streamError(error: Error, request: FastifyRequest, reply: FastifyReply): void {
+    // The line of `#watch` reports a client that is gone.
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE')
+      super.streamError(error, request, reply)
+  }
+
   override requestCompleted(
     aborted: Error | null | undefined,
     request: FastifyRequest,

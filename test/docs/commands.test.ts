@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { useApp } from '../harness/app.ts'
-import { useSpace } from '../harness/space.ts'
+import { until, useSpace } from '../harness/space.ts'
 import { commandsOf, read, readPages } from './pages.ts'
 
 const space = await useSpace()
@@ -73,6 +73,7 @@ test('every admin command does what its page states', { timeout: 180_000 }, asyn
   expect(adminCommands.length).toBeGreaterThan(5)
   const { app } = await useApp(space, 'api', { ADMIN_TOKEN, STORE_TIMEOUT_MS: 1000 })
   const ORDERSTREAM_URL = await app.listen({ port: 0, host: '127.0.0.1' })
+  await until('the tables exist', () => app.stores.orders.availability.up)
   const { keys } = app
   const deadLetter = [
     'id',

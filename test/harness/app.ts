@@ -100,8 +100,9 @@ function createCheck(document: OpenApi) {
     if (methods && !operation) checkRefusal(Object.keys(methods), response)
     let pointer = '/components/schemas/Problem'
     if (operation) {
-      // A 304 has no body. Every other answer has a body.
-      if (operation.responses[304] && response.statusCode === 304 && response.body === '') return
+      // A 204 and a 304 have no body. Every other answer has a body.
+      const { statusCode: status } = response
+      if ((status === 204 || status === 304) && operation.responses[status] && response.body === '') return
       if (!operation.responses[response.statusCode]?.content?.[mediaType]) {
         throw new Error(
           `${method} ${url} answered ${response.statusCode} ${mediaType}, which OpenAPI does not describe: ${response.body}`

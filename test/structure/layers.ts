@@ -21,6 +21,7 @@ export const LAYERS: string[][] = [
     'src/orders/list',
     'src/orders/cancel',
     'src/orders/timeline',
+    'src/orders/watch',
     'src/orders/recover'
   ],
   ['src/orders/audit'],
@@ -28,7 +29,7 @@ export const LAYERS: string[][] = [
   ['src/orders/tables'],
   ['src/orders'],
   ['src/streams/operate'],
-  ['src/streams/consume'],
+  ['src/streams/consume', 'src/streams/fan-out'],
   ['src/streams/batch'],
   ['src/streams/dead-letters', 'src/streams/group', 'src/streams/outage'],
   ['src/streams/registry'],

@@ -1,7 +1,7 @@
-import type { Redis } from 'ioredis'
 import { fromRedis } from '../../stores/driver-errors.ts'
 import { NotPermitted } from '../../stores/errors.ts'
 import type { RedisMaster } from '../../stores/redis/master.ts'
+import { createBlockingConnection } from '../blocking-connection.ts'
 import type { Entry } from '../group/delivery.ts'
 import type { GroupMember } from '../group/member.ts'
 
@@ -26,61 +26,31 @@ type Reply = [key: string, entries: Entry[]][] | null
 
 /** Creates a reader. Its calls throw {StoreUnavailable} or {GroupMissing}. */
 export function createStreamReader(redis: RedisMaster, member: GroupMember): StreamReader {
-  let connection: Redis | undefined
   let connectionId: number | undefined
-  // The error of a command without a connection does not state why the connection failed.
-  let broken: Error | undefined
-
-  const open = () => {
-    const opened = redis.blockingConnection(BLOCK)
-    opened.on('error', error => {
-      broken = error
-    })
-    opened.on('ready', () => {
-      broken = undefined
-    })
-    opened.on('close', () => {
+  const blocking = createBlockingConnection(redis, {
+    block: BLOCK,
+    onClose: () => {
       connectionId = undefined
-    })
-    return opened
-  }
+    }
+  })
 
-  const read = async (count: number, block: number | undefined): Promise<Entry[]> => {
-    // A connection that is lost ends, and so does one to a server that no longer has the partition.
-    if (!connection || connection.status === 'end') connection = open()
-    try {
-      if (connection.status !== 'ready') await connection.connect()
+  const read = (count: number, wait: readonly ['BLOCK', number] | readonly []) =>
+    blocking.use(async connection => {
       connectionId ??= await connection.client('ID').catch(unlessNotPermitted)
       const { group, consumer, stream } = member
-      const reply =
-        block === undefined
-          ? await connection.xreadgroup('GROUP', group, consumer, 'COUNT', count, 'STREAMS', stream, '>')
-          : await connection.xreadgroup(
-              'GROUP',
-              group,
-              consumer,
-              'COUNT',
-              count,
-              'BLOCK',
-              block,
-              'STREAMS',
-              stream,
-              '>'
-            )
-      return (reply as Reply)?.[0]?.[1] ?? []
-    } catch (error) {
-      throw fromRedis(connection.status === 'ready' ? error : (broken ?? error))
-    }
-  }
+      const args = ['GROUP', group, consumer, 'COUNT', count, ...wait, 'STREAMS', stream, '>']
+      const reply = (await connection.call('xreadgroup', args)) as Reply
+      return reply?.[0]?.[1] ?? []
+    })
 
   return {
-    wait: count => read(count, BLOCK),
-    take: count => read(count, undefined),
+    wait: count => read(count, ['BLOCK', BLOCK]),
+    take: count => read(count, []),
     interrupt: async () => {
       const id = connectionId
       if (id !== undefined) await redis.run(client => client.client('UNBLOCK', id))
     },
-    close: () => connection?.disconnect()
+    close: blocking.close
   }
 }
 

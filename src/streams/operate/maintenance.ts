@@ -7,11 +7,12 @@ import { LOGS } from '../names.ts'
 
 const trimLog = loadScript(new URL('trim-log.lua', import.meta.url))
 
-/** The number of newest entries to keep in a log that no group reads. */
-const KEEP_UNREAD = 10_000
+/** The number of newest entries of a log to keep in one partition for readers without a group, and their most bytes. */
+const KEPT = 10_000
+const KEPT_BYTES = 16 * 1024 * 1024
 
 /**
- * Removes the entries of logs that every group has acknowledged, then the consumers of killed processes. A worker calls
+ * Removes old entries of logs that every group has acknowledged, then the consumers of killed processes. A worker calls
  * it from time to time. The entries come first, because their removal frees memory.
  * @returns false: there is never more work to do at once.
  * @throws {StoreUnavailable} while Redis is unavailable for a partition, after the work in the others.
@@ -25,7 +26,7 @@ export async function runMaintenance(
     for (const log of LOGS) {
       await redis
         .masterOf(partition)
-        .run(client => trimLog(client, [keys.stream(log, partition)], [KEEP_UNREAD]))
+        .run(client => trimLog(client, [keys.stream(log, partition)], [KEPT, KEPT_BYTES]))
     }
   }
   const trims = Array.from({ length: keys.partitions }, (_, partition) => () => trim(partition))

@@ -1,0 +1,108 @@
+import { compareIds, timeOf, writePositions } from '../../streams/fan-out/positions.ts'
+import type { FinalStatus } from '../events.ts'
+import type { EventWindow, WindowEvent, WindowItem } from './event-window.ts'
+
+/** The events that a caller wants. */
+export interface EventFilter {
+  tenant: string
+  /** Every status when it is undefined. */
+  status: FinalStatus | undefined
+  /** Every customer when it is undefined. */
+  customerId: string | undefined
+}
+
+/** What a cursor returns: an event, or that events may be missing. `positions` is where to go on after it. */
+export type Followed =
+  | { kind: 'event'; positions: string; event: WindowEvent }
+  | { kind: 'reset'; positions: string }
+
+/** Reads the window of recent events at the pace of one client. */
+export interface EventCursor {
+  /** Returns the next event that matches the filter; undefined when there is none yet. */
+  next: () => Followed | undefined
+  /** Returns where this client is, as text: what `after` has to be to go on there. */
+  positions: () => string
+}
+
+/** The positions of another log than this one are this much ahead of it at most, by the clocks of servers (ms). */
+const MOST_AHEAD = 60_000
+
+/**
+ * Creates a cursor at the end of the window. With `after`, it begins after these positions of all partitions; 'unknown'
+ * stands for positions that cannot be read. `heads` returns the newest position of each partition.
+ */
+export function createEventCursor(
+  window: EventWindow,
+  heads: () => readonly string[],
+  filter: EventFilter,
+  after: readonly string[] | 'unknown' | undefined
+): EventCursor {
+  let isLost = after === 'unknown' || (after !== undefined && !isCovered(after, window, heads()))
+  /** The position of the client in each partition, while it catches up. */
+  let floor = isLost || after === undefined || after === 'unknown' ? undefined : [...after]
+  let number = floor ? window.first : window.end
+  let passed = writePositions(heads())
+
+  const isAhead = () =>
+    floor?.some((position, index) => compareIds(position, heads()[index] as string) > 0) ?? false
+
+  /** Moves over an item. Returns whether the client has not had it yet. */
+  const pass = (item: WindowItem): boolean => {
+    if (!floor) {
+      passed = item.positions
+      return true
+    }
+    if (item.kind === 'gap' || compareIds(item.position, floor[item.partition] as string) <= 0) return false
+    floor[item.partition] = item.position
+    return true
+  }
+
+  const positions = () => (floor ? writePositions(floor) : passed)
+
+  return {
+    positions,
+    next: () => {
+      if (isLost || number < window.first) {
+        isLost = false
+        floor = undefined
+        number = window.end
+        passed = writePositions(heads())
+        return { kind: 'reset', positions: passed }
+      }
+      while (number < window.end) {
+        const item = window.at(number++)
+        if (!pass(item)) continue
+        if (item.kind === 'gap') return { kind: 'reset', positions: passed }
+        if (matches(item, filter)) return { kind: 'event', positions: positions(), event: item }
+      }
+      if (!isAhead()) {
+        floor = undefined
+        passed = writePositions(heads())
+      }
+      return undefined
+    }
+  }
+}
+
+/** Returns whether the window has every event after these positions. */
+function isCovered(after: readonly string[], window: EventWindow, heads: readonly string[]): boolean {
+  return after.every(
+    (position, partition) =>
+      compareIds(position, window.since(partition)) >= 0 &&
+      timeOf(position) <= Math.max(timeOf(heads[partition] as string), Date.now()) + MOST_AHEAD
+  )
+}
+
+function matches(event: WindowEvent, { tenant, status, customerId }: EventFilter): boolean {
+  if (event.tenant !== tenant || (status !== undefined && event.status !== status)) return false
+  return customerId === undefined || customerOf(event) === customerId
+}
+
+const customers = new WeakMap<WindowEvent, string | undefined>()
+
+/** Returns the customer of an order. The document is parsed once for all clients. */
+function customerOf(event: WindowEvent): string | undefined {
+  if (!customers.has(event))
+    customers.set(event, (JSON.parse(event.document) as { customer_id?: string }).customer_id)
+  return customers.get(event)
+}
