@@ -19,7 +19,8 @@ const MAX_ACTION = 200
 const MAX_REASON = 500
 
 /**
- * Records each request with the scope `admin` before its handler runs. Records it again with the status of the answer.
+ * Records each request with the scope `admin` before its handler runs. Records it again with the status of the answer. A
+ * request that `idempotency` answers with an earlier answer is not recorded, because it changes nothing.
  */
 async function adminActions(app: FastifyInstance) {
   const log = createActionLog(app.stores.orders, app.stores.redis, app.keys)
@@ -66,4 +67,7 @@ function actionOf(request: FastifyRequest): AdminAction {
   }
 }
 
-export default fp(adminActions, { name: 'admin-actions', dependencies: ['stores', 'background', 'auth'] })
+export default fp(adminActions, {
+  name: 'admin-actions',
+  dependencies: ['stores', 'background', 'auth', 'idempotency']
+})

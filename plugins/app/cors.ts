@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 /** Headers of answers that a page may read. */
 const EXPOSED = [
   ...['Location', 'Durability', 'Idempotent-Replayed', 'ETag', 'Link', 'X-Cache', 'X-Request-Id'],
-  ...['RateLimit', 'RateLimit-Policy', 'Retry-After', 'WWW-Authenticate', 'Preference-Applied']
+  ...['Preference-Applied', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'WWW-Authenticate']
 ]
 
 /** How long a browser may remember what is allowed (s). */
@@ -19,6 +19,7 @@ async function allowOrigins(app: FastifyInstance) {
     origin: origins === '*' ? '*' : origins.split(',').map(origin => origin.trim()),
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
     exposedHeaders: EXPOSED,
+    // Without a list of allowed headers, a preflight allows those that it names.
     maxAge: MAX_AGE,
     strictPreflight: false
   })

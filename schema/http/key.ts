@@ -76,12 +76,17 @@ export type ApiKey = Static<typeof ApiKey>
 export const IssuedKey = Type.Object(
   {
     ...FACTS,
-    key: Type.String({ description: 'What the caller sends as bearer token. It is shown only here.' })
+    key: Type.Optional(
+      Type.String({
+        description:
+          'What the caller sends as bearer token. It is shown only here, and it is not stored: a replayed answer does not have it. If the first answer was lost, rotate the key.'
+      })
+    )
   },
   { $id: 'IssuedKey', description: 'An API key with its text.' }
 )
-/** An API key with its text, which is shown only once. */
-export type IssuedKey = Static<typeof IssuedKey>
+/** An API key with its text, which is shown only once. Only a replayed answer has no text. */
+export type IssuedKey = Required<Static<typeof IssuedKey>>
 
 /** Answer to `GET /admin/keys`. */
 export const KeyPage = Type.Object(

@@ -12,6 +12,7 @@ import {
   ProviderUnavailable,
   Unauthorized
 } from '../auth/errors.ts'
+import { IdempotencyKeyInUse, IdempotencyKeyReused, InvalidIdempotencyKey } from '../idempotency/errors.ts'
 import { BacklogFull } from '../orders/accept/backlog.ts'
 import { ReleaseRefused } from '../orders/audit/release.ts'
 import { InvalidOrder, OrderConflict, OrderFinal, OrderNotFound } from '../orders/errors.ts'
@@ -51,6 +52,9 @@ const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
   [InsufficientScope, 'insufficient-scope'],
   [KeyNotFound, 'key-not-found'],
   [KeyRefused, 'key-refused'],
+  [InvalidIdempotencyKey, 'invalid-idempotency-key'],
+  [IdempotencyKeyInUse, 'idempotency-key-in-use'],
+  [IdempotencyKeyReused, 'idempotency-key-reused'],
   [LookUpsFull, 'unavailable'],
   [ProviderUnavailable, 'provider-unavailable'],
   [BacklogFull, 'backlog-full'],

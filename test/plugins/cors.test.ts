@@ -5,6 +5,7 @@ import { useSpace } from '../harness/space.ts'
 const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'
 const SHOP = 'https://shop.example'
+const HEADERS = 'authorization,content-type,idempotency-key,last-event-id,prefer'
 const preflight = (origin: string) =>
   ({
     method: 'OPTIONS',
@@ -12,7 +13,7 @@ const preflight = (origin: string) =>
     headers: {
       origin,
       'access-control-request-method': 'POST',
-      'access-control-request-headers': 'authorization,content-type'
+      'access-control-request-headers': HEADERS
     }
   }) as const
 
@@ -22,10 +23,13 @@ test('a page of an allowed origin may send requests and read the headers of answ
   const allowed = await app.inject(preflight(SHOP))
   expect([allowed.statusCode, allowed.headers['access-control-allow-origin']]).toEqual([204, SHOP])
   expect(allowed.headers['access-control-allow-methods']).toContain('POST')
-  expect(allowed.headers['access-control-allow-headers']).toBe('authorization,content-type')
+  expect(allowed.headers['access-control-allow-headers']).toBe(HEADERS)
   const refused = await app.inject({ url: '/orders/a', headers: { origin: SHOP } })
   expect([refused.statusCode, refused.headers['access-control-allow-origin']]).toEqual([401, SHOP])
-  expect(refused.headers['access-control-expose-headers']).toContain('X-Request-Id')
+  const exposed = String(refused.headers['access-control-expose-headers']).split(', ')
+  expect(exposed).toEqual(
+    expect.arrayContaining(['X-Request-Id', 'Idempotent-Replayed', 'Preference-Applied'])
+  )
   for (const origin of ['https://other.example', `${SHOP}.other.example`, 'null'])
     expect((await app.inject(preflight(origin))).headers['access-control-allow-origin']).toBeUndefined()
 })

@@ -13,7 +13,7 @@ export const LAYERS: string[][] = [
   ['src/app.ts'],
   ['src/boot'],
   ['src/http'],
-  ['src/auth', 'src/admin'],
+  ['src/auth', 'src/admin', 'src/idempotency'],
   [
     'src/orders/accept',
     'src/orders/process',

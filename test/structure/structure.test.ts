@@ -20,7 +20,7 @@ describe('the sources', () => {
 
   test('use only the logger type of Fastify below src/http', () => {
     const below = filesUnder(
-      ['src/auth', 'src/admin', 'src/orders', 'src/streams', 'src/stores', 'src/async'],
+      ['src/auth', 'src/admin', 'src/idempotency', 'src/orders', 'src/streams', 'src/stores', 'src/async'],
       ['ts']
     )
     const lines = below.flatMap(file => read(file).match(/^import .*'fastify'$/gm) ?? [])

@@ -39,7 +39,7 @@ export default async function auditRoutes(app: App) {
 
   app.post(
     '/audit/acknowledge',
-    { config: { scope: 'admin' }, schema: acknowledge, bodyLimit: ADMIN_BODY_LIMIT },
+    { config: { scope: 'admin', idempotencyKey: true }, schema: acknowledge, bodyLimit: ADMIN_BODY_LIMIT },
     async ({ body: { reason }, log, ip, id }) => {
       const lost = await acknowledgeLoss(redis, mysql, keys, { reason, client: ip, requestId: id })
       if (lost === undefined)

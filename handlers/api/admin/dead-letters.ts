@@ -92,7 +92,7 @@ export default async function deadLetterRoutes(app: App) {
 
   app.post(
     '/dead-letters/redrive',
-    { config: { scope: 'admin' }, schema: redrive, bodyLimit: ADMIN_BODY_LIMIT },
+    { config: { scope: 'admin', idempotencyKey: true }, schema: redrive, bodyLimit: ADMIN_BODY_LIMIT },
     async ({ body: { function: name, ids, rate = DEFAULT_RATE }, log, id }) => {
       const tally = await deadLetters.redrive(name, ids, rate, id)
       log.warn({ function: name, count: tally.count }, 'dead letters were redriven')
@@ -102,7 +102,7 @@ export default async function deadLetterRoutes(app: App) {
 
   app.post(
     '/dead-letters/discard',
-    { config: { scope: 'admin' }, schema: discard, bodyLimit: ADMIN_BODY_LIMIT },
+    { config: { scope: 'admin', idempotencyKey: true }, schema: discard, bodyLimit: ADMIN_BODY_LIMIT },
     async ({ body: { function: name, ids, reason }, log }) => {
       const tally = await deadLetters.discard(name, ids, reason)
       log.warn({ function: name, count: tally.count, reason }, 'dead letters were discarded')

@@ -75,19 +75,23 @@ export default async function keyRoutes(app: App) {
   const { apiKeys } = app
   const read = { config: { scope: 'admin:read' } } as const
   const change = { config: { scope: 'admin' }, bodyLimit: ADMIN_BODY_LIMIT } as const
+  const issue = {
+    config: { scope: 'admin', idempotencyKey: { without: ['key'] } },
+    bodyLimit: ADMIN_BODY_LIMIT
+  } as const
 
   app.get('/keys', { ...read, schema: list }, async ({ query: { after, limit } }) => {
     const keys = await apiKeys.list(after, limit)
     return { keys: keys.map(toBody), next: keys.length < limit ? '' : (keys.at(-1)?.id ?? '') }
   })
 
-  app.post('/keys', { ...change, schema: create }, async ({ body, log }, reply) => {
+  app.post('/keys', { ...issue, schema: create }, async ({ body, log }, reply) => {
     const { stored, key } = await apiKeys.create(body)
     log.warn({ key_id: stored.id, name: stored.name, scopes: stored.scopes }, 'an API key was created')
     return reply.code(201).send({ ...toBody(stored), key })
   })
 
-  app.post('/keys/:id/rotate', { ...change, schema: rotate }, async ({ params, query, log }) => {
+  app.post('/keys/:id/rotate', { ...issue, schema: rotate }, async ({ params, query, log }) => {
     const { stored, key } = await apiKeys.rotate(params.id, query.keep_seconds * 1000)
     log.warn({ key_id: stored.id, keep_seconds: query.keep_seconds }, 'an API key was rotated')
     return { ...toBody(stored), key }

@@ -27,9 +27,13 @@ export default async function redisRoutes(app: App) {
   const { redis, orders: mysql } = app.stores
   if (!app.servesAdmin) return
 
-  app.post('/redis/release', { config: { scope: 'admin' }, schema: release }, async ({ log }) => {
-    const released = await releaseRedis({ redis, mysql, keys, timeout: config.STORE_TIMEOUT_MS })
-    log.warn(released, 'the keys in Redis were released')
-    return released
-  })
+  app.post(
+    '/redis/release',
+    { config: { scope: 'admin', idempotencyKey: true }, schema: release },
+    async ({ log }) => {
+      const released = await releaseRedis({ redis, mysql, keys, timeout: config.STORE_TIMEOUT_MS })
+      log.warn(released, 'the keys in Redis were released')
+      return released
+    }
+  )
 }
