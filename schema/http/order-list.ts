@@ -17,7 +17,7 @@ const Time = (description: string) =>
     })
   )
 
-/** Query parameters of `GET /orders`. */
+/** Query parameters of `GET /orders`. Validation fills in the defaults. */
 export const OrderQuery = Type.Object(
   {
     status: Type.Optional(
@@ -43,7 +43,7 @@ export const OrderQuery = Type.Object(
       })
     )
   },
-  { additionalProperties: false }
+  { additionalProperties: false, required: [] }
 )
 /** Query parameters of `GET /orders`. */
 export type OrderQuery = Static<typeof OrderQuery>
