@@ -12,6 +12,8 @@ export interface Attempt {
   began: number
   /** Infinity if there is no answer. */
   ended: number
+  /** Whether the client waited for the final order. Its answer took longer. */
+  waits: boolean
   /** 0 if there is no answer. `error` is the reason then. */
   status: number
   error: string
@@ -117,9 +119,9 @@ export function createLedger(): Ledger {
       if (parse(text)?.status === 'cancelled') saw(order, text, attempt.began, `cancel ${attempt.api}`)
       else violate('wrong', 'a cancel that returned another status', order.id, text)
     },
-    sending: ({ id, fields }, amount, api) => {
+    sending: ({ id, fields, waits }, amount, api) => {
       const order = historyOf(id)
-      const attempt: Attempt = { ...beginAttempt(api), amount, fields, error: '' }
+      const attempt: Attempt = { ...beginAttempt(api), amount, fields, waits, error: '' }
       order.attempts.push(attempt)
       return { order, attempt }
     },
@@ -131,8 +133,10 @@ export function createLedger(): Ledger {
       known.add(order.id)
       if (toUnits(parse(text)?.amount) !== attempt.amount)
         violate('wrong', 'an answer with another order than the one sent', order.id, text)
-      // A 202 must be for a new order, so it may show `processing`. The checker checks a second 202.
-      if (status === 200) saw(order, text, attempt.began, `POST ${attempt.api}`)
+      // A 202 must be for a new order, so it may show `processing`. It shows another status to a client that waited. The
+      // checker checks a second 202.
+      if (status === 200 || parse(text)?.status !== 'processing')
+        saw(order, text, attempt.began, `POST ${attempt.api}`)
     }
   }
 }

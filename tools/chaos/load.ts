@@ -41,6 +41,9 @@ export interface LoadOptions {
 /** The most requests in flight. At the default rate, the longest pause of a store causes fewer. */
 const OUTSTANDING = 3000
 
+/** How long a client waits that waits for the final order (s). */
+const WAIT = 2
+
 /** The most attempts for a body that gets no answer or a 503, and the longest wait between two attempts (ms). */
 const ATTEMPTS = 5
 const LONGEST_WAIT = 2000
@@ -94,7 +97,7 @@ async function submit(posting: Posting, due: number, submission: Submission): Pr
     const reply = await post(posting, client, submission)
     counts.sent++
     count(reply, counts)
-    if (reply) counts.latencies.push(performance.now() - began)
+    if (reply && !posting.waits) counts.latencies.push(performance.now() - began)
     if (reply && reply.status !== 503) return judge(posting, reply, ledger)
     if (posting.amount === undefined) return
     await pause(attempt, reply, abandon)
@@ -130,7 +133,10 @@ async function post(
   if (posting.amount === undefined) return client.post('/orders', posting.body).catch(() => undefined)
   const { order, attempt } = ledger.sending(posting, posting.amount, client.name)
   try {
-    const reply = await client.post('/orders', posting.body, authorize(posting.id))
+    const reply = await client.post('/orders', posting.body, {
+      ...authorize(posting.id),
+      ...(posting.waits && { prefer: `wait=${WAIT}` })
+    })
     ledger.answered(order, attempt, reply.status, reply.text)
     return reply
   } catch (error) {

@@ -14,6 +14,8 @@ export interface Posting {
   fields: string
   /** The index of the api that gets the body first. */
   api: number
+  /** Whether the client waits for the final order. */
+  waits: boolean
 }
 
 /** A request to cancel an order. */
@@ -58,6 +60,9 @@ const SHARES = {
  */
 const FIRST = 300
 
+/** The share of the clients that wait for the final order. */
+const WAITING = 0.1
+
 const MOST = 9_999_999_999n
 
 /**
@@ -76,7 +81,14 @@ export function* createMix({ seed, rate, apis }: MixOptions): Generator<Arrival,
     const amount = amountOf(seed, number, variant)
     const fields = drawFields(seed, number, amount)
     const body = write(orderIdOf(idOf(number)), amount, fields, random)
-    return { id: idOf(number), body, amount, fields: fieldsOf(JSON.parse(body)), api }
+    return {
+      id: idOf(number),
+      body,
+      amount,
+      fields: fieldsOf(JSON.parse(body)),
+      api,
+      waits: random.chance(WAITING)
+    }
   }
   const later = () => {
     // Half of the repetitions repeat a recent order. The other half repeat any order.
@@ -86,7 +98,8 @@ export function* createMix({ seed, rate, apis }: MixOptions): Generator<Arrival,
   const only = (...postings: Posting[]) => ({ postings, cancellings: [] })
   const cancel = (number: number): Cancelling => ({ id: idOf(number), api: anyApi() })
   const draws: Record<keyof typeof SHARES, () => Omit<Arrival, 'at'>> = {
-    bad: () => only({ ...writeBad(`bad-${seed}-${random.whole(0, 1e9)}`, random), api: anyApi() }),
+    bad: () =>
+      only({ ...writeBad(`bad-${seed}-${random.whole(0, 1e9)}`, random), api: anyApi(), waits: false }),
     again: () => only(post(later(), 0)),
     laterConflict: () => only(post(later(), random.whole(1, 2))),
     twiceAtOnce: () => only(post(++orders, 0), post(orders, 0)),
@@ -125,7 +138,7 @@ function write(id: string, amount: bigint, fields: string, random: Random): stri
   return `{"order_id":"${id}","amount":${written}${fields}}`
 }
 
-function writeBad(id: string, random: Random): Omit<Posting, 'api'> {
+function writeBad(id: string, random: Random): Omit<Posting, 'api' | 'waits'> {
   const amounts = [
     '0',
     '-5',

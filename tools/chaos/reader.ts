@@ -27,6 +27,9 @@ export interface ReaderOptions {
 
 const OUTSTANDING = 1000
 
+/** The share of the reads that wait for the final order. */
+const WAITING = 0.1
+
 /** The number of latest orders that count as fresh. These are likely to change between two reads. */
 const FRESH = 150
 
@@ -44,9 +47,14 @@ export async function runReader(options: ReaderOptions): Promise<Reads> {
     const early = due - performance.now()
     if (early > 5) await delay(early, undefined, { signal }).catch(() => {})
     if (ledger.acknowledged.length === 0 || inFlight.size >= OUTSTANDING) continue
-    const read = readOrder(choose(ledger, random), random.pick(clients), options, reads, due).finally(() =>
-      inFlight.delete(read)
-    )
+    const read = readOrder(
+      choose(ledger, random),
+      random.pick(clients),
+      options,
+      reads,
+      due,
+      random.chance(WAITING)
+    ).finally(() => inFlight.delete(read))
     inFlight.add(read)
   }
   await Promise.all(inFlight)
@@ -69,13 +77,18 @@ async function readOrder(
   client: Client,
   { ledger, authorize }: ReaderOptions,
   reads: Reads,
-  due: number
+  due: number,
+  waits: boolean
 ): Promise<void> {
   reads.sent++
   const began = performance.now()
   try {
-    const { status, text } = await client.get(`/orders/${orderIdOf(order.id)}`, authorize(order.id))
-    reads.latencies.push(performance.now() - due)
+    const path = `/orders/${orderIdOf(order.id)}`
+    const { status, text } = await client.get(path, {
+      ...authorize(order.id),
+      ...(waits && { prefer: 'wait=1' })
+    })
+    if (!waits) reads.latencies.push(performance.now() - due)
     if (status === 200) {
       reads.found++
       ledger.saw(order, text, began, `GET ${client.name}`)

@@ -6,6 +6,7 @@ import type { Counts } from './load.ts'
 import { toText } from './money.ts'
 import { isFelt, isOfStore } from './outages.ts'
 import type { Fault } from './plan.ts'
+import type { Follower } from './push/follower.ts'
 import type { Reads } from './reader.ts'
 import type { Rest } from './rest.ts'
 import { overlaps } from './spans.ts'
@@ -23,6 +24,7 @@ export interface Outcome {
   remarks: Remarks
   rest: Rest
   incidents: string[]
+  followers: Pick<Follower, 'name' | 'received' | 'connections' | 'resets'>[]
 }
 
 const EXAMPLES = 20
@@ -77,6 +79,7 @@ export function renderReport(outcome: Outcome): string {
       `${counts.cancels.other} other answers`,
     `GET:  p50 ${quantile(reads.latencies, 0.5)}, p99 ${quantile(reads.latencies, 0.99)}; ` +
       `sent ${reads.sent}, 200 ${reads.found}, 503 ${reads.unavailable}, no reply ${reads.noReply}`,
+    ...renderFollowers(outcome),
     '',
     ...renderFaults(outcome),
     '',
@@ -87,6 +90,13 @@ export function renderReport(outcome: Outcome): string {
     ...renderIncidents(outcome.incidents),
     ...renderViolations(outcome)
   ].join('\n')
+}
+
+function renderFollowers({ followers }: Outcome): string[] {
+  return followers.map(
+    ({ name, received, connections, resets }) =>
+      `${name}: ${received.size} events on ${connections} connections, ${resets} resets`
+  )
 }
 
 function renderFaults({ plan, faults }: Outcome): string[] {
@@ -122,7 +132,9 @@ function renderOutages({ faults, ledger }: Outcome): string[] {
     const unavailable = sent.filter(({ status }) => status === 503).length
     const silent = sent.filter(({ status }) => status === 0).length
     const good = (100 * (sent.length - unavailable - silent)) / sent.length
-    const latencies = sent.filter(({ status }) => status > 0).map(({ began, ended }) => ended - began)
+    const latencies = sent
+      .filter(({ status, waits }) => status > 0 && !waits)
+      .map(({ began, ended }) => ended - began)
     return [[kind, sent.length, `${good.toFixed(2)} %`, unavailable, silent, quantile(latencies, 0.99)]]
   })
   if (rows.length === 0) return []

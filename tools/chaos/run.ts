@@ -14,13 +14,15 @@ import { createLedger } from './ledger.ts'
 import { runLoad } from './load.ts'
 import { help, type Options, readOptions } from './options.ts'
 import { describeFault, planFaults } from './plan.ts'
+import { checkFollowers, untilFollowed } from './push/check-followers.ts'
+import { createFollower, type Follower } from './push/follower.ts'
 import { readAtRest, runReader } from './reader.ts'
 import { type Outcome, passed, renderReport } from './report.ts'
 import { untilAtRest } from './rest.ts'
 import { createStallWatch } from './stalls.ts'
 import { withServers } from './stores.ts'
 import { type System, startSystem } from './system.ts'
-import { createAuthorize } from './tenants.ts'
+import { type Authorize, createAuthorize, identityOf, TENANT } from './tenants.ts'
 
 /**
  * The longest time that a client waits for an answer (ms). It is longer than the service needs, and shorter than some
@@ -78,11 +80,14 @@ async function torment(system: System, options: Options, signal: AbortSignal): P
   const loadEnd = new AbortController()
   const end = new AbortController()
   const untilLoadEnds = AbortSignal.any([loadEnd.signal, signal])
+  const pushEnd = new AbortController()
+  const untilPushed = AbortSignal.any([pushEnd.signal, signal])
   const untilEnd = AbortSignal.any([end.signal, signal])
   try {
     await events.drain()
     const authorize = await createAuthorize(clients, adminToken, signal)
-    const following = events.run(untilEnd)
+    const followers = createFollowers(ports, authorize)
+    const following = [events.run(untilEnd), ...followers.map(({ run }) => run(untilPushed))]
     const watching = watch.run(untilEnd)
     const load = runLoad({
       seed,
@@ -108,19 +113,39 @@ async function torment(system: System, options: Options, signal: AbortSignal): P
     say('\nThe load has ended; waiting for rest …')
     await heal(system)
     end.abort()
-    await Promise.all([watching, following])
+    await watching
     const rest = await untilAtRest({ access, clients, adminToken, events, signal })
     await readAtRest({ ledger, clients, authorize, seed }, READ_AT_REST)
     await events.drain()
+    await untilFollowed(followers, events, signal)
+    pushEnd.abort()
+    await Promise.all(following)
     const holdings = await readHoldings(access)
     const { stalls } = watch
     const remarks = check({ ledger, holdings, events, faults, stalls, partitions, audit: rest.audit })
-    return { seed, plan, faults, stalls, counts, reads, ledger, remarks, rest, incidents }
+    checkFollowers(followers, events, ledger)
+    return { seed, plan, faults, stalls, counts, reads, ledger, remarks, rest, incidents, followers }
   } finally {
     loadEnd.abort()
     end.abort()
+    pushEnd.abort()
     for (const client of clients) client.close()
   }
+}
+
+/** Two clients of each tenant follow its events. They begin at different apis. */
+function createFollowers(ports: System['ports'], authorize: Authorize): Follower[] {
+  const apis = [ports['api-1'] as number, ports['api-2'] as number]
+  return ['default', TENANT].flatMap(tenant =>
+    [apis, apis.toReversed()].map((order, index) =>
+      createFollower({
+        name: `follower ${index + 1} of ${tenant}`,
+        tenant,
+        headers: authorize(identityOf({ tenant, order_id: 'any' })),
+        ports: order
+      })
+    )
+  )
 }
 
 /** Waits for restarts and undoes every fault, because a fault may have failed to undo itself. */

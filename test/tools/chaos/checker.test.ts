@@ -42,7 +42,7 @@ const prices = { tax: '18.0000', total: '118.0000' }
 /** Records that a client posted an order and got this status. */
 function postOrder(id: string, status: number, amount = '100') {
   const { order, attempt } = ledger.sending(
-    { id, body: '', amount: undefined, fields: '', api: 0 },
+    { id, body: '', amount: undefined, fields: '', api: 0, waits: false },
     toUnits(amount) ?? 0n,
     'api-1'
   )

@@ -21,7 +21,7 @@ export function documentOf(order_id: string, more: Record<string, unknown> = {})
 
 /** Adds a posted body and its answer to the ledger. Times are in ms since the start of the run. */
 export function post(ledger: Ledger, id: string, status: number, at = 1000, amount = '100') {
-  const posting = { id, body: '', amount: undefined, fields: '', api: 0 }
+  const posting = { id, body: '', amount: undefined, fields: '', api: 0, waits: false }
   const { order, attempt } = ledger.sending(posting, toUnits(amount) ?? 0n, 'api-1')
   Object.assign(attempt, { status, began: at, ended: at + 10 })
   return order

@@ -205,7 +205,7 @@ test.each([
   ['no JSON', 200, '<html>', 'an answer that cannot be right']
 ])('an answer with %s is wrong', (_what, status, text, verdict) => {
   const ledger = createLedger()
-  const posting = { id: 'one', body: '', amount: undefined, fields: '', api: 0 }
+  const posting = { id: 'one', body: '', amount: undefined, fields: '', api: 0, waits: false }
   const { order, attempt } = ledger.sending(posting, 1_000_000n, 'api-1')
   ledger.answered(order, attempt, status, text)
   expect(ledger.violations.map(({ what }) => what)).toContain(verdict)
