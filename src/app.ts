@@ -42,6 +42,7 @@ export async function buildApp(config: Config, options: AppOptions = {}) {
   // Not awaited, because an await before the plugins adds a tenth to the CPU time of each request.
   app.register(env, { ...envOptions, data: config, confKey: 'config' })
   app.decorateRequest('knownRoute', null)
+  app.decorateRequest('batch', null)
   await app.register(autoload, { dir: join(ROOT, 'plugins'), dirNameRoutePrefix: false })
   await loadFunctions(app, join(ROOT, 'handlers/common'))
   if (options.functions ?? true) await loadFunctions(app, join(ROOT, 'handlers', config.MODE))

@@ -13,6 +13,7 @@ import { Health, Probe } from '../../schema/http/health.ts'
 import { ApiKey, IssuedKey, KeyPage, NewKey, RevokedKey } from '../../schema/http/key.ts'
 import { Metrics } from '../../schema/http/metrics.ts'
 import { NewOrder, Order } from '../../schema/http/order.ts'
+import { OrderResult } from '../../schema/http/order-batch.ts'
 import { EventStreamText } from '../../schema/http/order-events.ts'
 import { OrderList } from '../../schema/http/order-list.ts'
 import { OrderTimeline } from '../../schema/http/order-timeline.ts'
@@ -23,7 +24,7 @@ import { servesAdmin } from '../../src/auth/authenticate.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
 
 const COMMON = [Problem, Health, Probe, Metrics]
-const API = [EventStreamText, NewOrder, Order, OrderList, OrderTimeline]
+const API = [EventStreamText, NewOrder, Order, OrderResult, OrderList, OrderTimeline]
 const ADMIN = [
   AcknowledgeLoss,
   Acknowledged,

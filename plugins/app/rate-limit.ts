@@ -5,6 +5,16 @@ import { createRateCounter } from '../../src/http/rate-limit/counter.ts'
 import { type Quota, QuotaExceeded, setQuotaFields } from '../../src/http/rate-limit/quota.ts'
 import { routeOf } from '../../src/http/request-context.ts'
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /**
+     * Returns a function that counts one more request of the sender of a request, which must have its caller. The function
+     * returns the error for a request over the limit.
+     */
+    countFurther: (request: FastifyRequest) => () => QuotaExceeded | undefined
+  }
+}
+
 /**
  * Limits each caller with credentials, and each client address without them, to RATE_LIMIT_MAX requests a second, over
  * all processes. An API key may have a limit of its own. A request below the limit costs one count. @fastify/rate-limit
@@ -57,12 +67,20 @@ async function limitRate(app: FastifyInstance) {
     setQuotaFields(reply, quota)
     done()
   })
+  app.decorate('countFurther', ({ caller: { id, rateLimit: limit }, ip = '' }) => {
+    if (id !== undefined) return () => refusal(quotaOf('caller', limit ?? max, counter.hit(id)))
+    return () => refusal(quotaOf('address', max, counter.hit(ip, clientOf)))
+  })
   app.addHook('onReady', async () => counter.start())
   app.addHook('onClose', async () => counter.stop())
 }
 
 function quotaOf(policy: Quota['policy'], limit: number, count: number): Quota {
   return { policy, limit, left: limit - count, reset: 1 }
+}
+
+function refusal(quota: Quota): QuotaExceeded | undefined {
+  return quota.left < 0 ? new QuotaExceeded(quota) : undefined
 }
 
 /** Returns the client of an address. Some proxies append the client's port in X-Forwarded-For. */

@@ -226,11 +226,19 @@ export const Env = Type.Object(
       default: 262_144,
       description: 'Largest request body, in bytes. An order of 500 items may have 256 KiB.'
     }),
+    MAX_BATCH_ORDERS: Type.Integer({
+      minimum: 1,
+      maximum: 10_000_000,
+      default: 10_000,
+      description:
+        'Most orders of one `POST /orders/batch`. Each order may have `BODY_LIMIT_BYTES`; the whole body has no other limit.'
+    }),
     REQUEST_TIMEOUT_MS: Type.Integer({
       minimum: 100,
       maximum: 3_600_000,
       default: 10_000,
-      description: 'How long a client may take to send its request.'
+      description:
+        'How long a client may take to send its request. In a batch: to send one order, or to read some of the results.'
     }),
     STORE_TIMEOUT_MS: Type.Integer({
       minimum: 50,

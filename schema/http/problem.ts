@@ -14,6 +14,12 @@ export const Problem = Type.Object(
     detail: Type.String({ description: 'What went wrong this time, and what to do.' }),
     instance: Type.String({ description: 'The path of the request.' }),
     error_id: Type.String({ description: 'Id of this occurrence. The log has it, too.' }),
+    retry_after: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description: 'In a batch: the seconds to wait before the next attempt, as `Retry-After` has them.'
+      })
+    ),
     'violated-policies': Type.Optional(
       Type.Array(Type.String(), {
         description: 'The limits that were exceeded, by their names in RateLimit-Policy.',

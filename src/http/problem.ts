@@ -22,7 +22,15 @@ import { TaxRateRefused } from '../orders/tax/rate-table.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
 import { RedriveRefused } from '../streams/dead-letters/redrive.ts'
 import { FunctionInUse } from '../streams/operate/forget.ts'
-import { RefusedJson } from './body/json-body.ts'
+import {
+  BatchStopped,
+  BatchTooLarge,
+  BrokenBatch,
+  LateBatch,
+  NoBatch,
+  OrderTooLarge
+} from './batch/faults.ts'
+import { InvalidJson, RefusedJson } from './body/json-body.ts'
 import { prepareRefusal } from './connection/drain-body.ts'
 import { endReply } from './connection/pending.ts'
 import { problemOf } from './named-problem.ts'
@@ -32,12 +40,26 @@ import { routeOf } from './request-context.ts'
 import { securityHeaders } from './security-headers.ts'
 import { describeFault } from './validation.ts'
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What a 415 of the route advises; JSON by default. */
+    mediaTypeAdvice?: string
+  }
+}
+
 /** Media type of an error body. */
 export const PROBLEM_MEDIA_TYPE = 'application/problem+json; charset=utf-8'
 
 /** The problem of each error class of the domain and of the stores. */
 const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
+  [InvalidJson, 'invalid-json'],
   [RefusedJson, 'refused-json'],
+  [NoBatch, 'invalid-batch'],
+  [BrokenBatch, 'invalid-json'],
+  [OrderTooLarge, 'order-too-large'],
+  [BatchTooLarge, 'batch-too-large'],
+  [BatchStopped, 'batch-stopped'],
+  [LateBatch, 'request-timeout'],
   [InvalidOrder, 'invalid-order'],
   [InvalidCursor, 'invalid-cursor'],
   [UnsupportedFilter, 'unsupported-filter'],
@@ -87,12 +109,23 @@ const HIDDEN_DETAIL = new Map<ProblemName, string>([
 
 /** Advice for mistakes, where Fastify's message gives no advice. */
 const ADVICE = new Map<ProblemName, (request: FastifyRequest) => string>([
-  ['unsupported-media-type', () => 'Send the body as JSON, with the header Content-Type: application/json.'],
+  [
+    'unsupported-media-type',
+    request =>
+      routeOf(request).config.mediaTypeAdvice ??
+      'Send the body as JSON, with the header Content-Type: application/json.'
+  ],
   ['body-too-large', request => `The body may have at most ${routeOf(request).bodyLimit} bytes.`]
 ])
 
-/** The names of the parts of a request. The keys are Fastify's names. */
-const PARTS: Record<string, string> = { body: 'body', params: 'path', querystring: 'query', headers: 'head' }
+/** The names of the parts of a request. The keys are Fastify's names, and `order` for an order of a batch. */
+const PARTS: Record<string, string> = {
+  body: 'body',
+  order: 'order',
+  params: 'path',
+  querystring: 'query',
+  headers: 'head'
+}
 
 function nameOf(error: Error): ProblemName {
   for (const [type, name] of BY_CLASS) if (error instanceof type) return name
@@ -113,7 +146,6 @@ function kindOf(name: ProblemName, error: Error): Required<Pick<ProblemKind, 'st
   return { status, title: STATUS_CODES[status] ?? kind.title }
 }
 
-/** Returns the problem that an error becomes (RFC 9457), without internal details. */
 function toProblem(
   error: Error,
   name: ProblemName,
@@ -146,23 +178,43 @@ function mismatch(part: string | undefined, { body }: FastifyRequest): string {
   return `The ${PARTS[part ?? ''] ?? 'request'} does not match its schema.`
 }
 
-/** Answers with the problem that an error becomes. The answer and the log line of the request have its id. */
-export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+/** What a thrown error means for the client. */
+export interface Explanation {
+  error: Error
+  problem: Problem
+  /** The number of seconds after which the client may try again. */
+  retryAfter: number | undefined
+}
+
+/**
+ * Returns the problem that a thrown error becomes (RFC 9457), without internal details. `idOf` returns the id of the
+ * problem.
+ */
+export function explain(
+  thrown: unknown,
+  request: FastifyRequest,
+  idOf: (name: ProblemName) => string = () => randomUUID()
+): Explanation {
   const error: FastifyError | Error = asError(thrown)
   if (error !== thrown)
     Object.assign(error, { statusCode: (thrown as FastifyError | null | undefined)?.statusCode })
   const name = nameOf(error)
   const kind = kindOf(name, error)
-  const id = randomUUID()
-  request.failure = { id, error }
+  return {
+    error,
+    problem: toProblem(error, name, kind, request, idOf(name)),
+    retryAfter: error instanceof BacklogFull ? error.retryAfter : kind.retryAfter
+  }
+}
+
+/** Answers with the problem that an error becomes. The answer and the log line of the request have its id. */
+export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { error, problem, retryAfter } = explain(thrown, request)
+  request.failure = { id: problem.error_id, error }
   prepareRefusal(request, reply)
-  const retryAfter = error instanceof BacklogFull ? error.retryAfter : kind.retryAfter
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   if (error instanceof QuotaExceeded) setQuotaFields(reply, { ...error.quota, left: 0 })
-  return reply
-    .code(kind.status)
-    .header('content-type', PROBLEM_MEDIA_TYPE)
-    .send(JSON.stringify(toProblem(error, name, kind, request, id)))
+  return reply.code(problem.status).header('content-type', PROBLEM_MEDIA_TYPE).send(JSON.stringify(problem))
 }
 
 /** Refuses a URL that the router cannot read. No hook runs then, so this function does the work of the hooks. */

@@ -8,6 +8,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The error that this request is answered with, for its log line. */
     failure: { id: string; error: Error } | null
+    /** What became of the orders of this request, if it is a batch, for its log line. */
+    batch: Record<'accepted' | 'replayed' | 'refused', number> | null
   }
   interface FastifyContextConfig {
     /** A route sets it when orchestrators call the route every few seconds. Its lines then have the level debug. */
@@ -96,6 +98,7 @@ function facts(request: FastifyRequest, reply: FastifyReply) {
     ms: Math.round(reply.elapsedTime * 1000) / 1000,
     client: request.ip,
     order_id: orderId(request),
+    batch: request.batch ?? undefined,
     trace_id: traceId(request),
     error_id: request.failure?.id
   }

@@ -27,6 +27,18 @@ export const buildValidator: ReturnType<typeof AjvCompiler> = externalSchemas =>
   return route => ((route as { httpPart?: string }).httpPart === 'body' ? strict(route) : converting(route))
 }
 
+/** The function that Ajv compiles from a schema. */
+type Validate = ((value: unknown) => boolean) & { errors?: FastifySchemaValidationError[] | null }
+
+/**
+ * Compiles the schema of a body, for values that do not arrive as the body of a request. The result returns the faults
+ * of a value; undefined when the value is valid.
+ */
+export function compileBody(schema: object): (value: unknown) => FastifySchemaValidationError[] | undefined {
+  const validate = AjvCompiler()({}, { customOptions: STRICT })({ schema } as never) as unknown as Validate
+  return value => (validate(value) ? undefined : (validate.errors ?? []))
+}
+
 /** Describes a validation fault for a client: where it is (JSON pointer, RFC 6901), and what was expected there. */
 export function describeFault(fault: FastifySchemaValidationError): { pointer: string; detail: string } {
   const { keyword, params, message } = fault

@@ -69,7 +69,7 @@ export function request(
 export const post = (order_id: string, headers: Record<string, string | number> = {}) =>
   request('POST /orders', { order_id, amount: 1 }, headers)
 
-/** Parses answers with a Content-Length, and interim answers without this header. */
+/** Parses answers with a Content-Length or in chunks, and interim answers without a body. */
 function parse(text: string): RawAnswer[] {
   const answers: RawAnswer[] = []
   let rest = text
@@ -83,9 +83,29 @@ function parse(text: string): RawAnswer[] {
         return [name.toLowerCase(), value.join(': ')]
       })
     )
-    const length = Number(headers['content-length'] ?? 0)
-    answers.push({ status: Number(line.split(' ')[1]), headers, body: rest.slice(end, end + length) })
-    rest = rest.slice(end + length)
+    const [body, next] =
+      headers['transfer-encoding'] === 'chunked'
+        ? takeChunks(rest, end)
+        : takeLength(rest, end, Number(headers['content-length'] ?? 0))
+    answers.push({ status: Number(line.split(' ')[1]), headers, body })
+    rest = rest.slice(next)
   }
   return answers
+}
+
+/** Returns a body and the position after it. */
+function takeLength(text: string, start: number, length: number): [body: string, end: number] {
+  return [text.slice(start, start + length), start + length]
+}
+
+function takeChunks(text: string, start: number): [body: string, end: number] {
+  let body = ''
+  for (let at = start; ; ) {
+    const line = text.indexOf('\r\n', at)
+    const size = Number.parseInt(text.slice(at, line), 16)
+    if (line === -1 || Number.isNaN(size)) throw new Error(`no whole chunk: ${text.slice(at, at + 100)}`)
+    body += text.slice(line + 2, line + 2 + size)
+    at = line + 2 + size + 2
+    if (size === 0) return [body, at]
+  }
 }

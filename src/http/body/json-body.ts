@@ -1,15 +1,18 @@
-import { httpErrors } from '@fastify/sensible'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { asProblem } from '../named-problem.ts'
 import { findFaults, type JsonFault } from './json-faults.ts'
 
-/** The body is valid JSON, but parsing would silently change it. `faults` names the places. */
+/** The text is not valid JSON. */
+export class InvalidJson extends Error {
+  override name = 'InvalidJson'
+}
+
+/** The body, or an order in it, is valid JSON, but parsing would silently change it. `faults` names the places. */
 export class RefusedJson extends Error {
   override name = 'RefusedJson'
   readonly faults: JsonFault[]
 
-  constructor(faults: JsonFault[]) {
-    super(`The body is JSON, but ${faults[0]?.detail}.`)
+  constructor(faults: JsonFault[], what: string) {
+    super(`The ${what} is JSON, but ${faults[0]?.detail}.`)
     this.faults = faults
   }
 }
@@ -41,20 +44,24 @@ function isEmpty(headers: FastifyRequest['headers']): boolean {
   return length === '0' && encoding === undefined
 }
 
-function readJson(sent: string): unknown {
+/**
+ * Parses a JSON text. `what` names it in an error.
+ * @throws {InvalidJson} when it is not JSON.
+ * @throws {RefusedJson} when parsing would change it.
+ */
+export function readJson(sent: string, what = 'body'): unknown {
   // Some programs write a byte order mark first. A reader may ignore it (RFC 8259, section 8.1).
   const text = sent.charCodeAt(0) === 0xfe_ff ? sent.slice(1) : sent
-  const value = parse(text)
+  const value = parse(text, what)
   const faults = findFaults(text, value)
-  if (faults.length > 0) throw new RefusedJson(faults)
+  if (faults.length > 0) throw new RefusedJson(faults, what)
   return value
 }
 
-function parse(text: string): unknown {
+function parse(text: string, what: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    const error = asProblem('invalid-json', httpErrors.badRequest('The body is not valid JSON.'))
-    throw Object.assign(error, { cause })
+    throw new InvalidJson(`The ${what} is not valid JSON.`, { cause })
   }
 }

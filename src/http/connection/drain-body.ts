@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
@@ -75,4 +75,19 @@ export function prepareRefusal({ raw }: FastifyRequest, reply: FastifyReply): vo
   closing.add(socket)
   reply.header('connection', 'close')
   endAfterAnswer(raw)
+}
+
+/**
+ * Reads and drops the rest of a body, within limits, while its answer is written: a client may read only after it has
+ * sent everything. Closes the connection after the answer, unless the body has arrived in full by then.
+ */
+export function dropRest(body: IncomingMessage, response: ServerResponse): void {
+  let left = MOST_BYTES
+  body.on('data', chunk => {
+    left -= chunk.length
+    if (left < 0) body.pause()
+  })
+  response.once('finish', () => {
+    if (!body.complete && !body.readableEnded) linger(body.socket)
+  })
 }

@@ -5,8 +5,16 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Problem } from '../../../schema/http/problem.ts'
 import { problemType } from '../../../schema/http/problem-types.ts'
 import { PROBLEM_MEDIA_TYPE } from '../problem.ts'
+import { routeOf } from '../request-context.ts'
 import { isClosing, linger, markClosing } from './drain-body.ts'
 import { isAnswered, pendingReplies, sent } from './pending.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** A route sets it when its handler limits itself how long a request may take to arrive. */
+    ownTimeout?: boolean
+  }
+}
 
 /** An error of the parser, of its timeouts, or of the connection. */
 type ClientError = NodeJS.ErrnoException & { bytesParsed?: number; rawPacket?: Buffer }
@@ -20,9 +28,12 @@ type Reason = [status: 400 | 408 | 431 | 501, detail: string]
  */
 const MOST_HEADERS = 1000
 
+/** The code of a request that takes too long to arrive. Node.js reports each request once. */
+const TIMEOUT = 'ERR_HTTP_REQUEST_TIMEOUT'
+
 /** The status and the detail for input that cannot be read as HTTP, by the error code of the parser. */
 const UNREADABLE = new Map<string | undefined, Reason>([
-  ['ERR_HTTP_REQUEST_TIMEOUT', [408, 'The request had not arrived in full when its time was up.']],
+  [TIMEOUT, [408, 'The request had not arrived in full when its time was up.']],
   [
     'HPE_HEADER_OVERFLOW',
     [
@@ -53,11 +64,12 @@ export function refuseUnreadable(this: FastifyInstance, thrown: Error, socket: S
   }
   // The parser fails again with all further input.
   if (isClosing(socket)) return
-  markClosing(socket)
-  const reason = reasonOf(error)
   const replies = pendingReplies(socket)
   const last = replies.at(-1)
   const arriving = last?.request.raw.complete === false ? last : undefined
+  if (error.code === TIMEOUT && arriving && routeOf(arriving.request).config.ownTimeout) return
+  markClosing(socket)
+  const reason = reasonOf(error)
   // The reply of the broken request is still waiting for the body. It becomes the refusal.
   if (arriving && !arriving.sent && !BODYLESS.has(arriving.request.method))
     arriving.send(this.httpErrors.getHttpError(reason[0], reason[1]))
