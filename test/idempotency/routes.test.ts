@@ -9,6 +9,7 @@ const space = await useSpace()
 /** The POST routes that need no Idempotency-Key, with the reason. */
 const NATURAL_KEY: Record<string, string> = {
   'POST /orders': 'The order_id names one order forever.',
+  'POST /orders/batch': 'Each order_id names one order forever.',
   'POST /orders/{order_id}/cancel': 'A cancelled order is returned as it is.'
 }
 

@@ -7,9 +7,16 @@ export interface Reply {
   text: string
 }
 
-/** A request got no answer. The message is the reason, such as a refused connection or a timeout. */
+/** A request got no whole answer. The message is the reason, such as a refused connection or a timeout. */
 export class NoReply extends Error {
   override name = 'NoReply'
+  /** The part of the body that arrived. */
+  readonly received: string
+
+  constructor(reason: string, received: string) {
+    super(reason)
+    this.received = received
+  }
 }
 
 /** An HTTP client of one process of the service. */
@@ -37,12 +44,12 @@ export function createClient({ name, port, timeout }: ClientOptions): Client {
 
   const send = (method: string, path: string, headers: Record<string, string>, body: string) =>
     new Promise<Reply>((resolve, reject) => {
+      const chunks: Buffer[] = []
       const fail = (reason: string) => {
         clearTimeout(timer)
-        reject(new NoReply(reason))
+        reject(new NoReply(reason, Buffer.concat(chunks).toString()))
       }
       const call = request({ host: '127.0.0.1', port, agent, method, path, headers }, response => {
-        const chunks: Buffer[] = []
         response.on('data', chunk => chunks.push(chunk))
         response.on('end', () => {
           clearTimeout(timer)
@@ -65,8 +72,8 @@ export function createClient({ name, port, timeout }: ClientOptions): Client {
         'POST',
         path,
         {
-          ...headers,
           ...(body !== '' && { 'content-type': 'application/json' }),
+          ...headers,
           'content-length': String(Buffer.byteLength(body))
         },
         body

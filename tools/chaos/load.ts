@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Client, Reply } from './client.ts'
 import type { Ledger } from './ledger.ts'
 import { type Cancelling, createMix, type Posting } from './mix.ts'
+import { type LineResult, postBatch } from './push/batch.ts'
 import { type Authorize, orderIdOf } from './tenants.ts'
 
 /** The counts of the load. Every POST of a body is in `sent` and in one other count. */
@@ -73,6 +74,9 @@ export async function runLoad(options: LoadOptions): Promise<Counts> {
       const running = request().finally(() => inFlight.delete(running))
       inFlight.add(running)
     }
+    // The orders of one batch are of one tenant, because it has one caller.
+    for (const batch of Map.groupBy(next.batch, ({ id }) => id.includes('/')).values())
+      begin(() => submitBatch(batch, submission))
     for (const posting of next.postings) begin(() => submit(posting, due, submission))
     for (const cancelling of next.cancellings) begin(() => cancel(cancelling, submission))
   }
@@ -95,14 +99,58 @@ async function submit(posting: Posting, due: number, submission: Submission): Pr
     const client = clients[(posting.api + attempt) % clients.length] as Client
     const began = attempt === 0 ? due : performance.now()
     const reply = await post(posting, client, submission)
-    counts.sent++
-    count(reply, counts)
+    count(reply?.status, counts)
+    if (reply?.status === 503 && retryAfter(reply) === 0) counts.withoutRetryAfter++
     if (reply && !posting.waits) counts.latencies.push(performance.now() - began)
     if (reply && reply.status !== 503) return judge(posting, reply, ledger)
     if (posting.amount === undefined) return
     await pause(attempt, reply, abandon)
     if (abandon.aborted) return
   }
+}
+
+/**
+ * Posts orders with one request as a careful client does. Sends the orders that got no result or a 503 again, with one
+ * request to the next api.
+ */
+async function submitBatch(batch: Posting[], submission: Submission): Promise<void> {
+  const { clients, ledger, counts, abandon } = submission
+  let left = batch
+  for (let attempt = 0; left.length > 0 && attempt < ATTEMPTS; attempt++) {
+    if (attempt > 0) await pause(attempt, undefined, abandon)
+    if (abandon.aborted) return
+    const client = clients[((left[0] as Posting).api + attempt) % clients.length] as Client
+    const results = await postAll(left, client, submission)
+    for (const [index, result] of results.entries()) {
+      count(result?.status, counts)
+      if (result && result.status !== 503) judge(left[index] as Posting, result, ledger)
+    }
+    left = left.filter((_, index) => results[index] === undefined || results[index]?.status === 503)
+  }
+}
+
+/** Posts orders with one request, and records each result. */
+async function postAll(
+  batch: Posting[],
+  client: Client,
+  { ledger, authorize }: Submission
+): Promise<(LineResult | undefined)[]> {
+  const sent = batch.map(posting =>
+    posting.amount === undefined ? undefined : ledger.sending(posting, posting.amount, client.name)
+  )
+  const headers = authorize((batch[0] as Posting).id)
+  const results = await postBatch(
+    client,
+    batch.map(({ body }) => body),
+    headers
+  )
+  for (const [index, result] of results.entries()) {
+    const { order, attempt } = sent[index] ?? {}
+    if (!order || !attempt) continue
+    if (result) ledger.answered(order, attempt, result.status, result.text)
+    else Object.assign(attempt, { ended: performance.now(), error: 'no result in the answer to a batch' })
+  }
+  return results
 }
 
 /** Cancels an order as a careful client does. Retries on the next api after a 503 or without an answer. */
@@ -147,7 +195,7 @@ async function post(
 }
 
 /** Records an answer that a client must never get. */
-function judge({ id, amount, body }: Posting, { status, text }: Reply, ledger: Ledger): void {
+function judge({ id, amount, body }: Posting, { status, text }: LineResult, ledger: Ledger): void {
   if (status === 429) return
   const allowed = amount === undefined ? [400] : [200, 202, 409]
   if (allowed.includes(status)) return
@@ -155,15 +203,15 @@ function judge({ id, amount, body }: Posting, { status, text }: Reply, ledger: L
   ledger.violate('wrong', what, id, `${status} to ${body}: ${text}`)
 }
 
-function count(reply: Reply | undefined, counts: Counts): void {
-  if (!reply) counts.noReply++
-  else if (reply.status === 202) counts.accepted++
-  else if (reply.status === 200) counts.replayed++
-  else if (reply.status === 409) counts.conflict++
-  else if (reply.status === 503) {
-    counts.unavailable++
-    if (retryAfter(reply) === 0) counts.withoutRetryAfter++
-  } else if (reply.status >= 400 && reply.status < 500) counts.refused++
+/** Counts a body by the status of its answer; undefined when it got none. */
+function count(status: number | undefined, counts: Counts): void {
+  counts.sent++
+  if (status === undefined) counts.noReply++
+  else if (status === 202) counts.accepted++
+  else if (status === 200) counts.replayed++
+  else if (status === 409) counts.conflict++
+  else if (status === 503) counts.unavailable++
+  else if (status >= 400 && status < 500) counts.refused++
   else counts.other++
 }
 

@@ -31,6 +31,8 @@ export interface Arrival {
   /** The time after the start, in seconds. */
   at: number
   postings: Posting[]
+  /** Orders to post with one request. Empty in most arrivals. */
+  batch: Posting[]
   cancellings: Cancelling[]
 }
 
@@ -44,7 +46,8 @@ export interface MixOptions {
 
 /** The kinds of arrival, in percent. */
 const SHARES = {
-  single: 73,
+  single: 72,
+  batch: 1,
   again: 8,
   twiceAtOnce: 3,
   laterConflict: 3,
@@ -59,6 +62,9 @@ const SHARES = {
  * unavailable that is not, and then accept an order twice.
  */
 const FIRST = 300
+
+/** The least and the most orders of a batch. */
+const BATCH = [1, 60] as const
 
 /** The share of the clients that wait for the final order. */
 const WAITING = 0.1
@@ -95,17 +101,31 @@ export function* createMix({ seed, rate, apis }: MixOptions): Generator<Arrival,
     const recent = random.chance(0.5) ? Math.min(orders, 300) : orders
     return random.whole(orders - recent + 1, orders)
   }
-  const only = (...postings: Posting[]) => ({ postings, cancellings: [] })
+  const only = (...postings: Posting[]) => ({ postings, batch: [], cancellings: [] })
+  const drawBatch = () => {
+    const api = anyApi()
+    const draw = () => {
+      const kind = random.next()
+      if (kind < 0.1) return { ...drawBad(), api }
+      return kind < 0.2 ? post(later(), 0, api) : post(++orders, 0, api)
+    }
+    return Array.from({ length: random.whole(...BATCH) }, draw).filter(isLine)
+  }
+  const drawBad = () => ({
+    ...writeBad(`bad-${seed}-${random.whole(0, 1e9)}`, random),
+    api: anyApi(),
+    waits: false
+  })
   const cancel = (number: number): Cancelling => ({ id: idOf(number), api: anyApi() })
   const draws: Record<keyof typeof SHARES, () => Omit<Arrival, 'at'>> = {
-    bad: () =>
-      only({ ...writeBad(`bad-${seed}-${random.whole(0, 1e9)}`, random), api: anyApi(), waits: false }),
+    batch: () => ({ postings: [], batch: drawBatch(), cancellings: [] }),
+    bad: () => only(drawBad()),
     again: () => only(post(later(), 0)),
     laterConflict: () => only(post(later(), random.whole(1, 2))),
     twiceAtOnce: () => only(post(++orders, 0), post(orders, 0)),
     conflictAtOnce: () => only(post(++orders, 0), post(orders, 1)),
-    cancel: () => ({ postings: [], cancellings: [cancel(random.chance(0.7) ? orders : later())] }),
-    cancelAtOnce: () => ({ postings: [post(++orders, 0)], cancellings: [cancel(orders)] }),
+    cancel: () => ({ postings: [], batch: [], cancellings: [cancel(random.chance(0.7) ? orders : later())] }),
+    cancelAtOnce: () => ({ postings: [post(++orders, 0)], batch: [], cancellings: [cancel(orders)] }),
     single: () => only(post(++orders, 0))
   }
   const deck = Object.entries(SHARES).flatMap(([kind, share]) =>
@@ -167,4 +187,9 @@ function writeBad(id: string, random: Random): Omit<Posting, 'api' | 'waits'> {
     ''
   ]
   return { id, body: random.pick(bodies), amount: undefined, fields: '' }
+}
+
+/** Returns whether a body is one line of a batch that its client can find in the answer. */
+function isLine({ body }: Posting): boolean {
+  return body !== '' && !body.includes('\n')
 }

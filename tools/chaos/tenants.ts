@@ -22,7 +22,7 @@ export function orderIdOf(identity: string): string {
 const LONGEST = 30_000
 
 /**
- * Creates a key for the tenant, and waits until every api knows it.
+ * Creates a key for the tenant. Waits until every api knows it, and knows that all processes support tenants.
  * @throws {Error} when an api refuses the key for a long time.
  */
 export async function createAuthorize(
@@ -43,6 +43,6 @@ export async function createAuthorize(
   const admin = { authorization: `Bearer ${adminToken}` }
   const { text } = await answerOf(201, () => (clients[0] as Client).post('/admin/keys', body, admin))
   const headers = { authorization: `Bearer ${JSON.parse(text).key}` }
-  for (const client of clients) await answerOf(404, () => client.get('/orders/unknown', headers))
+  for (const client of clients) await answerOf(404, () => client.post('/orders/unknown/cancel', '', headers))
   return identity => (identity.includes('/') ? headers : {})
 }
