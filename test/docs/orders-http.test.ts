@@ -90,7 +90,10 @@ test('each body in examples/orders.http is valid, and is there when the operatio
     expect([name, request.body !== undefined]).toEqual([name, requestBody !== undefined])
     if (request.body === undefined) continue
     const mediaType = request.headers.get('content-type') ?? 'none'
-    expect([name, Object.keys(requestBody?.content ?? {})]).toEqual([name, [mediaType]])
+    expect([name, Object.keys(requestBody?.content ?? {})]).toEqual([
+      name,
+      expect.arrayContaining([mediaType])
+    ])
     const schema = `${pointer}/requestBody/content/${escapePart(mediaType)}/schema`
     const validate = ajv.getSchema(schema) as ValidateFunction
     expect([name, validate(JSON.parse(request.body)), validate.errors]).toEqual([name, true, null])
