@@ -1,5 +1,6 @@
 import type { Bench } from './bench.ts'
 import { accept } from './phases/accept.ts'
+import { batch } from './phases/batch.ts'
 import { drainBacklog } from './phases/drain.ts'
 import { growth } from './phases/growth.ts'
 import { memory } from './phases/memory.ts'
@@ -11,6 +12,7 @@ import { workers } from './phases/workers.ts'
 /** The phases in their order. A phase does nothing if the extent has no plan for it. */
 export const phases = {
   accept,
+  batch,
   read,
   drain: drainBacklog,
   workers,

@@ -52,6 +52,12 @@ export const full: Results = {
     accepting('bullmq', 4987, 22.9, [190, 60, 0.2]),
     accepting('orderstream (everysec)', 9876, 9.31, [88, 22, 12]),
     accepting('orderstream (always)', 8012, 12.6, [90, 30, 12]),
+    series('batch', 'limit', 'orders/s', around(91_000)),
+    series('batch', 'bullmq', 'orders/s', around(9100), [cpu('api', [45, 55])]),
+    series('batch', 'orderstream (always), single POSTs', 'orders/s', around(8100), [
+      cpu('api', [90, 30, 12])
+    ]),
+    series('batch', 'orderstream (always)', 'orders/s', around(42_000), [cpu('api', [12, 9, 3])]),
     series('read', 'constant', 'reads/s', around(21_000), [{ p50_ms: 2.9, p99_ms: 4.4 }]),
     series('read', 'orderstream (cached)', 'reads/s', around(18_765), [{ p50_ms: 3.3, p99_ms: 5.1 }]),
     series('read', 'orderstream (uncached)', 'reads/s', around(7654), [{ p50_ms: 8, p99_ms: 14.25 }]),

@@ -2,6 +2,7 @@ import type { Series } from '../results.ts'
 
 const titles: Record<string, string> = {
   accept: 'Accepting new orders',
+  batch: 'Accepting new orders in batches',
   read: 'Reading finished orders',
   append: 'Appending messages to a stream',
   drain: 'Processing a backlog with one worker',

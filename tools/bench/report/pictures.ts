@@ -33,7 +33,7 @@ export interface Picture {
 
 /** The phases of each picture. */
 const files: Record<string, string[]> = {
-  'accept.svg': ['accept'],
+  'accept.svg': ['accept', 'batch'],
   'read.svg': ['read'],
   'drain.svg': ['drain', 'workers'],
   'sustained.svg': ['sustained', 'end-to-end'],

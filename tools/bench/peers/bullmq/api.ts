@@ -1,6 +1,9 @@
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
 import { Redis } from 'ioredis'
 import { createPool } from 'mysql2/promise'
 import { NewOrder, OrderParams } from '../../../../schema/http/order.ts'
+import { compileBody } from '../../../../src/http/validation.ts'
 import { keyPrefix, mysqlOptions, port, redisOptions } from '../shared/environment.ts'
 import { createServer } from '../shared/fastify.ts'
 import { accept, documentKey, findRow } from '../shared/orders.ts'
@@ -8,7 +11,7 @@ import { createQueue, JOB } from './queue.ts'
 
 /**
  * The api of a service on Fastify and BullMQ. It stores the document if there is none, and then adds a job with the id
- * of the order. BullMQ accepts each id once. The api does not look in MySQL before it accepts an order, and writes no
+ * of the order. BullMQ accepts each id once. A batch adds 500 jobs with one `addBulk`, and ends with an error when one of them fails. The api does not look in MySQL before it accepts an order, and writes no
  * log. Both are an advantage for it.
  */
 const JSON_TEXT = 'application/json; charset=utf-8'
@@ -35,6 +38,54 @@ app.post('/orders', { schema: { body: NewOrder } }, async (request, reply) => {
     throw error
   }
   return reply.code(202).send(document)
+})
+
+/** The orders that one call of `addBulk` adds. */
+const CHUNK = 500
+
+app.register(async route => {
+  const validate = compileBody(NewOrder)
+  route.addContentTypeParser('application/x-ndjson', (_request, body, done) => done(null, body))
+  route.post('/orders/batch', async (request, reply) => {
+    reply.header('content-type', 'application/x-ndjson')
+    return reply.send(Readable.from(results(request.body as Readable)))
+  })
+
+  async function* results(body: Readable) {
+    let index = 0
+    let chunk: string[] = []
+    for await (const line of createInterface({ input: body })) {
+      chunk.push(line)
+      if (chunk.length < CHUNK) continue
+      yield await acceptAll(chunk, index)
+      index += chunk.length
+      chunk = []
+    }
+    if (chunk.length > 0) yield await acceptAll(chunk, index)
+  }
+
+  /** Accepts the orders of some lines. Returns the results as text. */
+  async function acceptAll(lines: string[], first: number): Promise<string> {
+    const orders = lines.map(line => JSON.parse(line) as NewOrder)
+    const valid = orders.filter(order => validate(order) === undefined)
+    const accepted = valid.map(order => accept(order))
+    const pipeline = redis.pipeline()
+    for (const { document, message } of accepted)
+      pipeline.set(documentKey(prefix, message.order_id), document, 'NX', 'GET')
+    const known = (await pipeline.exec()) ?? []
+    const fresh = accepted.filter((_, index) => known[index]?.[1] === null)
+    await queue.addBulk(
+      fresh.map(({ message }) => ({ name: JOB, data: message, opts: { jobId: message.order_id } }))
+    )
+    const isFresh = new Set(fresh.map(({ message }) => message.order_id))
+    const isValid = new Set(valid)
+    return orders
+      .map((order, index) => {
+        const status = isFresh.has(order.order_id) ? 202 : isValid.has(order) ? 200 : 400
+        return `{"index":${first + index},"order_id":"${order.order_id}","status":${status}}\n`
+      })
+      .join('')
+  }
 })
 
 app.get('/orders/:order_id', { schema: { params: OrderParams } }, async (request, reply) => {
