@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { NewOrder } from '../../schema/http/order.ts'
-import { OrderBatch, OrderResult } from '../../schema/http/order-batch.ts'
+import { OrderBatch, OrderBatchHeaders, OrderResult } from '../../schema/http/order-batch.ts'
 import { ref } from '../../schema/http/ref.ts'
 import { anyRoute, problem, response, retryable } from '../../schema/http/response.ts'
 import type { App } from '../../src/app.ts'
@@ -12,6 +12,7 @@ const acceptOrders = {
   description:
     'Accepts each order as `POST /orders` does. The body is an array of orders, or NDJSON: one order in each line. The answer is NDJSON: one result for each order, in the order of the body. It begins while the body still arrives.',
   tags: ['orders'],
+  headers: OrderBatchHeaders,
   body: {
     content: {
       'application/json': { schema: OrderBatch },

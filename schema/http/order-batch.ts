@@ -6,6 +6,16 @@ import { ref } from './ref.ts'
 /** Body of `POST /orders/batch` as one JSON array. As NDJSON, each line is one order. */
 export const OrderBatch = Type.Array(ref(NewOrder), { description: 'The orders to accept.' })
 
+/** Headers of `POST /orders/batch`. */
+export const OrderBatchHeaders = Type.Object({
+  prefer: Type.Optional(
+    Type.String({
+      description: '`return=representation` adds the order to each result (RFC 7240).',
+      examples: ['return=representation']
+    })
+  )
+})
+
 /** The result of one order of a batch: one line of the answer of `POST /orders/batch`. */
 export const OrderResult = Type.Object(
   {

@@ -54,7 +54,7 @@ test.runIf(process.platform === 'linux')(
       MAX_BATCH_ORDERS: '10000000',
       RATE_LIMIT_MAX: '0',
       // With a large heap, most of the peak would be garbage that is not collected yet.
-      NODE_OPTIONS: '--max-old-space-size=64'
+      NODE_OPTIONS: '--max-old-space-size=128'
     })
     const peakOf = async (size: number) => {
       writeFileSync(`/proc/${api.pid}/clear_refs`, '5')

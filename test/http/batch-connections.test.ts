@@ -95,6 +95,19 @@ test('a client that sends no order at all gets a 408', async () => {
   expect(statuses(await client.answers())).toEqual([408])
 })
 
+test('a client that disappears before its first order leaves one log line', async () => {
+  const id = 'gone-at-once'
+  const client = await open(port)
+  client.socket.write(`${head(1_000_000, { 'x-request-id': id })}{`)
+  await until('the request has begun', () => client.socket.bytesWritten > 0)
+  await delay(50)
+  client.socket.resetAndDestroy()
+  const linesOfRequest = () => api.log.filter(({ request_id }) => request_id === id)
+  await until('a log line', () => linesOfRequest().length > 0)
+  await delay(50)
+  expect(linesOfRequest()).toMatchObject([{ msg: 'client gone before its answer' }])
+})
+
 test('a client may read only after it has sent 10,000 orders', async () => {
   const client = await open(port)
   client.socket.pause()
@@ -166,6 +179,7 @@ test('a connection that is cut leaves a prefix accepted, and the same batch agai
     return before === (await countAccepted('cut', 8000)) && before
   })
   expect(accepted).toBeGreaterThan(100)
+  expect(api.log.filter(({ level }) => Number(level) >= 40)).toEqual([])
   // The last order had no newline, so nobody knows whether it was whole.
   expect(accepted).toBeLessThanOrEqual(5000)
   const [again] = await converse(port, batch(lines.join(''), { connection: 'close' }))

@@ -81,6 +81,7 @@ export class Batch {
   #textInFlight = 0
 
   #isTaking = true
+  #hasRead = false
   #isAtEnd = false
   #isStopping = false
   #isScheduled = false
@@ -115,7 +116,7 @@ export class Batch {
     this.#moved()
   }
 
-  /** Takes no orders that have not arrived yet. */
+  /** Takes no orders that have not arrived yet. A batch that begins later still takes its first bytes. */
   stop(): void {
     this.#isStopping = true
     this.#schedule()
@@ -176,9 +177,10 @@ export class Batch {
     for (;;) {
       const text = splitter.next()
       if (text !== undefined) return text
-      if (this.#isStopping && !body.complete) return new BatchStopped()
+      if (this.#isStopping && this.#hasRead && !body.complete) return new BatchStopped()
       const chunk: Buffer | null = body.read()
       if (chunk !== null) {
+        this.#hasRead = true
         splitter.push(chunk)
         continue
       }
@@ -250,7 +252,7 @@ export class Batch {
       ready.push(line)
       this.#done++
     }
-    if (ready.length > 0) results.write(ready)
+    if (ready.length > 0) results.write(ready, this.#done < this.#next)
     if (!this.#isTaking && this.#done === this.#next) results.end()
   }
 
@@ -264,14 +266,13 @@ export class Batch {
 
   /** Nothing has moved for a while. */
   #late = () => {
-    const isWaiting = this.#isTaking && this.#next === this.#done
     if (!this.#results) return this.#refuseAll(new LateBatch(LATE))
+    this.#timer.refresh()
+    // The stores have orders in flight, and the client need not do anything.
+    if (this.#next !== this.#done) return
     if (this.#results.unsent > 0) {
       this.#options.logCut('the client reads no results')
       this.#response?.destroy()
-    } else if (isWaiting) {
-      this.#take(new LateBatch(LATE))
-    }
-    this.#timer.refresh()
+    } else if (this.#isTaking) this.#take(new LateBatch(LATE))
   }
 }

@@ -7,6 +7,12 @@ import type { ServerResponse } from 'node:http'
 const PART = 64 * 1024
 
 /**
+ * How long a result may wait for others to fill a part, while orders are in flight (ms). Each write wakes the client, which
+ * costs as much as many orders.
+ */
+const LONGEST_WAIT = 20
+
+/**
  * Writes the results of a batch. What the client does not read yet waits here, part by part, so that each part that the
  * client has read counts as progress.
  */
@@ -16,7 +22,9 @@ export class Results {
   /** The lines that are not written yet, and their length. */
   #lines: string[] = []
   #length = 0
+  #timer: NodeJS.Timeout | undefined
   #isBlocked = false
+  #isClosed = false
   #isComplete = false
 
   /** `moved` is called when the client has read a part. */
@@ -24,6 +32,11 @@ export class Results {
     this.#response = response
     this.#moved = moved
     response.on('drain', this.#drain)
+    response.once('close', () => {
+      this.#isClosed = true
+      clearTimeout(this.#timer)
+      this.#lines = []
+    })
   }
 
   /** What the client has not read yet, without what the operating system holds (about the bytes). */
@@ -31,18 +44,20 @@ export class Results {
     return this.#length + this.#response.writableLength
   }
 
-  /** Adds some lines. */
-  write(lines: string[]): void {
+  /** Adds some lines. Drops them when the client is gone. With `more`, further lines follow soon. */
+  write(lines: string[], more: boolean): void {
+    if (this.#isClosed) return
     for (const line of lines) {
       this.#lines.push(line)
       this.#length += line.length
     }
-    this.#send()
+    if (!more || this.#length >= PART) this.#send()
+    else this.#timer ??= setTimeout(this.#send, LONGEST_WAIT)
   }
 
   /** Ends the answer after the last line. */
   end(): void {
-    if (this.#isComplete) return
+    if (this.#isComplete || this.#isClosed) return
     this.#isComplete = true
     this.#send()
   }
@@ -53,7 +68,9 @@ export class Results {
     this.#moved()
   }
 
-  #send(): void {
+  #send = () => {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
     while (!this.#isBlocked && this.#lines.length > 0)
       this.#isBlocked = !this.#response.write(this.#takePart())
     if (this.#isComplete && this.#lines.length === 0) this.#response.end()

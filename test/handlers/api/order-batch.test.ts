@@ -95,6 +95,26 @@ describe('a batch', () => {
     }
   })
 
+  test('reads bytes that are not UTF-8 as a single POST does', async () => {
+    const textOf = (id: string) =>
+      Buffer.concat([
+        Buffer.from(`{"order_id":"${id}","amount":1,"metadata":{"a":"`),
+        Buffer.from([0xc3, 0x28, 0xff]),
+        Buffer.from('"}}\n')
+      ])
+    const headers = { 'content-type': 'application/json' }
+    const single = await api.call({ method: 'POST', url: '/orders', headers, payload: textOf('bytes-0') })
+    const payload = textOf('bytes-1')
+    const batch = await api.call({
+      method: 'POST',
+      url: '/orders/batch',
+      headers: { 'content-type': NDJSON, prefer: 'return=representation' },
+      payload
+    })
+    const [result] = linesOf<OrderResult>(batch.body)
+    expect([result?.status, result?.order?.metadata]).toEqual([single.statusCode, single.json().metadata])
+  })
+
   test('refuses only a line that is too long', async () => {
     const long = JSON.stringify({ order_id: 'long', amount: 1, metadata: { a: 'x'.repeat(4096) } })
     for (const [type, payload] of [
