@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { inParallel, type Service, startService } from '../harness/service.ts'
 import { PATIENT, until, useSpace } from '../harness/space.ts'
+import { keyOf } from './evidence.ts'
 import { byLength } from './long.ts'
 import { openWaiting, requestOf, sendOrders, type WaitingClient } from './waiting-clients.ts'
 
@@ -72,8 +73,12 @@ test('thousands of waiting clients get each order at once, and slow nothing down
 }, async () => {
   const api = await startService(space, 'api', ENV)
   const port = portOf(api)
+  const worker = await startService(space, 'worker', ENV)
   await measureAccepts(api)
   const alone = await measureAccepts(api)
+  const queue = keyOf(space, 'placed')
+  await until('no order waits', async () => (await space.redis.xlen(queue)) === 0, 300_000)
+  process.kill(worker.pid, 'SIGSTOP')
   const before = memoryOf(api)
   const streams = await openAll(port, n => streamOf(`order-${n}`))
   const waits = await openAll(port, n => orderOf(`order-${n}`, `order-${n}`, { prefer: 'wait=60' }))
@@ -81,7 +86,7 @@ test('thousands of waiting clients get each order at once, and slow nothing down
   const bytes = ((memoryOf(api) - before) * 1024) / (2 * CLIENTS)
   const withClients = await measureAccepts(api)
 
-  const worker = await startService(space, 'worker', ENV)
+  process.kill(worker.pid, 'SIGCONT')
   const all = [...waits, ...streams]
   await until('all have their order', () => all.every(({ orders }) => orders.length > 0), 60_000)
   const delays = [waits, streams].map(clients => clients.flatMap(client => client.delays))

@@ -1,6 +1,6 @@
 import { compareIds, timeOf, writePositions } from '../../streams/fan-out/positions.ts'
 import type { FinalStatus } from '../events.ts'
-import type { EventWindow, WindowEvent, WindowItem } from './event-window.ts'
+import { customerOf, type EventWindow, type WindowEvent, type WindowItem } from './event-window.ts'
 
 /** The events that a caller wants. */
 export interface EventFilter {
@@ -20,6 +20,11 @@ export type Followed =
 export interface EventCursor {
   /** Returns the next event that matches the filter; undefined when there is none yet. */
   next: () => Followed | undefined
+  /**
+   * Moves a cursor that has returned everything to a later item. The caller knows that no item in between matches. Does
+   * nothing while there may be a next event.
+   */
+  skipTo: (number: number) => void
   /** Returns where this client is, as text: what `after` has to be to go on there. */
   positions: () => string
 }
@@ -42,6 +47,8 @@ export function createEventCursor(
   let floor = isLost || after === undefined || after === 'unknown' ? undefined : [...after]
   let number = floor ? window.first : window.end
   let passed = writePositions(heads())
+  /** Whether the client has everything that matches, so far as its cursor was woken. */
+  let isIdle = false
 
   const isAhead = () =>
     floor?.some((position, index) => compareIds(position, heads()[index] as string) > 0) ?? false
@@ -57,11 +64,18 @@ export function createEventCursor(
     return true
   }
 
-  const positions = () => (floor ? writePositions(floor) : passed)
+  const positions = () => {
+    if (isIdle) return writePositions(heads())
+    return floor ? writePositions(floor) : passed
+  }
 
   return {
     positions,
+    skipTo: later => {
+      if (isIdle) number = Math.max(number, later)
+    },
     next: () => {
+      isIdle = false
       if (isLost || number < window.first) {
         isLost = false
         floor = undefined
@@ -77,7 +91,7 @@ export function createEventCursor(
       }
       if (!isAhead()) {
         floor = undefined
-        passed = writePositions(heads())
+        isIdle = true
       }
       return undefined
     }
@@ -96,13 +110,4 @@ function isCovered(after: readonly string[], window: EventWindow, heads: readonl
 function matches(event: WindowEvent, { tenant, status, customerId }: EventFilter): boolean {
   if (event.tenant !== tenant || (status !== undefined && event.status !== status)) return false
   return customerId === undefined || customerOf(event) === customerId
-}
-
-const customers = new WeakMap<WindowEvent, string | undefined>()
-
-/** Returns the customer of an order. The document is parsed once for all clients. */
-function customerOf(event: WindowEvent): string | undefined {
-  if (!customers.has(event))
-    customers.set(event, (JSON.parse(event.document) as { customer_id?: string }).customer_id)
-  return customers.get(event)
 }

@@ -9,6 +9,14 @@ export interface WindowEvent extends ReadEvent {
   tenant: string
   /** The positions of all partitions after this event, as text; '' when nobody followed the events at that time. */
   positions: string
+  /** The customer of the order, once somebody asked for it; null when it has none. */
+  customerId?: string | null
+}
+
+/** Returns the customer of an order; undefined when it has none. The document is parsed once for all clients. */
+export function customerOf(event: WindowEvent): string | undefined {
+  event.customerId ??= (JSON.parse(event.document) as { customer_id?: string }).customer_id ?? null
+  return event.customerId ?? undefined
 }
 
 /** The place in the window of a partition whose log may have lost events. */

@@ -10,6 +10,7 @@ import { EVENTS } from '../../streams/names.ts'
 import { readOrderEvent } from '../events.ts'
 import { parseIdentity } from '../identity.ts'
 import { createEventCursor, type EventCursor, type EventFilter } from './event-cursor.ts'
+import { EventSubscribers } from './event-subscribers.ts'
 import { createEventWindow, type WindowEvent } from './event-window.ts'
 import { OrderListeners } from './order-listeners.ts'
 
@@ -42,11 +43,11 @@ interface Partition {
 /** The events of orders in all partitions, read once for all waiters and streams of a process. It begins to read at once. */
 export class OrderFeed {
   readonly listeners = new OrderListeners()
+  readonly subscribers = new EventSubscribers()
   readonly #options: OrderFeedOptions
   readonly #window = createEventWindow(WINDOW)
   /** The newest position of each partition. */
   readonly #heads: string[]
-  readonly #wakes = new Set<() => void>()
   readonly #partitions: Partition[]
 
   constructor(options: OrderFeedOptions) {
@@ -81,12 +82,6 @@ export class OrderFeed {
     const positions = after === undefined ? undefined : readPositions(after, this.#heads.length)
     const start = after === undefined ? undefined : (positions ?? 'unknown')
     return createEventCursor(this.#window, () => this.#heads, filter, start)
-  }
-
-  /** Calls `wake` after new events. Returns the function that ends this. */
-  onMore(wake: () => void): () => void {
-    this.#wakes.add(wake)
-    return () => void this.#wakes.delete(wake)
   }
 
   stop(): void {
@@ -128,11 +123,10 @@ export class OrderFeed {
   }
 
   #receive(partition: number, entries: Entry[]): void {
-    for (const entry of entries) {
-      const event = this.#add(partition, entry)
-      if (event) this.listeners.notify(event)
-    }
-    this.#wakeAll()
+    const from = this.#window.end
+    const events = entries.flatMap(entry => this.#add(partition, entry) ?? [])
+    for (const event of events) this.listeners.notify(event)
+    if (this.subscribers.size > 0) this.subscribers.notify(events, from)
   }
 
   /** Adds an event to the window. Returns undefined for a repetition. */
@@ -144,7 +138,7 @@ export class OrderFeed {
       return undefined
     }
     const { tenant } = parseIdentity(read.identity)
-    const positions = this.#wakes.size === 0 ? '' : writePositions(this.#heads)
+    const positions = this.subscribers.size === 0 ? '' : writePositions(this.#heads)
     const event: WindowEvent = { kind: 'event', ...read, tenant, partition, position, positions }
     return this.#window.add(event) ? event : undefined
   }
@@ -154,7 +148,7 @@ export class OrderFeed {
     this.#window.setSince(partition, this.#heads[partition] as string)
     this.#window.add({ kind: 'gap', positions: writePositions(this.#heads) })
     this.#recheck(partition)
-    this.#wakeAll()
+    this.subscribers.notifyAll(this.#window.end - 1)
   }
 
   #reportFailure(partition: number, error: unknown): void {
@@ -169,9 +163,5 @@ export class OrderFeed {
   #recheck(partition: number): void {
     const { keys } = this.#options
     this.listeners.notifyGap(identity => keys.partitionOf(identity) === partition)
-  }
-
-  #wakeAll(): void {
-    for (const wake of [...this.#wakes]) wake()
   }
 }

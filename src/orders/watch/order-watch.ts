@@ -117,9 +117,9 @@ export class OrderWatch {
       throw error
     }
     if (this.#stopped) return nothing
-    const { next, positions } = feed.follow(filter, after)
-    ends.push(feed.onMore(onMore))
-    return { next, positions, end }
+    const cursor = feed.follow(filter, after)
+    ends.push(feed.subscribers.add({ filter, cursor, wake: onMore }))
+    return { next: cursor.next, positions: cursor.positions, end }
   }
 
   /** Ends every caller. Later waits end at once. */

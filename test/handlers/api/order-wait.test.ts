@@ -23,7 +23,7 @@ const waiting = (count: number, { app }: TestApp = api) =>
 test('a POST and a GET with Prefer: wait answer when the order is completed', async () => {
   const body = order()
   const posted = api.post(body, wait(30))
-  await waiting(1)
+  await until('the order is accepted', async () => (await get(body.order_id, {})).statusCode === 200)
   const read = get(body.order_id, wait(30))
   await waiting(2)
   const worker = await useApp(space, 'worker')
