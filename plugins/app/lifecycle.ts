@@ -8,6 +8,8 @@ declare module 'fastify' {
     lifecycle: {
       /** True once an ordered stop has begun. */
       draining: boolean
+      /** How long a stop may wait for work in flight before it must release the work (ms). */
+      patience: number
       /** Registers a function that stops the intake of new work. It is called once, when the stop begins. */
       onDrain: (stop: () => Promise<unknown>) => void
       /** Reports an error after which only a new process can work. This process stops in order, with exit code 1. */
@@ -23,6 +25,9 @@ declare module 'fastify' {
   }
 }
 
+/** A stop releases work in flight at most this long before the end of the grace period (ms). */
+const RELEASE_BEFORE = 1000
+
 /** The longest time before the end of the grace period at which a stop refuses incomplete requests (ms). */
 const LAST_ANSWERS = 1000
 
@@ -34,6 +39,7 @@ async function lifecycle(app: FastifyInstance) {
   const failure = Promise.withResolvers<Error>()
   const state = {
     draining: false,
+    patience: DRAIN_DELAY_MS + SHUTDOWN_GRACE_MS - Math.min(RELEASE_BEFORE, SHUTDOWN_GRACE_MS / 2),
     onDrain: (stop: () => Promise<unknown>) => {
       stops.push(stop)
     },

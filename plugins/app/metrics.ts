@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { routeOf } from '../../src/http/request-context.ts'
 import type { BatchTally } from '../../src/streams/batch/run-batch.ts'
+import type { AttemptOutcome } from '../../src/webhooks/deliver/endpoint-run.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -14,6 +15,8 @@ declare module 'fastify' {
       batch: (name: string, counts: BatchTally, seconds: number) => void
       /** Counts a message with a version that a stream function does not support. */
       unknownVersion: (name: string, version: string) => void
+      /** Counts attempts to deliver webhooks, and dropped deliveries, by their outcome. */
+      webhook: (outcome: AttemptOutcome | 'dropped', count?: number) => void
       /** Counts entries in Redis that cannot be read. */
       corrupt: (kind: Corrupt, count?: number) => void
     }
@@ -56,6 +59,11 @@ const METRICS = {
     help: 'Messages of a version that a function does not know, left to other workers.',
     labelNames: ['function', 'version']
   },
+  webhooks: {
+    name: 'orderstream_webhook_deliveries_total',
+    help: 'Attempts to deliver webhooks, and dropped deliveries, by what became of the delivery.',
+    labelNames: ['outcome']
+  },
   batches: {
     name: 'orderstream_batch_duration_seconds',
     help: 'Time from reading a batch to its settlement.',
@@ -83,6 +91,7 @@ async function metrics(app: FastifyInstance) {
   const messages = new Counter({ ...METRICS.messages, registers })
   const corrupt = new Counter({ ...METRICS.corrupt, registers })
   const unknownVersions = new Counter({ ...METRICS.unknownVersion, registers })
+  const webhooks = new Counter({ ...METRICS.webhooks, registers })
   const batches = new Histogram({ ...METRICS.batches, buckets: SECONDS, registers })
   new Gauge({
     ...METRICS.stores,
@@ -111,6 +120,7 @@ async function metrics(app: FastifyInstance) {
   app.decorate('metrics', {
     registry,
     order: outcome => orders.inc({ outcome }),
+    webhook: (outcome, count = 1) => webhooks.inc({ outcome }, count),
     corrupt: (kind, count = 1) => corrupt.inc({ kind }, count),
     unknownVersion: (name, version) => unknownVersions.inc({ function: name, version }),
     batch: (name, { corrupt: unreadable, ...counts }, seconds) => {

@@ -20,11 +20,38 @@ import { OrderTimeline } from '../../schema/http/order-timeline.ts'
 import { Problem } from '../../schema/http/problem.ts'
 import { RedisRelease } from '../../schema/http/redis-release.ts'
 import { NewTaxRate, TaxRate, TaxRates } from '../../schema/http/tax-rate.ts'
+import {
+  Delivery,
+  DeliveryPage,
+  IssuedWebhookEndpoint,
+  NewWebhookEndpoint,
+  Redelivered,
+  RedeliverRange,
+  WebhookEndpoint,
+  WebhookEndpointChange,
+  WebhookEndpointList
+} from '../../schema/http/webhook.ts'
 import { servesAdmin } from '../../src/auth/authenticate.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
 
 const COMMON = [Problem, Health, Probe, Metrics]
-const API = [EventStreamText, NewOrder, Order, OrderResult, OrderList, OrderTimeline]
+const API = [
+  EventStreamText,
+  NewOrder,
+  Order,
+  OrderResult,
+  OrderList,
+  OrderTimeline,
+  NewWebhookEndpoint,
+  WebhookEndpoint,
+  WebhookEndpointChange,
+  WebhookEndpointList,
+  IssuedWebhookEndpoint,
+  Delivery,
+  DeliveryPage,
+  RedeliverRange,
+  Redelivered
+]
 const ADMIN = [
   AcknowledgeLoss,
   Acknowledged,
@@ -90,6 +117,7 @@ async function openapi(app: FastifyInstance) {
       security: [],
       tags: [
         { name: 'orders', description: 'Accept and read orders.' },
+        { name: 'webhooks', description: 'Receive the events of orders by HTTP.' },
         { name: 'operations', description: 'Health, metrics and this document.' },
         {
           name: 'admin',

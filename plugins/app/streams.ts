@@ -19,6 +19,12 @@ declare module 'fastify' {
      * @throws {FunctionRefused} when its settings are invalid, or it would take the messages of another function.
      */
     consume: <Schema extends TSchema>(definition: StreamFunction<Schema>) => void
+    /**
+     * Registers a function that the service does not need yet. Returns a function that begins it. Until then no group
+     * exists for it. Call it after the app is ready.
+     * @throws {FunctionRefused} as `consume` does.
+     */
+    consumeLater: <Schema extends TSchema>(definition: StreamFunction<Schema>) => () => void
     streams: {
       consumers: readonly Consumer[]
       /**
@@ -37,9 +43,6 @@ const RECORD_EVERY = 5000
 
 /** The function that owns each stream of the service. */
 const OWNERS = new Map(SERVICE_FUNCTIONS.map(({ stream, name }) => [stream, name]))
-
-/** A stop releases messages in flight at most this long before the end of the grace period (ms). */
-const RELEASE_BEFORE = 1000
 
 /** The longest time that a start waits until functions on logs begin (ms). Fastify stops a start after 10 s. */
 const BEGIN_WAIT = 5000
@@ -64,15 +67,28 @@ async function streams(app: FastifyInstance) {
     }),
     starts
   })
-  app.decorate('consume', <Schema extends TSchema>(given: StreamFunction<Schema>) => {
+  /** Returns a function that creates the consumers of a function. */
+  const register = <Schema extends TSchema>(given: StreamFunction<Schema>) => {
     const definition = resolveFunction(given as unknown as StreamFunction)
     checkFunction(given, definition, functions, OWNERS)
     functions.push(definition)
-    const isOnLog = LOGS.includes(definition.stream)
-    processes.runs(definition)
-    for (let partition = 0; partition < keys.partitions; partition++) {
-      const begin = isOnLog ? () => starts.begin(definition, partition) : undefined
-      consumers.push(createConsumer(consumerOptions(app, definition, { partition, begin, suspects })))
+    return () => {
+      const isOnLog = LOGS.includes(definition.stream)
+      processes.runs(definition)
+      const own = Array.from({ length: keys.partitions }, (_, partition) => {
+        const begin = isOnLog ? () => starts.begin(definition, partition) : undefined
+        return createConsumer(consumerOptions(app, definition, { partition, begin, suspects }))
+      })
+      consumers.push(...own)
+      return own
+    }
+  }
+  app.decorate('consume', given => void register(given)())
+  app.decorate('consumeLater', given => {
+    const create = register(given)
+    return () => {
+      if (app.lifecycle.draining) return
+      for (const consumer of create()) consumer.start()
     }
   })
   if (config.MODE === 'worker') {
@@ -84,7 +100,7 @@ async function streams(app: FastifyInstance) {
     app.repeat({ name: 'starts', every: RECORD_EVERY, run: starts.recordLate })
   }
   app.addHook('onReady', async () => {
-    await beginAll(starts, functions)
+    await beginAll(starts, consumers)
     for (const consumer of consumers) consumer.start()
   })
   app.lifecycle.onDrain(async () => {
@@ -112,7 +128,7 @@ function consumerOptions(
     stores: { redis: redis.masterOf(own.partition).availability, mysql: mysql.availability },
     lease: config.LEASE_MS,
     processes,
-    patience: patienceOf(config),
+    patience: app.lifecycle.patience,
     log,
     onBatch: (tally, seconds) => metrics.batch(name, tally, seconds),
     onUnknownVersion: version => metrics.unknownVersion(name, version),
@@ -123,17 +139,13 @@ function consumerOptions(
   }
 }
 
-/** Returns how long a stop waits for messages in flight before it releases them (ms). */
-function patienceOf({ DRAIN_DELAY_MS, SHUTDOWN_GRACE_MS }: FastifyInstance['config']): number {
-  return DRAIN_DELAY_MS + SHUTDOWN_GRACE_MS - Math.min(RELEASE_BEFORE, SHUTDOWN_GRACE_MS / 2)
-}
-
 /**
  * Begins all functions on logs, so that a ready process misses no event. While a store is unavailable or slow, a
  * function begins later, when its consumer joins.
  */
-async function beginAll(starts: Starts, functions: ResolvedFunction[]): Promise<void> {
-  const onLogs = functions.filter(({ stream }) => LOGS.includes(stream))
+async function beginAll(starts: Starts, consumers: readonly Consumer[]): Promise<void> {
+  const functions = new Set(consumers.map(({ definition }) => definition))
+  const onLogs = [...functions].filter(({ stream }) => LOGS.includes(stream))
   const begun: Promise<unknown> = Promise.all(
     // This begins in all partitions. An error of one of them does not matter here.
     onLogs.map(each => starts.begin(each, 0).catch(() => {}))

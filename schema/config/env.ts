@@ -202,6 +202,12 @@ export const Env = Type.Object(
         'Web pages that may call the API from a browser: origins such as `https://shop.example` with commas between them, or `*` for every page. Empty for none.'
     }),
 
+    WEBHOOK_ALLOW_PRIVATE: Type.Boolean({
+      default: false,
+      description:
+        'Whether webhook endpoints may be on this machine and in private networks, and may use http. Only for development, and where all callers are trusted.'
+    }),
+
     RATE_LIMIT_MAX: Type.Integer({
       minimum: 0,
       default: 50_000,

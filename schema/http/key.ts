@@ -2,9 +2,9 @@ import { type Static, Type } from 'typebox'
 import { Reason } from './admin-action.ts'
 
 /** What a caller may do. */
-export const Scope = Type.Enum(['orders:write', 'orders:read', 'admin:read', 'admin'], {
+export const Scope = Type.Enum(['orders:write', 'orders:read', 'webhooks', 'admin:read', 'admin'], {
   description:
-    '`orders:write` accepts orders, `orders:read` reads them. `admin:read` reads under /admin, `admin` changes there. No scope includes another.'
+    '`orders:write` accepts orders, `orders:read` reads them. `webhooks` manages webhook endpoints, which receive the orders. `admin:read` reads under /admin, `admin` changes there. No scope includes another.'
 })
 /** What a caller may do. */
 export type Scope = Static<typeof Scope>

@@ -19,10 +19,10 @@ const own = (scopes: readonly Scope[], id?: string): Caller =>
   Object.freeze({ tenant: DEFAULT_TENANT, scopes, id, rateLimit: null })
 
 /** The caller with the ADMIN_TOKEN: it has every scope. */
-export const ADMIN = own(['orders:write', 'orders:read', 'admin:read', 'admin'], 'admin-token')
+export const ADMIN = own(['orders:write', 'orders:read', 'webhooks', 'admin:read', 'admin'], 'admin-token')
 
 /** A caller without a key, where AUTH is off. */
-export const ANONYMOUS = own(['orders:write', 'orders:read'])
+export const ANONYMOUS = own(['orders:write', 'orders:read', 'webhooks'])
 
 /** A caller without any scope. It is used on open routes, and for missing, invalid or not yet checked credentials. */
 export const NOBODY = own([])

@@ -22,6 +22,7 @@ import { TaxRateRefused } from '../orders/tax/rate-table.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
 import { RedriveRefused } from '../streams/dead-letters/redrive.ts'
 import { FunctionInUse } from '../streams/operate/forget.ts'
+import { DeliveryNotFound, EndpointNotFound, EndpointRefused, TooManyEndpoints } from '../webhooks/errors.ts'
 import {
   BatchStopped,
   BatchTooLarge,
@@ -77,6 +78,10 @@ const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
   [InvalidIdempotencyKey, 'invalid-idempotency-key'],
   [IdempotencyKeyInUse, 'idempotency-key-in-use'],
   [IdempotencyKeyReused, 'idempotency-key-reused'],
+  [EndpointRefused, 'endpoint-refused'],
+  [EndpointNotFound, 'endpoint-not-found'],
+  [DeliveryNotFound, 'delivery-not-found'],
+  [TooManyEndpoints, 'too-many-endpoints'],
   [LookUpsFull, 'unavailable'],
   [ProviderUnavailable, 'provider-unavailable'],
   [BacklogFull, 'backlog-full'],

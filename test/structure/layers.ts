@@ -13,7 +13,8 @@ export const LAYERS: string[][] = [
   ['src/app.ts'],
   ['src/boot'],
   ['src/http'],
-  ['src/auth', 'src/admin', 'src/idempotency'],
+  ['src/webhooks/deliver'],
+  ['src/auth', 'src/admin', 'src/idempotency', 'src/webhooks'],
   [
     'src/orders/accept',
     'src/orders/process',

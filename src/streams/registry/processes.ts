@@ -16,7 +16,7 @@ export type IsRun = (known: Pick<KnownFunction, 'name' | 'stream'>) => boolean
  * The register of the running processes, with their functions and the settings that must be the same in all of them.
  */
 export interface Processes {
-  /** Records that this process runs a function. Call it before the first exchange. */
+  /** Records that this process runs a function. Other processes find it after the next exchange. */
   runs: (known: KnownFunction) => void
   /** Returns the longest LEASE_MS of the processes that run a function, this one included (ms). */
   lease: (name: string) => number

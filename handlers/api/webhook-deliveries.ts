@@ -1,0 +1,115 @@
+import { bodyErrors } from '../../schema/http/admin.ts'
+import { ref } from '../../schema/http/ref.ts'
+import { anyRoute, problem, response, retryable } from '../../schema/http/response.ts'
+import {
+  Delivery,
+  DeliveryPage,
+  DeliveryParams,
+  DeliveryQuery,
+  EndpointParams,
+  Redelivered,
+  RedeliverRange
+} from '../../schema/http/webhook.ts'
+import type { App } from '../../src/app.ts'
+
+const common = { tags: ['webhooks'] }
+const errors = {
+  ...anyRoute,
+  429: retryable('Too many requests.'),
+  503: retryable('MySQL is unavailable. Try again.')
+}
+const unknown = { 404: problem('There is no such endpoint, or no such delivery.') }
+
+const list = {
+  ...common,
+  operationId: 'listWebhookDeliveries',
+  summary: 'List the deliveries of a webhook endpoint',
+  description:
+    'The newest event is first. With a `status`, the delivery that ended last is first, and with `waiting` the one whose next attempt is last. A delivery stays for seven days after its end.',
+  params: EndpointParams,
+  querystring: DeliveryQuery,
+  response: { ...errors, 200: response(DeliveryPage, { description: 'A page of deliveries.' }), ...unknown }
+} as const
+
+const redeliver = {
+  ...common,
+  operationId: 'redeliverWebhook',
+  summary: 'Send one delivery again',
+  description: 'At once and with new attempts, whatever its state is. The `webhook-id` stays the same.',
+  params: DeliveryParams,
+  response: {
+    ...errors,
+    202: response(Delivery, { description: 'The delivery waits again.' }),
+    ...unknown,
+    ...bodyErrors
+  }
+} as const
+
+const redeliverRange = {
+  ...common,
+  operationId: 'redeliverWebhooks',
+  summary: 'Send the deliveries of a time range again',
+  description:
+    'A request reads at most 10,000 deliveries. Repeat it with `next` as `cursor` until `next` is null.',
+  params: EndpointParams,
+  body: ref(RedeliverRange),
+  response: {
+    ...errors,
+    202: response(Redelivered, { description: 'The deliveries wait again.' }),
+    ...unknown,
+    ...bodyErrors
+  }
+} as const
+
+const test = {
+  ...common,
+  operationId: 'testWebhookEndpoint',
+  summary: 'Send a test event to a webhook endpoint',
+  description: 'Its type is `webhook.test`. Every endpoint receives it, whatever its `events` are.',
+  params: EndpointParams,
+  response: {
+    ...errors,
+    202: response(Delivery, { description: 'The test event waits.' }),
+    ...unknown,
+    ...bodyErrors
+  }
+} as const
+
+/** /webhook-endpoints/:id: lists the deliveries to an endpoint, sends them again, and sends test events. */
+export default async function webhookDeliveryRoutes(app: App) {
+  const { endpoints, log } = app.webhooks
+  const config = { scope: 'webhooks' } as const
+
+  app.get(
+    '/webhook-endpoints/:id/deliveries',
+    { config, schema: list },
+    async ({ params: { id }, query, caller }) => {
+      await endpoints.read(caller.tenant, id)
+      return log.list(id, query)
+    }
+  )
+
+  app.post(
+    '/webhook-endpoints/:id/deliveries/:delivery_id/redeliver',
+    { config, schema: redeliver },
+    async ({ params: { id, delivery_id }, caller }, reply) => {
+      await endpoints.read(caller.tenant, id)
+      return reply.code(202).send(await log.redeliver(id, delivery_id))
+    }
+  )
+
+  app.post(
+    '/webhook-endpoints/:id/redeliver',
+    { config, schema: redeliverRange },
+    async ({ params: { id }, body, caller }, reply) => {
+      await endpoints.read(caller.tenant, id)
+      return reply.code(202).send(await log.redeliverRange(id, body))
+    }
+  )
+
+  app.post(
+    '/webhook-endpoints/:id/test',
+    { config, schema: test },
+    async ({ params: { id }, caller }, reply) => reply.code(202).send(await endpoints.test(caller.tenant, id))
+  )
+}

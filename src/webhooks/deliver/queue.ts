@@ -1,0 +1,155 @@
+import type { MysqlStore } from '../../stores/mysql/store.ts'
+import type { Attempt } from './send.ts'
+
+/** An endpoint to which this process sends. */
+export interface ClaimedEndpoint {
+  id: string
+  /** Deliveries that failed since the last success. */
+  failures: number
+  parked: boolean
+}
+
+/** A delivery that is due, with what its endpoint has now. */
+export interface DueDelivery {
+  id: string
+  message_id: string
+  payload: string
+  /** Attempts before this one. */
+  attempts: number
+  /** The time since the first attempt began (ms); 0 before it. */
+  age: number
+  url: string
+  secret: string
+  /** The secret before the last rotation; null when it no longer signs. */
+  previous_secret: string | null
+}
+
+/** What an attempt changes. */
+export interface Settlement {
+  endpoint: string
+  delivery: string
+  attempt: Attempt
+  /** The outcome of the delivery. `waiting` has the pause before the next attempt (ms). */
+  outcome: { status: 'delivered' | 'failed' } | { status: 'waiting'; pause: number }
+  /** The state of the endpoint, if it changes. */
+  change?: EndpointStateChange | undefined
+}
+
+/** A new state of an endpoint: it works, it has failures and may be parked for `park` ms, or it is gone. */
+export type EndpointStateChange =
+  | { kind: 'works'; wasParked: boolean }
+  | { kind: 'fails'; failures: number; park: number }
+  | { kind: 'gone' }
+
+/** The queues of the endpoints in MySQL. Times are those of MySQL. */
+export interface Queue {
+  /** Returns endpoints that no process has and that something is due for. The one that waits longest is first. */
+  candidates: (limit: number) => Promise<string[]>
+  /** Takes the lease of an endpoint. Returns undefined when another process has it. */
+  claim: (id: string, lease: number) => Promise<ClaimedEndpoint | undefined>
+  /** Renews the leases of this process. */
+  renew: (lease: number) => Promise<void>
+  release: (id: string) => Promise<void>
+  /**
+   * Returns the next deliveries in order of time; none when this process has lost the endpoint. For a `probe`, returns
+   * a delivery that is not due, too.
+   */
+  next: (endpoint: string, limit: number, probe: boolean) => Promise<DueDelivery[]>
+  settle: (settlement: Settlement) => Promise<void>
+}
+
+const NOW = 'UTC_TIMESTAMP(3)'
+const WAITING = "SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = e.id AND d.status = 'waiting'"
+
+const CANDIDATES = `SELECT e.id FROM webhook_endpoints e
+  WHERE e.state = 'enabled' AND e.leased_until <= ${NOW} AND (
+    (e.parked_until IS NULL AND EXISTS (${WAITING} AND d.due_at <= ${NOW}))
+    OR (e.parked_until <= ${NOW} AND EXISTS (${WAITING})))
+  ORDER BY e.leased_until LIMIT ?`
+
+const CLAIM = `UPDATE webhook_endpoints SET owner = ?, leased_until = ${NOW} + INTERVAL ? MICROSECOND
+  WHERE id = ? AND state = 'enabled' AND leased_until <= ${NOW}`
+
+const NEXT = `SELECT d.id, d.message_id, d.payload, d.attempts, e.url, e.secret,
+    IF(e.previous_until > ${NOW}, e.previous_secret, NULL) AS previous_secret,
+    COALESCE(TIMESTAMPDIFF(MICROSECOND, d.first_attempt_at, ${NOW}) DIV 1000, 0) AS age
+  FROM webhook_endpoints e JOIN webhook_deliveries d ON d.endpoint_id = e.id
+  WHERE e.id = ? AND e.owner = ? AND e.state = 'enabled' AND e.leased_until > ${NOW} AND d.status = 'waiting'`
+
+/** Creates the access to the queues. `owner` is the name of this process. */
+export function createQueue(mysql: MysqlStore, owner: string): Queue {
+  const update = (sql: string, values: unknown[]) => mysql.transaction(({ run }) => run(sql, values))
+  return {
+    candidates: async limit => (await mysql.rows<{ id: string }>(CANDIDATES, [limit])).map(({ id }) => id),
+    claim: (id, lease) =>
+      mysql.transaction(async ({ run, rows }) => {
+        const { affectedRows } = await run(CLAIM, [owner, lease * 1000, id])
+        if (affectedRows === 0) return undefined
+        const [row] = await rows<{ failures: number; parked: number }>(
+          'SELECT failures, parked_until IS NOT NULL AS parked FROM webhook_endpoints WHERE id = ?',
+          [id]
+        )
+        return row && { id, failures: row.failures, parked: row.parked === 1 }
+      }),
+    renew: async lease => {
+      await update(
+        `UPDATE webhook_endpoints SET leased_until = ${NOW} + INTERVAL ? MICROSECOND WHERE owner = ?`,
+        [lease * 1000, owner]
+      )
+    },
+    release: async id => {
+      await update(
+        `UPDATE webhook_endpoints SET owner = NULL, leased_until = ${NOW} WHERE id = ? AND owner = ?`,
+        [id, owner]
+      )
+    },
+    next: (endpoint, limit, probe) => {
+      const due = probe ? '' : `AND d.due_at <= ${NOW}`
+      return mysql.rows<DueDelivery>(`${NEXT} ${due} ORDER BY d.due_at, d.id LIMIT ?`, [
+        endpoint,
+        owner,
+        limit
+      ])
+    },
+    settle: settlement => settle(mysql, settlement)
+  }
+}
+
+function settle(mysql: MysqlStore, settlement: Settlement): Promise<void> {
+  const { endpoint, delivery, attempt, outcome, change } = settlement
+  const { status, duration, error } = attempt
+  const pause = outcome.status === 'waiting' ? outcome.pause : 0
+  // A delivery that was dropped during the attempt was delivered all the same, or stays dropped.
+  const open = outcome.status === 'delivered' ? '' : " AND status = 'waiting'"
+  const began = `${NOW} - INTERVAL ? MICROSECOND`
+  return mysql.transaction(async ({ run }) => {
+    await run(
+      `UPDATE webhook_deliveries SET status = ?, due_at = ${NOW} + INTERVAL ? MICROSECOND, attempts = attempts + 1,
+         first_attempt_at = COALESCE(first_attempt_at, ${began}), last_attempt_at = ${began},
+         response_code = ?, duration_ms = ?, error = ?
+       WHERE id = ?${open}`,
+      [outcome.status, pause * 1000, duration * 1000, duration * 1000, status, duration, error, delivery]
+    )
+    if (change?.kind === 'gone')
+      await run("UPDATE webhook_endpoints SET state = 'disabled', disabled_reason = 'gone' WHERE id = ?", [
+        endpoint
+      ])
+    if (change?.kind === 'fails') {
+      const until = change.park === 0 ? 'NULL' : `${NOW} + INTERVAL ${change.park * 1000} MICROSECOND`
+      await run(`UPDATE webhook_endpoints SET failures = ?, parked_until = ${until} WHERE id = ?`, [
+        change.failures,
+        endpoint
+      ])
+    }
+    if (change?.kind === 'works') {
+      await run('UPDATE webhook_endpoints SET failures = 0, parked_until = NULL WHERE id = ?', [endpoint])
+      // Everything that waits is due at once, in order of time.
+      if (change.wasParked)
+        await run(
+          `UPDATE webhook_deliveries SET due_at = occurred_at
+           WHERE endpoint_id = ? AND status = 'waiting' AND attempts > 0`,
+          [endpoint]
+        )
+    }
+  })
+}

@@ -1,0 +1,31 @@
+/** Webhooks cannot be sent to this URL. The message names the reason. */
+export class EndpointRefused extends Error {
+  override name = 'EndpointRefused'
+}
+
+/** The tenant has no endpoint with this id. */
+export class EndpointNotFound extends Error {
+  override name = 'EndpointNotFound'
+
+  constructor(id: string) {
+    super(`There is no webhook endpoint ${id}.`)
+  }
+}
+
+/** The endpoint has no delivery with this id. */
+export class DeliveryNotFound extends Error {
+  override name = 'DeliveryNotFound'
+
+  constructor(id: string) {
+    super(`The log of the endpoint has no delivery ${id}.`)
+  }
+}
+
+/** The tenant has as many endpoints as it may have. */
+export class TooManyEndpoints extends Error {
+  override name = 'TooManyEndpoints'
+
+  constructor(most: number) {
+    super(`A tenant may have ${most} webhook endpoints: delete one first.`)
+  }
+}
