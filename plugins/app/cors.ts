@@ -17,7 +17,7 @@ async function allowOrigins(app: FastifyInstance) {
   if (origins === '') return
   await app.register(cors, {
     origin: origins === '*' ? '*' : origins.split(',').map(origin => origin.trim()),
-    methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: EXPOSED,
     // Without a list of allowed headers, a preflight allows those that it names.
     maxAge: MAX_AGE,

@@ -89,7 +89,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   return {
     poll: async () => {
-      if (runs.size > 0) await queue.renew(lease)
+      if (runs.size > 0) await queue.renew([...runs.keys()], lease)
       await look()
       return false
     },

@@ -47,8 +47,8 @@ export interface Queue {
   candidates: (limit: number) => Promise<string[]>
   /** Takes the lease of an endpoint. Returns undefined when another process has it. */
   claim: (id: string, lease: number) => Promise<ClaimedEndpoint | undefined>
-  /** Renews the leases of this process. */
-  renew: (lease: number) => Promise<void>
+  /** Renews the leases that this process still has on these endpoints. */
+  renew: (ids: string[], lease: number) => Promise<void>
   release: (id: string) => Promise<void>
   /**
    * Returns the next deliveries in order of time; none when this process has lost the endpoint. For a `probe`, returns
@@ -91,10 +91,10 @@ export function createQueue(mysql: MysqlStore, owner: string): Queue {
         )
         return row && { id, failures: row.failures, parked: row.parked === 1 }
       }),
-    renew: async lease => {
+    renew: async (ids, lease) => {
       await update(
-        `UPDATE webhook_endpoints SET leased_until = ${NOW} + INTERVAL ? MICROSECOND WHERE owner = ?`,
-        [lease * 1000, owner]
+        `UPDATE webhook_endpoints SET leased_until = ${NOW} + INTERVAL ? MICROSECOND WHERE id IN (?) AND owner = ?`,
+        [lease * 1000, ids, owner]
       )
     },
     release: async id => {
