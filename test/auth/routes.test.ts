@@ -6,7 +6,7 @@ import { until, useSpace } from '../harness/space.ts'
 
 const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'
-const SCOPES = ['orders:write', 'orders:read', 'admin:read', 'admin']
+const SCOPES = ['orders:write', 'orders:read', 'webhooks', 'admin:read', 'admin']
 const OPEN = ['/health', '/health/live', '/health/ready', '/metrics', '/openapi.json']
 
 interface Operation {
@@ -32,7 +32,10 @@ function operationsOf(document: object) {
 }
 
 describe('with AUTH=on', () => {
-  test('each route that needs a scope refuses every caller without that scope, as the OpenAPI document says', async () => {
+  // A release of the keys alone waits for more than 20 seconds.
+  test('each route that needs a scope refuses every caller without that scope, as the OpenAPI document says', {
+    timeout: 60_000
+  }, async () => {
     const { app, call } = await useApp(space, 'api', { AUTH: 'on', ADMIN_TOKEN })
     const operations = operationsOf(app.swagger())
     expect(operations.length).toBeGreaterThan(20)

@@ -26,6 +26,7 @@ test('generated requests, valid and invalid, get only answers that the OpenAPI d
   const tokens = [
     ADMIN_TOKEN,
     await key(['orders:read', 'orders:write']),
+    await key(['webhooks']),
     await key(['orders:read']),
     'wrong'
   ]
