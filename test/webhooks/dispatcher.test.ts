@@ -44,7 +44,7 @@ describe('the dispatcher', () => {
     const { url, received, ids } = await useReceiver(() => 500)
     const { id } = await addEndpoint(url)
     await addDeliveries(id, [7])
-    const { outcomes } = start({ pauses: { ...SHORT, retryFor: 400 } })
+    const { outcomes } = start({ pauses: { ...SHORT, retryFor: 2000 } })
     await until('it has failed', async () => (await statusesOf(id))[0] === 'failed')
     expect(received.length).toBeGreaterThanOrEqual(4)
     expect(new Set(ids())).toEqual(new Set([idOf(7)]))

@@ -20,8 +20,11 @@ export interface EndpointRunOptions {
   count: (outcome: AttemptOutcome) => void
 }
 
-/** The deliveries that one query reads, and how many of them are in flight at a time. */
-const CHUNK = 8
+/** The most deliveries that one query reads, and about how many characters of payload. */
+const CHUNK = 64
+const CHUNK_TEXT = 1_000_000
+
+/** The deliveries of an endpoint that are in flight at a time. */
 const LANES = 4
 
 /** Above this time of an attempt, only one delivery of the endpoint is in flight (ms). */
@@ -35,10 +38,11 @@ const SLOW = 1000
  */
 export async function runEndpoint(endpoint: ClaimedEndpoint, options: EndpointRunOptions): Promise<void> {
   const { queue, mustEnd } = options
-  const state = { ...endpoint, over: false, quick: false }
+  const state: RunState = { ...endpoint, over: false, quick: false, chunk: 1, settling: [], error: undefined }
   while (!state.over && !mustEnd()) {
-    const due = await queue.next(endpoint.id, state.quick ? CHUNK : 1, state.parked)
+    const due = await queue.next(endpoint.id, state.quick ? state.chunk : 1, state.parked)
     if (due.length === 0) return
+    state.chunk = chunkAfter(due)
     const waiting = due.values()
     const lane = async () => {
       for (const delivery of waiting) {
@@ -46,16 +50,28 @@ export async function runEndpoint(endpoint: ClaimedEndpoint, options: EndpointRu
         if (state.over || !state.quick || mustEnd()) return
       }
     }
-    const lanes = await Promise.allSettled(Array.from({ length: LANES }, lane))
-    const failed = lanes.find(({ status }) => status === 'rejected')
-    if (failed?.status === 'rejected') throw failed.reason
+    await Promise.all(Array.from({ length: LANES }, lane))
+    await Promise.all(state.settling.splice(0))
+    if (state.error) throw state.error
   }
+}
+
+/** Returns how many deliveries of this size the next query may read. */
+function chunkAfter(due: DueDelivery[]): number {
+  const text = due.reduce((total, { payload }) => total + payload.length, 0)
+  return Math.max(LANES, Math.min(CHUNK, Math.floor((CHUNK_TEXT * due.length) / text)))
 }
 
 /** What a run knows of its endpoint. `over` ends the run. */
 interface RunState extends ClaimedEndpoint {
   over: boolean
   quick: boolean
+  /** The deliveries that the next query reads while the endpoint is quick. */
+  chunk: number
+  /** The outcomes that are being recorded. The next request does not wait for them. */
+  settling: Promise<void>[]
+  /** Why an outcome could not be recorded. */
+  error: unknown
 }
 
 async function deliver(delivery: DueDelivery, state: RunState, options: EndpointRunOptions): Promise<void> {
@@ -72,8 +88,15 @@ async function deliver(delivery: DueDelivery, state: RunState, options: Endpoint
   const outcome = isSuccess
     ? { outcome: { status: 'delivered' as const }, change: afterSuccess(state) }
     : afterFailure(delivery, attempt, state, options)
-  await queue.settle({ endpoint: state.id, delivery: id, attempt, ...outcome })
-  count(outcome.outcome.status === 'waiting' ? 'retried' : outcome.outcome.status)
+  const { status } = outcome.outcome
+  const settled = queue.settle({ endpoint: state.id, delivery: id, attempt, ...outcome }).then(
+    () => count(status === 'waiting' ? 'retried' : status),
+    error => {
+      state.error ??= error
+      state.over = true
+    }
+  )
+  state.settling.push(settled)
 }
 
 /** Returns the change of the endpoint; undefined when the last delivery succeeded, too. */

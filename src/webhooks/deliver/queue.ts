@@ -1,4 +1,6 @@
+import { createMicroBatch } from '../../async/micro-batch.ts'
 import type { MysqlStore } from '../../stores/mysql/store.ts'
+import type { Transaction } from '../../stores/mysql/transaction.ts'
 import type { Attempt } from './send.ts'
 
 /** An endpoint to which this process sends. */
@@ -55,8 +57,12 @@ export interface Queue {
    * a delivery that is not due, too.
    */
   next: (endpoint: string, limit: number, probe: boolean) => Promise<DueDelivery[]>
+  /** Records the outcome of an attempt. Concurrent calls share a transaction. */
   settle: (settlement: Settlement) => Promise<void>
 }
+
+/** The most outcomes that one transaction records. */
+const SETTLED_AT_ONCE = 64
 
 const NOW = 'UTC_TIMESTAMP(3)'
 const WAITING = "SELECT 1 FROM webhook_deliveries d WHERE d.endpoint_id = e.id AND d.status = 'waiting'"
@@ -79,6 +85,12 @@ const NEXT = `SELECT d.id, d.message_id, d.payload, d.attempts, e.url, e.secret,
 /** Creates the access to the queues. `owner` is the name of this process. */
 export function createQueue(mysql: MysqlStore, owner: string): Queue {
   const update = (sql: string, values: unknown[]) => mysql.transaction(({ run }) => run(sql, values))
+  const record = createMicroBatch<Settlement, undefined>({
+    run: settlements => settleAll(mysql, settlements),
+    size: SETTLED_AT_ONCE,
+    // One after the other, because a later outcome of an endpoint replaces an earlier one.
+    inFlight: 1
+  })
   return {
     candidates: async limit => (await mysql.rows<{ id: string }>(CANDIDATES, [limit])).map(({ id }) => id),
     claim: (id, lease) =>
@@ -111,45 +123,62 @@ export function createQueue(mysql: MysqlStore, owner: string): Queue {
         limit
       ])
     },
-    settle: settlement => settle(mysql, settlement)
+    settle: async settlement => {
+      await record(settlement)
+      // Everything that waits is due at once, in order of time.
+      if (settlement.change?.kind === 'works' && settlement.change.wasParked)
+        await update(
+          `UPDATE webhook_deliveries SET due_at = occurred_at
+           WHERE endpoint_id = ? AND status = 'waiting' AND attempts > 0`,
+          [settlement.endpoint]
+        )
+    }
   }
 }
 
-function settle(mysql: MysqlStore, settlement: Settlement): Promise<void> {
-  const { endpoint, delivery, attempt, outcome, change } = settlement
-  const { status, duration, error } = attempt
+/** Records the outcomes of several attempts in one transaction, in their order. */
+async function settleAll(mysql: MysqlStore, settlements: Settlement[]): Promise<undefined[]> {
+  await mysql.transaction(async transaction => {
+    for (const settlement of settlements) {
+      await settleDelivery(transaction, settlement)
+      if (settlement.change) await changeEndpoint(transaction, settlement.endpoint, settlement.change)
+    }
+  })
+  return settlements.map(() => undefined)
+}
+
+async function settleDelivery({ run }: Transaction, settlement: Settlement): Promise<void> {
+  const { delivery, outcome } = settlement
+  const { status, duration, error } = settlement.attempt
   const pause = outcome.status === 'waiting' ? outcome.pause : 0
   // A delivery that was dropped during the attempt was delivered all the same, or stays dropped.
   const open = outcome.status === 'delivered' ? '' : " AND status = 'waiting'"
   const began = `${NOW} - INTERVAL ? MICROSECOND`
-  return mysql.transaction(async ({ run }) => {
-    await run(
-      `UPDATE webhook_deliveries SET status = ?, due_at = ${NOW} + INTERVAL ? MICROSECOND, attempts = attempts + 1,
-         first_attempt_at = COALESCE(first_attempt_at, ${began}), last_attempt_at = ${began},
-         response_code = ?, duration_ms = ?, error = ?
-       WHERE id = ?${open}`,
-      [outcome.status, pause * 1000, duration * 1000, duration * 1000, status, duration, error, delivery]
+  await run(
+    `UPDATE webhook_deliveries SET status = ?, due_at = ${NOW} + INTERVAL ? MICROSECOND, attempts = attempts + 1,
+       first_attempt_at = COALESCE(first_attempt_at, ${began}), last_attempt_at = ${began},
+       response_code = ?, duration_ms = ?, error = ?
+     WHERE id = ?${open}`,
+    [outcome.status, pause * 1000, duration * 1000, duration * 1000, status, duration, error, delivery]
+  )
+}
+
+async function changeEndpoint(
+  { run }: Transaction,
+  endpoint: string,
+  change: EndpointStateChange
+): Promise<void> {
+  const set = (sql: string, ...values: unknown[]) =>
+    run(`UPDATE webhook_endpoints SET ${sql} WHERE id = ?`, [...values, endpoint])
+  if (change.kind === 'gone') await set("state = 'disabled', disabled_reason = 'gone'")
+  if (change.kind === 'works') await set('failures = 0, parked_until = NULL')
+  if (change.kind === 'fails') {
+    const { failures, park } = change
+    await set(
+      `failures = ?, parked_until = IF(? = 0, NULL, ${NOW} + INTERVAL ? MICROSECOND)`,
+      failures,
+      park,
+      park * 1000
     )
-    if (change?.kind === 'gone')
-      await run("UPDATE webhook_endpoints SET state = 'disabled', disabled_reason = 'gone' WHERE id = ?", [
-        endpoint
-      ])
-    if (change?.kind === 'fails') {
-      const until = change.park === 0 ? 'NULL' : `${NOW} + INTERVAL ${change.park * 1000} MICROSECOND`
-      await run(`UPDATE webhook_endpoints SET failures = ?, parked_until = ${until} WHERE id = ?`, [
-        change.failures,
-        endpoint
-      ])
-    }
-    if (change?.kind === 'works') {
-      await run('UPDATE webhook_endpoints SET failures = 0, parked_until = NULL WHERE id = ?', [endpoint])
-      // Everything that waits is due at once, in order of time.
-      if (change.wasParked)
-        await run(
-          `UPDATE webhook_deliveries SET due_at = occurred_at
-           WHERE endpoint_id = ? AND status = 'waiting' AND attempts > 0`,
-          [endpoint]
-        )
-    }
-  })
+  }
 }
