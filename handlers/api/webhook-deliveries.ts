@@ -79,6 +79,7 @@ const test = {
 export default async function webhookDeliveryRoutes(app: App) {
   const { endpoints, log } = app.webhooks
   const config = { scope: 'webhooks' } as const
+  const keyed = { ...config, idempotencyKey: true } as const
 
   app.get(
     '/webhook-endpoints/:id/deliveries',
@@ -91,7 +92,7 @@ export default async function webhookDeliveryRoutes(app: App) {
 
   app.post(
     '/webhook-endpoints/:id/deliveries/:delivery_id/redeliver',
-    { config, schema: redeliver },
+    { config: keyed, schema: redeliver },
     async ({ params: { id, delivery_id }, caller }, reply) => {
       await endpoints.read(caller.tenant, id)
       return reply.code(202).send(await log.redeliver(id, delivery_id))
@@ -100,7 +101,7 @@ export default async function webhookDeliveryRoutes(app: App) {
 
   app.post(
     '/webhook-endpoints/:id/redeliver',
-    { config, schema: redeliverRange },
+    { config: keyed, schema: redeliverRange },
     async ({ params: { id }, body, caller }, reply) => {
       await endpoints.read(caller.tenant, id)
       return reply.code(202).send(await log.redeliverRange(id, body))
@@ -109,7 +110,7 @@ export default async function webhookDeliveryRoutes(app: App) {
 
   app.post(
     '/webhook-endpoints/:id/test',
-    { config, schema: test },
+    { config: keyed, schema: test },
     async ({ params: { id }, caller }, reply) => reply.code(202).send(await endpoints.test(caller.tenant, id))
   )
 }

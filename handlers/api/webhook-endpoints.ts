@@ -106,9 +106,10 @@ const remove = {
 export default async function webhookEndpointRoutes(app: App) {
   const { endpoints } = app.webhooks
   const config = { scope: 'webhooks' } as const
+  const issues = { ...config, idempotencyKey: { without: ['secret'] } } as const
   const url = `${publicUrl(app.config)}/webhook-endpoints`
 
-  app.post('/webhook-endpoints', { config, schema: create }, async ({ body, caller, log }, reply) => {
+  app.post('/webhook-endpoints', { config: issues, schema: create }, async ({ body, caller, log }, reply) => {
     const made = await endpoints.create(caller.tenant, body)
     log.info({ endpoint: made.id }, 'webhook endpoint created')
     return reply.code(201).header('location', `${url}/${made.id}`).send(made)
@@ -128,7 +129,7 @@ export default async function webhookEndpointRoutes(app: App) {
 
   app.post(
     '/webhook-endpoints/:id/rotate',
-    { config, schema: rotate },
+    { config: issues, schema: rotate },
     async ({ params, query, caller, log }) => {
       const rotated = await endpoints.rotate(caller.tenant, params.id, query.keep_seconds * 1000)
       log.info({ endpoint: params.id }, 'webhook secret rotated')

@@ -112,10 +112,13 @@ export type WebhookEndpoint = Static<typeof WebhookEndpoint>
 export const IssuedWebhookEndpoint = Type.Object(
   {
     ...FACTS,
-    secret: Type.String({
-      description: 'The secret that signs, as libraries of Standard Webhooks take it. It is shown only here.',
-      examples: ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw']
-    })
+    secret: Type.Optional(
+      Type.String({
+        description:
+          'The secret that signs, as libraries of Standard Webhooks take it. It is shown only here. An answer that is replayed for an `Idempotency-Key` does not have it.',
+        examples: ['whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw']
+      })
+    )
   },
   { $id: 'IssuedWebhookEndpoint', description: 'A webhook endpoint with its secret.' }
 )

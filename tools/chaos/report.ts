@@ -6,14 +6,14 @@ import type { Counts } from './load.ts'
 import { toText } from './money.ts'
 import { isFelt, isOfStore } from './outages.ts'
 import type { Fault } from './plan.ts'
-import type { Follower } from './push/follower.ts'
+import type { Subscribers } from './push/subscribers.ts'
 import type { Reads } from './reader.ts'
 import type { Rest } from './rest.ts'
 import { overlaps } from './spans.ts'
 import type { Stall } from './stalls.ts'
 
 /** The results of a run. */
-export interface Outcome {
+export interface Outcome extends Subscribers {
   seed: number
   plan: Fault[]
   faults: DoneFault[]
@@ -24,7 +24,6 @@ export interface Outcome {
   remarks: Remarks
   rest: Rest
   incidents: string[]
-  followers: Pick<Follower, 'name' | 'received' | 'connections' | 'resets'>[]
 }
 
 const EXAMPLES = 20
@@ -79,7 +78,7 @@ export function renderReport(outcome: Outcome): string {
       `${counts.cancels.other} other answers`,
     `GET:  p50 ${quantile(reads.latencies, 0.5)}, p99 ${quantile(reads.latencies, 0.99)}; ` +
       `sent ${reads.sent}, 200 ${reads.found}, 503 ${reads.unavailable}, no reply ${reads.noReply}`,
-    ...renderFollowers(outcome),
+    ...renderSubscribers(outcome),
     '',
     ...renderFaults(outcome),
     '',
@@ -92,11 +91,16 @@ export function renderReport(outcome: Outcome): string {
   ].join('\n')
 }
 
-function renderFollowers({ followers }: Outcome): string[] {
-  return followers.map(
+function renderSubscribers({ followers, receivers }: Outcome): string[] {
+  const ofFollowers = followers.map(
     ({ name, received, connections, resets }) =>
       `${name}: ${received.size} events on ${connections} connections, ${resets} resets`
   )
+  const ofReceivers = receivers.map(({ name, received }) => {
+    const again = [...received.values()].reduce((sum, times) => sum + times - 1, 0)
+    return `${name}: ${received.size} events, ${again} delivered again`
+  })
+  return [...ofFollowers, ...ofReceivers]
 }
 
 function renderFaults({ plan, faults }: Outcome): string[] {

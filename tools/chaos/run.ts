@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { runCommand } from '../local/command.ts'
 import { allow } from './accounts.ts'
 import { check } from './checker.ts'
-import { createClient } from './client.ts'
+import { type Client, createClient } from './client.ts'
 import { createEventLog } from './events.ts'
 import { setReadOnly } from './faults.ts'
 import { readHoldings } from './holdings.ts'
@@ -14,15 +14,15 @@ import { createLedger } from './ledger.ts'
 import { runLoad } from './load.ts'
 import { help, type Options, readOptions } from './options.ts'
 import { describeFault, planFaults } from './plan.ts'
-import { checkFollowers, untilFollowed } from './push/check-followers.ts'
-import { createFollower, type Follower } from './push/follower.ts'
+import { checkPush, untilReceived } from './push/check-push.ts'
+import { createSubscribers, type Subscribers } from './push/subscribers.ts'
 import { readAtRest, runReader } from './reader.ts'
 import { type Outcome, passed, renderReport } from './report.ts'
 import { untilAtRest } from './rest.ts'
 import { createStallWatch } from './stalls.ts'
 import { withServers } from './stores.ts'
 import { type System, startSystem } from './system.ts'
-import { type Authorize, createAuthorize, identityOf, TENANT } from './tenants.ts'
+import { createAuthorize } from './tenants.ts'
 
 /**
  * The longest time that a client waits for an answer (ms). It is longer than the service needs, and shorter than some
@@ -74,20 +74,19 @@ async function torment(system: System, options: Options, signal: AbortSignal): P
   const ledger = createLedger()
   const events = createEventLog(access)
   const watch = createStallWatch(access)
-  const clients = (['api-1', 'api-2'] as const).map(name =>
-    createClient({ name, port: ports[name] as number, timeout: CLIENT_TIMEOUT })
-  )
+  const clients = createClients(ports)
   const loadEnd = new AbortController()
   const end = new AbortController()
   const untilLoadEnds = AbortSignal.any([loadEnd.signal, signal])
+  let subscribers: Subscribers | undefined
   const pushEnd = new AbortController()
   const untilPushed = AbortSignal.any([pushEnd.signal, signal])
   const untilEnd = AbortSignal.any([end.signal, signal])
   try {
     await events.drain()
     const authorize = await createAuthorize(clients, adminToken, signal)
-    const followers = createFollowers(ports, authorize)
-    const following = [events.run(untilEnd), ...followers.map(({ run }) => run(untilPushed))]
+    subscribers = await createSubscribers(clients, ports, authorize)
+    const following = Promise.all([events.run(untilEnd), subscribers.run(untilPushed)])
     const watching = watch.run(untilEnd)
     const load = runLoad({
       seed,
@@ -117,34 +116,27 @@ async function torment(system: System, options: Options, signal: AbortSignal): P
     const rest = await untilAtRest({ access, clients, adminToken, events, signal })
     await readAtRest({ ledger, clients, authorize, seed }, READ_AT_REST)
     await events.drain()
-    await untilFollowed(followers, events, signal)
+    await untilReceived(subscribers, events, signal)
     pushEnd.abort()
-    await Promise.all(following)
+    await following
     const holdings = await readHoldings(access)
     const { stalls } = watch
     const remarks = check({ ledger, holdings, events, faults, stalls, partitions, audit: rest.audit })
-    checkFollowers(followers, events, ledger)
-    return { seed, plan, faults, stalls, counts, reads, ledger, remarks, rest, incidents, followers }
+    checkPush(subscribers, events, ledger)
+    return { seed, plan, faults, stalls, counts, reads, ledger, remarks, rest, incidents, ...subscribers }
   } finally {
     loadEnd.abort()
     end.abort()
     pushEnd.abort()
+    subscribers?.close()
     for (const client of clients) client.close()
   }
 }
 
-/** Two clients of each tenant follow its events. They begin at different apis. */
-function createFollowers(ports: System['ports'], authorize: Authorize): Follower[] {
-  const apis = [ports['api-1'] as number, ports['api-2'] as number]
-  return ['default', TENANT].flatMap(tenant =>
-    [apis, apis.toReversed()].map((order, index) =>
-      createFollower({
-        name: `follower ${index + 1} of ${tenant}`,
-        tenant,
-        headers: authorize(identityOf({ tenant, order_id: 'any' })),
-        ports: order
-      })
-    )
+/** Creates a client of each api. */
+function createClients(ports: System['ports']): Client[] {
+  return ['api-1', 'api-2'].map(name =>
+    createClient({ name, port: ports[name] as number, timeout: CLIENT_TIMEOUT })
   )
 }
 

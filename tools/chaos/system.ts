@@ -67,7 +67,8 @@ export async function startSystem({ dir, topology, partitions, signal }: SystemO
     LEASE_MS: '2000',
     DRAIN_DELAY_MS: '0',
     ADMIN_TOKEN,
-    AUTH: 'off'
+    AUTH: 'off',
+    WEBHOOK_ALLOW_PRIVATE: 'true'
   }
   const services = serviceNames.map(name => {
     const mode = name.startsWith('api') ? 'api' : 'worker'

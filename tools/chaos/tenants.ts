@@ -39,7 +39,11 @@ export async function createAuthorize(
       await delay(100, undefined, { signal })
     }
   }
-  const body = JSON.stringify({ name: 'chaos', tenant: TENANT, scopes: ['orders:write', 'orders:read'] })
+  const body = JSON.stringify({
+    name: 'chaos',
+    tenant: TENANT,
+    scopes: ['orders:write', 'orders:read', 'webhooks']
+  })
   const admin = { authorization: `Bearer ${adminToken}` }
   const { text } = await answerOf(201, () => (clients[0] as Client).post('/admin/keys', body, admin))
   const headers = { authorization: `Bearer ${JSON.parse(text).key}` }
