@@ -44,7 +44,7 @@ describe('webhooks', () => {
     await until('all events have arrived', () => new Set(ids()).size >= orders.length)
     expect([...new Set(ids())].sort()).toEqual(orders.map(order => `${order}:completed`).sort())
     for (const each of received) {
-      const { type, data } = verify(each, secret)
+      const { type, data } = verify(each, secret ?? '')
       const order = data as Order
       expect(type).toBe('order.completed')
       const known = await (await fetch(`${api.url}/orders/${order.order_id}`)).json()
@@ -59,7 +59,7 @@ describe('webhooks', () => {
     const tested = await request<Delivery>(api, 'POST', `/${id}/test`)
     expect(tested).toMatchObject({ type: 'webhook.test', status: 'waiting' })
     await until('the test event has arrived', () => ids().includes(tested.webhook_id))
-    expect(verify(received.at(-1) as never, secret)).toMatchObject({ type: 'webhook.test', data: {} })
+    expect(verify(received.at(-1) as never, secret ?? '')).toMatchObject({ type: 'webhook.test', data: {} })
     expect(await request(api, 'POST', `/${id}/deliveries/${tested.id}/redeliver`)).toMatchObject({
       attempts: 0
     })
