@@ -9,8 +9,9 @@ import { hasCurrent } from '../../src/http/etag.ts'
 import { readPreferences } from '../../src/http/prefer.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
 import { traceparent } from '../../src/http/request-context.ts'
+import { OrderConflict } from '../../src/orders/errors.ts'
 import { identityOf } from '../../src/orders/identity.ts'
-import { versionOfDocument } from '../../src/orders/order.ts'
+import { haveDocumentsSameBody, versionOfDocument } from '../../src/orders/order.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
 
@@ -117,7 +118,7 @@ export default async function orderRoutes(app: App) {
       const { document, durability } =
         wait === undefined
           ? await accept()
-          : await untilFinal(reply, identityOf({ tenant, order_id }), wait, accept)
+          : requireSameBody(order_id, await untilFinal(reply, identityOf({ tenant, order_id }), wait, accept))
       if (durability)
         reply
           .code(202)
@@ -136,7 +137,7 @@ export default async function orderRoutes(app: App) {
       const read = () => reader.read(named)
       const { wait } = readPreferences(request.headers.prefer)
       const { document, cache } =
-        wait === undefined ? await read() : await untilFinal(reply, named, wait, read)
+        wait === undefined ? await read() : newestOf(await untilFinal(reply, named, wait, read))
       const etag = `"${versionOfDocument(document)}"`
       reply.header('etag', etag)
       if (hasCurrent(request.headers['if-none-match'], etag)) return reply.code(304).send()
@@ -154,9 +155,15 @@ export default async function orderRoutes(app: App) {
   )
 }
 
+/** What `read` of `untilFinal` has returned, and the newest document. */
+interface Waited<T> {
+  first: T
+  document: string
+}
+
 /**
- * Creates the function that reads an order and then waits until it is final, at most `seconds`. It returns what `read`
- * has returned, with the newest document. A stop and a client that disconnects end the wait.
+ * Creates the function that reads an order with `read`, and then waits until it is final, at most `seconds`. A stop and
+ * a client that disconnects end the wait.
  */
 function createUntilFinal({ orderWatch, orders }: App) {
   return async <T extends { document: string }>(
@@ -164,17 +171,30 @@ function createUntilFinal({ orderWatch, orders }: App) {
     identity: string,
     seconds: number,
     read: () => Promise<T>
-  ): Promise<T> => {
+  ): Promise<Waited<T>> => {
     const longest = Math.min(seconds, LONGEST_WAIT)
-    const wait = await orderWatch.wait(identity, read)
-    const timer = setTimeout(wait.end, longest * 1000)
-    raw.once('close', wait.end)
-    const final = await wait.final
+    const { first, final, end } = await orderWatch.wait(identity, read)
+    const timer = setTimeout(end, longest * 1000)
+    raw.once('close', end)
+    const document = await final
     clearTimeout(timer)
-    raw.off('close', wait.end)
+    raw.off('close', end)
     raw.setHeader('preference-applied', `wait=${longest}`)
-    if (final !== undefined) return { ...wait.first, document: final }
-    const newest = await orders.reader.read(identity).catch(() => wait.first)
-    return { ...wait.first, document: newest.document }
+    if (document !== undefined) return { first, document }
+    const newest = await orders.reader.read(identity).catch(() => first)
+    return { first, document: newest.document }
   }
+}
+
+function newestOf<T extends { document: string }>({ first, document }: Waited<T>): T {
+  return { ...first, document }
+}
+
+/**
+ * Returns the result of an accept with the newest document.
+ * @throws {OrderConflict} when the final order has another body. Both were accepted while a store was unavailable.
+ */
+function requireSameBody<T extends { document: string }>(orderId: string, waited: Waited<T>): T {
+  if (!haveDocumentsSameBody(waited.first.document, waited.document)) throw new OrderConflict(orderId)
+  return newestOf(waited)
 }

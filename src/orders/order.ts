@@ -105,3 +105,9 @@ export function hasBodyOf({ amount, details }: OrderRecord, document: string): b
 export function haveSameBody(a: OrderRecord, b: OrderRecord): boolean {
   return a.amount === b.amount && renderDetails(a.details) === renderDetails(b.details)
 }
+
+/** Returns whether the orders of two documents have the same body. */
+export function haveDocumentsSameBody(a: string, b: string): boolean {
+  const [one, other] = [JSON.parse(a) as Order, JSON.parse(b) as Order]
+  return one.amount === other.amount && renderDetails(toDetails(one)) === renderDetails(toDetails(other))
+}

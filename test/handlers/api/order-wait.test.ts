@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { complete } from '../../../src/orders/pricing.ts'
 import { openApp, type TestApp, useApp } from '../../harness/app.ts'
 import { NOWHERE, until, useOtherPrefix, useSpace } from '../../harness/space.ts'
+import { writeRow } from '../../orders/write-row.ts'
 
 const space = await useSpace()
 let api: TestApp
@@ -117,5 +119,24 @@ test('a wait finds an order that is completed while Redis is unavailable', async
     'mysql',
     'completed'
   ])
+  await worker.close()
+})
+
+test('a POST that waits is a 409 when another body of the order becomes final', async () => {
+  const body = order()
+  const posted = api.post(body, wait(30))
+  await until('the order is accepted', async () => (await get(body.order_id, {})).statusCode === 200)
+  // As after an outage in which both bodies were accepted.
+  const other = {
+    order_id: body.order_id,
+    amount: '7',
+    tax_rate: '0.18',
+    accepted_at: new Date().toISOString()
+  }
+  await writeRow(api, complete(other, new Date().toISOString()))
+  const worker = await useApp(space, 'worker')
+  const refused = await posted
+  expect([refused.statusCode, refused.json().type]).toEqual([409, 'urn:orderstream:problem:order-conflict'])
+  expect((await get(body.order_id, wait(30))).json().amount).toBe(7)
   await worker.close()
 })
