@@ -18,13 +18,13 @@ export type Followed =
 
 /** Reads the window of recent events at the pace of one client. */
 export interface EventCursor {
-  /** Returns the next event that matches the filter; undefined when there is none yet. */
+  /** Returns the next event that matches the filter; undefined when there is none until the next call of `mayMatch`. */
   next: () => Followed | undefined
   /**
-   * Moves a cursor that has returned everything to a later item. The caller knows that no item in between matches. Does
-   * nothing while there may be a next event.
+   * Reports that the item with this number may match, and that no earlier one matches that the cursor has not looked at
+   * since it returned undefined.
    */
-  skipTo: (number: number) => void
+  mayMatch: (number: number) => void
   /** Returns where this client is, as text: what `after` has to be to go on there. */
   positions: () => string
 }
@@ -47,7 +47,7 @@ export function createEventCursor(
   let floor = isLost || after === undefined || after === 'unknown' ? undefined : [...after]
   let number = floor ? window.first : window.end
   let passed = writePositions(heads())
-  /** Whether the client has everything that matches, so far as its cursor was woken. */
+  /** Whether the client has everything that matches. */
   let isIdle = false
 
   const isAhead = () =>
@@ -71,11 +71,14 @@ export function createEventCursor(
 
   return {
     positions,
-    skipTo: later => {
+    mayMatch: later => {
       if (isIdle) number = Math.max(number, later)
+      // The client may take the event later, and another one may come before that.
+      isIdle = false
     },
     next: () => {
-      isIdle = false
+      // Items may have left the window since then. None of them matched.
+      if (isIdle) return undefined
       if (isLost || number < window.first) {
         isLost = false
         floor = undefined

@@ -4,7 +4,7 @@ import { customerOf, type WindowEvent } from './event-window.ts'
 /** A client that follows the events of a tenant or of a customer. */
 export interface EventSubscriber {
   filter: Pick<EventFilter, 'tenant' | 'customerId'>
-  cursor: Pick<EventCursor, 'skipTo'>
+  cursor: Pick<EventCursor, 'mayMatch'>
   /** Called when there may be a next event. */
   wake: () => void
 }
@@ -56,7 +56,7 @@ export class EventSubscribers {
 
 function wakeAll(subscribers: Iterable<EventSubscriber>, from: number): void {
   for (const { cursor, wake } of subscribers) {
-    cursor.skipTo(from)
+    cursor.mayMatch(from)
     wake()
   }
 }

@@ -66,6 +66,7 @@ function interleave(log: LogEvent[], picks: number[]): LogEvent[] {
 }
 
 function drain(cursor: EventCursor) {
+  cursor.mayMatch(0)
   const events: string[] = []
   let resets = 0
   for (let item = cursor.next(); item; item = cursor.next()) {

@@ -18,24 +18,32 @@ test('each subscriber gets the events of its filter once, in order, however many
   const batches = fc.array(fc.array(event, { maxLength: 5 }), { maxLength: 20 })
   fc.assert(
     fc.property(batches, fc.array(filter, { minLength: 1, maxLength: 6 }), (log, filters) => {
-      // The window is smaller than the log: a subscriber without events for a long time has no reset.
-      const window = createEventWindow({ items: 5, bytes: 1_000_000 })
+      // The window is smaller than the log, and larger than three batches: a subscriber without events for a long time has no reset.
+      const window = createEventWindow({ items: 15, bytes: 1_000_000 })
       const subscribers = new EventSubscribers()
       const heads = ['0-0']
       window.setSince(0, '0-0')
-      const clients = filters.map(each => {
+      const clients = filters.map((each, index) => {
+        const isSlow = index % 2 === 1
+        let calls = 0
         const cursor = createEventCursor(window, () => heads, each, undefined)
         const got: string[] = []
+        // A client that is slow takes its events at some of the calls only.
         const wake = () => {
+          if (isSlow && ++calls % 3 !== 0) return
           for (let item = cursor.next(); item; item = cursor.next())
             got.push(item.kind === 'event' ? item.event.identity : item.kind)
         }
-        wake()
-        return { got, remove: subscribers.add({ filter: each, cursor, wake }) }
+        cursor.next()
+        const take = () => {
+          calls = 2
+          wake()
+        }
+        return { got, take, remove: subscribers.add({ filter: each, cursor, wake }) }
       })
       let number = 0
       const expected: string[][] = filters.map(() => [])
-      for (const batch of log) {
+      for (const [round, batch] of log.entries()) {
         const from = window.end
         const events = batch.map(({ customer, tenant }) => {
           const identity = String(++number)
@@ -51,7 +59,9 @@ test('each subscriber gets the events of its filter once, in order, however many
         })
         for (const each of events) window.add(each)
         subscribers.notify(events, from)
+        if (round % 3 === 2) for (const { take } of clients) take()
       }
+      for (const { take } of clients) take()
       expect(clients.map(({ got }) => got)).toEqual(expected)
       for (const { remove } of clients) remove()
       expect(subscribers.size).toBe(0)
