@@ -1,5 +1,5 @@
 import { glob, readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -19,7 +19,7 @@ export function read(path: string): Promise<string> {
 
 /** Reads every Markdown file of the repository. */
 export async function readPages(): Promise<Page[]> {
-  const found = glob('**/*.md', { cwd: root, exclude: path => SKIPPED.has(path) })
+  const found = glob('**/*.md', { cwd: root, exclude: path => SKIPPED.has(basename(path)) })
   const paths = (await Array.fromAsync(found)).toSorted()
   return Promise.all(paths.map(async path => ({ path, text: await read(path) })))
 }

@@ -3,7 +3,18 @@ import { describe, expect, test } from 'vitest'
 import { LAYERS, RESTRICTED } from './layers.ts'
 import { filesUnder, type Import, importsOf, read } from './sources.ts'
 
-const FOLDERS = ['src', 'plugins', 'handlers', 'schema', 'cli', 'tools', 'examples', 'test']
+const FOLDERS = [
+  'src',
+  'plugins',
+  'handlers',
+  'schema',
+  'cli',
+  'clients/typescript/src',
+  'tools',
+  'examples',
+  'test'
+]
+const GENERATED = ['clients/typescript/src/openapi.ts']
 const files = filesUnder(FOLDERS, ['ts'])
 const longestFirst = LAYERS.flat().sort((one, other) => other.length - one.length)
 
@@ -34,6 +45,7 @@ describe('the sources', () => {
       'handlers',
       'schema',
       'cli',
+      'clients/typescript/src',
       'tools',
       'test',
       'docs',
@@ -53,7 +65,9 @@ describe('the sources', () => {
   })
 
   test('have at most 300 lines in each file, scripts and SQL included', () => {
-    const all = filesUnder([...FOLDERS, 'migrations'], ['ts', 'lua', 'sh', 'sql'])
+    const all = filesUnder([...FOLDERS, 'migrations'], ['ts', 'lua', 'sh', 'sql']).filter(
+      file => !GENERATED.includes(file)
+    )
     expect(all.filter(file => read(file).trimEnd().split('\n').length > 300)).toEqual([])
   })
 })

@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { filesUnder, namesIn, read } from './sources.ts'
 
-const FOLDERS = ['src', 'plugins', 'handlers', 'schema', 'cli', 'tools']
+const FOLDERS = ['src', 'plugins', 'handlers', 'schema', 'cli', 'clients/typescript/src', 'tools']
 
 // The glossary in CONTRIBUTING.md has the words that replace these.
 const RETIRED_WORDS = [

@@ -2,7 +2,7 @@
 # Prepares a bare clone: dependencies with Node.js, Redis and MariaDB. Quick when nothing is missing.
 #
 #   sh tools/local/setup.sh start    what `npm start` needs: no store that REDIS_HOST or DB_HOST names
-#   sh tools/local/setup.sh test     what `npm test` needs: both stores, always
+#   sh tools/local/setup.sh test     what `npm test` needs: both stores, always, a browser, and the tools of the client library
 #   sh tools/local/setup.sh bench    what `npm run bench` needs: wrk as well
 #
 # ORDERSTREAM_STORE_DIRS: where to look for the stores besides PATH (process.ts looks there too).
@@ -49,25 +49,31 @@ node_is_new() {
   [ "${major%%.*}" -ge 24 ]
 }
 
-install_dependencies() {
+# install_in FOLDER
+install_in() {
   # npm writes this file last, so it marks a finished installation.
-  installed=node_modules/.package-lock.json
-  if [ ! -f "$installed" ] || [ -n "$(find package-lock.json -newer "$installed")" ]; then
-    # npm ci empties that directory first, also the target of a link.
-    if [ -L node_modules ]; then
-      echo "Set-up: node_modules is a link to dependencies that may not be those of package-lock.json, and npm ci would" \
-        "delete them there. Remove the link (rm node_modules) and try again." >&2
-      exit 1
-    fi
-    began=$(date +%s)
-    echo 'Set-up: dependencies from package-lock.json (npm ci, about half a minute) ...'
-    # NODE_ENV=production would leave out the Node.js that runs all the rest.
-    if ! npm ci --include=dev; then
-      echo 'Set-up: npm ci failed; its output is above.' >&2
-      exit 1
-    fi
-    echo "Set-up: dependencies are installed ($(seconds_since "$began"))"
+  installed=$1/node_modules/.package-lock.json
+  if [ -f "$installed" ] && [ -z "$(find "$1/package-lock.json" -newer "$installed")" ]; then return; fi
+  # npm ci empties that directory first, also the target of a link.
+  if [ -L "$1/node_modules" ]; then
+    echo "Set-up: $1/node_modules is a link to dependencies that may not be those of package-lock.json, and npm ci would" \
+      "delete them there. Remove the link (rm $1/node_modules) and try again." >&2
+    exit 1
   fi
+  began=$(date +%s)
+  echo "Set-up: dependencies from $1/package-lock.json (npm ci, at most half a minute) ..."
+  # NODE_ENV=production would leave out the Node.js that runs all the rest.
+  if ! (cd "$1" && npm ci --include=dev); then
+    echo 'Set-up: npm ci failed; its output is above.' >&2
+    exit 1
+  fi
+  echo "Set-up: dependencies are installed ($(seconds_since "$began"))"
+}
+
+install_dependencies() {
+  install_in .
+  # The client library has a TypeScript of its own, because the generator of its types needs version 5.
+  if [ "$needs" = test ]; then install_in clients/typescript; fi
   if ! node_is_new; then
     echo "Set-up: Node.js 24 by way of the npm package 'node' (found $(node -v 2>/dev/null || echo none)) ..."
     npm rebuild node || true
@@ -96,6 +102,15 @@ mariadb_is_there() {
   [ "$((${version:-1006}))" -ge 1006 ]
 }
 
+# test/clients/browser.ts looks for the same programs.
+browser_is_there() {
+  for program in chromium chromium-browser google-chrome google-chrome-stable; do
+    if has "$program"; then return 0; fi
+  done
+  [ -x /Applications/Chromium.app/Contents/MacOS/Chromium ] ||
+    [ -x '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome' ]
+}
+
 find_missing() {
   packages=
   missing=
@@ -107,6 +122,9 @@ find_missing() {
       packages="$packages mariadb-server"
       missing="${missing:+$missing and }MariaDB 10.6 or newer (mariadbd)"
     }
+  fi
+  if [ "$needs" = test ]; then
+    browser_is_there || { packages="$packages chromium"; missing="${missing:+$missing and }Chromium"; }
   fi
   if [ "$needs" = bench ]; then
     has wrk || { packages="$packages wrk"; missing="${missing:+$missing and }wrk"; }

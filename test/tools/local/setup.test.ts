@@ -22,10 +22,13 @@ const script = join(clone, 'tools/local/setup.sh')
 
 mkdirSync(join(clone, 'tools/local'), { recursive: true })
 mkdirSync(join(clone, 'node_modules/.bin'), { recursive: true })
+for (const folder of ['.', 'clients/typescript']) {
+  mkdirSync(join(clone, folder, 'node_modules'), { recursive: true })
+  writeFileSync(join(clone, folder, 'package-lock.json'), '{}')
+  writeFileSync(join(clone, folder, 'node_modules/.package-lock.json'), '{}')
+}
 mkdirSync(programs)
 cpSync(join(root, 'tools/local/setup.sh'), script)
-writeFileSync(join(clone, 'package-lock.json'), '{}')
-writeFileSync(join(clone, 'node_modules/.package-lock.json'), '{}')
 symlinkSync(process.execPath, join(clone, 'node_modules/.bin/node'))
 for (const name of ['dirname', 'find', 'id', 'uname', 'sed', 'cat', 'date', 'rm']) {
   const path = execFileSync('/bin/sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim()
@@ -42,7 +45,7 @@ test('without the right to install, one message names what is missing and two so
   const program = setup('test')
   expect(await program.ended).toBe(1)
   expect(program.output()).toMatch(
-    /^Set-up: missing: Redis 7\.0 or newer \(redis-server\) and MariaDB 10\.6 or newer \(mariadbd\)\. Two ways out:\n {2}- install it: .*redis.*mariadb.*\n {2}- or use Docker: {2}docker compose up --build\n$/
+    /^Set-up: missing: Redis 7\.0 or newer \(redis-server\) and MariaDB 10\.6 or newer \(mariadbd\)(?: and Chromium)?\. Two ways out:\n {2}- install it: .*redis.*mariadb.*\n {2}- or use Docker: {2}docker compose up --build\n$/
   )
 })
 
@@ -103,6 +106,6 @@ test('dependencies in a folder that is a symbolic link are not deleted', async (
   const program = setup('start')
   expect(await program.ended).toBe(1)
   expect(program.output()).toMatch(
-    /^Set-up: node_modules is a link .+ Remove the link \(rm node_modules\) and try again\.\n$/
+    /^Set-up: \.\/node_modules is a link .+ Remove the link \(rm \.\/node_modules\) and try again\.\n$/
   )
 })
