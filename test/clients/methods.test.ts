@@ -23,7 +23,7 @@ async function startBoth() {
   return started
 }
 
-test('create, get, waitFor and list return what the service has', async () => {
+test('create, get, waitFor and list return what the service has', { timeout: 90_000 }, async () => {
   const { client } = await startBoth()
   const order = {
     order_id: 'first',
@@ -67,7 +67,9 @@ test('waitFor fails after its time, and has the order as it is', async () => {
   await expect(failed).rejects.toMatchObject({ code: 'wait-timeout', order: { status: 'processing' } })
 })
 
-test('waitFor goes on while the service stops, and another process takes its place', async () => {
+test('waitFor goes on while the service stops, and another process takes its place', {
+  timeout: 90_000
+}, async () => {
   const { api, client } = await startApi()
   await client.create({ order_id: 'moves', amount: 1 })
   const urls = [api.url]
@@ -84,7 +86,7 @@ test('waitFor goes on while the service stops, and another process takes its pla
   expect((await waiting).status).toBe('completed')
 })
 
-test('cancel cancels an order that is processing, and only such an order', async () => {
+test('cancel cancels an order that is processing, and only such an order', { timeout: 90_000 }, async () => {
   const { client } = await startApi()
   await client.create({ order_id: 'unwanted', amount: 1 })
   const cancelled = await client.cancel('unwanted')

@@ -1,9 +1,9 @@
-import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { exec, execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { onTestFinished } from 'vitest'
+import { afterAll, onTestFinished } from 'vitest'
 
 /** The top folder of this repository, and that of the client library. */
 export const root = join(import.meta.dirname, '../..')
@@ -38,4 +38,19 @@ export async function runNode(args: string[], cwd: string, env: NodeJS.ProcessEn
 /** Compiles the client library into a folder, as `npm pack` does. */
 export async function compileInto(folder: string): Promise<void> {
   await runNode([COMPILERS['TypeScript 5'], '-p', library, '--outDir', folder], library)
+}
+
+/**
+ * Makes the package with the command `pack`, and installs it in an empty folder with the command `install`. Returns the
+ * folder. It is removed after the tests of the file.
+ */
+export async function makePackage(pack: string, install: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'orderstream-package-'))
+  afterAll(() => rm(folder, { recursive: true }))
+  const shell = promisify(exec)
+  const env = { ...process.env, npm_config_audit: 'false', npm_config_fund: 'false' }
+  await shell(pack, { cwd: library, env: { ...env, npm_config_pack_destination: folder } })
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
+  await shell(install, { cwd: folder, env: { ...env, npm_config_offline: 'true' } })
+  return folder
 }

@@ -35,7 +35,9 @@ function collect(watch: AsyncIterable<WatchEvent>) {
 const sequence = (name: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${name}-${index}`)
 
-test('a watch goes on at another process without a gap and without a repetition', async () => {
+test('a watch goes on at another process without a gap and without a repetition', {
+  timeout: 90_000
+}, async () => {
   const api = await startService(space, 'api')
   await startService(space, 'worker')
   const { client, place } = clientOf(api)
@@ -67,7 +69,7 @@ test('a watch goes on at another process without a gap and without a repetition'
   await expect(ended).rejects.toThrow('enough')
 })
 
-test('a watch begins after a stored position, and filters', async () => {
+test('a watch begins after a stored position, and filters', { timeout: 90_000 }, async () => {
   const api = await startService(space, 'api')
   await startService(space, 'worker')
   const client = new Orderstream({ url: api.url })
