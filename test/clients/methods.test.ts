@@ -62,7 +62,7 @@ test('create, get, waitFor and list return what the service has', { timeout: 90_
 test('waitFor fails after its time, and has the order as it is', async () => {
   const { client } = await startApi()
   await client.create({ order_id: 'waits', amount: 1 })
-  const failed = client.waitFor('waits', { timeout: 1500 })
+  const failed = client.waitFor('waits', { timeout: 3000 })
   await expect(failed).rejects.toThrow(WaitTimeoutError)
   await expect(failed).rejects.toMatchObject({ code: 'wait-timeout', order: { status: 'processing' } })
 })
