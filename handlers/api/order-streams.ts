@@ -7,6 +7,7 @@ import { EVENT_STREAM, EventStream, renderEvent, renderId } from '../../src/http
 import { identityOf } from '../../src/orders/identity.ts'
 import { statusOf, versionOfDocument } from '../../src/orders/order.ts'
 import type { Followed } from '../../src/orders/watch/event-cursor.ts'
+import type { Following } from '../../src/orders/watch/order-watch.ts'
 
 const streamResponse = (description: string) =>
   rendered(EventStreamText, { description, mediaType: 'text/event-stream' })
@@ -45,6 +46,9 @@ const streamOrderEvents = {
   }
 } as const
 
+/** Clients ignore a comment. */
+const COMMENT = ':\n\n'
+
 const RESET = JSON.stringify({ detail: 'Events may be missing. Read the list of orders.' })
 
 /** GET /orders/:order_id/stream waits for one order; GET /order-events follows the events of many. */
@@ -63,11 +67,11 @@ export default async function orderStreamRoutes(app: App) {
       }
       const stream = new EventStream({
         next: () => undefined,
-        heartbeat: () => ':\n\n',
+        heartbeat: () => COMMENT,
         onClose: wait.end
       })
       void wait.final.then(document => {
-        if (document !== undefined) stream.push(renderOrder(document))
+        if (document !== undefined) stream.send(renderOrder(document))
         stream.end()
       })
       return sendStream(reply, method, stream)
@@ -86,10 +90,10 @@ export default async function orderStreamRoutes(app: App) {
       )
       stream = new EventStream({
         next: () => renderFollowed(following.next()),
-        heartbeat: () => renderId(following.positions()),
+        heartbeat: () => renderPosition(following),
         onClose: following.end
       })
-      if (following.positions() !== '') stream.push(renderId(following.positions()))
+      stream.send(renderPosition(following))
       if (app.lifecycle.draining) stream.end()
       return sendStream(reply, method, stream)
     }
@@ -102,6 +106,12 @@ function sendStream(reply: FastifyReply, method: string, stream: EventStream): F
   return reply
     .headers({ 'content-type': EVENT_STREAM, 'cache-control': 'no-cache', 'x-accel-buffering': 'no' })
     .send(stream)
+}
+
+/** Renders the position of a client, or a comment while there is none. */
+function renderPosition(following: Following): string {
+  const id = following.positions()
+  return id === '' ? COMMENT : renderId(id)
 }
 
 function renderOrder(document: string): string {

@@ -176,6 +176,7 @@ function createUntilFinal({ orderWatch, orders }: App) {
     const { first, final, end } = await orderWatch.wait(identity, read)
     const timer = setTimeout(end, longest * 1000)
     raw.once('close', end)
+    if (raw.destroyed) end()
     const document = await final
     clearTimeout(timer)
     raw.off('close', end)

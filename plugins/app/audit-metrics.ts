@@ -5,11 +5,7 @@ import { singleFlight } from '../../src/async/single-flight.ts'
 import { readAudit } from '../../src/orders/audit/audit.ts'
 import { StoreUnavailable } from '../../src/stores/errors.ts'
 import { readUnsettled } from '../../src/streams/registry/unsettled.ts'
-
-/**
- * The help of figures of the whole service. Every process exports the same figures, so Prometheus must not add them up.
- */
-const GLOBAL = 'Every process exports the same figure: query it with `max by`, never with `sum`.'
+import { GLOBAL_GAUGE } from '../../src/telemetry/global-gauge.ts'
 
 /** The help of each figure of a function's state. */
 const WAITING = {
@@ -38,7 +34,7 @@ async function auditMetrics(app: FastifyInstance) {
 
   new Gauge({
     name: 'orderstream_audit',
-    help: `What became of every order, as /admin/audit reports it; absent while it cannot be read. ${GLOBAL}`,
+    help: `What became of every order, as /admin/audit reports it; absent while it cannot be read. ${GLOBAL_GAUGE}`,
     labelNames: ['figure'],
     registers,
     async collect() {
@@ -52,7 +48,7 @@ async function auditMetrics(app: FastifyInstance) {
   })
   new Gauge({
     name: 'orderstream_events_unsettled',
-    help: `Events that a group has not settled, and that stay in Redis for it; absent while it cannot be read. ${GLOBAL}`,
+    help: `Events that a group has not settled, and that stay in Redis for it; absent while it cannot be read. ${GLOBAL_GAUGE}`,
     labelNames: ['group'],
     registers,
     async collect() {
@@ -65,7 +61,7 @@ async function auditMetrics(app: FastifyInstance) {
   for (const figure of ['depth', 'retrying', 'dead'] as const) {
     new Gauge({
       name: `orderstream_function_${figure}`,
-      help: `${WAITING[figure]} Absent while it cannot be read. ${GLOBAL}`,
+      help: `${WAITING[figure]} Absent while it cannot be read. ${GLOBAL_GAUGE}`,
       labelNames: ['function', 'stream'],
       registers,
       async collect() {

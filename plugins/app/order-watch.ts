@@ -12,12 +12,11 @@ declare module 'fastify' {
 
 /** `app.orderWatch`: one reader of the events for all clients that wait. It reads only while somebody waits. */
 async function orderWatch(app: FastifyInstance) {
-  const { config, keys, log, orders, stores } = app
+  const { keys, log, orders, stores } = app
   const watch = new OrderWatch({
     redis: stores.redis,
     keys,
     log,
-    timeout: config.STORE_TIMEOUT_MS,
     read: orders.reader.read
   })
   app.decorate('orderWatch', watch)

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { OrderEvent } from '../../schema/messages/order-event.ts'
 import type { Message } from '../../src/streams/function.ts'
+import { GLOBAL_GAUGE } from '../../src/telemetry/global-gauge.ts'
 import { createAddressGuard } from '../../src/webhooks/address-guard.ts'
 import { createDispatcher, type Dispatcher } from '../../src/webhooks/deliver/dispatcher.ts'
 import { createQueue } from '../../src/webhooks/deliver/queue.ts'
@@ -72,7 +73,7 @@ async function webhooks(app: FastifyInstance) {
   })
   new Gauge({
     name: 'orderstream_webhook_endpoints',
-    help: 'Webhook endpoints of all tenants by state. Every process exports the same figure: query it with `max by`, never with `sum`.',
+    help: `Webhook endpoints of all tenants by state. ${GLOBAL_GAUGE}`,
     labelNames: ['state'],
     registers: [metrics.registry],
     async collect() {

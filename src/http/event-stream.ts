@@ -9,6 +9,9 @@ const HEARTBEAT = 15_000
 /** The number of heartbeats for which a client may read nothing. After that its connection is closed. */
 const MOST_SILENT = 4
 
+/** How long a client may take to read the rest of a stream that has ended (ms). */
+const LAST_READ = 3000
+
 /** The shortest and the longest pause after which a client connects again (ms). It is random: not all come at once. */
 const RETRY = { shortest: 200, longest: 1200 }
 
@@ -44,6 +47,7 @@ export class EventStream extends Readable {
   readonly #source: EventSource
   readonly #timer: NodeJS.Timeout
   #wanted = false
+  #ended = false
   #silent = 0
 
   constructor(source: EventSource) {
@@ -54,19 +58,29 @@ export class EventStream extends Readable {
     this.#timer = setInterval(() => this.#beat(), HEARTBEAT)
   }
 
+  /** Sends a text. Does nothing after the end. */
+  send(text: string): void {
+    if (!this.#ended) this.push(text)
+  }
+
   /** Sends what the source has now. */
   wake(): void {
-    if (this.#wanted) this._read()
+    if (this.#wanted && !this.#ended) this._read()
   }
 
   /** Ends the stream after what the source still has. */
   end(): void {
-    if (this.destroyed) return
+    if (this.destroyed || this.#ended) return
     this.wake()
+    this.#ended = true
+    clearInterval(this.#timer)
     this.push(null)
+    // A client that reads nothing must not delay a stop.
+    setTimeout(() => this.destroy(), LAST_READ).unref()
   }
 
   override _read(): void {
+    if (this.#ended) return
     for (let frame = this.#source.next(); frame !== undefined; frame = this.#source.next()) {
       this.#wanted = this.push(frame)
       if (!this.#wanted) return

@@ -59,7 +59,7 @@ export function createDeliveryLog(mysql: MysqlStore): DeliveryLog {
     },
     read: (endpoint, id) => read(endpoint, 'id', id),
     add: async delivery => {
-      await mysql.transaction(transaction => insertDeliveries(transaction, [delivery]), 'short')
+      await insertDeliveries(mysql, [delivery])
       return read(delivery.endpoint_id, 'message_id', delivery.message_id)
     },
     redeliver: async (endpoint, id) => {

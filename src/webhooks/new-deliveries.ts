@@ -1,4 +1,4 @@
-import type { Transaction } from '../stores/mysql/transaction.ts'
+import type { MysqlStore } from '../stores/mysql/store.ts'
 import { fromIso } from './times.ts'
 
 /** A delivery to add to the queue and the log of an endpoint. */
@@ -21,20 +21,22 @@ export function renderPayload(type: string, timestamp: string, data: string): st
   return `{"type":"${type}","timestamp":"${timestamp}","data":${data}}`
 }
 
-/** Inserts deliveries. A delivery that the endpoint has already is not changed. */
-export async function insertDeliveries(
-  { run }: Transaction,
-  deliveries: readonly NewDelivery[]
-): Promise<void> {
+/**
+ * Inserts deliveries, in transactions of a limited size. A delivery that the endpoint has already is not changed, so a
+ * repetition after a failure is safe.
+ */
+export async function insertDeliveries(mysql: MysqlStore, deliveries: readonly NewDelivery[]): Promise<void> {
   for (const slice of slicesOf(deliveries)) {
     const values = slice.map(({ endpoint_id, message_id, type, occurred_at, payload }) => {
       const time = fromIso(occurred_at)
       return [endpoint_id, message_id, type, time, 'waiting', time, payload]
     })
-    await run(
-      `INSERT INTO webhook_deliveries (endpoint_id, message_id, type, occurred_at, status, due_at, payload)
-       VALUES ? ON DUPLICATE KEY UPDATE webhook_deliveries.id = webhook_deliveries.id`,
-      [values]
+    await mysql.transaction(({ run }) =>
+      run(
+        `INSERT INTO webhook_deliveries (endpoint_id, message_id, type, occurred_at, status, due_at, payload)
+         VALUES ? ON DUPLICATE KEY UPDATE webhook_deliveries.id = webhook_deliveries.id`,
+        [values]
+      )
     )
   }
 }

@@ -3,7 +3,7 @@ import type { OrderEvent } from '../../schema/messages/order-event.ts'
 import type { MysqlStore } from '../stores/mysql/store.ts'
 import type { Message } from '../streams/function.ts'
 import { dropOldest } from './drop-oldest.ts'
-import { insertDeliveries, renderPayload } from './new-deliveries.ts'
+import { insertDeliveries, type NewDelivery, renderPayload } from './new-deliveries.ts'
 
 /** The dependencies of the recorder of events. */
 export interface EventRecorderOptions {
@@ -45,15 +45,17 @@ export function createEventRecorder(
       "SELECT id, tenant, events FROM webhook_endpoints WHERE tenant IN (?) AND state = 'enabled'",
       [[...byTenant.keys()]]
     )
+    // Rendered once for all endpoints.
+    const rendered = new Map(messages.map(message => [message, toDelivery(message.body)]))
     const deliveries = endpoints.flatMap(endpoint => {
       const types = endpoint.events?.split(' ')
       const own = byTenant.get(endpoint.tenant) ?? []
       return own
         .filter(({ body }) => types?.includes(body.type) ?? true)
-        .map(({ body }) => ({ endpoint_id: endpoint.id, ...toDelivery(body) }))
+        .map(message => ({ endpoint_id: endpoint.id, ...(rendered.get(message) as Rendered) }))
     })
     if (deliveries.length === 0) return
-    await mysql.transaction(transaction => insertDeliveries(transaction, deliveries))
+    await insertDeliveries(mysql, deliveries)
     onRecorded()
     for (const [endpoint, { length }] of Map.groupBy(deliveries, each => each.endpoint_id)) {
       const dropped = isTimeToCount(endpoint, length) ? await dropOldest(mysql, endpoint, cap) : 0
@@ -62,7 +64,9 @@ export function createEventRecorder(
   }
 }
 
-function toDelivery({ id, type, time, data }: OrderEvent) {
+type Rendered = Omit<NewDelivery, 'endpoint_id'>
+
+function toDelivery({ id, type, time, data }: OrderEvent): Rendered {
   return {
     message_id: id,
     type,

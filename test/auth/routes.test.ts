@@ -79,7 +79,9 @@ describe('with AUTH=on', () => {
       const others = await key(SCOPES.filter(scope => scope !== scopes[0]))
       expect([where, await status({ method, url }, others.key)]).toEqual([where, 403])
       const own = await key(scopes)
-      expect([401, 403]).not.toContain(await status({ method, url }, own.key))
+      // The answer to a GET of a stream would not end.
+      const asked = path === '/order-events' ? 'HEAD' : method
+      expect([401, 403]).not.toContain(await status({ method: asked, url }, own.key))
     }
     expect(operations.filter(({ scopes }) => scopes.length === 0).map(({ path }) => path)).toEqual(OPEN)
   })

@@ -112,6 +112,7 @@ describe('the router', () => {
       for (const path of Object.keys(paths)) {
         const url = path.replace(/\{[^}]+\}/g, 'some')
         for (const method of ['PATCH', 'OPTIONS', 'PROPFIND'] as const) {
+          if (method === 'PATCH' && paths[path].patch) continue
           const answer = await call({
             method,
             url: `${url}?a=b`,

@@ -52,7 +52,8 @@ test('the help of a service-wide gauge states that it must not be summed over pr
     'orderstream_events_unsettled',
     'orderstream_function_dead',
     'orderstream_function_depth',
-    'orderstream_function_retrying'
+    'orderstream_function_retrying',
+    'orderstream_webhook_endpoints'
   ])
 })
 

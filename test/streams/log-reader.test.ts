@@ -78,8 +78,8 @@ test('a reader that was interrupted while the log was trimmed reports a gap', as
     .xadd(stream, '*', 'data', 'd')
     .xtrim(stream, 'MAXLEN', 1)
     .exec()
-  await until('the gap is reported', () => seen.includes('gap'))
-  expect(seen).toEqual(['b', 'd', 'gap'])
+  await until('the gap is reported', () => seen.includes('d'))
+  expect(seen).toEqual(['b', 'gap', 'd'])
 })
 
 test('a reader of a log that has lost its newest entries reads it again', async () => {

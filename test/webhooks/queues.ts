@@ -118,7 +118,7 @@ export async function useQueues(): Promise<Queues> {
         const payload = renderPayload('order.completed', occurred_at, `{"order_id":"order-${n}"}`)
         return { endpoint_id, message_id: idOf(n), type: 'order.completed', occurred_at, payload }
       })
-      await mysql.transaction(transaction => insertDeliveries(transaction, deliveries))
+      await insertDeliveries(mysql, deliveries)
     },
     start: ({ pauses = SHORT, sender: options = {} } = {}) => {
       const owner = `test-${randomBytes(4).toString('hex')}`

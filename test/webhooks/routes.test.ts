@@ -49,7 +49,7 @@ const addDeliveries = async (endpoint_id: string, count: number, status = 'faile
     occurred_at: at(n),
     payload: '{}'
   }))
-  await api.app.stores.orders.transaction(transaction => insertDeliveries(transaction, deliveries))
+  await insertDeliveries(api.app.stores.orders, deliveries)
   await space.sql('UPDATE webhook_deliveries SET status = ?, attempts = 3 WHERE endpoint_id = ?', [
     status,
     endpoint_id

@@ -9,15 +9,24 @@ import type { Keys } from '../../streams/keys.ts'
 import { EVENTS } from '../../streams/names.ts'
 import { readOrderEvent } from '../events.ts'
 import { parseIdentity } from '../identity.ts'
-import { createEventCursor, type EventCursor, type EventFilter } from './event-cursor.ts'
+import { EventCursor, type EventFilter } from './event-cursor.ts'
 import { EventSubscribers } from './event-subscribers.ts'
-import { createEventWindow, type WindowEvent } from './event-window.ts'
+import { EventWindow, type WindowEvent } from './event-window.ts'
 import { OrderListeners } from './order-listeners.ts'
 
 /** The most events and bytes of the window, over all partitions. */
 const WINDOW = { items: 100_000, bytes: 32 * 1024 * 1024 }
 /** The most past events that a partition starts with. */
 const MOST_PAST = 10_000
+
+/**
+ * How often waiting callers read their orders (ms). While Redis refuses writes, an order may be final in MySQL and have no
+ * event yet.
+ */
+const READ_AGAIN_EVERY = 5000
+
+/** The longest time that `ready` takes (ms). The first read of a process loads past events. */
+const READY_WITHIN = 5000
 
 const NOT_YET = new Error('the events of a partition could not be read in time')
 
@@ -26,8 +35,6 @@ export interface OrderFeedOptions {
   redis: RedisStore
   keys: Keys
   log: FastifyBaseLogger
-  /** The longest time that `ready` takes (ms). */
-  timeout: number
 }
 
 /** The reader of one partition, and what callers wait for at its start. */
@@ -35,8 +42,8 @@ interface Partition {
   reader: LogReader
   /** Resolves when the first read has succeeded or failed. */
   tried: PromiseWithResolvers<void>
-  /** Resolves when the first read has succeeded. */
-  started: PromiseWithResolvers<void>
+  /** Whether a read has succeeded. */
+  isReading: boolean
   failure: unknown
 }
 
@@ -45,10 +52,11 @@ export class OrderFeed {
   readonly listeners = new OrderListeners()
   readonly subscribers = new EventSubscribers()
   readonly #options: OrderFeedOptions
-  readonly #window = createEventWindow(WINDOW)
+  readonly #window = new EventWindow(WINDOW)
   /** The newest position of each partition. */
   readonly #heads: string[]
   readonly #partitions: Partition[]
+  readonly #timer: NodeJS.Timeout
 
   constructor(options: OrderFeedOptions) {
     this.#options = options
@@ -56,6 +64,7 @@ export class OrderFeed {
     this.#heads = Array.from({ length: partitions }, () => START)
     this.#partitions = Array.from({ length: partitions }, (_, partition) => this.#open(partition))
     for (const { reader } of this.#partitions) reader.start()
+    this.#timer = setInterval(() => this.listeners.notifyGap(() => true), READ_AGAIN_EVERY)
   }
 
   /** Resolves when the events of a partition are read, or cannot be read now. Later events reach the listeners. */
@@ -68,27 +77,28 @@ export class OrderFeed {
    * @throws {StoreUnavailable} when a partition cannot be read.
    */
   async ready(): Promise<void> {
-    await withDeadline<unknown>(Promise.all(this.#partitions.map(({ started }) => started.promise)), {
-      after: this.#options.timeout,
-      late: () => {
-        const failed = this.#partitions.find(({ failure }) => failure instanceof Error)
-        throw new StoreUnavailable('redis', (failed?.failure as Error | undefined) ?? NOT_YET)
-      }
-    })
+    const tried = Promise.all(this.#partitions.map(each => each.tried.promise))
+    await withDeadline<unknown>(tried, { after: READY_WITHIN, late: () => {} })
+    const failed = this.#partitions.find(({ isReading }) => !isReading)
+    if (failed)
+      throw new StoreUnavailable('redis', failed.failure instanceof Error ? failed.failure : NOT_YET)
   }
 
-  /** Creates a cursor at the newest event, or after the positions in the text `after`. The feed must be ready. */
-  follow(filter: EventFilter, after: string | undefined): EventCursor {
+  /**
+   * Creates a cursor at the newest event, or after the positions in the text `after`. The feed must be ready. `onPause` is
+   * that of the cursor.
+   */
+  follow(filter: EventFilter, after: string | undefined, onPause: () => void): EventCursor {
     const positions = after === undefined ? undefined : readPositions(after, this.#heads.length)
     const start = after === undefined ? undefined : (positions ?? 'unknown')
-    return createEventCursor(this.#window, () => this.#heads, filter, start)
+    return new EventCursor({ window: this.#window, heads: this.#heads, filter, after: start, onPause })
   }
 
   stop(): void {
-    for (const { reader, tried, started } of this.#partitions) {
+    clearInterval(this.#timer)
+    for (const { reader, tried } of this.#partitions) {
       reader.stop()
       tried.resolve()
-      started.resolve()
     }
   }
 
@@ -107,7 +117,7 @@ export class OrderFeed {
     return {
       reader,
       tried: Promise.withResolvers(),
-      started: Promise.withResolvers(),
+      isReading: false,
       failure: undefined
     }
   }
@@ -116,9 +126,9 @@ export class OrderFeed {
     this.#window.setSince(partition, since)
     this.#heads[partition] = since
     for (const entry of entries) this.#add(partition, entry)
-    const { tried, started } = this.#partitions[partition] as Partition
-    tried.resolve()
-    started.resolve()
+    const own = this.#partitions[partition] as Partition
+    own.isReading = true
+    own.tried.resolve()
     this.#recheck(partition)
   }
 

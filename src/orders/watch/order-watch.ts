@@ -114,12 +114,12 @@ export class OrderWatch {
       await feed.ready()
     } catch (error) {
       end()
-      throw error
+      if (!this.#stopped) throw error
     }
     if (this.#stopped) return nothing
-    const cursor = feed.follow(filter, after)
+    const cursor = feed.follow(filter, after, () => setImmediate(onMore))
     ends.push(feed.subscribers.add({ filter, cursor, wake: onMore }))
-    return { next: cursor.next, positions: cursor.positions, end }
+    return { next: () => cursor.next(), positions: () => cursor.positions(), end }
   }
 
   /** Ends every caller. Later waits end at once. */

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ResolvedFunction } from '../function.ts'
 import { type Delivery, type Entry, fromEntry, isSuspect } from '../group/delivery.ts'
 import type { GroupMember, TakeMode, TakenMessages } from '../group/member.ts'
-import { createReadSize, type ReadSize } from './read-size.ts'
+import { createReadSize, type ReadSize } from '../group/read-size.ts'
 import type { StreamReader } from './reader.ts'
 import type { Suspects } from './suspects.ts'
 

@@ -3,13 +3,14 @@ import type { RedisMaster } from '../../stores/redis/master.ts'
 import { loadScript } from '../../stores/redis/script.ts'
 import { createBlockingConnection } from '../blocking-connection.ts'
 import type { Entry } from '../group/delivery.ts'
+import { createReadSize } from '../group/read-size.ts'
 import { compareIds, START } from './positions.ts'
 
 const logBounds = loadScript(new URL('log-bounds.lua', import.meta.url))
 
 /** The longest time that a read waits for an entry (ms), and the most entries of one read. */
 const BLOCK = 5000
-const READ_SIZE = 500
+const MOST_READ = 500
 
 /** The pause after a failed read (ms). */
 const RETRY_AFTER = 500
@@ -55,6 +56,7 @@ export function createLogReader(options: LogReaderOptions): LogReader {
   const { redis, stream } = options
   const blocking = createBlockingConnection(redis, { block: BLOCK })
   const stopping = new AbortController()
+  const size = createReadSize(MOST_READ)
   let position: string | undefined
 
   const begin = async () => {
@@ -67,20 +69,24 @@ export function createLogReader(options: LogReaderOptions): LogReader {
   const readNext = async (from: string) => {
     const reply = await blocking.use(
       connection =>
-        connection.xread('COUNT', READ_SIZE, 'BLOCK', BLOCK, 'STREAMS', stream, from) as Promise<
+        connection.xread('COUNT', size.next(0), 'BLOCK', BLOCK, 'STREAMS', stream, from) as Promise<
           [key: string, entries: Entry[]][] | null
         >
     )
     const entries = reply?.[0]?.[1] ?? []
+    size.record(entries)
     const [first, last] = await readBounds(redis, stream)
     if (stopping.signal.aborted) return
     position = entries.at(-1)?.[0] ?? from
+    const isBehind = compareIds(last, position) < 0
+    // A gap before the entries is reported before them.
+    if (!isBehind && from !== START && first !== '' && compareIds(first, from) > 0) options.onGap()
     if (entries.length > 0) options.onEntries(entries)
-    if (compareIds(last, position) < 0) {
+    if (isBehind) {
       // A failover or a flush: entries with lower ids may have been appended since then.
       position = last === START ? START : options.readAgainFrom()
       options.onGap()
-    } else if (from !== START && first !== '' && compareIds(first, from) > 0) options.onGap()
+    }
   }
 
   const run = async () => {
@@ -113,16 +119,21 @@ async function readBounds(redis: RedisMaster, stream: string): Promise<Bounds> {
   return (bounds as Bounds | null) ?? ['', START, 0]
 }
 
-/** Reads the newest entries of a log, in pages, from the newest to the oldest. */
+/**
+ * Reads the newest entries of a log, in pages, from the newest to the oldest. Redis limits a page by the number of entries,
+ * but the cost depends on their bytes.
+ */
 async function readPast({ redis, stream, past }: LogReaderOptions): Promise<LogPast> {
   const entries: Entry[] = []
+  const size = createReadSize(MOST_READ)
   let bytes = 0
   let whole = false
   while (!whole && entries.length < past.entries && bytes < past.bytes) {
     const end = entries.length === 0 ? '+' : `(${entries.at(-1)?.[0]}`
-    const count = Math.min(READ_SIZE, past.entries - entries.length)
+    const count = Math.min(size.next(0), past.entries - entries.length)
     const page = (await redis.run(client => client.xrevrange(stream, end, '-', 'COUNT', count))) as Entry[]
     for (const entry of page) bytes += entry[1].reduce((sum, field) => sum + field.length, 0)
+    size.record(page)
     entries.push(...page)
     whole = page.length < count
   }

@@ -17,7 +17,7 @@ end
 local spare = length - keep
 if spare <= 0 then return 0 end
 local groups = redis.call('XINFO', 'GROUPS', KEYS[1])
-if #groups == 0 then return redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', keep) end
+if #groups == 0 then return redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', keep, 'LIMIT', spare) end
 
 local function before(a, b) -- stream ids: milliseconds, hyphen, sequence
   local ams, aseq = string.match(a, '(%d+)-(%d+)')

@@ -73,14 +73,15 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   }
 
-  /** Looks once more when it was called in the meantime, since the first look may have come too early. */
+  /**
+   * Looks once more when it was called in the meantime, since the first look may have come too early. It looks no further
+   * time, because `poll` must renew the leases.
+   */
   const look = async () => {
-    again = true
+    again = looking !== undefined
     looking ??= (async () => {
-      while (again) {
-        again = false
-        await lookOnce()
-      }
+      await lookOnce()
+      if (again) await lookOnce()
     })().finally(() => {
       looking = undefined
     })

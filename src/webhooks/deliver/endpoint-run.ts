@@ -89,7 +89,7 @@ async function deliver(delivery: DueDelivery, state: RunState, options: Endpoint
     ? { outcome: { status: 'delivered' as const }, change: afterSuccess(state) }
     : afterFailure(delivery, attempt, state, options)
   const { status } = outcome.outcome
-  const settled = queue.settle({ endpoint: state.id, delivery: id, attempt, ...outcome }).then(
+  const settled = queue.settle({ endpoint: state.id, url, delivery: id, attempt, ...outcome }).then(
     () => count(status === 'waiting' ? 'retried' : status),
     error => {
       state.error ??= error

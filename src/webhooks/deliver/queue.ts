@@ -29,6 +29,8 @@ export interface DueDelivery {
 /** What an attempt changes. */
 export interface Settlement {
   endpoint: string
+  /** The URL of the attempt. */
+  url: string
   delivery: string
   attempt: Attempt
   /** The outcome of the delivery. `waiting` has the pause before the next attempt (ms). */
@@ -86,7 +88,7 @@ const NEXT = `SELECT d.id, d.message_id, d.payload, d.attempts, e.url, e.secret,
 export function createQueue(mysql: MysqlStore, owner: string): Queue {
   const update = (sql: string, values: unknown[]) => mysql.transaction(({ run }) => run(sql, values))
   const record = createMicroBatch<Settlement, undefined>({
-    run: settlements => settleAll(mysql, settlements),
+    run: settlements => settleAll(mysql, owner, settlements),
     size: SETTLED_AT_ONCE,
     // One after the other, because a later outcome of an endpoint replaces an earlier one.
     inFlight: 1
@@ -137,11 +139,11 @@ export function createQueue(mysql: MysqlStore, owner: string): Queue {
 }
 
 /** Records the outcomes of several attempts in one transaction, in their order. */
-async function settleAll(mysql: MysqlStore, settlements: Settlement[]): Promise<undefined[]> {
+async function settleAll(mysql: MysqlStore, owner: string, settlements: Settlement[]): Promise<undefined[]> {
   await mysql.transaction(async transaction => {
     for (const settlement of settlements) {
       await settleDelivery(transaction, settlement)
-      if (settlement.change) await changeEndpoint(transaction, settlement.endpoint, settlement.change)
+      if (settlement.change) await changeEndpoint(transaction, owner, settlement)
     }
   })
   return settlements.map(() => undefined)
@@ -163,13 +165,23 @@ async function settleDelivery({ run }: Transaction, settlement: Settlement): Pro
   )
 }
 
+/**
+ * Changes the state of an endpoint after an attempt. Does nothing when its tenant has disabled, deleted or moved it in the
+ * meantime, or when this process has lost it.
+ */
 async function changeEndpoint(
   { run }: Transaction,
-  endpoint: string,
-  change: EndpointStateChange
+  owner: string,
+  { endpoint, url, change }: Settlement
 ): Promise<void> {
+  if (!change) return
   const set = (sql: string, ...values: unknown[]) =>
-    run(`UPDATE webhook_endpoints SET ${sql} WHERE id = ?`, [...values, endpoint])
+    run(`UPDATE webhook_endpoints SET ${sql} WHERE id = ? AND owner = ? AND state = 'enabled' AND url = ?`, [
+      ...values,
+      endpoint,
+      owner,
+      url
+    ])
   if (change.kind === 'gone') await set("state = 'disabled', disabled_reason = 'gone'")
   if (change.kind === 'works') await set('failures = 0, parked_until = NULL')
   if (change.kind === 'fails') {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createEventCursor, type EventCursor } from '../../../src/orders/watch/event-cursor.ts'
-import { createEventWindow, type EventWindow } from '../../../src/orders/watch/event-window.ts'
+import { EventCursor } from '../../../src/orders/watch/event-cursor.ts'
+import { EventWindow } from '../../../src/orders/watch/event-window.ts'
 import { readPositions, START, writePositions } from '../../../src/streams/fan-out/positions.ts'
 
 const PARTITIONS = 3
@@ -10,7 +10,7 @@ const ALL = { tenant: 'default', status: undefined, customerId: undefined }
 
 /** A process that reads the log: its window, and the position of each partition. */
 function startProcess(most = { items: 1000, bytes: 1_000_000 }) {
-  const window = createEventWindow(most)
+  const window = new EventWindow(most)
   const heads = Array.from({ length: PARTITIONS }, () => START)
   for (const partition of heads.keys()) window.setSince(partition, START)
   const add = ({ partition, ms, order }: LogEvent) => {
@@ -29,13 +29,14 @@ function startProcess(most = { items: 1000, bytes: 1_000_000 }) {
     })
   }
   const follow = (after: string | undefined) =>
-    createEventCursor(
+    new EventCursor({
       window,
-      () => heads,
-      ALL,
-      after === undefined ? undefined : (readPositions(after, PARTITIONS) ?? 'unknown')
-    )
-  return { window: window as EventWindow, add, follow }
+      heads,
+      filter: ALL,
+      after: after === undefined ? undefined : (readPositions(after, PARTITIONS) ?? 'unknown'),
+      onPause: () => {}
+    })
+  return { window, add, follow }
 }
 
 interface LogEvent {

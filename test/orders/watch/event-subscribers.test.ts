@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createEventCursor } from '../../../src/orders/watch/event-cursor.ts'
+import { EventCursor } from '../../../src/orders/watch/event-cursor.ts'
 import { EventSubscribers } from '../../../src/orders/watch/event-subscribers.ts'
-import { createEventWindow, type WindowEvent } from '../../../src/orders/watch/event-window.ts'
+import { EventWindow, type WindowEvent } from '../../../src/orders/watch/event-window.ts'
 
 const CUSTOMERS = ['a', 'b', 'c', undefined]
 const TENANTS = ['default', 'acme']
@@ -19,14 +19,14 @@ test('each subscriber gets the events of its filter once, in order, however many
   fc.assert(
     fc.property(batches, fc.array(filter, { minLength: 1, maxLength: 6 }), (log, filters) => {
       // The window is smaller than the log, and larger than three batches: a subscriber without events for a long time has no reset.
-      const window = createEventWindow({ items: 15, bytes: 1_000_000 })
+      const window = new EventWindow({ items: 15, bytes: 1_000_000 })
       const subscribers = new EventSubscribers()
       const heads = ['0-0']
       window.setSince(0, '0-0')
       const clients = filters.map((each, index) => {
         const isSlow = index % 2 === 1
         let calls = 0
-        const cursor = createEventCursor(window, () => heads, each, undefined)
+        const cursor = new EventCursor({ window, heads, filter: each, after: undefined, onPause: () => {} })
         const got: string[] = []
         // A client that is slow takes its events at some of the calls only.
         const wake = () => {

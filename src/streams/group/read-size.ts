@@ -1,5 +1,5 @@
-import type { Entry } from '../group/delivery.ts'
 import { CALL_BYTES } from '../limits.ts'
+import type { Entry } from './delivery.ts'
 
 /** The number of messages in the first read, and in a read after messages that were larger than expected. */
 const FIRST = 16
