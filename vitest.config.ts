@@ -13,8 +13,8 @@ export default defineConfig({
     experimental: { viteModuleRunner: false },
     // Files run in parallel; each has a database and a key prefix of its own.
     fileParallelism: true,
-    // More than one for each processor: tests wait more than they compute.
-    maxWorkers: '150%',
+    // One for each processor: tests wait more than they compute.
+    maxWorkers: '100%',
     // A wait for a condition that never comes true must show up as a failure of its own test.
     dangerouslyIgnoreUnhandledErrors: false
   }

@@ -9,7 +9,7 @@ import { byLength } from './long.ts'
 const space = await useSpace()
 
 /** The sizes of the bodies (MB): of the warm-up, of a small and of a large body. */
-const [WARM_UP, SMALL, LARGE] = byLength([50, 20, 80], [200, 100, 400])
+const [WARM_UP, SMALL, LARGE] = byLength([80, 20, 80], [200, 100, 400])
 /** How much more memory the large body may take (MB). */
 const ALLOWED = 20
 

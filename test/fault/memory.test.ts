@@ -9,7 +9,7 @@ import { useOwnStores } from './own-stores.ts'
 
 const stores = await useOwnStores()
 
-const [SMALL, LARGE] = byLength([50_000, 150_000], [50_000, 1_000_000])
+const [SMALL, LARGE] = byLength([20_000, 60_000], [50_000, 1_000_000])
 const ALLOWED = 1.1
 
 /** With a large heap, most of the peak would be garbage that is not collected yet. */
