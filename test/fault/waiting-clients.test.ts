@@ -12,7 +12,7 @@ const CLIENTS = byLength(300, 4000)
 const LONGEST = 1000
 /** The most processor time of an accept with waiting clients, as a multiple of that without them. */
 const MOST_WORK = byLength(1.6, 1.11)
-const [ROUNDS, ROUND_TIME] = byLength([3, 1000], [3, 3000])
+const [ROUNDS, ROUND_TIME] = byLength([2, 700], [3, 3000])
 const ENV = { ...PATIENT, RATE_LIMIT_MAX: '0', MAX_BACKLOG: '10000000' }
 
 /** Each test has a space of its own, because a position of a stream is covered only by the newest events. */

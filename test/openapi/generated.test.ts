@@ -8,7 +8,7 @@ const space = await useSpace()
 const ADMIN_TOKEN = 'a-token-for-the-tests'
 
 /** Requests of a run: `GENERATED_REQUESTS=20000 npx vitest run test/openapi` sends more than a normal run. */
-const REQUESTS = Number(process.env.GENERATED_REQUESTS ?? 3000)
+const REQUESTS = Number(process.env.GENERATED_REQUESTS ?? 2000)
 
 test('generated requests, valid and invalid, get only answers that the OpenAPI document describes', {
   timeout: 60_000 + REQUESTS * 100
