@@ -1,6 +1,6 @@
 import { bodyErrors } from '../../schema/http/admin.ts'
 import { ref } from '../../schema/http/ref.ts'
-import { anyRoute, problem, response, retryable } from '../../schema/http/response.ts'
+import { problem, response } from '../../schema/http/response.ts'
 import {
   Delivery,
   DeliveryPage,
@@ -10,35 +10,34 @@ import {
   Redelivered,
   RedeliverRange
 } from '../../schema/http/webhook.ts'
+import { webhookErrors, webhookRoute } from '../../schema/http/webhook-route.ts'
 import type { App } from '../../src/app.ts'
 
-const common = { tags: ['webhooks'] }
-const errors = {
-  ...anyRoute,
-  429: retryable('Too many requests.'),
-  503: retryable('MySQL is unavailable. Try again.')
-}
 const unknown = { 404: problem('There is no such endpoint, or no such delivery.') }
 
 const list = {
-  ...common,
+  ...webhookRoute,
   operationId: 'listWebhookDeliveries',
   summary: 'List the deliveries of a webhook endpoint',
   description:
     'The newest event is first. With a `status`, the delivery that ended last is first, and with `waiting` the one whose next attempt is last. A delivery stays for seven days after its end.',
   params: EndpointParams,
   querystring: DeliveryQuery,
-  response: { ...errors, 200: response(DeliveryPage, { description: 'A page of deliveries.' }), ...unknown }
+  response: {
+    ...webhookErrors,
+    200: response(DeliveryPage, { description: 'A page of deliveries.' }),
+    ...unknown
+  }
 } as const
 
 const redeliver = {
-  ...common,
+  ...webhookRoute,
   operationId: 'redeliverWebhook',
   summary: 'Send one delivery again',
   description: 'At once and with new attempts, whatever its state is. The `webhook-id` stays the same.',
   params: DeliveryParams,
   response: {
-    ...errors,
+    ...webhookErrors,
     202: response(Delivery, { description: 'The delivery waits again.' }),
     ...unknown,
     ...bodyErrors
@@ -46,7 +45,7 @@ const redeliver = {
 } as const
 
 const redeliverRange = {
-  ...common,
+  ...webhookRoute,
   operationId: 'redeliverWebhooks',
   summary: 'Send the deliveries of a time range again',
   description:
@@ -54,7 +53,7 @@ const redeliverRange = {
   params: EndpointParams,
   body: ref(RedeliverRange),
   response: {
-    ...errors,
+    ...webhookErrors,
     202: response(Redelivered, { description: 'The deliveries wait again.' }),
     ...unknown,
     ...bodyErrors
@@ -62,13 +61,13 @@ const redeliverRange = {
 } as const
 
 const test = {
-  ...common,
+  ...webhookRoute,
   operationId: 'testWebhookEndpoint',
   summary: 'Send a test event to a webhook endpoint',
   description: 'Its type is `webhook.test`. Every endpoint receives it, whatever its `events` are.',
   params: EndpointParams,
   response: {
-    ...errors,
+    ...webhookErrors,
     202: response(Delivery, { description: 'The test event waits.' }),
     ...unknown,
     ...bodyErrors

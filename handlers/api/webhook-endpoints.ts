@@ -1,6 +1,6 @@
 import { bodyErrors } from '../../schema/http/admin.ts'
 import { ref } from '../../schema/http/ref.ts'
-import { anyRoute, problem, response, retryable } from '../../schema/http/response.ts'
+import { problem, response, retryable } from '../../schema/http/response.ts'
 import {
   EndpointParams,
   IssuedWebhookEndpoint,
@@ -10,26 +10,21 @@ import {
   WebhookEndpointChange,
   WebhookEndpointList
 } from '../../schema/http/webhook.ts'
+import { webhookErrors, webhookRoute } from '../../schema/http/webhook-route.ts'
 import type { App } from '../../src/app.ts'
 import { publicUrl } from '../../src/http/public-url.ts'
 
-const common = { tags: ['webhooks'] }
-const errors = {
-  ...anyRoute,
-  429: retryable('Too many requests.'),
-  503: retryable('MySQL is unavailable. Try again.')
-}
 const unknown = { 404: problem('There is no such endpoint.') }
 
 const create = {
-  ...common,
+  ...webhookRoute,
   operationId: 'createWebhookEndpoint',
   summary: 'Create a webhook endpoint',
   description:
-    'The endpoint receives the events of every order that is accepted after this answer. Only this answer shows the secret.',
+    'The endpoint receives every event that happens after this answer. Only this answer and a rotation show the secret.',
   body: ref(NewWebhookEndpoint),
   response: {
-    ...errors,
+    ...webhookErrors,
     201: response(IssuedWebhookEndpoint, {
       description: 'The endpoint is created.',
       headers: { Location: 'The URL of the endpoint.' }
@@ -42,29 +37,32 @@ const create = {
 } as const
 
 const list = {
-  ...common,
+  ...webhookRoute,
   operationId: 'listWebhookEndpoints',
   summary: 'List the webhook endpoints',
-  response: { ...errors, 200: response(WebhookEndpointList, { description: 'All endpoints of the tenant.' }) }
+  response: {
+    ...webhookErrors,
+    200: response(WebhookEndpointList, { description: 'All endpoints of the tenant.' })
+  }
 } as const
 
 const get = {
-  ...common,
+  ...webhookRoute,
   operationId: 'getWebhookEndpoint',
   summary: 'Read a webhook endpoint',
   params: EndpointParams,
-  response: { ...errors, 200: response(WebhookEndpoint, { description: 'The endpoint.' }), ...unknown }
+  response: { ...webhookErrors, 200: response(WebhookEndpoint, { description: 'The endpoint.' }), ...unknown }
 } as const
 
 const change = {
-  ...common,
+  ...webhookRoute,
   operationId: 'changeWebhookEndpoint',
   summary: 'Change a webhook endpoint',
   description: 'What the body does not name stays.',
   params: EndpointParams,
   body: ref(WebhookEndpointChange),
   response: {
-    ...errors,
+    ...webhookErrors,
     200: response(WebhookEndpoint, { description: 'The endpoint as it is now.' }),
     400: problem('The request is not valid, or webhooks cannot be sent to that URL.'),
     ...unknown,
@@ -73,7 +71,7 @@ const change = {
 } as const
 
 const rotate = {
-  ...common,
+  ...webhookRoute,
   operationId: 'rotateWebhookSecret',
   summary: 'Replace the secret of a webhook endpoint',
   description:
@@ -81,7 +79,7 @@ const rotate = {
   params: EndpointParams,
   querystring: RotateSecretQuery,
   response: {
-    ...errors,
+    ...webhookErrors,
     200: response(IssuedWebhookEndpoint, { description: 'The new secret signs.' }),
     ...unknown,
     ...bodyErrors
@@ -89,13 +87,13 @@ const rotate = {
 } as const
 
 const remove = {
-  ...common,
+  ...webhookRoute,
   operationId: 'deleteWebhookEndpoint',
   summary: 'Delete a webhook endpoint',
   description: 'Its log is deleted, too. An attempt in flight may still arrive.',
   params: EndpointParams,
   response: {
-    ...errors,
+    ...webhookErrors,
     200: response(WebhookEndpoint, { description: 'The endpoint as it was.' }),
     ...unknown,
     ...bodyErrors

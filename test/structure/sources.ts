@@ -5,6 +5,21 @@ import { fileURLToPath } from 'node:url'
 /** The top folder of this repository. */
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
+/** The folders of the sources, without the tests. */
+export const SOURCE_FOLDERS = [
+  'src',
+  'plugins',
+  'handlers',
+  'schema',
+  'cli',
+  'clients/typescript/src',
+  'tools',
+  'examples'
+]
+
+/** The files that a program has written. */
+export const GENERATED = ['clients/typescript/src/openapi.ts']
+
 /** Returns the files under the folders with one of the extensions, as sorted paths from the top folder. */
 export function filesUnder(folders: string[], extensions: string[]): string[] {
   return folders

@@ -1,20 +1,9 @@
 import { dirname } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { LAYERS, RESTRICTED } from './layers.ts'
-import { filesUnder, type Import, importsOf, read } from './sources.ts'
+import { filesUnder, GENERATED, type Import, importsOf, read, SOURCE_FOLDERS } from './sources.ts'
 
-const FOLDERS = [
-  'src',
-  'plugins',
-  'handlers',
-  'schema',
-  'cli',
-  'clients/typescript/src',
-  'tools',
-  'examples',
-  'test'
-]
-const GENERATED = ['clients/typescript/src/openapi.ts']
+const FOLDERS = [...SOURCE_FOLDERS, 'test']
 const files = filesUnder(FOLDERS, ['ts'])
 const longestFirst = LAYERS.flat().sort((one, other) => other.length - one.length)
 
@@ -39,19 +28,7 @@ describe('the sources', () => {
   })
 
   test('have no marks of a merge conflict, and neither have the documents', () => {
-    const folders = [
-      'src',
-      'plugins',
-      'handlers',
-      'schema',
-      'cli',
-      'clients/typescript/src',
-      'tools',
-      'test',
-      'docs',
-      'examples',
-      'migrations'
-    ]
+    const folders = [...FOLDERS, 'docs', 'migrations']
     const pages = ['README.md', 'CONTRIBUTING.md', 'docker-compose.yml', 'package.json']
     const marked = [...filesUnder(folders, ['*']), ...pages].filter(file => /^(<{7}|>{7}) /m.test(read(file)))
     expect(marked).toEqual([])

@@ -367,7 +367,7 @@ export interface paths {
         put?: never;
         /**
          * Create a webhook endpoint
-         * @description The endpoint receives the events of every order that is accepted after this answer. Only this answer shows the secret.
+         * @description The endpoint receives every event that happens after this answer. Only this answer and a rotation show the secret.
          *
          *     Scope: `webhooks`.
          */

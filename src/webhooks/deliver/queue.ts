@@ -153,7 +153,7 @@ async function settleDelivery({ run }: Transaction, settlement: Settlement): Pro
   const { delivery, outcome } = settlement
   const { status, duration, error } = settlement.attempt
   const pause = outcome.status === 'waiting' ? outcome.pause : 0
-  // A delivery that was dropped during the attempt was delivered all the same, or stays dropped.
+  // A delivery may have been dropped during the attempt. It is delivered after a success, and stays dropped otherwise.
   const open = outcome.status === 'delivered' ? '' : " AND status = 'waiting'"
   const began = `${NOW} - INTERVAL ? MICROSECOND`
   await run(
