@@ -2,6 +2,7 @@ import { Type } from 'typebox'
 import { expect, onTestFinished, test } from 'vitest'
 import type { App } from '../../src/app.ts'
 import { slotOf } from '../../src/stores/redis/cluster/slot.ts'
+import { readUnsettledIn } from '../../src/streams/registry/unsettled.ts'
 import type { LocalStore } from '../../tools/local/redis.ts'
 import { ownerOf, readNodes } from '../../tools/local/redis-nodes.ts'
 import { openApp, useApp } from '../harness/app.ts'
@@ -26,15 +27,24 @@ test('a worker that starts while a master is unavailable runs functions in the o
     })
   const env = { STORE_TIMEOUT_MS: '1000' }
   const api = await useApp(space, 'api', env)
+  const { keys, stores } = api.app
+  const partitions = Array.from({ length: keys.partitions }, (_, partition) => partition)
   const before = await openApp(space, 'worker', env, consume)
+  // A worker becomes ready before its functions have begun. A new function needs all masters.
+  await until('the function has begun in each partition', async () => {
+    if (!(await stores.redis.check())) return false
+    const groups = await Promise.all(
+      partitions.map(at => stores.redis.masterOf(at).run(client => readUnsettledIn(client, keys, at)))
+    )
+    return groups.every(names => names.has('listener'))
+  })
   await before.close()
 
   // A process that starts needs the master of this key.
-  const { keys } = api.app
   const nodes = await readNodes(cluster.servers)
   const common = ownerOf(nodes, slotOf(keys.partitionCount()))
   const stopped = cluster.servers.find(server => server !== common?.server) as LocalStore
-  const owners = Array.from({ length: 12 }, (_, p) => ownerOf(nodes, slotOf(keys.accepted(p)))?.server)
+  const owners = partitions.map(at => ownerOf(nodes, slotOf(keys.accepted(at)))?.server)
   process.kill(stopped.pid, 'SIGSTOP')
   onTestFinished(() => void process.kill(stopped.pid, 'SIGCONT'))
   await useApp(space, 'worker', env, consume)
