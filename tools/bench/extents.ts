@@ -10,6 +10,7 @@ export interface Plan {
   /** The number of orders of one round, for the service and for a peer. */
   batch?: { rounds: number; orders: number; peerOrders: number }
   /** The lengths of the short loads (`probe`), the long loads (`hold`) and the load at half the rate (`half`). */
+  wait?: { rounds: number; seconds: number }
   sustained?: { probe: number; hold: number; half: number }
   /** `rows` has the sizes of the table, and `waiting` is the number of waiting orders. */
   growth?: { rows: number[]; waiting: number; orders: number; rounds: number; seconds: number }
@@ -24,6 +25,7 @@ export const plans: Record<Extent, Plan> = {
     seconds: 2,
     drain: { rounds: 3, orders: 200_000, peerOrders: 20_000, appended: 50_000 },
     batch: { rounds: 5, orders: 100_000, peerOrders: 30_000 },
+    wait: { rounds: 5, seconds: 3 },
     sustained: { probe: 4, hold: 30, half: 15 },
     growth: { rows: [1_000_000, 10_000_000], waiting: 1_000_000, orders: 60_000, rounds: 3, seconds: 2 },
     workers: { rounds: 3, counts: [1, 2, 4], orders: 50_000 },
@@ -34,6 +36,7 @@ export const plans: Record<Extent, Plan> = {
     seconds: 2,
     drain: { rounds: 1, orders: 50_000, peerOrders: 5000 },
     batch: { rounds: 2, orders: 100_000, peerOrders: 30_000 },
+    wait: { rounds: 2, seconds: 2 },
     memory: { orders: 25_000 }
   },
   check: {
@@ -56,5 +59,6 @@ export const aims = {
   sustainedBullmq: { full: { atLeast: 4 } },
   growth: { full: { atLeast: 0.8 } },
   metricsGrowth: { full: { atMost: 1.25 } },
-  waiting: { full: { atLeast: 0.9 } }
+  waitBullmq: { full: { atLeast: 1.5 } },
+  backlog: { full: { atLeast: 0.9 } }
 } as const satisfies Record<string, Partial<Record<Extent, { atLeast?: number; atMost?: number }>>>

@@ -73,6 +73,8 @@ export const full: Results = {
     series('sustained', 'orderstream (always)', 'orders/s', [5432.1]),
     series('end-to-end', 'bullmq', 'ms', [88.2], [{ p50_ms: 20.1, p99_ms: 88.2 }]),
     series('end-to-end', 'orderstream (always)', 'ms', [17.4], [{ p50_ms: 7.45, p99_ms: 17.4 }]),
+    series('wait', 'bullmq', 'orders/s', around(1510), [{ p50_ms: 161, p99_ms: 402 }]),
+    series('wait', 'orderstream (always)', 'orders/s', around(4321), [{ p50_ms: 57.3, p99_ms: 133 }]),
     series('memory', 'waiting order', 'bytes', [712.4]),
     series('memory', 'finished order', 'bytes', [398.7]),
     ...growing('growth-drain', 'orders/s', [17_300, 16_900, 16_200]),

@@ -1,6 +1,6 @@
 -- Orders for wrk: POST /orders until enough are accepted; records each accepted order for reads.lua.
 --
--- arguments  1 to 5 as in orders.lua   6 most orders   7 the file for the paths of accepted orders
+-- arguments  1 to 6 as in orders.lua   7 most orders   8 the file for the paths of accepted orders
 
 dofile('orders.lua')
 
@@ -9,8 +9,8 @@ local begin, most, sent, paths = init, 0, 0
 
 function init(args)
   begin(args)
-  most = tonumber(args[6])
-  paths = assert(io.open(args[7], 'a'))
+  most = tonumber(args[7])
+  paths = assert(io.open(args[8], 'a'))
 end
 
 function delay()

@@ -2,7 +2,7 @@
 --
 -- arguments  1 a text that makes the ids of this run unique   2 requests a second, or 0 for no limit: each connection
 --            then only waits for its answer   3 the seed of the random digits   4 an API key, or '' for none
---            5 how many items each order has
+--            5 how many items each order has   6 the seconds of the header Prefer: wait, or 0 for none
 --
 -- An id begins with eight random digits, so that it falls anywhere in an index, like the ids of real clients.
 
@@ -26,6 +26,7 @@ function init(args)
   math.randomseed(tonumber(args[3]))
   head = 'POST /orders HTTP/1.1\r\nhost: ' .. wrk.host .. ':' .. wrk.port .. '\r\ncontent-type: application/json'
   if args[4] ~= '' then head = head .. '\r\nauthorization: Bearer ' .. args[4] end
+  if args[6] ~= '0' then head = head .. '\r\nprefer: wait=' .. args[6] end
   head = head .. '\r\ncontent-length: '
   items = tonumber(args[5])
   local rate = tonumber(args[2])

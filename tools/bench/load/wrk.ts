@@ -27,6 +27,8 @@ export interface LoadOptions {
   key?: string | undefined
   /** The number of items of each order; 0 by default. */
   items?: number | undefined
+  /** How long the service may wait for the completion of an order before it answers (s); 0 by default. */
+  wait?: number | undefined
   signal: AbortSignal
 }
 
@@ -49,11 +51,11 @@ export async function fillOrders(options: LoadOptions, most: number, file: strin
   return wrk('fill.lua', options, [...orderArguments(options, 0), String(most), file])
 }
 
-/** Returns the arguments of a load: a tag that makes its ids unique, its rate, its seed, its key and its items. */
-function orderArguments({ key = '', items = 0 }: LoadOptions, perSecond: number): string[] {
+/** Returns the arguments of a load: a tag that makes its ids unique, its rate, its seed, its key, its items, its wait. */
+function orderArguments({ key = '', items = 0, wait = 0 }: LoadOptions, perSecond: number): string[] {
   const seed = ++loads
   const tag = `${process.pid.toString(36)}${seed.toString(36)}`
-  return [tag, String(perSecond), String(process.pid * 1000 + seed), key, String(items)]
+  return [tag, String(perSecond), String(process.pid * 1000 + seed), key, String(items), String(wait)]
 }
 
 /** Reads the paths in a file, one after another from line `from` on. */

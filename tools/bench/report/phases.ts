@@ -9,6 +9,7 @@ const titles: Record<string, string> = {
   workers: 'Processing a backlog with more workers on the same cores',
   sustained: 'Accepting and processing at once, with a flat backlog',
   'end-to-end': 'From POST to completed, each at half of its own rate, p99',
+  wait: 'Answering POSTs that wait until their order is completed',
   memory: 'Memory of Redis for one order',
   'growth-drain': 'Processing a backlog beside other rows',
   'growth-read': 'Reading rows beside other rows',

@@ -36,7 +36,7 @@ const files: Record<string, string[]> = {
   'accept.svg': ['accept', 'batch'],
   'read.svg': ['read'],
   'drain.svg': ['drain', 'workers'],
-  'sustained.svg': ['sustained', 'end-to-end'],
+  'sustained.svg': ['sustained', 'end-to-end', 'wait'],
   'growth.svg': ['growth-drain', 'growth-read', 'growth-metrics', 'growth-accept']
 }
 

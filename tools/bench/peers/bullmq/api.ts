@@ -7,18 +7,20 @@ import { compileBody } from '../../../../src/http/validation.ts'
 import { keyPrefix, mysqlOptions, port, redisOptions } from '../shared/environment.ts'
 import { createServer } from '../shared/fastify.ts'
 import { accept, documentKey, findRow } from '../shared/orders.ts'
-import { createQueue, JOB } from './queue.ts'
+import { createQueue, createQueueEvents, JOB } from './queue.ts'
 
 /**
  * The api of a service on Fastify and BullMQ. It stores the document if there is none, and then adds a job with the id
- * of the order. BullMQ accepts each id once. A batch adds 500 jobs with one `addBulk`, and ends with an error when one of them fails. The api does not look in MySQL before it accepts an order, and writes no
- * log. Both are an advantage for it.
+ * of the order. BullMQ accepts each id once. A batch adds 500 jobs with one `addBulk`, and ends with an error when one of
+ * them fails. A client that waits gets its answer from `waitUntilFinished`. The api does not look in MySQL before it
+ * accepts an order, and writes no log. Both are an advantage for it.
  */
 const JSON_TEXT = 'application/json; charset=utf-8'
 const prefix = keyPrefix()
 const redis = new Redis(redisOptions())
 const pool = createPool(mysqlOptions())
 const queue = createQueue(prefix)
+const events = createQueueEvents(prefix)
 redis.on('error', console.error)
 
 const app = createServer()
@@ -30,15 +32,28 @@ app.post('/orders', { schema: { body: NewOrder } }, async (request, reply) => {
   reply.header('content-type', JSON_TEXT)
   const known = await redis.set(key, document, 'NX', 'GET')
   if (known !== null) return reply.send(known)
-  try {
-    await queue.add(JOB, message, { jobId: order_id })
-  } catch (error) {
-    // Without this, the order would look accepted but would have no job.
-    await redis.del(key)
-    throw error
-  }
-  return reply.code(202).send(document)
+  const wait = waitOf(request.headers.prefer)
+  const job = await queue
+    .add(JOB, message, { jobId: order_id, ...(wait ? WAITED : {}) })
+    .catch(async (error: unknown) => {
+      // Without this, the order would look accepted but would have no job.
+      await redis.del(key)
+      throw error
+    })
+  reply.code(202)
+  if (!wait) return reply.send(document)
+  await job.waitUntilFinished(events, wait * 1000)
+  return reply.header('preference-applied', `wait=${wait}`).send(await redis.get(key))
 })
+
+/** The options of a job that a client waits for: `waitUntilFinished` fails when a finished job is gone. */
+const WAITED = { removeOnComplete: { count: 1000 } }
+
+/** Returns the seconds of `Prefer: wait`; undefined without one. */
+function waitOf(prefer: unknown): number | undefined {
+  const seconds = /^wait=(\d+)$/.exec(String(prefer))?.[1]
+  return seconds === undefined ? undefined : Number(seconds)
+}
 
 /** The orders that one call of `addBulk` adds. */
 const CHUNK = 500
@@ -96,10 +111,10 @@ app.get('/orders/:order_id', { schema: { params: OrderParams } }, async (request
 })
 
 app.addHook('onClose', async () => {
-  await Promise.all([queue.close(), pool.end()])
+  await Promise.all([queue.close(), events.close(), pool.end()])
   redis.disconnect()
 })
 
 process.once('SIGTERM', () => app.close())
-await queue.waitUntilReady()
+await Promise.all([queue.waitUntilReady(), events.waitUntilReady()])
 await app.listen({ host: '127.0.0.1', port: port() })

@@ -1,4 +1,4 @@
-import { Queue, type RedisOptions } from 'bullmq'
+import { Queue, QueueEvents, type RedisOptions } from 'bullmq'
 import type { OrderPlaced } from '../../../../schema/messages/order-placed.ts'
 import { redisOptions } from '../shared/environment.ts'
 
@@ -26,4 +26,16 @@ export function createQueue(prefix: string): Queue<OrderPlaced> {
   })
   queue.on('error', console.error)
   return queue
+}
+
+/** Creates the reader of the queue's events, with a connection of its own, as `waitUntilFinished` needs it. */
+export function createQueueEvents(prefix: string): QueueEvents {
+  const events = new QueueEvents(QUEUE, {
+    connection: { ...redisOptions(), maxRetriesPerRequest: null },
+    prefix
+  })
+  // Each job that a client waits for has two listeners of its own.
+  events.setMaxListeners(0)
+  events.on('error', console.error)
+  return events
 }

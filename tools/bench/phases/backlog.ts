@@ -6,7 +6,7 @@ const CONNECTIONS = 64
 const WARM_UP = 2
 
 /** Measures how a backlog affects the accept of orders. It compares two apis, each with its own Redis. */
-export async function waiting(bench: Bench): Promise<void> {
+export async function backlog(bench: Bench): Promise<void> {
   const plan = bench.plan.growth
   if (!plan) return
   const { signal } = bench
@@ -26,7 +26,7 @@ export async function waiting(bench: Bench): Promise<void> {
       [label]: () => post(busy, plan.seconds)
     })
     for (const [name, rates] of Object.entries(found)) bench.add('growth-accept', name, 'orders/s', rates)
-    bench.compare(`accept: ${label} / 0 waiting`, 'waiting', found[label] ?? [], found['0 waiting'] ?? [])
+    bench.compare(`accept: ${label} / 0 waiting`, 'backlog', found[label] ?? [], found['0 waiting'] ?? [])
   })
   for (const { place } of [few, many]) await place.reset()
 }
