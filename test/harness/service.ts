@@ -43,7 +43,10 @@ export async function startEntry(
     mark: entry,
     command: process.execPath,
     args: () => [...nodeFlags, '--throw-deprecation', entry],
-    env: port => ({ PATH: process.env.PATH, ...space.env, ...env, PORT: String(port) }),
+    env: port => {
+      const { PATH, NODE_COMPILE_CACHE } = process.env
+      return { PATH, NODE_COMPILE_CACHE, ...space.env, ...env, PORT: String(port) }
+    },
     graceMs: 20_000,
     notReady: async port => {
       const answer = await fetch(`http://127.0.0.1:${port}/health/live`).catch(error =>

@@ -20,6 +20,8 @@ declare module 'vitest' {
 /** Starts one private Redis and MariaDB for the whole run. Their data is kept when a test fails. */
 export default async function stores(project: TestProject) {
   const dir = await mkdtemp(join(tmpdir(), 'orderstream-test-'))
+  // Hundreds of processes load the same modules. The workers of vitest and the services inherit this.
+  process.env.NODE_COMPILE_CACHE ??= join(dir, 'compile-cache')
   const [redis, mysql] = await Promise.all([
     startRedis({ dir: join(dir, 'redis') }),
     startMariadb({ dir: join(dir, 'mariadb') })
