@@ -15,8 +15,10 @@ declare module 'fastify' {
       batch: (name: string, counts: BatchTally, seconds: number) => void
       /** Counts a message with a version that a stream function does not support. */
       unknownVersion: (name: string, version: string) => void
-      /** Counts attempts to deliver webhooks, and dropped deliveries, by their outcome. */
-      webhook: (outcome: AttemptOutcome | 'dropped', count?: number) => void
+      /** Counts an attempt to deliver a webhook by its outcome. */
+      webhookAttempt: (outcome: AttemptOutcome) => void
+      /** Counts webhook deliveries that were dropped. */
+      webhooksDropped: (count: number) => void
       /** Counts entries in Redis that cannot be read. */
       corrupt: (kind: Corrupt, count?: number) => void
     }
@@ -59,10 +61,14 @@ const METRICS = {
     help: 'Messages of a version that a function does not know, left to other workers.',
     labelNames: ['function', 'version']
   },
-  webhooks: {
-    name: 'orderstream_webhook_deliveries_total',
-    help: 'Attempts to deliver webhooks, and dropped deliveries, by what became of the delivery.',
+  webhookAttempts: {
+    name: 'orderstream_webhook_attempts_total',
+    help: 'Attempts to deliver webhooks, by what became of the delivery.',
     labelNames: ['outcome']
+  },
+  webhooksDropped: {
+    name: 'orderstream_webhook_dropped_total',
+    help: 'Webhook deliveries that were dropped because too many waited for their endpoint.'
   },
   batches: {
     name: 'orderstream_batch_duration_seconds',
@@ -91,7 +97,8 @@ async function metrics(app: FastifyInstance) {
   const messages = new Counter({ ...METRICS.messages, registers })
   const corrupt = new Counter({ ...METRICS.corrupt, registers })
   const unknownVersions = new Counter({ ...METRICS.unknownVersion, registers })
-  const webhooks = new Counter({ ...METRICS.webhooks, registers })
+  const webhookAttempts = new Counter({ ...METRICS.webhookAttempts, registers })
+  const webhooksDropped = new Counter({ ...METRICS.webhooksDropped, registers })
   const batches = new Histogram({ ...METRICS.batches, buckets: SECONDS, registers })
   new Gauge({
     ...METRICS.stores,
@@ -120,7 +127,8 @@ async function metrics(app: FastifyInstance) {
   app.decorate('metrics', {
     registry,
     order: outcome => orders.inc({ outcome }),
-    webhook: (outcome, count = 1) => webhooks.inc({ outcome }, count),
+    webhookAttempt: outcome => webhookAttempts.inc({ outcome }),
+    webhooksDropped: count => webhooksDropped.inc(count),
     corrupt: (kind, count = 1) => corrupt.inc({ kind }, count),
     unknownVersion: (name, version) => unknownVersions.inc({ function: name, version }),
     batch: (name, { corrupt: unreadable, ...counts }, seconds) => {

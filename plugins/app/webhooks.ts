@@ -51,7 +51,7 @@ async function webhooks(app: FastifyInstance) {
     lease: config.LEASE_MS,
     patience: lifecycle.patience,
     log,
-    count: metrics.webhook
+    count: metrics.webhookAttempt
   })
   app.decorate('webhooks', {
     endpoints: createEndpoints({
@@ -65,7 +65,7 @@ async function webhooks(app: FastifyInstance) {
       mysql,
       cap: CAP,
       onRecorded: dispatcher.wake,
-      onDropped: count => metrics.webhook('dropped', count)
+      onDropped: metrics.webhooksDropped
     }),
     dispatcher,
     purgeLog: createLogPurge(mysql),
