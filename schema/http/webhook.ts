@@ -89,7 +89,7 @@ const FACTS = {
   }),
   enabled: Type.Boolean({ description: 'Whether it receives events.' }),
   disabled_reason: Type.Union([Type.String(), Type.Null()], {
-    description: '`gone`: it answered 410. `asked`: a caller disabled it. null while it is enabled.'
+    description: '`gone`: it answered 410. `requested`: a caller disabled it. null while it is enabled.'
   }),
   created_at: Time('When it was created.'),
   updated_at: Time('When a caller last changed it.'),

@@ -71,7 +71,7 @@ export function createEndpointTable(mysql: MysqlStore): EndpointTable {
       if (events !== undefined) changes.push(['events = ?', toText(events)])
       if (enabled === true)
         changes.push(["state = 'enabled', disabled_reason = NULL, failures = 0, parked_until = NULL"])
-      if (enabled === false) changes.push(["state = 'disabled', disabled_reason = 'asked'"])
+      if (enabled === false) changes.push(["state = 'disabled', disabled_reason = 'requested'"])
       const sets = changes.map(([set]) => set).join(', ')
       await update(
         tenant,

@@ -75,12 +75,12 @@ describe('a webhook endpoint', () => {
     const change = async (body: object) => (await call('PATCH', `/${id}`, body)).json()
     expect(await change({ url: `${URL}/2` })).toMatchObject({ url: `${URL}/2`, events: ['order.failed'] })
     expect(await change({ events: null })).toMatchObject({ url: `${URL}/2`, events: null })
-    expect(await change({ enabled: false })).toMatchObject({ enabled: false, disabled_reason: 'asked' })
+    expect(await change({ enabled: false })).toMatchObject({ enabled: false, disabled_reason: 'requested' })
     expect(await change({ enabled: true })).toMatchObject({ enabled: true, disabled_reason: null })
     expect((await call('PATCH', `/${id}`, {})).statusCode).toBe(400)
     expect((await call('DELETE', `/${id}`)).json()).toMatchObject({ id })
     for (const method of ['GET', 'DELETE'] as const)
-      expect((await call(method, `/${id}`)).json().type).toMatch(/:endpoint-not-found$/)
+      expect((await call(method, `/${id}`)).json().type).toMatch(/:webhook-endpoint-not-found$/)
     expect((await call('GET', '')).json()).toEqual({ endpoints: [] })
   })
 
@@ -120,13 +120,13 @@ describe('a webhook endpoint', () => {
     expect((await acme('GET', `/${id}`)).json()).toMatchObject({ enabled: true, previous_secret_until: null })
     const other = await create(beta)
     const crossed = await beta('POST', `/${other.id}/deliveries/${delivery?.id}/redeliver`)
-    expect(crossed.json().type).toMatch(/:delivery-not-found$/)
+    expect(crossed.json().type).toMatch(/:webhook-delivery-not-found$/)
   })
 
   test('is refused when the tenant has too many', async () => {
     const call = await caller('many')
     for (let n = 0; n < MOST_ENDPOINTS; n++) await create(call)
-    expect((await call('POST', '', { url: URL })).json().type).toMatch(/:too-many-endpoints$/)
+    expect((await call('POST', '', { url: URL })).json().type).toMatch(/:too-many-webhook-endpoints$/)
   })
 
   test('is refused for a URL that is not public, in creation and change', async () => {
@@ -143,7 +143,7 @@ describe('a webhook endpoint', () => {
     ])
       expect((await post(url)).json(), url).toMatchObject({
         status: 400,
-        type: 'urn:orderstream:problem:endpoint-refused'
+        type: 'urn:orderstream:problem:webhook-endpoint-refused'
       })
     const made = await post('https://8.8.8.8/hook')
     expect(made.statusCode).toBe(201)
@@ -153,7 +153,7 @@ describe('a webhook endpoint', () => {
       url: `/webhook-endpoints/${id}`,
       payload: { url: 'https://10.0.0.1/' }
     })
-    expect(changed.json()).toMatchObject({ type: 'urn:orderstream:problem:endpoint-refused' })
+    expect(changed.json()).toMatchObject({ type: 'urn:orderstream:problem:webhook-endpoint-refused' })
     await strict.call({ method: 'DELETE', url: `/webhook-endpoints/${id}` })
   })
 
