@@ -31,7 +31,7 @@ const create = {
     }),
     400: problem('The request is not valid, or webhooks cannot be sent to that URL.'),
     409: problem('The tenant has too many endpoints.'),
-    503: retryable('A store is unavailable: a new endpoint needs both. Try again.'),
+    503: retryable('The DNS or a store is unavailable: a new endpoint needs both stores. Try again.'),
     ...bodyErrors
   }
 } as const
@@ -65,6 +65,7 @@ const change = {
     ...webhookErrors,
     200: response(WebhookEndpoint, { description: 'The endpoint as it is now.' }),
     400: problem('The request is not valid, or webhooks cannot be sent to that URL.'),
+    503: retryable('The DNS or MySQL is unavailable. Try again.'),
     ...unknown,
     ...bodyErrors
   }

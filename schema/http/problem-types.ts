@@ -60,6 +60,7 @@ export const PROBLEMS = {
     title: 'The OpenID provider is unavailable',
     retryAfter: 5
   },
+  'dns-unavailable': { status: 503, title: 'The DNS does not answer', retryAfter: 5 },
   unavailable: { status: 503, title: 'The service cannot do this now', retryAfter: 1 },
   'backlog-full': { status: 503, title: 'Too many orders are waiting' },
   'batch-stopped': { status: 503, title: 'The service stops in the middle of the batch', retryAfter: 1 },

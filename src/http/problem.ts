@@ -22,7 +22,13 @@ import { TaxRateRefused } from '../orders/tax/rate-table.ts'
 import { StoreUnavailable } from '../stores/errors.ts'
 import { RedriveRefused } from '../streams/dead-letters/redrive.ts'
 import { FunctionInUse } from '../streams/operate/forget.ts'
-import { DeliveryNotFound, EndpointNotFound, EndpointRefused, TooManyEndpoints } from '../webhooks/errors.ts'
+import {
+  DeliveryNotFound,
+  DnsUnavailable,
+  EndpointNotFound,
+  EndpointRefused,
+  TooManyEndpoints
+} from '../webhooks/errors.ts'
 import {
   BatchStopped,
   BatchTooLarge,
@@ -84,6 +90,7 @@ const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
   [TooManyEndpoints, 'too-many-webhook-endpoints'],
   [LookUpsFull, 'unavailable'],
   [ProviderUnavailable, 'provider-unavailable'],
+  [DnsUnavailable, 'dns-unavailable'],
   [BacklogFull, 'backlog-full'],
   [StoreUnavailable, 'unavailable']
 ])

@@ -1,7 +1,7 @@
 import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { withDeadline } from '../async/deadline.ts'
-import { EndpointRefused } from './errors.ts'
+import { DnsUnavailable, EndpointRefused } from './errors.ts'
 import { createDnsResolve, type Resolve, resolveBySystem } from './resolve.ts'
 
 /** An address to which the service does not connect. */
@@ -19,6 +19,7 @@ export interface AddressGuard {
   /**
    * Checks the URL of an endpoint, with all addresses that its host has now.
    * @throws {EndpointRefused} with the reason.
+   * @throws {DnsUnavailable}
    */
   check: (url: string) => Promise<void>
   /**
@@ -115,15 +116,13 @@ function checkForm(text: string, allowPrivate: boolean): URL {
   return url
 }
 
-/** @throws {EndpointRefused} when the host has no address, or none is found in time. */
+/** @throws {EndpointRefused} when the host has no address. @throws {DnsUnavailable} when none is found in time. */
 async function resolveInTime(resolve: Resolve, host: string): Promise<string[]> {
-  const late = () => {
-    throw new EndpointRefused(`The DNS has not returned an address of ${host} in time.`)
+  const unavailable = (cause?: unknown) => {
+    throw new DnsUnavailable(host, { cause })
   }
-  const found = resolve(host).catch(() => {
-    throw new EndpointRefused(`The host ${host} has no address in the DNS.`)
-  })
-  const addresses = await withDeadline(found, { after: CHECK_WITHIN, late })
+  const found = resolve(host).catch(unavailable)
+  const addresses = await withDeadline(found, { after: CHECK_WITHIN, late: () => unavailable() })
   if (addresses.length === 0) throw new EndpointRefused(`The host ${host} has no address in the DNS.`)
   return addresses
 }

@@ -21,12 +21,13 @@ export interface Endpoints {
   /**
    * Creates an endpoint. It receives every event of an order that is accepted from now on.
    * @throws {EndpointRefused} for a URL to which nothing is sent.
+   * @throws {DnsUnavailable}
    * @throws {TooManyEndpoints}
    */
   create: (tenant: string, endpoint: NewWebhookEndpoint) => Promise<IssuedWebhookEndpoint>
   list: EndpointTable['list']
   read: EndpointTable['read']
-  /** @throws {EndpointRefused} for a URL to which nothing is sent. */
+  /** @throws {EndpointRefused} for a URL to which nothing is sent. @throws {DnsUnavailable} */
   change: (tenant: string, id: string, change: WebhookEndpointChange) => Promise<WebhookEndpoint>
   /** Makes a new secret. The one before still signs for `keep` ms. */
   rotate: (tenant: string, id: string, keep: number) => Promise<IssuedWebhookEndpoint>

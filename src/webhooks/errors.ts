@@ -3,6 +3,15 @@ export class EndpointRefused extends Error {
   override name = 'EndpointRefused'
 }
 
+/** The DNS has not answered for a host, so its URL can be neither accepted nor refused. */
+export class DnsUnavailable extends Error {
+  override name = 'DnsUnavailable'
+
+  constructor(host: string, options?: ErrorOptions) {
+    super(`The DNS has not answered for ${host}. Try again.`, options)
+  }
+}
+
 /** The tenant has no endpoint with this id. */
 export class EndpointNotFound extends Error {
   override name = 'EndpointNotFound'

@@ -439,7 +439,7 @@ export interface components {
         /** @description An error, after RFC 9457. */
         Problem: {
             /**
-             * @description Names the kind of problem. It stays the same, so use it to distinguish problems. One of `bad-request`, `invalid-json`, `refused-json`, `invalid-batch`, `validation-failed`, `invalid-order`, `invalid-cursor`, `unsupported-filter`, `invalid-idempotency-key`, `webhook-endpoint-refused`, `invalid-host`, `invalid-transfer-encoding`, `unauthorized`, `insufficient-scope`, `not-found`, `route-not-found`, `order-not-found`, `dead-letter-not-found`, `key-not-found`, `function-not-found`, `webhook-endpoint-not-found`, `webhook-delivery-not-found`, `method-not-allowed`, `request-timeout`, `key-refused`, `order-conflict`, `order-final`, `function-in-use`, `release-refused`, `letter-refused`, `tax-rate-refused`, `no-loss`, `idempotency-key-in-use`, `too-many-webhook-endpoints`, `body-too-large`, `order-too-large`, `batch-too-large`, `unsupported-media-type`, `unsupported-content-coding`, `idempotency-key-reused`, `quota-exceeded`, `too-many-requests`, `internal`, `not-implemented`, `provider-unavailable`, `unavailable`, `backlog-full`, `batch-stopped`, `overloaded`, `unreadable`, `refused` after `urn:orderstream:problem:`. Further kinds may follow.
+             * @description Names the kind of problem. It stays the same, so use it to distinguish problems. One of `bad-request`, `invalid-json`, `refused-json`, `invalid-batch`, `validation-failed`, `invalid-order`, `invalid-cursor`, `unsupported-filter`, `invalid-idempotency-key`, `webhook-endpoint-refused`, `invalid-host`, `invalid-transfer-encoding`, `unauthorized`, `insufficient-scope`, `not-found`, `route-not-found`, `order-not-found`, `dead-letter-not-found`, `key-not-found`, `function-not-found`, `webhook-endpoint-not-found`, `webhook-delivery-not-found`, `method-not-allowed`, `request-timeout`, `key-refused`, `order-conflict`, `order-final`, `function-in-use`, `release-refused`, `letter-refused`, `tax-rate-refused`, `no-loss`, `idempotency-key-in-use`, `too-many-webhook-endpoints`, `body-too-large`, `order-too-large`, `batch-too-large`, `unsupported-media-type`, `unsupported-content-coding`, `idempotency-key-reused`, `quota-exceeded`, `too-many-requests`, `internal`, `not-implemented`, `provider-unavailable`, `dns-unavailable`, `unavailable`, `backlog-full`, `batch-stopped`, `overloaded`, `unreadable`, `refused` after `urn:orderstream:problem:`. Further kinds may follow.
              * @example urn:orderstream:problem:order-not-found
              */
             type: string;
@@ -3267,7 +3267,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A store is unavailable: a new endpoint needs both. Try again. */
+            /** @description The DNS or a store is unavailable: a new endpoint needs both stores. Try again. */
             503: {
                 headers: {
                     /** @description Seconds to wait before the next attempt. */
@@ -3673,7 +3673,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description MySQL is unavailable. Try again. */
+            /** @description The DNS or MySQL is unavailable. Try again. */
             503: {
                 headers: {
                     /** @description Seconds to wait before the next attempt. */
