@@ -13,7 +13,7 @@ const PURGE_EVERY = 60_000
  * then, a worker only asks MySQL once a second whether there is one.
  */
 export default async function deliverWebhooks(app: App) {
-  const { webhooks, config } = app
+  const { webhooks } = app
   let used = false
 
   const begin = app.consumeLater({
@@ -26,8 +26,7 @@ export default async function deliverWebhooks(app: App) {
 
   app.repeat({
     name: WEBHOOK_FUNCTION,
-    // The leases of endpoints are renewed in time.
-    every: Math.min(LOOK_EVERY, config.LEASE_MS / 4),
+    every: LOOK_EVERY,
     run: async () => {
       if (!used) {
         if (!(await webhooks.isUsed())) return false

@@ -49,9 +49,10 @@ describe('the dispatcher', () => {
     await until('all are delivered', () => isDone(id))
     expect(await table.read(TENANT, id)).toMatchObject({ failures: 0, parked_until: null })
     expect(order.toSorted((a, b) => a - b)).toEqual(numbers(0, 60))
-    // After the probe, up to four are in flight, so neighbours may change places.
+    // After the probe, up to four are in flight, and one may overtake another. A random order would be 20 places off.
     const [, ...rest] = order
-    for (const [index, n] of rest.entries()) expect(Math.abs(n - index), order.join()).toBeLessThan(5)
+    const places = rest.reduce((sum, n, index) => sum + Math.abs(n - index), 0)
+    expect(places / rest.length, order.join()).toBeLessThan(5)
   })
 
   test('delays no endpoint by slow, dead and silent ones', async () => {
@@ -96,7 +97,8 @@ describe('the dispatcher', () => {
     // This process is killed in the middle of a delivery: it never renews or releases its lease.
     const queue = createQueue(mysql, 'killed')
     expect(await queue.claim(id, 500)).toMatchObject({ id })
-    const [taken] = await queue.next(id, 1, false)
+    const [first = ''] = await queue.next(id, 1, false)
+    const taken = await queue.read(id, first)
     const sender = createSender({ guard: createAddressGuard(true), timeout: 100 })
     await sender.send(
       { url, headers: { 'webhook-id': String(taken?.message_id) }, body: '{}' },
@@ -108,6 +110,7 @@ describe('the dispatcher', () => {
     expect(ids().filter(each => each === idOf(0))).toHaveLength(2)
     // The process that has lost its lease gets nothing, and cannot end the lease of the other.
     expect(await queue.next(id, 10, true)).toEqual([])
+    expect(await queue.read(id, first)).toBeUndefined()
   })
 
   test('sends each delivery once with several processes', async () => {

@@ -41,15 +41,18 @@ export interface Started {
   outcomes: AttemptOutcome[]
 }
 
-/** The options of `start`. */
+/** The options of `start`. Times are in milliseconds. */
 export interface StartOptions {
   pauses?: Pauses
+  lease?: number
+  patience?: number
   sender?: Partial<SenderOptions>
 }
 
 /** Endpoints and their queues in a space of their own, without the rest of the service. */
 export interface Queues {
   space: Space
+  app: Awaited<ReturnType<typeof openApp>>['app']
   mysql: Awaited<ReturnType<typeof openApp>>['app']['stores']['mysql']
   table: EndpointTable
   /** Adds an endpoint. Its rows are deleted when the running test ends. */
@@ -90,6 +93,7 @@ export async function useQueues(): Promise<Queues> {
   const statusesOf = async (endpoint: string) => (await rowsOf(endpoint)).map(({ status }) => status)
   return {
     space,
+    app,
     mysql,
     table,
     rowsOf,
@@ -120,15 +124,15 @@ export async function useQueues(): Promise<Queues> {
       })
       await insertDeliveries(mysql, deliveries)
     },
-    start: ({ pauses = SHORT, sender: options = {} } = {}) => {
+    start: ({ pauses = SHORT, lease = 30_000, patience = 500, sender: options = {} } = {}) => {
       const owner = `test-${randomBytes(4).toString('hex')}`
       const sender = createSender({ guard: createAddressGuard(true), ...options })
       const outcomes: AttemptOutcome[] = []
       const dispatcher = createDispatcher({
         queue: createQueue(mysql, owner),
         sender,
-        lease: 30_000,
-        patience: 500,
+        lease,
+        patience,
         log: app.log,
         count: outcome => outcomes.push(outcome),
         pauses

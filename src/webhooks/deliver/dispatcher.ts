@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { singleFlight } from '../../async/single-flight.ts'
 import { isUnavailable } from '../../stores/errors.ts'
 import { type AttemptOutcome, runEndpoint } from './endpoint-run.ts'
 import { PAUSES, type Pauses } from './pauses.ts'
@@ -22,7 +23,7 @@ export interface DispatcherOptions {
 /** Sends the deliveries that are due. Each endpoint has a run of its own, so none waits for another. */
 export interface Dispatcher {
   /**
-   * Renews the leases of this process, and begins a run for each endpoint that something is due for.
+   * Begins a run for each endpoint that something is due for.
    * @returns false: there is never more work to do at once.
    */
   poll: () => Promise<false>
@@ -35,6 +36,9 @@ export interface Dispatcher {
 /** The endpoints that one process serves at a time. */
 const MOST_ENDPOINTS = 256
 
+/** How often a lease is renewed before it would end. */
+const RENEWALS = 4
+
 /** How long a run may take while other endpoints wait for their turn (ms). */
 const TURN = 10_000
 
@@ -46,6 +50,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   let stopping = false
   let looking: Promise<void> | undefined
   let again = false
+  let renewal: NodeJS.Timeout | undefined
+
+  // A failure is that of MySQL, which the runs find, too.
+  const renew = singleFlight(() => queue.renew([...runs.keys()], lease).catch(() => {}))
 
   const run = async (endpoint: ClaimedEndpoint) => {
     const began = performance.now()
@@ -61,6 +69,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     // Without a release, the lease ends by itself.
     await queue.release(endpoint.id).catch(() => {})
     runs.delete(endpoint.id)
+    if (runs.size > 0) return
+    clearInterval(renewal)
+    renewal = undefined
   }
 
   const lookOnce = async () => {
@@ -69,14 +80,14 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     for (const id of await queue.candidates(free)) {
       if (stopping || runs.has(id)) continue
       const endpoint = await queue.claim(id, lease)
-      if (endpoint) runs.set(id, run(endpoint))
+      if (!endpoint) continue
+      runs.set(id, run(endpoint))
+      // The leases are renewed while there are runs, also during a stop, which may outlast a lease.
+      renewal ??= setInterval(renew, lease / RENEWALS)
     }
   }
 
-  /**
-   * Looks once more when it was called in the meantime, since the first look may have come too early. It looks no further
-   * time, because `poll` must renew the leases.
-   */
+  /** Looks once more when it was called in the meantime, since the first look may have come too early. */
   const look = async () => {
     again = looking !== undefined
     looking ??= (async () => {
@@ -90,7 +101,6 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
   return {
     poll: async () => {
-      if (runs.size > 0) await queue.renew([...runs.keys()], lease)
       await look()
       return false
     },

@@ -20,9 +20,8 @@ export interface EndpointRunOptions {
   count: (outcome: AttemptOutcome) => void
 }
 
-/** The most deliveries that one query reads, and about how many characters of payload. */
+/** The most ids of deliveries that one query reads. */
 const CHUNK = 64
-const CHUNK_TEXT = 1_000_000
 
 /** The deliveries of an endpoint that are in flight at a time. */
 const LANES = 4
@@ -33,20 +32,22 @@ const SLOW = 1000
 /**
  * Sends what is due for one endpoint, until nothing is due, the endpoint is parked or gone, or the run must end. The
  * first delivery is sent alone, and so is each delivery of an endpoint that is slow or fails. While its answers are
- * quick, four are in flight.
+ * quick, four are in flight. A delivery is read just before it is sent, so it goes to the URL that the endpoint has then,
+ * and only the payloads in flight are in memory.
  * @throws {StoreUnavailable} while MySQL is unavailable, after the attempts in flight.
  */
 export async function runEndpoint(endpoint: ClaimedEndpoint, options: EndpointRunOptions): Promise<void> {
   const { queue, mustEnd } = options
-  const state: RunState = { ...endpoint, over: false, quick: false, chunk: 1, settling: [], error: undefined }
+  const state: RunState = { ...endpoint, over: false, quick: false, settling: [], error: undefined }
   while (!state.over && !mustEnd()) {
-    const due = await queue.next(endpoint.id, state.quick ? state.chunk : 1, state.parked)
+    const due = await queue.next(endpoint.id, state.quick ? CHUNK : 1, state.parked)
     if (due.length === 0) return
-    state.chunk = chunkAfter(due)
     const waiting = due.values()
     const lane = async () => {
-      for (const delivery of waiting) {
-        await deliver(delivery, state, options)
+      for (const id of waiting) {
+        const delivery = await queue.read(endpoint.id, id).catch(error => fail(state, error))
+        if (state.over || mustEnd()) return
+        if (delivery) await deliver(delivery, state, options)
         if (state.over || !state.quick || mustEnd()) return
       }
     }
@@ -56,22 +57,20 @@ export async function runEndpoint(endpoint: ClaimedEndpoint, options: EndpointRu
   }
 }
 
-/** Returns how many deliveries of this size the next query may read. */
-function chunkAfter(due: DueDelivery[]): number {
-  const text = due.reduce((total, { payload }) => total + payload.length, 0)
-  return Math.max(LANES, Math.min(CHUNK, Math.floor((CHUNK_TEXT * due.length) / text)))
-}
-
 /** What a run knows of its endpoint. `over` ends the run. */
 interface RunState extends ClaimedEndpoint {
   over: boolean
   quick: boolean
-  /** The deliveries that the next query reads while the endpoint is quick. */
-  chunk: number
   /** The outcomes that are being recorded. The next request does not wait for them. */
   settling: Promise<void>[]
-  /** Why an outcome could not be recorded. */
+  /** Why a delivery could not be read, or an outcome could not be recorded. */
   error: unknown
+}
+
+/** Ends the run after the attempts in flight, because MySQL failed. */
+function fail(state: RunState, error: unknown): undefined {
+  state.error ??= error
+  state.over = true
 }
 
 async function deliver(delivery: DueDelivery, state: RunState, options: EndpointRunOptions): Promise<void> {
@@ -91,10 +90,7 @@ async function deliver(delivery: DueDelivery, state: RunState, options: Endpoint
   const { status } = outcome.outcome
   const settled = queue.settle({ endpoint: state.id, url, delivery: id, attempt, ...outcome }).then(
     () => count(status === 'waiting' ? 'retried' : status),
-    error => {
-      state.error ??= error
-      state.over = true
-    }
+    error => fail(state, error)
   )
   state.settling.push(settled)
 }

@@ -11,7 +11,7 @@ export interface ClaimedEndpoint {
   parked: boolean
 }
 
-/** A delivery that is due, with what its endpoint has now. */
+/** A delivery to send, with what its endpoint has now. */
 export interface DueDelivery {
   id: string
   message_id: string
@@ -55,10 +55,15 @@ export interface Queue {
   renew: (ids: string[], lease: number) => Promise<void>
   release: (id: string) => Promise<void>
   /**
-   * Returns the next deliveries in order of time; none when this process has lost the endpoint. For a `probe`, returns
-   * a delivery that is not due, too.
+   * Returns the ids of the next deliveries in order of time; none when this process has lost the endpoint. For a
+   * `probe`, returns a delivery that is not due, too.
    */
-  next: (endpoint: string, limit: number, probe: boolean) => Promise<DueDelivery[]>
+  next: (endpoint: string, limit: number, probe: boolean) => Promise<string[]>
+  /**
+   * Reads a delivery that is about to be sent. Returns undefined when it no longer waits, or when its endpoint was
+   * disabled or this process has lost it.
+   */
+  read: (endpoint: string, id: string) => Promise<DueDelivery | undefined>
   /** Records the outcome of an attempt. Concurrent calls share a transaction. */
   settle: (settlement: Settlement) => Promise<void>
 }
@@ -78,11 +83,13 @@ const CANDIDATES = `SELECT e.id FROM webhook_endpoints e
 const CLAIM = `UPDATE webhook_endpoints SET owner = ?, leased_until = ${NOW} + INTERVAL ? MICROSECOND
   WHERE id = ? AND state = 'enabled' AND leased_until <= ${NOW}`
 
-const NEXT = `SELECT d.id, d.message_id, d.payload, d.attempts, e.url, e.secret,
+const OWN = `FROM webhook_endpoints e JOIN webhook_deliveries d ON d.endpoint_id = e.id
+  WHERE e.id = ? AND e.owner = ? AND e.state = 'enabled' AND e.leased_until > ${NOW} AND d.status = 'waiting'`
+
+const READ = `SELECT d.id, d.message_id, d.payload, d.attempts, e.url, e.secret,
     IF(e.previous_until > ${NOW}, e.previous_secret, NULL) AS previous_secret,
     COALESCE(TIMESTAMPDIFF(MICROSECOND, d.first_attempt_at, ${NOW}) DIV 1000, 0) AS age
-  FROM webhook_endpoints e JOIN webhook_deliveries d ON d.endpoint_id = e.id
-  WHERE e.id = ? AND e.owner = ? AND e.state = 'enabled' AND e.leased_until > ${NOW} AND d.status = 'waiting'`
+  ${OWN} AND d.id = ?`
 
 /** Creates the access to the queues. `owner` is the name of this process. */
 export function createQueue(mysql: MysqlStore, owner: string): Queue {
@@ -117,14 +124,12 @@ export function createQueue(mysql: MysqlStore, owner: string): Queue {
         [id, owner]
       )
     },
-    next: (endpoint, limit, probe) => {
+    next: async (endpoint, limit, probe) => {
       const due = probe ? '' : `AND d.due_at <= ${NOW}`
-      return mysql.rows<DueDelivery>(`${NEXT} ${due} ORDER BY d.due_at, d.id LIMIT ?`, [
-        endpoint,
-        owner,
-        limit
-      ])
+      const sql = `SELECT d.id ${OWN} ${due} ORDER BY d.due_at, d.id LIMIT ?`
+      return (await mysql.rows<{ id: string }>(sql, [endpoint, owner, limit])).map(({ id }) => id)
     },
+    read: async (endpoint, id) => (await mysql.rows<DueDelivery>(READ, [endpoint, owner, id]))[0],
     settle: async settlement => {
       await record(settlement)
       // Everything that waits is due at once, in order of time.
