@@ -14,6 +14,7 @@ import { webhookErrors, webhookRoute } from '../../schema/http/webhook-route.ts'
 import type { App } from '../../src/app.ts'
 
 const unknown = { 404: problem('There is no such endpoint, or no such delivery.') }
+const full = { 409: problem('Too many deliveries wait for the endpoint.') }
 
 const list = {
   ...webhookRoute,
@@ -40,6 +41,7 @@ const redeliver = {
     ...webhookErrors,
     202: response(Delivery, { description: 'The delivery waits again.' }),
     ...unknown,
+    ...full,
     ...bodyErrors
   }
 } as const
@@ -49,13 +51,14 @@ const redeliverRange = {
   operationId: 'redeliverWebhooks',
   summary: 'Send the deliveries of a time range again',
   description:
-    'A request reads at most 10,000 deliveries. Repeat it with `next` as `cursor` until `next` is null.',
+    'A request reads at most 10,000 deliveries, and ends early when too many wait. Repeat it with `next` as `cursor` until `next` is null.',
   params: EndpointParams,
   body: ref(RedeliverRange),
   response: {
     ...webhookErrors,
     202: response(Redelivered, { description: 'The deliveries wait again.' }),
     ...unknown,
+    ...full,
     ...bodyErrors
   }
 } as const
@@ -70,6 +73,7 @@ const test = {
     ...webhookErrors,
     202: response(Delivery, { description: 'The test event waits.' }),
     ...unknown,
+    ...full,
     ...bodyErrors
   }
 } as const

@@ -43,7 +43,7 @@ async function webhooks(app: FastifyInstance) {
   // The requests of clients use the connections for orders, and the deliveries those for functions.
   const { orders, mysql } = stores
   const guard = createAddressGuard(config.WEBHOOK_ALLOW_PRIVATE)
-  const deliveryLog = createDeliveryLog(orders)
+  const deliveryLog = createDeliveryLog(orders, CAP)
   const sender = createSender({ guard })
   const dispatcher = createDispatcher({
     queue: createQueue(mysql, app.processName),

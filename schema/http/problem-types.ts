@@ -45,6 +45,7 @@ export const PROBLEMS = {
   'no-loss': { status: 409, title: 'There is no loss to acknowledge' },
   'idempotency-key-in-use': { status: 409, title: 'A request with the key is in progress', retryAfter: 1 },
   'too-many-webhook-endpoints': { status: 409, title: 'The tenant has too many webhook endpoints' },
+  'webhook-queue-full': { status: 409, title: 'Too many deliveries wait for the webhook endpoint' },
   'body-too-large': { status: 413, title: 'The request body is too large' },
   'order-too-large': { status: 413, title: 'The order is too large' },
   'batch-too-large': { status: 413, title: 'The batch has too many orders' },

@@ -26,6 +26,7 @@ import {
   DeliveryNotFound,
   DnsUnavailable,
   EndpointNotFound,
+  EndpointQueueFull,
   EndpointRefused,
   TooManyEndpoints
 } from '../webhooks/errors.ts'
@@ -88,6 +89,7 @@ const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
   [EndpointNotFound, 'webhook-endpoint-not-found'],
   [DeliveryNotFound, 'webhook-delivery-not-found'],
   [TooManyEndpoints, 'too-many-webhook-endpoints'],
+  [EndpointQueueFull, 'webhook-queue-full'],
   [LookUpsFull, 'unavailable'],
   [ProviderUnavailable, 'provider-unavailable'],
   [DnsUnavailable, 'dns-unavailable'],

@@ -30,6 +30,15 @@ export class DeliveryNotFound extends Error {
   }
 }
 
+/** As many deliveries wait for the endpoint as may wait, so a caller adds no further one. */
+export class EndpointQueueFull extends Error {
+  override name = 'EndpointQueueFull'
+
+  constructor(cap: number) {
+    super(`At most ${cap} deliveries may wait for an endpoint. Send the request again when fewer wait.`)
+  }
+}
+
 /** The tenant has as many endpoints as it may have. */
 export class TooManyEndpoints extends Error {
   override name = 'TooManyEndpoints'

@@ -2,8 +2,8 @@ import { DEFAULT_TENANT } from '../../schema/http/key.ts'
 import type { OrderEvent } from '../../schema/messages/order-event.ts'
 import type { MysqlStore } from '../stores/mysql/store.ts'
 import type { Message } from '../streams/function.ts'
-import { dropOldest } from './drop-oldest.ts'
 import { insertDeliveries, type NewDelivery, renderPayload } from './new-deliveries.ts'
+import { dropOldest } from './queue-cap.ts'
 
 /** The dependencies of the recorder of events. */
 export interface EventRecorderOptions {

@@ -319,7 +319,7 @@ export interface paths {
         put?: never;
         /**
          * Send the deliveries of a time range again
-         * @description A request reads at most 10,000 deliveries. Repeat it with `next` as `cursor` until `next` is null.
+         * @description A request reads at most 10,000 deliveries, and ends early when too many wait. Repeat it with `next` as `cursor` until `next` is null.
          *
          *     Scope: `webhooks`.
          */
@@ -439,7 +439,7 @@ export interface components {
         /** @description An error, after RFC 9457. */
         Problem: {
             /**
-             * @description Names the kind of problem. It stays the same, so use it to distinguish problems. One of `bad-request`, `invalid-json`, `refused-json`, `invalid-batch`, `validation-failed`, `invalid-order`, `invalid-cursor`, `unsupported-filter`, `invalid-idempotency-key`, `webhook-endpoint-refused`, `invalid-host`, `invalid-transfer-encoding`, `unauthorized`, `insufficient-scope`, `not-found`, `route-not-found`, `order-not-found`, `dead-letter-not-found`, `key-not-found`, `function-not-found`, `webhook-endpoint-not-found`, `webhook-delivery-not-found`, `method-not-allowed`, `request-timeout`, `key-refused`, `order-conflict`, `order-final`, `function-in-use`, `release-refused`, `letter-refused`, `tax-rate-refused`, `no-loss`, `idempotency-key-in-use`, `too-many-webhook-endpoints`, `body-too-large`, `order-too-large`, `batch-too-large`, `unsupported-media-type`, `unsupported-content-coding`, `idempotency-key-reused`, `quota-exceeded`, `too-many-requests`, `internal`, `not-implemented`, `provider-unavailable`, `dns-unavailable`, `unavailable`, `backlog-full`, `batch-stopped`, `overloaded`, `unreadable`, `refused` after `urn:orderstream:problem:`. Further kinds may follow.
+             * @description Names the kind of problem. It stays the same, so use it to distinguish problems. One of `bad-request`, `invalid-json`, `refused-json`, `invalid-batch`, `validation-failed`, `invalid-order`, `invalid-cursor`, `unsupported-filter`, `invalid-idempotency-key`, `webhook-endpoint-refused`, `invalid-host`, `invalid-transfer-encoding`, `unauthorized`, `insufficient-scope`, `not-found`, `route-not-found`, `order-not-found`, `dead-letter-not-found`, `key-not-found`, `function-not-found`, `webhook-endpoint-not-found`, `webhook-delivery-not-found`, `method-not-allowed`, `request-timeout`, `key-refused`, `order-conflict`, `order-final`, `function-in-use`, `release-refused`, `letter-refused`, `tax-rate-refused`, `no-loss`, `idempotency-key-in-use`, `too-many-webhook-endpoints`, `webhook-queue-full`, `body-too-large`, `order-too-large`, `batch-too-large`, `unsupported-media-type`, `unsupported-content-coding`, `idempotency-key-reused`, `quota-exceeded`, `too-many-requests`, `internal`, `not-implemented`, `provider-unavailable`, `dns-unavailable`, `unavailable`, `backlog-full`, `batch-stopped`, `overloaded`, `unreadable`, `refused` after `urn:orderstream:problem:`. Further kinds may follow.
              * @example urn:orderstream:problem:order-not-found
              */
             type: string;
@@ -2585,7 +2585,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this Idempotency-Key is in progress. */
+            /** @description Too many deliveries wait for the endpoint. A request with this Idempotency-Key is in progress. */
             409: {
                 headers: {
                     /** @description Seconds to wait before the next attempt. */
@@ -2757,7 +2757,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this Idempotency-Key is in progress. */
+            /** @description Too many deliveries wait for the endpoint. A request with this Idempotency-Key is in progress. */
             409: {
                 headers: {
                     /** @description Seconds to wait before the next attempt. */
@@ -2925,7 +2925,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A request with this Idempotency-Key is in progress. */
+            /** @description Too many deliveries wait for the endpoint. A request with this Idempotency-Key is in progress. */
             409: {
                 headers: {
                     /** @description Seconds to wait before the next attempt. */

@@ -3,16 +3,21 @@ import type { MysqlStore } from '../stores/mysql/store.ts'
 /** The most rows of one statement. */
 const SIZE = 1000
 
+/** Returns how many more deliveries may wait for an endpoint, so that at most `cap` wait. Negative when more wait. */
+export async function roomLeft(mysql: MysqlStore, endpoint: string, cap: number): Promise<number> {
+  const [count] = await mysql.rows<{ waiting: number }>(
+    "SELECT COUNT(*) AS waiting FROM webhook_deliveries WHERE endpoint_id = ? AND status = 'waiting'",
+    [endpoint]
+  )
+  return cap - (count?.waiting ?? 0)
+}
+
 /**
  * Marks the oldest waiting deliveries of an endpoint as dropped, so that at most `cap` wait. They stay in the log and
  * can be redelivered. Returns how many it dropped.
  */
 export async function dropOldest(mysql: MysqlStore, endpoint: string, cap: number): Promise<number> {
-  const [count] = await mysql.rows<{ waiting: number }>(
-    "SELECT COUNT(*) AS waiting FROM webhook_deliveries WHERE endpoint_id = ? AND status = 'waiting'",
-    [endpoint]
-  )
-  const excess = (count?.waiting ?? 0) - cap
+  const excess = -(await roomLeft(mysql, endpoint, cap))
   let dropped = 0
   while (dropped < excess) {
     const found = await mysql.transaction(async ({ rows, run }) => {
