@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { verifyWebhook } from '../../clients/typescript/src/index.ts'
 import { PAUSES } from '../../src/webhooks/deliver/pauses.ts'
 import { newWebhookSecret } from '../../src/webhooks/signature.ts'
 import { until } from '../harness/space.ts'
@@ -31,7 +32,10 @@ describe('the dispatcher', () => {
     start()
     const [during] = await until('it is received', () => received.length === 1 && received)
     if (!during) throw new Error('nothing was received')
-    for (const each of [secret, next]) verify(during, each)
+    for (const each of [secret, next]) {
+      verify(during, each)
+      await verifyWebhook(each, during.headers, during.body)
+    }
     await space.sql('UPDATE webhook_endpoints SET previous_until = UTC_TIMESTAMP(3) WHERE id = ?', [id])
     await addDeliveries(id, [1])
     const [, after] = await until('the second is received', () => received.length === 2 && received)

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { verifyWebhook } from '../../clients/typescript/src/index.ts'
 import type { Order } from '../../schema/http/order.ts'
 import type { Delivery, DeliveryPage, IssuedWebhookEndpoint } from '../../schema/http/webhook.ts'
 import { useApp } from '../harness/app.ts'
 import { inParallel, postOrder, type Service, startService } from '../harness/service.ts'
 import { type Space, until, useSpace } from '../harness/space.ts'
-import { useReceiver, verify } from './receiver.ts'
+import { type Received, useReceiver, verify } from './receiver.ts'
 
 const space = await useSpace()
 const SETTINGS = { WEBHOOK_ALLOW_PRIVATE: 'true', LEASE_MS: '1000', STREAM_PARTITIONS: '3' }
@@ -49,6 +50,8 @@ describe('webhooks', () => {
       expect(type).toBe('order.completed')
       const known = await (await fetch(`${api.url}/orders/${order.order_id}`)).json()
       expect(order).toEqual(known)
+      const event = await verifyWebhook(secret ?? '', each.headers, each.body)
+      expect(event).toMatchObject({ id: each.headers['webhook-id'], type, data })
     }
     const logged = await until('all are in the log', async () => {
       const page = await request<DeliveryPage>(api, 'GET', `/${id}/deliveries?limit=100&status=delivered`)
@@ -59,7 +62,10 @@ describe('webhooks', () => {
     const tested = await request<Delivery>(api, 'POST', `/${id}/test`)
     expect(tested).toMatchObject({ type: 'webhook.test', status: 'waiting' })
     await until('the test event has arrived', () => ids().includes(tested.webhook_id))
-    expect(verify(received.at(-1) as never, secret ?? '')).toMatchObject({ type: 'webhook.test', data: {} })
+    const last = received.at(-1) as Received
+    expect(verify(last, secret ?? '')).toMatchObject({ type: 'webhook.test', data: {} })
+    const event = await verifyWebhook(secret ?? '', last.headers, last.body)
+    expect(event).toMatchObject({ id: tested.webhook_id, type: 'webhook.test', data: {} })
     expect(await request(api, 'POST', `/${id}/deliveries/${tested.id}/redeliver`)).toMatchObject({
       attempts: 0
     })
