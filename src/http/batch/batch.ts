@@ -4,20 +4,13 @@ import type { Problem } from '../../../schema/http/problem.ts'
 import type { Acceptance } from '../../orders/accept/intake.ts'
 import { InvalidJson } from '../body/json-body.ts'
 import { dropRest } from '../connection/drain-body.ts'
+import type { BatchMemory } from './batch-memory.ts'
 import { BatchStopped, BatchTooLarge, EndsBatch, LateBatch } from './faults.ts'
+import { OrdersInFlight } from './orders-in-flight.ts'
 import { idOf, parseOrder } from './read-order.ts'
 import { renderAccepted, renderRefused } from './result-line.ts'
 import { Results } from './results.ts'
 import type { Splitter } from './splitter.ts'
-
-/** The most orders of one batch that are in flight, or whose results wait for the result of an earlier order. */
-const MOST_ORDERS = 1024
-
-/**
- * The most text of such orders (characters). The first order over it still fits. In flight, an order takes several times
- * its text.
- */
-const MOST_TEXT = 1024 * 1024
 
 const LATE = 'The next order had not arrived in full when its time was up.'
 
@@ -26,6 +19,12 @@ const MOST_UNSENT = 2 * 1024 * 1024
 
 /** The same with documents. Such a client has to read while it sends. */
 const MOST_UNSENT_DOCUMENTS = 64 * 1024
+
+/**
+ * What a batch may hold although the batches of the process have no room (characters). Each batch therefore goes on when
+ * its own client reads. The stream of the response may keep as much without reporting when it is read.
+ */
+const ALWAYS_ROOM = 64 * 1024
 
 /** What became of the orders of a batch. */
 export interface BatchCounts {
@@ -45,6 +44,8 @@ export interface BatchOptions {
   /** Returns a parsed order, or throws why it is not one. */
   check: (value: unknown) => NewOrder
   accept: (order: NewOrder) => Promise<Acceptance>
+  /** Counts what all batches of the process hold. */
+  memory: BatchMemory
   /** Makes the problem of a refused order. */
   toProblem: (thrown: unknown, index: number) => Problem
   /** Logs why the connection was cut. */
@@ -59,8 +60,8 @@ export interface BatchOptions {
 
 /**
  * One batch of orders, from the bytes of the body to the lines of the results. It reads only while the orders in flight
- * and the unsent results leave room, so a client that is faster than the stores, or does not read, has to wait. Every
- * order that is handed to the intake is finished, even when the client is gone.
+ * and the unsent results leave room, in the batch and in the process. So a client that is faster than the stores, or does
+ * not read, has to wait. Every order that is handed to the intake is finished, even when the client is gone.
  */
 export class Batch {
   readonly counts: BatchCounts = { accepted: 0, replayed: 0, refused: 0 }
@@ -72,13 +73,9 @@ export class Batch {
   #response: ServerResponse | undefined
   #results: Results | undefined
 
-  /** The index of the next order, and the index of the next result. */
-  #next = 0
-  #done = 0
-  /** The results that are not written yet, and the lengths of the orders in flight; at their index modulo MOST_ORDERS. */
-  readonly #lines: (string | undefined)[] = new Array(MOST_ORDERS).fill(undefined)
-  readonly #lengths = new Int32Array(MOST_ORDERS)
-  #textInFlight = 0
+  readonly #orders = new OrdersInFlight()
+  /** What the memory counts for this batch. */
+  #counted = 0
 
   #isTaking = true
   #hasRead = false
@@ -109,16 +106,22 @@ export class Batch {
   run(response: ServerResponse): void {
     this.#response = response
     this.#results = new Results(response, this.#moved)
-    response.once('close', () => {
-      this.#isTaking = false
-      clearTimeout(this.#timer)
-    })
+    response.once('close', this.#close)
     this.#moved()
+    // The connection may have been cut before.
+    if (response.destroyed) this.#close()
   }
 
   /** Takes no orders that have not arrived yet. A batch that begins later still takes its first bytes. */
   stop(): void {
     this.#isStopping = true
+    this.#schedule()
+  }
+
+  #close = () => {
+    this.#isTaking = false
+    clearTimeout(this.#timer)
+    this.#results?.close()
     this.#schedule()
   }
 
@@ -137,7 +140,7 @@ export class Batch {
   #proceed = () => {
     this.#isScheduled = false
     if (!this.#results) return this.#readFirst()
-    const [next, done] = [this.#next, this.#done]
+    const { moves } = this.#orders
     this.#writeResults(this.#results)
     while (this.#isTaking && this.#hasRoom(this.#results)) {
       const text = this.#first ?? this.#read()
@@ -146,7 +149,8 @@ export class Batch {
       this.#take(text)
     }
     this.#writeResults(this.#results)
-    if (this.#next !== next || this.#done !== done) this.#timer.refresh()
+    this.#countHeld(this.#results)
+    if (this.#orders.moves !== moves) this.#timer.refresh()
   }
 
   #readFirst(): void {
@@ -164,11 +168,17 @@ export class Batch {
   }
 
   #hasRoom(results: Results): boolean {
-    return (
-      this.#next - this.#done < MOST_ORDERS &&
-      this.#textInFlight < MOST_TEXT &&
-      results.unsent < this.#mostUnsent
-    )
+    const held = this.#countHeld(results)
+    if (!this.#orders.hasRoom || results.unsent >= this.#mostUnsent) return false
+    return held < ALWAYS_ROOM || this.#options.memory.hasRoom(this.#schedule)
+  }
+
+  /** Counts what this batch holds now, and returns it (characters). */
+  #countHeld(results: Results): number {
+    const held = this.#orders.length + results.unsent
+    this.#options.memory.add(held - this.#counted)
+    this.#counted = held
+    return held
   }
 
   /** Returns the next text or error. Returns undefined when it has not arrived, or when nothing is left. */
@@ -200,7 +210,7 @@ export class Batch {
 
   #take(text: string | Error): void {
     const { count, check, accept, limit } = this.#options
-    const index = this.#next++
+    const index = this.#orders.begin()
     let id: string | null = null
     try {
       if (typeof text !== 'string') throw text
@@ -210,8 +220,7 @@ export class Batch {
       id = idOf(value)
       if (excess) throw excess
       const order = check(value)
-      this.#lengths[index % MOST_ORDERS] = text.length
-      this.#textInFlight += text.length
+      this.#orders.hold(index, text.length)
       accept(order).then(
         acceptance => this.#accepted(index, order.order_id, acceptance),
         error => this.#refused(index, order.order_id, error)
@@ -234,26 +243,14 @@ export class Batch {
   }
 
   #finish(index: number, line: string): void {
-    const slot = index % MOST_ORDERS
-    this.#textInFlight -= this.#lengths[slot] as number
-    this.#lengths[slot] = 0
-    this.#lines[slot] = line
+    this.#orders.finish(index, line)
     this.#schedule()
   }
 
-  /** Writes the results up to the first one that is missing. */
   #writeResults(results: Results): void {
-    const ready: string[] = []
-    for (;;) {
-      const slot = this.#done % MOST_ORDERS
-      const line = this.#lines[slot]
-      if (line === undefined) break
-      this.#lines[slot] = undefined
-      ready.push(line)
-      this.#done++
-    }
-    if (ready.length > 0) results.write(ready, this.#done < this.#next)
-    if (!this.#isTaking && this.#done === this.#next) results.end()
+    const ready = this.#orders.takeResults()
+    if (ready.length > 0) results.write(ready, !this.#orders.isEmpty)
+    if (!this.#isTaking && this.#orders.isEmpty) results.end()
   }
 
   /** Takes nothing more from the body. */
@@ -269,7 +266,7 @@ export class Batch {
     if (!this.#results) return this.#refuseAll(new LateBatch(LATE))
     this.#timer.refresh()
     // The stores have orders in flight, and the client need not do anything.
-    if (this.#next !== this.#done) return
+    if (!this.#orders.isEmpty) return
     if (this.#results.unsent > 0) {
       this.#options.logCut('the client reads no results')
       this.#response?.destroy()

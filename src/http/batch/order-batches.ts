@@ -6,6 +6,7 @@ import { markClosing } from '../connection/drain-body.ts'
 import { readPreferences } from '../prefer.ts'
 import { traceparent } from '../request-context.ts'
 import { Batch } from './batch.ts'
+import { BatchMemory } from './batch-memory.ts'
 import { createElements } from './elements.ts'
 import { LateBatch, NoBatch } from './faults.ts'
 import { createLineProblems } from './line-problems.ts'
@@ -37,6 +38,7 @@ export interface OrderBatchesOptions {
 /** Creates the batches of a process. */
 export function createOrderBatches({ config, intake, countFurther }: OrderBatchesOptions): OrderBatches {
   const check = createOrderCheck()
+  const memory = new BatchMemory()
   const running = new Set<Batch>()
   let isStopping = false
 
@@ -51,6 +53,7 @@ export function createOrderBatches({ config, intake, countFurther }: OrderBatche
       count: exceptFirst(countFurther(request)),
       check,
       accept: order => intake.accept(order, origin),
+      memory,
       toProblem: createLineProblems(request),
       logCut: reason => request.log.info({ reason, batch: request.batch }, 'batch cut off'),
       representation,
@@ -64,8 +67,9 @@ export function createOrderBatches({ config, intake, countFurther }: OrderBatche
     if (!body) throw new NoBatch('The request has no body. Send orders as NDJSON, or an array of orders.')
     const { representation } = readPreferences(request.headers.prefer)
     const batch = createBatch(request, body, representation)
-    running.add(batch)
     reply.raw.once('close', () => running.delete(batch))
+    // The connection may have been cut while the request was checked.
+    if (!reply.raw.destroyed) running.add(batch)
     if (isStopping) batch.stop()
     await batch.begin().catch(error => {
       // The rest of the body may never arrive.
