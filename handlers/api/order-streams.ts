@@ -26,7 +26,7 @@ const streamOrder = {
     204: { description: 'The client has the event, as `Last-Event-ID` shows.' },
     404: problem('There is no such order.'),
     429: retryable('Too many requests.'),
-    503: retryable('A store that may have the order is unavailable. Try again.')
+    503: retryable('A store that may have the order is unavailable, or too many clients wait. Try again.')
   }
 } as const
 
@@ -42,7 +42,7 @@ const streamOrderEvents = {
     ...anyRoute,
     200: streamResponse('The events, from now on or after `Last-Event-ID`.'),
     429: retryable('Too many requests.'),
-    503: retryable('The events cannot be read now. Try again.')
+    503: retryable('The events cannot be read now, or too many clients wait. Try again.')
   }
 } as const
 
@@ -60,6 +60,7 @@ export default async function orderStreamRoutes(app: App) {
     { config: { scope: 'orders:read' }, schema: streamOrder },
     async ({ params: { order_id }, caller: { tenant }, headers, method }, reply) => {
       const identity = identityOf({ tenant, order_id })
+      orderWatch.requireRoom()
       const wait = await orderWatch.wait(identity, () => orders.reader.read(identity))
       if (headers['last-event-id'] === versionOfDocument(wait.first.document)) {
         wait.end()
@@ -82,6 +83,7 @@ export default async function orderStreamRoutes(app: App) {
     '/order-events',
     { config: { scope: 'orders:read' }, schema: streamOrderEvents },
     async ({ query: { customer_id, status }, caller: { tenant }, headers, method }, reply) => {
+      orderWatch.requireRoom()
       let stream: EventStream | undefined
       const following = await orderWatch.follow(
         { tenant, status, customerId: customer_id },

@@ -65,7 +65,7 @@ export const PROBLEMS = {
   unavailable: { status: 503, title: 'The service cannot do this now', retryAfter: 1 },
   'backlog-full': { status: 503, title: 'Too many orders are waiting' },
   'batch-stopped': { status: 503, title: 'The service stops in the middle of the batch', retryAfter: 1 },
-  overloaded: { status: 503, title: 'The service is overloaded' },
+  overloaded: { status: 503, title: 'The service is overloaded', retryAfter: 1 },
   unreadable: { title: 'The request is not HTTP that the service can read' },
   refused: { title: 'The request is refused' }
 } as const satisfies Record<string, ProblemKind>

@@ -15,7 +15,7 @@ import {
 import { IdempotencyKeyInUse, IdempotencyKeyReused, InvalidIdempotencyKey } from '../idempotency/errors.ts'
 import { BacklogFull } from '../orders/accept/backlog.ts'
 import { ReleaseRefused } from '../orders/audit/release.ts'
-import { InvalidOrder, OrderConflict, OrderFinal, OrderNotFound } from '../orders/errors.ts'
+import { InvalidOrder, OrderConflict, OrderFinal, OrderNotFound, TooManyWaiting } from '../orders/errors.ts'
 import { InvalidCursor } from '../orders/list/cursor.ts'
 import { UnsupportedFilter } from '../orders/list/select.ts'
 import { TaxRateRefused } from '../orders/tax/rate-table.ts'
@@ -94,6 +94,7 @@ const BY_CLASS = new Map<new (...args: never[]) => Error, ProblemName>([
   [ProviderUnavailable, 'provider-unavailable'],
   [DnsUnavailable, 'dns-unavailable'],
   [BacklogFull, 'backlog-full'],
+  [TooManyWaiting, 'overloaded'],
   [StoreUnavailable, 'unavailable']
 ])
 

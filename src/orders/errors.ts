@@ -52,6 +52,15 @@ export class OrderFinal extends Error {
   }
 }
 
+/** As many clients as a process allows wait for orders or follow events. */
+export class TooManyWaiting extends Error {
+  override name = 'TooManyWaiting'
+
+  constructor(most: number) {
+    super(`${most} clients of this process wait already.`)
+  }
+}
+
 /** No order with the id exists in Redis or in MySQL. */
 export class OrderNotFound extends Error {
   override name = 'OrderNotFound'

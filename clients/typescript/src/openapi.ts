@@ -1847,7 +1847,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A store that may have the order is unavailable. Try again. */
+            /** @description A store that may have the order is unavailable, or too many clients wait. Try again. */
             503: {
                 headers: {
                     /** @description Seconds to wait before the next attempt. */
@@ -1965,7 +1965,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The events cannot be read now. Try again. */
+            /** @description The events cannot be read now, or too many clients wait. Try again. */
             503: {
                 headers: {
                     /** @description Seconds to wait before the next attempt. */

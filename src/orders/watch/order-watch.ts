@@ -1,9 +1,13 @@
+import { TooManyWaiting } from '../errors.ts'
 import { statusOf } from '../order.ts'
 import type { EventFilter, Followed } from './event-cursor.ts'
 import { OrderFeed, type OrderFeedOptions } from './order-feed.ts'
 
 /** The time for which the events are still read when nobody waits for them any more (ms). */
 const IDLE = 30_000
+
+/** The most callers of one process. Each takes a connection and some memory until it ends. */
+export const MOST_WAITING = 20_000
 
 /** One caller that waits until an order is final. */
 export interface OrderWait<T> {
@@ -60,7 +64,16 @@ export class OrderWatch {
   }
 
   /**
-   * Reads an order with `read`, and then waits until it is final. An order that is final already needs no wait.
+   * Checks that one more caller may wait or follow.
+   * @throws {TooManyWaiting} when there are as many as a process allows.
+   */
+  requireRoom(): void {
+    if (this.#isFull()) throw new TooManyWaiting(MOST_WAITING)
+  }
+
+  /**
+   * Reads an order with `read`, and then waits until it is final. An order that is final already needs no wait. With too
+   * many callers, the wait ends at once.
    * @throws the error of `read`.
    */
   async wait<T extends { document: string }>(
@@ -69,7 +82,7 @@ export class OrderWatch {
   ): Promise<OrderWait<T>> {
     const { promise: final, resolve } = Promise.withResolvers<string | undefined>()
     const end = () => resolve(undefined)
-    if (this.#stopped) end()
+    if (this.#stopped || this.#isFull()) end()
     else {
       const [feed, leave] = this.#join(end)
       const listener = createListener(identity, this.#options.read, resolve)
@@ -127,6 +140,10 @@ export class OrderWatch {
     this.#stopped = true
     for (const end of [...this.#ends]) end()
     this.#close()
+  }
+
+  #isFull(): boolean {
+    return this.#ends.size >= MOST_WAITING
   }
 
   /** Opens the feed for one more caller, whom `end` ends. Returns the feed and the function that leaves it. */

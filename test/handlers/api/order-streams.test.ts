@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { MOST_WAITING } from '../../../src/orders/watch/order-watch.ts'
 import { openApp, type TestApp, useApp } from '../../harness/app.ts'
 import { until, useSpace } from '../../harness/space.ts'
 import { type EventClient, openEvents } from './event-source.ts'
@@ -125,6 +126,28 @@ test.each(['what', '0.0', 'zzzzzzzzz.zzzzzzzzz.zzzzzzzzz', 'mikz3v4g'])(
     await worker.close()
   }
 )
+
+test('with the most waiting clients, a stream is refused, and a wait ends at once', async () => {
+  const own = await useApp(space, 'api', PARTITIONS)
+  const id = await post()
+  const filter = { tenant: 'other', status: undefined, customerId: undefined }
+  const follow = () => own.app.orderWatch.follow(filter, undefined, { onMore: () => {}, onStop: () => {} })
+  const others = await Promise.all(Array.from({ length: MOST_WAITING }, follow))
+  const paths = [`/orders/${id}/stream`, '/order-events']
+  for (const path of paths) {
+    const refused = await own.call(path)
+    expect([refused.statusCode, refused.headers['retry-after'], refused.json().type]).toEqual([
+      503,
+      '1',
+      'urn:orderstream:problem:overloaded'
+    ])
+  }
+  const waited = await own.call({ url: `/orders/${id}`, headers: { prefer: 'wait=60' } })
+  expect([waited.statusCode, waited.json().status]).toEqual([200, 'processing'])
+
+  for (const { end } of others.slice(0, paths.length)) end()
+  for (const path of paths) expect((await own.call({ method: 'HEAD', url: path })).statusCode).toBe(200)
+})
 
 test('a stop ends every stream', async () => {
   const own = await useApp(space, 'api', PARTITIONS)
