@@ -1,8 +1,9 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { createEventRecorder } from '../../src/webhooks/record-events.ts'
+import { connectTo, until } from '../harness/space.ts'
 import { idOf, numbers, TENANT, useQueues } from './queues.ts'
 
-const { mysql, table, addEndpoint, rowsOf, statusesOf } = await useQueues()
+const { space, mysql, table, addEndpoint, rowsOf, statusesOf } = await useQueues()
 
 const event = (n: number, tenant?: string) => ({
   body: {
@@ -35,6 +36,30 @@ describe('the queue of an endpoint', () => {
     await record([event(1), event(3)])
     expect((await rowsOf(id)).map(row => row.message_id)).toEqual([0, 1, 3].map(idOf))
     expect(await rowsOf(failures.id)).toEqual([])
+  })
+
+  test('has each event once when other workers insert some of them in the middle of the statement', async () => {
+    const { id } = await addEndpoint('http://127.0.0.1:1/')
+    const other = await connectTo(space)
+    onTestFinished(() => other.end())
+    const sql =
+      'INSERT INTO webhook_deliveries (endpoint_id, message_id, type, occurred_at, status, due_at, payload) VALUES ?'
+    const valuesOf = (all: number[]) => [
+      all.map(n => [id, idOf(n), 'order.completed', '2026-01-01', 'waiting', '2026-01-01', '{}'])
+    ]
+    await other.query('BEGIN')
+    await other.query(sql, valuesOf([1]))
+    const recording = recorder(100)(numbers(1, 6).map(n => event(n)))
+    await until('the statement waits for the first row', async () => {
+      const [found] = await space.sql<{ Status: string }>('SHOW ENGINE INNODB STATUS')
+      const transactions = found?.Status.split('---TRANSACTION') ?? []
+      return transactions.some(text => text.includes('LOCK WAIT') && text.includes(id))
+    })
+    // Its ids come after those that the statement has reserved.
+    await space.sql(sql, valuesOf([2, 6, 7, 8]))
+    await other.query('COMMIT')
+    await recording
+    expect((await rowsOf(id)).map(row => row.message_id).sort()).toEqual(numbers(1, 9).map(idOf))
   })
 
   test('drops the oldest beyond the cap, which stay in the log', async () => {
