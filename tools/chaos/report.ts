@@ -93,8 +93,8 @@ export function renderReport(outcome: Outcome): string {
 
 function renderSubscribers({ followers, receivers }: Outcome): string[] {
   const ofFollowers = followers.map(
-    ({ name, received, connections, resets }) =>
-      `${name}: ${received.size} events on ${connections} connections, ${resets} resets`
+    ({ name, received, repeats, connections, resets }) =>
+      `${name}: ${received.size} events on ${connections} connections, ${resets} resets, ${repeats.length} events again`
   )
   const ofReceivers = receivers.map(({ name, received }) => {
     const again = [...received.values()].reduce((sum, times) => sum + times - 1, 0)

@@ -9,6 +9,8 @@ export interface Follower {
   tenant: string
   /** How often each event arrived, by the id of the event. */
   received: Map<string, number>
+  /** The events that came again, and how long after the first time (ms). */
+  repeats: { id: string; after: number }[]
   /** The number of connections, and of events `reset`. */
   connections: number
   resets: number
@@ -34,7 +36,16 @@ const SILENCE = 20_000
 export function createFollower({ name, tenant, headers, ports }: FollowerOptions): Follower {
   const agent = new Agent({ keepAlive: false })
   let lastId: string | undefined
-  const follower: Follower = { name, tenant, received: new Map(), connections: 0, resets: 0, run }
+  const firstAt = new Map<string, number>()
+  const follower: Follower = {
+    name,
+    tenant,
+    received: new Map(),
+    repeats: [],
+    connections: 0,
+    resets: 0,
+    run
+  }
 
   const receive = (block: string) => {
     const fields = Object.fromEntries(block.split('\n').map(line => line.split(/: (.*)/s, 2)))
@@ -45,6 +56,9 @@ export function createFollower({ name, tenant, headers, ports }: FollowerOptions
       const { order_id } = JSON.parse(fields.data)
       const id = `${identityOf({ order_id, tenant })}:${status}`
       follower.received.set(id, (follower.received.get(id) ?? 0) + 1)
+      const first = firstAt.get(id)
+      if (first === undefined) firstAt.set(id, performance.now())
+      else follower.repeats.push({ id, after: performance.now() - first })
     }
   }
 
