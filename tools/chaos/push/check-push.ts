@@ -84,10 +84,16 @@ export function checkReceivers(receivers: Receiver[], events: EventLog, ledger: 
   }
 }
 
-/** Returns whether the order got a second 202. A POST without an answer may have got one, too. */
+/**
+ * Returns whether a second POST of the order may have been accepted: it got 202, or no answer, or a 409 after it had
+ * waited for the order, which another body had finished before.
+ */
 function mayBeAcceptedTwice(id: string, { orders }: Ledger): boolean {
   const attempts = orders.get(id)?.attempts ?? []
-  return attempts.filter(({ status }) => status === 202 || status === 0).length > 1
+  return (
+    attempts.filter(({ status, waits }) => status === 202 || status === 0 || (status === 409 && waits))
+      .length > 1
+  )
 }
 
 function orderOf(eventId: string): string {
