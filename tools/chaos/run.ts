@@ -87,6 +87,7 @@ async function torment(system: System, options: Options, signal: AbortSignal): P
     const authorize = await createAuthorize(clients, adminToken, signal)
     subscribers = await createSubscribers(clients, ports, authorize)
     const following = Promise.all([events.run(untilEnd), subscribers.run(untilPushed)])
+    await Promise.race([subscribers.connected, following])
     const watching = watch.run(untilEnd)
     const load = runLoad({
       seed,

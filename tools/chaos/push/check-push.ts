@@ -85,15 +85,15 @@ export function checkReceivers(receivers: Receiver[], events: EventLog, ledger: 
 }
 
 /**
- * Returns whether a second POST of the order may have been accepted: it got 202, or no answer, or a 409 after it had
+ * Returns whether a second POST of the order may have been accepted: it got 202, 503 or no answer, or a 409 after it had
  * waited for the order, which another body had finished before.
  */
 function mayBeAcceptedTwice(id: string, { orders }: Ledger): boolean {
   const attempts = orders.get(id)?.attempts ?? []
-  return (
-    attempts.filter(({ status, waits }) => status === 202 || status === 0 || (status === 409 && waits))
-      .length > 1
+  const mayBeAccepted = attempts.filter(
+    ({ status, waits }) => [202, 503, 0].includes(status) || (status === 409 && waits)
   )
+  return mayBeAccepted.length > 1
 }
 
 function orderOf(eventId: string): string {

@@ -14,6 +14,8 @@ export interface Follower {
   /** The number of connections, and of events `reset`. */
   connections: number
   resets: number
+  /** Resolves when the first connection is open: the follower gets every event from then on. */
+  connected: Promise<void>
   /** Follows events until aborted. Connects again after each end, with the id of the last event. */
   run: (signal: AbortSignal) => Promise<void>
 }
@@ -37,6 +39,7 @@ export function createFollower({ name, tenant, headers, ports }: FollowerOptions
   const agent = new Agent({ keepAlive: false })
   let lastId: string | undefined
   const firstAt = new Map<string, number>()
+  const { promise: connected, resolve: connect } = Promise.withResolvers<void>()
   const follower: Follower = {
     name,
     tenant,
@@ -44,6 +47,7 @@ export function createFollower({ name, tenant, headers, ports }: FollowerOptions
     repeats: [],
     connections: 0,
     resets: 0,
+    connected,
     run
   }
 
@@ -65,6 +69,7 @@ export function createFollower({ name, tenant, headers, ports }: FollowerOptions
   const follow = (port: number, signal: AbortSignal) =>
     new Promise<void>(resolve => {
       const read = (response: IncomingMessage) => {
+        if (response.statusCode === 200) connect()
         let rest = ''
         response.setEncoding('utf8').on('data', (chunk: string) => {
           const blocks = (rest + chunk).split('\n\n')

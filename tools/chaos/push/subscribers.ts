@@ -14,6 +14,8 @@ const RECEIVERS = [
 export interface Subscribers {
   followers: Follower[]
   receivers: Receiver[]
+  /** Resolves when all followers are connected. */
+  connected: Promise<unknown>
   /** Follows the streams until aborted. */
   run: (signal: AbortSignal) => Promise<unknown>
   close: () => void
@@ -47,6 +49,7 @@ export async function createSubscribers(
   return {
     followers,
     receivers,
+    connected: Promise.all(followers.map(follower => follower.connected)),
     run: signal => Promise.all(followers.map(follower => follower.run(signal))),
     close: () => {
       for (const receiver of receivers) receiver.close()
