@@ -10,8 +10,11 @@ import { openWaiting, requestOf, sendOrders, type WaitingClient } from './waitin
 const CLIENTS = byLength(300, 4000)
 /** The longest time from the completion of an order to its answer, for 99 of 100 clients (ms). */
 const LONGEST = 1000
-/** The most processor time of an accept with waiting clients, as a multiple of that without them. */
-const MOST_WORK = byLength(1.6, 1.11)
+/**
+ * The most processor time of an accept with waiting clients, as a multiple of that without them. A short run beside other
+ * tests measures it only roughly.
+ */
+const MOST_WORK = byLength(2.5, 1.11)
 const [ROUNDS, ROUND_TIME] = byLength([2, 700], [3, 3000])
 const ENV = { ...PATIENT, RATE_LIMIT_MAX: '0', MAX_BACKLOG: '10000000' }
 
