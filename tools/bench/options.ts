@@ -6,7 +6,7 @@ import type { Extent } from './results.ts'
 /** The help of the command. */
 export const help = `npm run bench [-- options]
 
-Measures the service beside its peers on this machine, with private stores: about 15 minutes with nothing else running.
+Measures the service beside its peers on this machine, with private stores: about 20 minutes with nothing else running.
 Writes tools/bench/results.json, the charts in tools/bench/charts/, docs/speed.md and the figures of the README.
 
   --quick          a short form, about two minutes; writes nothing
