@@ -9,8 +9,9 @@ export interface Plan {
   drain: { rounds: number; orders: number; peerOrders: number; appended?: number }
   /** The number of orders of one round, for the service and for a peer. */
   batch?: { rounds: number; orders: number; peerOrders: number }
-  /** The lengths of the short loads (`probe`), the long loads (`hold`) and the load at half the rate (`half`). */
+  /** `seconds` is the length of one load. */
   wait?: { rounds: number; seconds: number }
+  /** The lengths of the short loads (`probe`), the long loads (`hold`) and the load at half the rate (`half`). */
   sustained?: { probe: number; hold: number; half: number }
   /** `rows` has the sizes of the table, and `waiting` is the number of waiting orders. */
   growth?: { rows: number[]; waiting: number; orders: number; rounds: number; seconds: number }

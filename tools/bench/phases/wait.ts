@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { addRounds, type Bench, compareRounds, inTurn, type Round, withRunning } from '../bench.ts'
-import { type Contestant, orderstream, peerSystem } from '../contestants.ts'
+import { type Contestant, orderstream, peerSystem, type Running } from '../contestants.ts'
 import { type LoadOptions, postOrders } from '../load/wrk.ts'
 import { withProcessorTime } from '../usage.ts'
 
@@ -38,7 +38,7 @@ export async function wait(bench: Bench): Promise<void> {
 /** Runs one round with new processes, since the idle worker of another system would use the same cores. */
 function measure(system: Contestant, seconds: number, signal: AbortSignal): Promise<Round> {
   return withRunning([system.startApi(), system.startWorker()], async running => {
-    const [api, worker] = running as [(typeof running)[0], (typeof running)[0]]
+    const [api, worker] = running as [Running, Running]
     const load: LoadOptions = { url: api.url, seconds, connections: CONNECTIONS, wait: LONGEST, signal }
     await checkWaits(api.url, signal)
     await postOrders({ ...load, seconds: WARM_UP })
