@@ -9,8 +9,7 @@ export const help = `npm run chaos [-- options]
 Runs the service with private stores and injects random faults while clients post and read orders. At the end it checks
 every answer against the stores. Exit code 0 when all are right, 1 otherwise.
 
-  --minutes <n>      length of the load (default: 2)
-  --seconds <n>      the same in seconds
+  --minutes <n>      length of the load, at least 0.1 (default: 2)
   --seed <n>         repeats a run: the same faults and the same orders at the same times (default: drawn, and printed)
   --rate <n>         arrivals a second (default: 150)
   --reads <n>        reads a second (default: 75)
@@ -25,7 +24,6 @@ every answer against the stores. Exit code 0 when all are right, 1 otherwise.
 
 const OPTIONS = {
   minutes: { type: 'string', default: '2' },
-  seconds: { type: 'string' },
   seed: { type: 'string' },
   rate: { type: 'string', default: '150' },
   reads: { type: 'string', default: '75' },
@@ -56,15 +54,11 @@ export interface Options {
 export function readOptions(args: string[]): Options | undefined {
   const values = readArguments(args, OPTIONS, help)
   if (values.help) return undefined
-  const seconds =
-    values.seconds === undefined
-      ? number('minutes', values.minutes, 0.1, 1440) * 60
-      : number('seconds', values.seconds, 5, 86_400)
   const topology = readTopology(values.topology)
   const kinds = faultKinds[topology]
   const partitions = values.partitions ?? (topology === 'cluster' ? '12' : '1')
   return {
-    duration: seconds * 1000,
+    duration: Math.round(number('minutes', values.minutes, 0.1, 1440) * 60_000),
     seed: values.seed === undefined ? randomInt(1_000_000) : number('seed', values.seed, 0, 2 ** 31),
     rate: number('rate', values.rate, 1, 2000),
     reads: number('reads', values.reads, 1, 2000),
