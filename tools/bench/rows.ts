@@ -25,23 +25,49 @@ export async function addRows({ sql }: Place, from: number, to: number): Promise
 
 /** The percentage of dirty pages that may remain, and the longest time of the flush (ms). */
 const DIRTY = 5
-const FLUSHED_WITHIN = 120_000
+const FLUSHED_WITHIN = 300_000
+
+/**
+ * The settings of a flush. By default the server writes only 200 pages (3 MB) a second, and keeps most dirty pages in
+ * memory.
+ */
+const FLUSH = {
+  innodb_io_capacity_max: 20_000,
+  innodb_io_capacity: 20_000,
+  innodb_max_dirty_pages_pct: 0
+}
 
 /** Waits until bulk writes are on disk. Otherwise the server would write them during a measurement. */
-export async function untilFlushed({ sql }: Place): Promise<void> {
-  const [before] = await sql<{ percent: string }>('SELECT @@GLOBAL.innodb_max_dirty_pages_pct AS percent')
-  await sql('SET GLOBAL innodb_max_dirty_pages_pct = 0')
+export async function untilFlushed(place: Place): Promise<void> {
+  const names = Object.keys(FLUSH)
+  const [before = {}] = await place.sql<Record<string, string>>(
+    `SELECT ${names.map(name => `@@GLOBAL.${name} AS ${name}`).join()}`
+  )
+  await setAll(place, FLUSH)
   const deadline = performance.now() + FLUSHED_WITHIN
   for (;;) {
-    const rows = await sql<{ Variable_name: string; Value: string }>(
-      "SHOW GLOBAL STATUS WHERE Variable_name IN ('Innodb_buffer_pool_pages_dirty', 'Innodb_buffer_pool_pages_total')"
-    )
-    const of = (name: string) => Number(rows.find(row => row.Variable_name.endsWith(name))?.Value)
-    if (of('_dirty') / of('_total') < DIRTY / 100) break
-    if (performance.now() > deadline) throw new Error('the server did not write its pages to disk in time')
+    const dirty = await percentOfDirtyPages(place)
+    if (dirty < DIRTY) break
+    if (performance.now() > deadline)
+      throw new Error(
+        `${dirty.toFixed(0)} % of the pages of MySQL are not on disk after ${FLUSHED_WITHIN} ms`
+      )
     await delay(200)
   }
-  await sql('SET GLOBAL innodb_max_dirty_pages_pct = ?', [Number(before?.percent)])
+  // The server lowers a capacity above its limit, so the limit comes last.
+  await setAll(place, Object.fromEntries(names.toReversed().map(name => [name, Number(before[name])])))
+}
+
+async function setAll({ sql }: Place, settings: Record<string, number>): Promise<void> {
+  for (const [name, value] of Object.entries(settings)) await sql(`SET GLOBAL ${name} = ?`, [value])
+}
+
+async function percentOfDirtyPages({ sql }: Place): Promise<number> {
+  const rows = await sql<{ Variable_name: string; Value: string }>(
+    "SHOW GLOBAL STATUS WHERE Variable_name IN ('Innodb_buffer_pool_pages_dirty', 'Innodb_buffer_pool_pages_total')"
+  )
+  const of = (name: string) => Number(rows.find(row => row.Variable_name.endsWith(name))?.Value)
+  return (100 * of('_dirty')) / of('_total')
 }
 
 /** Returns the id of a row that `addRows` writes. */
