@@ -100,12 +100,14 @@ test('messages that a handler reports as failed because of an outage wait and sp
 
 test('a function that uses all its connections delays no order, and reports the wait for a connection', async () => {
   const enough = Promise.withResolvers<void>()
-  onTestFinished(() => enough.resolve())
   const { fn, worker, deadLetters, lines } = await callEach(
     mysql => mysql.transaction(() => enough.promise),
     { batch: { size: 1, window: 0 }, concurrency: 4, timeout: 60_000 },
-    { DB_POOL_SIZE: 3, DB_FUNCTION_POOL_SIZE: 2, STORE_TIMEOUT_MS: 300 }
+    // The function waits ten times as long for a connection. On a busy machine, an order needs more than a shorter limit.
+    { DB_POOL_SIZE: 3, DB_FUNCTION_POOL_SIZE: 2, STORE_TIMEOUT_MS: 1000 }
   )
+  // This runs before the worker closes, which would wait for the transactions.
+  onTestFinished(() => enough.resolve())
   for (const n of [1, 2, 3, 4]) await fn.add(n)
   await until('it waits', () => lines('the function waits for a free connection').length === 1)
   const api = await useApp(space, 'api')
@@ -124,7 +126,7 @@ test('a function that uses all its connections delays no order, and reports the 
   enough.resolve()
   await fn.settled()
   expect(await deadLetters()).toEqual([])
-})
+}, 60_000)
 
 test('a slow statement of one function does not make MySQL unavailable for other functions', async () => {
   const { fn, worker, deadLetters } = await callEach(
