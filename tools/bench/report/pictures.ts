@@ -72,8 +72,10 @@ function toPanel(phase: string, series: Series[]): Panel[] {
 
 function look(contestant: string): Pick<Bar, 'color' | 'ours'> {
   const ours = isOurs(contestant)
-  if (ours) return { ours, color: /\((everysec|uncached)\)$/.test(contestant) ? OURS_TOO : OURS }
-  return { ours, color: peers[contestant] ?? (isLimit(contestant) ? LIMIT : OTHER) }
+  // Such as "bullmq, single POSTs".
+  const [name = ''] = contestant.split(', ')
+  if (ours) return { ours, color: /\((everysec|uncached)\)$/.test(name) ? OURS_TOO : OURS }
+  return { ours, color: peers[name] ?? (isLimit(name) ? LIMIT : OTHER) }
 }
 
 function latency({ unit, details }: Series): string {
