@@ -14,6 +14,8 @@ const auditOf = async ({ call }: TestApp) => (await call({ url: '/admin/audit', 
 const durabilityOf = async ({ post }: TestApp, order_id: string) =>
   (await post({ order_id, amount: 1 })).headers.durability
 const isUp = ({ app }: TestApp) => app.stores.redis.check()
+const untilMysqlIsUp = ({ app }: TestApp) =>
+  until('MySQL is up', () => app.stores.orders.availability.check())
 const untilCompleted = (count: number) =>
   until('all orders are completed', async () => {
     const rows = await space.sql("SELECT id FROM orders WHERE status = 'completed'")
@@ -24,8 +26,11 @@ test('another KEY_PREFIX is refused while orders wait, and used after a release'
   timeout: 90_000
 }, async () => {
   const old = await useApp(space, 'api', env)
+  await until('Redis is in use', () => isUp(old))
   expect(await durabilityOf(old, 'waits')).toBe('fsync')
   const next = await useApp(space, 'api', { ...env, KEY_PREFIX: NEXT })
+  await untilMysqlIsUp(next)
+  expect(await isUp(next)).toBe(false)
   const health = (await next.call('/health')).json()
   expect(health.services.redis).toBe('disconnected')
   const sentence = `the orders of this database are in Redis under KEY_PREFIX=${space.env.KEY_PREFIX} and REDIS_CLUSTER=false`
@@ -61,7 +66,7 @@ test('another KEY_PREFIX is refused while orders wait, and used after a release'
   // The way back is the same.
   await until('nothing waits', async () => (await release(next)).statusCode === 200)
   const again = await useApp(space, 'api', env)
-  expect(await isUp(again)).toBe(true)
+  await until('the old settings are in use', () => isUp(again))
   expect(await durabilityOf(again, 'back')).toBe('fsync')
   await untilCompleted(6)
   expect(await auditOf(again)).toMatchObject({
@@ -87,6 +92,7 @@ test('a release is refused while a function has unsettled events, and by an api 
   await space.redis.xgroup('DESTROY', events, 'send-receipt')
   await space.redis.xdel(events, id)
   const other = await useApp(space, 'api', { ...env, KEY_PREFIX: NEXT })
+  await untilMysqlIsUp(other)
   const { statusCode, json } = await release(other)
   expect([statusCode, json().detail]).toEqual([
     409,
@@ -97,6 +103,7 @@ test('a release is refused while a function has unsettled events, and by an api 
 test('a release that finds a new order changes nothing', { timeout: 30_000 }, async () => {
   const { redis, sql } = space
   const api = await useApp(space, 'api', env)
+  await until('Redis is in use', () => isUp(api))
   const { keys } = api.app
   const releasing = release(api)
   await until('the release has begun', async () =>
@@ -138,6 +145,7 @@ test('a process that starts does not open keys that were released and left', asy
   // MySQL has the same settings, which are in use on another Redis.
   await space.redis.set(keys.partitionCount(), 'released:1')
   const old = await useApp(space, 'api', env)
+  await untilMysqlIsUp(old)
   expect(await isUp(old)).toBe(false)
   expect(await durabilityOf(old, 'not-in-the-old-redis')).toBe('mysql')
   expect(await space.redis.get(keys.partitionCount())).toBe('released:1')
@@ -149,6 +157,7 @@ test('an api with another number of partitions releases nothing, since it does n
   await until('Redis is in use', () => isUp(api))
   const message = await space.redis.xadd(api.app.keys.stream('placed', 0), '*', 'v', '1')
   const other = await useApp(space, 'api', { ...env, STREAM_PARTITIONS: 2 })
+  await untilMysqlIsUp(other)
   const { statusCode, json } = await release(other)
   expect([statusCode, json().detail]).toEqual([409, expect.stringContaining('but 1 partitions are in use')])
   await space.redis.xdel(api.app.keys.stream('placed', 0), message as string)
