@@ -103,8 +103,7 @@ test('a function that uses all its connections delays no order, and reports the 
   const { fn, worker, deadLetters, lines } = await callEach(
     mysql => mysql.transaction(() => enough.promise),
     { batch: { size: 1, window: 0 }, concurrency: 4, timeout: 60_000 },
-    // The function waits ten times as long for a connection. On a busy machine, an order needs more than a shorter limit.
-    { DB_POOL_SIZE: 3, DB_FUNCTION_POOL_SIZE: 2, STORE_TIMEOUT_MS: 1000 }
+    { DB_POOL_SIZE: 3, DB_FUNCTION_POOL_SIZE: 2, STORE_TIMEOUT_MS: 300 }
   )
   // This runs before the worker closes, which would wait for the transactions.
   onTestFinished(() => enough.resolve())
