@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
@@ -13,8 +14,8 @@ export default defineConfig({
     experimental: { viteModuleRunner: false },
     // Files run in parallel; each has a database and a key prefix of its own.
     fileParallelism: true,
-    // One for each processor: tests wait more than they compute.
-    maxWorkers: '100%',
+    // More than processors, because tests wait for leases, timeouts and stores.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     // A wait for a condition that never comes true must show up as a failure of its own test.
     dangerouslyIgnoreUnhandledErrors: false
   }

@@ -94,13 +94,17 @@ export async function useSpace(): Promise<Space> {
 
 /**
  * Lets the running test use another key prefix with the database of a space, as a new Redis. A database has its orders
- * under one prefix, so this removes the record of it. Returns the prefix.
+ * under one prefix, so this records the other one. Without a record, a process that still runs would record its own.
+ * Returns the prefix.
  */
 export async function useOtherPrefix({ env, sql }: Space, name: string): Promise<string> {
-  const forget = () => sql('DELETE FROM redis_layout').catch(unlessMissing)
-  await forget()
-  onTestFinished(forget as () => Promise<void>)
-  return `${env.KEY_PREFIX}.${name}`
+  const prefix = `${env.KEY_PREFIX}.${name}`
+  onTestFinished((() => sql('DELETE FROM redis_layout').catch(unlessMissing)) as () => Promise<void>)
+  await sql(
+    "REPLACE INTO redis_layout (id, key_prefix, cluster, state, changed_at) VALUES (1, ?, 0, 'used', UTC_TIMESTAMP(3))",
+    [prefix]
+  ).catch(unlessMissing)
+  return prefix
 }
 
 /** Lets a process use the keys of a space in Redis although it starts without MySQL, as if they had been in use. */
