@@ -21,8 +21,8 @@ function violationsOf(received: string[], repeats: Follower['repeats'] = [], acc
     ledger.answered(order, attempt, 202, '')
   }
   ledger.violations.length = 0
-  const counts = new Map(received.map(id => [id, 1]))
-  const follower = { name: 'follower', tenant: 'default', received: counts, repeats, resets: 0 }
+  const times = new Map(received.map(id => [id, 1]))
+  const follower = { name: 'follower', tenant: 'default', received: times, repeats, resets: 0 }
   checkFollowers([follower as unknown as Follower], events, ledger)
   return ledger.violations.map(({ what, id }) => [what, id])
 }

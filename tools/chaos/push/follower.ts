@@ -7,7 +7,7 @@ export interface Follower {
   name: string
   /** The tenant of the events. */
   tenant: string
-  /** How often each event arrived, by the id of the event. */
+  /** When each event arrived first (ms), by the id of the event. */
   received: Map<string, number>
   /** The events that came again, and how long after the first time (ms). */
   repeats: { id: string; after: number }[]
@@ -38,7 +38,6 @@ const SILENCE = 20_000
 export function createFollower({ name, tenant, headers, ports }: FollowerOptions): Follower {
   const agent = new Agent({ keepAlive: false })
   let lastId: string | undefined
-  const firstAt = new Map<string, number>()
   const { promise: connected, resolve: connect } = Promise.withResolvers<void>()
   const follower: Follower = {
     name,
@@ -59,9 +58,8 @@ export function createFollower({ name, tenant, headers, ports }: FollowerOptions
       const status = fields.event.slice('order.'.length)
       const { order_id } = JSON.parse(fields.data)
       const id = `${identityOf({ order_id, tenant })}:${status}`
-      follower.received.set(id, (follower.received.get(id) ?? 0) + 1)
-      const first = firstAt.get(id)
-      if (first === undefined) firstAt.set(id, performance.now())
+      const first = follower.received.get(id)
+      if (first === undefined) follower.received.set(id, performance.now())
       else follower.repeats.push({ id, after: performance.now() - first })
     }
   }
